@@ -1,0 +1,57 @@
+# make demo   sets up and schedules real (or embedded) graphs on a fleet
+# make test   sets up and runs every test
+# make check  what continuous integration runs: lint, format, types, import contract, tests
+# make bench  prints the figures of docs/performance.md
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+KERNELS := $(shell find gnnsched_env baselines -name '*.py' 2>/dev/null)
+# A cache of compiled kernels per state of the sources: numba does not notice an edited callee in another file.
+KERNEL_HASH := $(shell cat $(KERNELS) | sha256sum | cut -c1-12)
+export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba-$(KERNEL_HASH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: setup setup-dev demo test test-no-jit check lint types imports bench clean
+
+setup: $(VENV)/.setup
+setup-dev: $(VENV)/.setup-dev
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.setup: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[scripts]' --constraint constraints.txt
+	touch $@
+
+$(VENV)/.setup-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
+	touch $@ $(VENV)/.setup
+
+demo: setup
+	$(BIN)/python -m scripts.demo
+
+test: setup-dev
+	$(BIN)/python -m pytest -n 2
+	$(MAKE) --no-print-directory test-no-jit
+
+test-no-jit: setup-dev
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 -m kernels -W ignore:overflow:RuntimeWarning
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup-dev
+	$(BIN)/mypy
+
+imports: setup-dev
+	$(BIN)/lint-imports
+
+check: lint types imports test
+
+bench: setup
+	$(BIN)/python -m benchmarks.cycles
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,31 @@
+"""Everything that this package raises on purpose: `GnnSchedError` and its children."""
+
+import gymnasium.error
+
+
+class GnnSchedError(Exception):
+    """The root of every error that the package raises on purpose."""
+
+
+class ConfigError(GnnSchedError, ValueError):
+    """A configuration value (hardware, scenario, load, policy name) breaks a rule."""
+
+
+class GraphError(GnnSchedError, ValueError):
+    """A graph or a set of graphs is malformed."""
+
+
+class FileFormatError(GnnSchedError, ValueError):
+    """A file is unreadable, truncated, of another format, or of another version."""
+
+
+class TableError(GnnSchedError, ValueError):
+    """A latency table is malformed (shape, NaN, zero or negative latency, ...)."""
+
+
+class InvalidAction(GnnSchedError, ValueError):
+    """An action is outside the action space."""
+
+
+class ResetNeeded(GnnSchedError, gymnasium.error.ResetNeeded):
+    """`step` or `render` was called before `reset`, or after the end of an episode."""

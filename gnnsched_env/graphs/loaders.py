@@ -1,0 +1,159 @@
+"""Graphs from text: TU data-set folders and edge lists."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.errors import FileFormatError, GraphError
+from gnnsched_env.graphs.graph import Graph
+from gnnsched_env.graphs.graph_set import GraphSet
+from gnnsched_env.graphs.structure import LARGEST_ID
+
+COMMENT_MARKS = ("#", "%")
+
+
+def load_graph_set(path: str | Path) -> GraphSet:
+    """Read a graph set: an npz file, or a TU folder."""
+    path = Path(path)
+    return load_tu_folder(path) if path.is_dir() else GraphSet.load(path)
+
+
+def load_tu_folder(folder: str | Path, *, num_features: int | None = None, num_classes: int | None = None) -> GraphSet:
+    """Read a folder in TUDataset's text format; every edge is taken in both directions.
+
+    Needs `*_A.txt` (a pair of vertex ids a line, from 1) and `*_graph_indicator.txt` (the graph of each vertex, from 1,
+    not decreasing); `*_graph_labels.txt` and `*_node_labels.txt` are used if there. F defaults to the number of node
+    labels (one-hot), or without them to the highest degree + 1 (degrees one-hot); G to the number of graph labels.
+    """
+    prefix = _tu_prefix(Path(folder))
+    owners = _column(_sibling(prefix, "graph_indicator")) - 1
+    graph_ptr = _graph_pointers(_sibling(prefix, "graph_indicator"), owners)
+    edges = _tu_edges(_sibling(prefix, "A"), owners)
+    joined = Graph.from_edges(len(owners), edges[:, 0], edges[:, 1], name=prefix.name)
+    rows = np.repeat(np.arange(len(owners)), joined.degrees)
+    labels = _optional_labels(_sibling(prefix, "graph_labels"), len(graph_ptr) - 1)
+    node_labels = _optional_labels(_sibling(prefix, "node_labels"), len(owners))
+    if num_features is None:
+        num_features = _distinct(node_labels) if node_labels is not None else int(joined.degrees.max()) + 1
+    if num_classes is None:
+        num_classes = _distinct(labels) if labels is not None else 1
+    return GraphSet(
+        name=prefix.name,
+        indptr=joined.indptr,
+        indices=(joined.indices - graph_ptr[owners[rows]]).astype(np.int32),
+        graph_ptr=graph_ptr,
+        num_features=num_features,
+        num_classes=num_classes,
+        labels=None if labels is None else np.unique(labels, return_inverse=True)[1].astype(np.int16),
+    )
+
+
+def load_edge_list(path: str | Path, *, num_vertices: int | None = None, undirected: bool = True) -> Graph:
+    """Read one graph: two ids a line, separated by blanks, tabs or commas; further columns are ignored.
+
+    Lines that begin with # or % are comments. Without `num_vertices` the vertices are the ids that occur, numbered in
+    ascending order; with it the ids are kept, and must lie in 0..num_vertices-1. `undirected` adds every reverse.
+    """
+    path = Path(path)
+    edges = _table(path, columns=2)
+    if num_vertices is None:
+        if len(edges) == 0:
+            raise FileFormatError(f"{path}: must hold at least one edge where num_vertices is not given")
+        ids, numbers = np.unique(edges, return_inverse=True)
+        num_vertices, edges = len(ids), numbers.reshape(edges.shape)
+    try:
+        return Graph.from_edges(num_vertices, edges[:, 0], edges[:, 1], undirected=undirected, name=path.stem)
+    except GraphError as error:
+        raise GraphError(f"{path}: {error}") from None
+
+
+def _tu_prefix(folder: Path) -> Path:
+    """Return folder/NAME, where NAME_A.txt is the only file of its kind."""
+    found = sorted(folder.glob("*_A.txt"))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise FileFormatError(f"{folder}: a TU folder must hold exactly one file *_A.txt, found: {names}")
+    return folder / found[0].name.removesuffix("_A.txt")
+
+
+def _sibling(prefix: Path, part: str) -> Path:
+    return prefix.with_name(f"{prefix.name}_{part}.txt")
+
+
+def _graph_pointers(path: Path, owners: NDArray[np.int64]) -> NDArray[np.int64]:
+    if len(owners) == 0:
+        raise GraphError(f"{path}: must name the graph of at least one vertex, got an empty file")
+    steps = np.diff(owners, prepend=-1 if owners[0] == 0 else owners[0] - 2)
+    wrong = np.flatnonzero((steps < 0) | (steps > 1))
+    if len(wrong):
+        at = int(wrong[0])
+        before = f" after {owners[at - 1] + 1}" if at else ""
+        raise GraphError(
+            f"{path}: graph ids must count up from 1 without a gap, got {owners[at] + 1}{before} for vertex {at + 1}"
+        )
+    counts: NDArray[np.int64] = np.bincount(owners)
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _tu_edges(path: Path, owners: NDArray[np.int64]) -> NDArray[np.int64]:
+    edges = _table(path, columns=2) - 1
+    if len(edges) and (edges.min() < 0 or edges.max() >= len(owners)):
+        wrong = int(edges.min() if edges.min() < 0 else edges.max()) + 1
+        raise GraphError(f"{path}: vertex ids must lie in 1..{len(owners)}, got {wrong}")
+    ends = owners[edges]
+    split = np.flatnonzero(ends[:, 0] != ends[:, 1])
+    if len(split):
+        source, target = edges[split[0]] + 1
+        raise GraphError(f"{path}: an edge must stay in its graph, got {source},{target} in row {split[0] + 1}")
+    return edges
+
+
+def _optional_labels(path: Path, expected: int) -> NDArray[np.int64] | None:
+    if not path.exists():
+        return None
+    labels = _column(path)
+    if len(labels) != expected:
+        raise FileFormatError(f"{path}: must hold {expected} lines, got {len(labels)}")
+    return labels
+
+
+def _column(path: Path) -> NDArray[np.int64]:
+    return _table(path, columns=1)[:, 0]
+
+
+def _distinct(labels: NDArray[np.int64]) -> int:
+    return len(np.unique(labels))
+
+
+def _table(path: Path, *, columns: int) -> NDArray[np.int64]:
+    """Read the first columns of a text file of integers as int64 [rows, columns]; an empty file has no rows."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*input contained no data")
+            table: NDArray[Any] = np.loadtxt(
+                path,
+                dtype=np.int64,
+                comments=list(COMMENT_MARKS),
+                delimiter=_delimiter(path),
+                usecols=range(columns),
+                ndmin=2,
+            )
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, OverflowError) as error:
+        raise FileFormatError(f"{path}: must hold {columns} integers a line: {error}") from None
+    if table.size and not -LARGEST_ID <= table.min() <= table.max() <= 2**62:
+        raise FileFormatError(f"{path}: integers must lie in {-LARGEST_ID}..2^62")
+    return table.reshape(-1, columns)
+
+
+def _delimiter(path: Path) -> str | None:
+    """Return a comma if the first line of data has one, else None for blanks."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if line.strip() and not line.lstrip().startswith(COMMENT_MARKS):
+                return "," if "," in line else None
+    return None

@@ -1,0 +1,118 @@
+"""The npz format of a graph set: plain arrays, no pickles; read with every check, written whole or not at all."""
+
+import contextlib
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.errors import FileFormatError
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphArrays:
+    """What a file holds; `self_loops` and `labels` are None where the file has none."""
+
+    indptr: Array
+    indices: Array
+    graph_ptr: Array
+    num_features: int
+    num_classes: int
+    num_features_alt: tuple[int, ...]
+    self_loops: int | None
+    labels: Array | None
+
+
+def read_arrays(path: Path) -> GraphArrays:
+    """Read the file; a missing, truncated, pickled or foreign one is refused with the array concerned."""
+    members = _read_members(path)
+    for name in ("indptr", "indices", "graph_ptr", "num_features", "num_classes"):
+        if name not in members:
+            raise FileFormatError(f"{path}: array {name!r} is missing; found: {', '.join(sorted(members)) or 'none'}")
+    for name, array in members.items():
+        if name in _DIMENSIONS and (array.ndim != _DIMENSIONS[name] or (array.size and array.dtype.kind not in "iu")):
+            raise FileFormatError(
+                f"{path}: array {name!r} must hold integers in {_DIMENSIONS[name]} dimensions, "
+                f"got {array.dtype} of shape {array.shape}"
+            )
+    return GraphArrays(
+        indptr=members["indptr"],
+        indices=members["indices"],
+        graph_ptr=members["graph_ptr"],
+        num_features=int(members["num_features"]),
+        num_classes=int(members["num_classes"]),
+        num_features_alt=tuple(int(width) for width in members.get("num_features_alt", ())),
+        self_loops=int(members["self_loops"]) if "self_loops" in members else None,
+        labels=members.get("graph_labels"),
+    )
+
+
+def write_arrays(path: Path, arrays: GraphArrays) -> None:
+    """Write beside the target, then move into place; nothing is left behind if writing fails."""
+    members: dict[str, Any] = {
+        "indptr": _narrow(arrays.indptr),
+        "indices": arrays.indices.astype(np.int32),
+        "graph_ptr": _narrow(arrays.graph_ptr),
+        "num_features": np.int32(arrays.num_features),
+        "num_features_alt": np.array(arrays.num_features_alt, dtype=np.int32),
+        "num_classes": np.int32(arrays.num_classes),
+        "self_loops": np.int32(arrays.self_loops or 0),
+    }
+    if arrays.labels is not None:
+        members["graph_labels"] = arrays.labels.astype(np.int16)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **members)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+_DIMENSIONS = {
+    "indptr": 1,
+    "indices": 1,
+    "graph_ptr": 1,
+    "num_features": 0,
+    "num_features_alt": 1,
+    "num_classes": 0,
+    "self_loops": 0,
+    "graph_labels": 1,
+}
+
+
+def _read_members(path: Path) -> dict[str, Array]:
+    member = ""
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise FileFormatError(f"{path}: must be an npz archive, got a single array")
+        members = {}
+        with archive:
+            for member in archive.files:
+                members[member] = archive[member]
+        return members
+    except FileFormatError:
+        raise
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        where = f"array {member!r}" if member else "the archive"
+        raise FileFormatError(f"{path}: {where} is damaged, truncated or pickled: {error}") from None
+
+
+def _narrow(pointers: Array) -> Array:
+    """Return int32 pointers, as the format has them, or int64 beyond its reach."""
+    return pointers.astype(np.int32 if pointers[-1] <= np.iinfo(np.int32).max else np.int64)

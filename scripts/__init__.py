@@ -1,0 +1,1 @@
+"""The command line: each script parses, calls and prints."""

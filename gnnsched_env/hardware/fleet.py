@@ -1,0 +1,79 @@
+"""Fleets: the accelerators that serve one stream of jobs, and the choices that they offer."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.errors import ConfigError
+from gnnsched_env.hardware.accelerator import Accelerator
+from gnnsched_env.hardware.dataflow import Dataflow
+from gnnsched_env.hardware.validation import require_integer, require_name, require_unique
+
+DEFAULT_CLOCK_HZ = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One (accelerator, dataflow) pair of a fleet; `accelerator_index` counts within the fleet."""
+
+    accelerator_index: int
+    accelerator: Accelerator
+    dataflow: Dataflow
+
+    @property
+    def name(self) -> str:
+        """`accelerator/dataflow`, unique in the fleet."""
+        return f"{self.accelerator.name}/{self.dataflow.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """Accelerators under one clock, which turns cycles into seconds at the edge of the program only.
+
+    `choices` lists every pair accelerator by accelerator; `choice_accelerators` int64 [choices] is the accelerator of
+    each, read-only.
+    """
+
+    name: str
+    accelerators: tuple[Accelerator, ...]
+    clock_hz: int = DEFAULT_CLOCK_HZ
+    choices: tuple[Choice, ...] = field(init=False, compare=False, repr=False)
+    choice_accelerators: NDArray[np.int64] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        require_name("fleet", self.name)
+        label = f"fleet {self.name!r}"
+        require_integer(self, label, "clock_hz", minimum=1)
+        object.__setattr__(self, "accelerators", tuple(self.accelerators))
+        if not self.accelerators:
+            raise ConfigError(f"{label}: accelerators must not be empty")
+        require_unique(label, "accelerator", (accelerator.name for accelerator in self.accelerators))
+        choices = tuple(
+            Choice(accelerator_index=i, accelerator=accelerator, dataflow=dataflow)
+            for i, accelerator in enumerate(self.accelerators)
+            for dataflow in accelerator.dataflows
+        )
+        owners = np.array([choice.accelerator_index for choice in choices], dtype=np.int64)
+        owners.flags.writeable = False
+        object.__setattr__(self, "choices", choices)
+        object.__setattr__(self, "choice_accelerators", owners)
+
+    def seconds(self, cycles: float) -> float:
+        """Turn cycles into seconds."""
+        return cycles / self.clock_hz
+
+    def to_dict(self) -> dict[str, object]:
+        """Return all that defines the fleet, for hashing and printing."""
+        return {
+            "name": self.name,
+            "accelerators": [accelerator.to_dict() for accelerator in self.accelerators],
+            "clock_hz": self.clock_hz,
+        }
+
+    def digest(self) -> str:
+        """Return a hash (SHA-256, hexadecimal) of `to_dict()`; equal fleets have equal digests in every process."""
+        canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,156 @@
+"""The TOML format of hardware: what a file says, with every key and type checked, before names are looked up."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.hardware.dataflow import Dataflow
+from gnnsched_env.hardware.fleet import DEFAULT_CLOCK_HZ
+from gnnsched_env.hardware.taxonomy import Taxonomy
+from gnnsched_env.hardware.tiling import TileRule
+
+Table = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceleratorEntry:
+    """One [[accelerator]]: its plain fields, and the names of its dataflows, None for all that are known."""
+
+    fields: Mapping[str, Any]
+    dataflows: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetEntry:
+    """The [fleet]: the names of its accelerators, None for all of the file's own."""
+
+    name: str
+    clock_hz: int
+    accelerators: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardwareFile:
+    """One parsed file; `origin` names it in messages, the mappings are by name, in the file's order."""
+
+    origin: str
+    dataflows: Mapping[str, Dataflow]
+    accelerators: Mapping[str, AcceleratorEntry]
+    fleet: FleetEntry | None
+
+
+def read_hardware_file(path: Path) -> HardwareFile:
+    """Read a user's file."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return _parse(str(path), data)
+
+
+def read_preset(name: str) -> HardwareFile:
+    """Read a file of the package's presets folder."""
+    return _parse(name, _presets().joinpath(name).read_bytes())
+
+
+def preset_fleet_names() -> tuple[str, ...]:
+    """Return the names of the fleets in the presets folder, sorted."""
+    files = (entry.name for entry in _presets().joinpath("fleets").iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml")))
+
+
+_TOP_KEYS = {"dataflow", "accelerator", "fleet"}
+_DATAFLOW_KEYS = {"name", "taxonomy", "aggregation", "combination", "f", "g"}
+_ACCELERATOR_NUMBERS = {"pes", "distribution_bandwidth", "reduction_bandwidth", "reconfiguration_cycles"}
+_ACCELERATOR_KEYS = {"name", "dataflows", "clock_hz"} | _ACCELERATOR_NUMBERS
+_FLEET_KEYS = {"name", "clock_hz", "accelerators"}
+
+
+def _presets() -> Traversable:
+    return resources.files("gnnsched_env.hardware").joinpath("presets")
+
+
+def _parse(origin: str, data: bytes) -> HardwareFile:
+    try:
+        document = tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{origin}: not a TOML file: {error}") from None
+    _check_keys(origin, document, allowed=_TOP_KEYS, required=set())
+    try:
+        dataflows = {name: _dataflow(entry) for name, entry in _entries(document, "dataflow").items()}
+        accelerators = {name: _accelerator(entry) for name, entry in _entries(document, "accelerator").items()}
+        fleet = _fleet(document["fleet"], _entries(document, "accelerator")) if "fleet" in document else None
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None
+    return HardwareFile(origin=origin, dataflows=dataflows, accelerators=accelerators, fleet=fleet)
+
+
+def _check_keys(label: str, table: object, *, allowed: set[str], required: set[str]) -> None:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{label}: must be a table, got {table!r}")
+    if unknown := sorted(table.keys() - allowed):
+        raise ConfigError(f"{label}: unknown key {unknown[0]!r}; known: {', '.join(sorted(allowed))}")
+    if missing := sorted(required - table.keys()):
+        raise ConfigError(f"{label}: key {missing[0]!r} is missing")
+
+
+def _entries(document: Table, kind: str) -> dict[str, Table]:
+    entries = document.get(kind, [])
+    if not isinstance(entries, list):
+        raise ConfigError(f"{kind}: must be an array of tables, [[{kind}]]")
+    named: dict[str, Table] = {}
+    for i, entry in enumerate(entries):
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if not isinstance(name, str):
+            raise ConfigError(f"[[{kind}]] number {i + 1}: name must be a string, got {name!r}")
+        if name in named:
+            raise ConfigError(f"[[{kind}]]: names must differ, got {name!r} twice")
+        named[name] = entry
+    return named
+
+
+def _dataflow(entry: Table) -> Dataflow:
+    label = f"dataflow {entry['name']!r}"
+    _check_keys(label, entry, allowed=_DATAFLOW_KEYS, required=_DATAFLOW_KEYS - {"f", "g"})
+    tiles: Table = {}
+    for phase, names in {"aggregation": ("t_va", "t_n", "t_fa"), "combination": ("t_vc", "t_g", "t_fc")}.items():
+        if not isinstance(entry[phase], list) or len(entry[phase]) != len(names):
+            raise ConfigError(f"{label}: {phase} must list three tiles ({', '.join(names)}), got {entry[phase]!r}")
+        tiles |= dict(zip(names, entry[phase], strict=True))
+    shorthands = {name: entry[name] for name in ("f", "g") if name in entry}
+    try:
+        rule = TileRule(**tiles, **shorthands)
+        return Dataflow(name=entry["name"], taxonomy=Taxonomy.parse(entry["taxonomy"]), rule=rule)
+    except ConfigError as error:
+        raise ConfigError(f"{label}: {error}") from None
+
+
+def _accelerator(entry: Table) -> AcceleratorEntry:
+    label = f"accelerator {entry['name']!r}"
+    _check_keys(label, entry, allowed=_ACCELERATOR_KEYS, required={"name", "pes", "dataflows"})
+    fields = {key: entry[key] for key in entry.keys() & (_ACCELERATOR_NUMBERS | {"name"})}
+    dataflows = None if entry["dataflows"] == "all" else _names(label, "dataflows", entry["dataflows"])
+    return AcceleratorEntry(fields=fields, dataflows=dataflows)
+
+
+def _fleet(table: Table, accelerators: Mapping[str, Table]) -> FleetEntry:
+    _check_keys("fleet", table, allowed=_FLEET_KEYS, required={"name"})
+    label = f"fleet {table['name']!r}"
+    clocks = {name: entry["clock_hz"] for name, entry in accelerators.items() if "clock_hz" in entry}
+    clock = table.get("clock_hz", next(iter(clocks.values()), DEFAULT_CLOCK_HZ))
+    for name, own in clocks.items():
+        if own != clock:
+            raise ConfigError(f"{label}: one clock serves the whole fleet, got {clock} Hz and {own} Hz of {name!r}")
+    wanted = _names(label, "accelerators", table["accelerators"]) if "accelerators" in table else None
+    return FleetEntry(name=table["name"], clock_hz=clock, accelerators=wanted)
+
+
+def _names(label: str, field: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ConfigError(f"{label}: {field} must be a list of names, got {value!r}")
+    return tuple(value)

@@ -1,0 +1,141 @@
+"""The typed face of the cost model: one graph, one model, one accelerator, one dataflow."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.cycles import kernels
+from gnnsched_env.cycles.counts import LayerSpec, PhaseAccesses, RowTotals, count_accesses
+from gnnsched_env.cycles.layer import check_rows, phase_links, simulate_layer
+from gnnsched_env.cycles.plan import CyclePlan, compile_tiling, layer_spec
+from gnnsched_env.cycles.quirks import CORRECTED, Quirks
+from gnnsched_env.graphs import Graph
+from gnnsched_env.hardware import Accelerator, BoundDataflow, Composition, Dataflow, GnnModel, Layer
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCounts:
+    """One layer under one dataflow: cycles, words moved, useful multiply-accumulates.
+
+    `aggregation_cycles` and `combination_cycles` are what each phase takes on its own part of the array; `cycles` is
+    what the composition makes of them. `macs` = E * F + V * (combination width) * G, padding left out.
+    """
+
+    dataflow: BoundDataflow
+    cycles: int
+    aggregation_cycles: int
+    combination_cycles: int
+    macs: int
+    global_buffer: int
+    psum: int
+    aggregation: PhaseAccesses
+    combination: PhaseAccesses
+
+    @property
+    def register_file(self) -> int:
+        """Register-file accesses of both phases."""
+        return self.aggregation.register_file + self.combination.register_file
+
+    @property
+    def links(self) -> int:
+        """Distribution links crossed in both phases."""
+        return self.aggregation.dn_links + self.combination.dn_links
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleCounts:
+    """A model under one dataflow: the sum of its layers. Cycles and words; `pes` are the whole accelerator's."""
+
+    pes: int
+    layers: tuple[LayerCounts, ...]
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of all layers, one after another."""
+        return sum(layer.cycles for layer in self.layers)
+
+    @property
+    def macs(self) -> int:
+        """Useful multiply-accumulates."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def utilisation(self) -> float:
+        """Useful multiply-accumulates / (cycles * PEs of the accelerator), in 0..1."""
+        return self.macs / (self.cycles * self.pes)
+
+    @property
+    def global_buffer(self) -> int:
+        """Words read from and written to the global buffer."""
+        return sum(layer.global_buffer for layer in self.layers)
+
+    @property
+    def register_file(self) -> int:
+        """Register-file accesses."""
+        return sum(layer.register_file for layer in self.layers)
+
+    @property
+    def links(self) -> int:
+        """Distribution links crossed."""
+        return sum(layer.links for layer in self.layers)
+
+
+def count_cycles(
+    graph: Graph, model: GnnModel, accelerator: Accelerator, dataflow: Dataflow, *, quirks: Quirks = CORRECTED
+) -> CycleCounts:
+    """Return the cycles and accesses of a model on a graph; a layer aggregates over A or A+I as it says.
+
+    With all quirks mended (the default) the tilings are compiled once and kept; otherwise every row is replayed.
+    """
+    layers = []
+    for layer in model.layers:
+        degrees = graph.row_degrees(self_loops=layer.self_loops)
+        layers.append(_count_layer(degrees, layer, dataflow.bind(layer, accelerator), quirks))
+    return CycleCounts(pes=accelerator.pes, layers=tuple(layers))
+
+
+def _count_layer(degrees: IntArray, layer: Layer, bound: BoundDataflow, quirks: Quirks) -> LayerCounts:
+    spec = layer_spec(layer, bound)
+    macs = int(degrees.sum()) * layer.in_features + degrees.size * layer.combination_features * layer.out_features
+    if quirks != CORRECTED or compile_tiling(spec) is None:
+        result = simulate_layer(degrees, spec, quirks=quirks)
+        return LayerCounts(
+            dataflow=bound,
+            cycles=result.cycles(bound.composition),
+            aggregation_cycles=result.agg,
+            combination_cycles=result.cmb,
+            macs=macs,
+            global_buffer=result.global_buffer(bound.composition),
+            psum=result.sp_psum if bound.composition is Composition.SP else 0,
+            aggregation=result.aggregation,
+            combination=result.combination,
+        )
+    cycles, aggregation_cycles, combination_cycles = _compiled_cycles(degrees, spec, bound.composition)
+    folds = kernels.row_folds(degrees, spec.tiling.t_n)
+    totals = RowTotals(rows=degrees.size, entries=int(degrees.sum()), folds=int(folds.sum()), last_folds=int(folds[-1]))
+    accesses = count_accesses(spec, totals, phase_links(spec), literal_sp=False)
+    composed_sp = bound.composition is Composition.SP
+    return LayerCounts(
+        dataflow=bound,
+        cycles=cycles,
+        aggregation_cycles=aggregation_cycles,
+        combination_cycles=combination_cycles,
+        macs=macs,
+        global_buffer=accesses.gb_sp if composed_sp else accesses.gb_pp_seq,
+        psum=accesses.sp_psum if composed_sp else 0,
+        aggregation=accesses.aggregation,
+        combination=accesses.combination,
+    )
+
+
+def _compiled_cycles(degrees: IntArray, spec: LayerSpec, composition: Composition) -> tuple[int, int, int]:
+    """Return (cycles of the composition, of the aggregation, of the combination)."""
+    check_rows(degrees, spec, CORRECTED)
+    compiled = compile_tiling(spec)
+    assert compiled is not None
+    total, serial = CyclePlan([(0, spec, composition), (1, spec, Composition.SEQ)]).cycles(degrees).tolist()
+    combination = -(-degrees.size // spec.tiling.t_vc) * int(compiled.record["tile_cycles"][0])
+    return total, serial - combination, combination

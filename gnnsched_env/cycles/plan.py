@@ -1,0 +1,162 @@
+"""Tilings compiled once, without a graph, and evaluated together on any number of graphs in one compiled call."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.cycles import kernels, tilings
+from gnnsched_env.cycles.counts import LayerSpec
+from gnnsched_env.cycles.layer import as_degrees, check_spec, simulate_layer
+from gnnsched_env.cycles.quirks import CORRECTED
+from gnnsched_env.errors import ConfigError, GraphError
+from gnnsched_env.hardware import Accelerator, BoundDataflow, Composition, Dataflow, GnnModel, Layer
+
+IntArray = NDArray[np.int64]
+Pair = tuple[Accelerator, Dataflow]
+
+TABLE_BUDGET = 20_000_000  # results followed while a tiling is compiled, about a second; beyond, rows are replayed
+COMMON_DEGREES = 512  # tables reach at least so far, to spare the common rows the arithmetic beyond their end
+MOST_PHASES = 64
+MOST_COMPILED = 16_384
+
+_COMPOSITIONS = {Composition.SEQ: kernels.SEQ, Composition.SP: kernels.SP, Composition.PP: kernels.PP}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledTiling:
+    """One tiling without a graph: a record of TILING_DTYPE [1], offsets counted from its own `tables` int64."""
+
+    record: NDArray[np.void]
+    tables: IntArray
+
+
+class CyclePlan:
+    """The cycles of many layers under many tilings, compiled once; quirks all mended.
+
+    `entries` are (column, layer, composition); a call returns int64 [columns], each the sum of its entries.
+    """
+
+    def __init__(self, entries: Sequence[tuple[int, LayerSpec, Composition]]) -> None:
+        self.columns = 1 + max(column for column, _, _ in entries)
+        self._replayed: list[tuple[int, LayerSpec, Composition]] = []
+        records, tables, offset = [np.empty(0, tilings.TILING_DTYPE)], [np.empty(0, np.int64)], 0
+        for column, spec, composition in entries:
+            compiled = compile_tiling(spec)
+            if compiled is None:
+                self._replayed.append((column, spec, composition))
+                continue
+            record = compiled.record.copy()
+            record["column"], record["composition"] = column, _COMPOSITIONS[composition]
+            for name in ("durations", "stamps", "following", "latest"):
+                record[name] += offset
+            offset += compiled.tables.size
+            records.append(record)
+            tables.append(compiled.tables)
+        self._records = np.concatenate(records)
+        self._tables = np.concatenate(tables)
+        self._heights = _heights(self._records)
+
+    def cycles(self, degrees: IntArray) -> IntArray:
+        """Return int64 [columns] for one graph; `degrees` int64 [V] of the matrix that is aggregated over."""
+        if type(degrees) is not np.ndarray or degrees.dtype != np.int64 or degrees.ndim != 1 or degrees.size == 0:
+            degrees = as_degrees(degrees)
+        out = np.zeros(self.columns, np.int64)
+        status = kernels.evaluate_one(degrees, self._records, self._tables, self._heights, out)
+        if status < 0 or self._replayed:
+            self._finish(status, degrees, np.array((0, degrees.size)), out.reshape(1, -1))
+        return out
+
+    def matrix(self, degrees: Sequence[IntArray]) -> IntArray:
+        """Return int64 [graphs, columns] for many graphs."""
+        out = np.zeros((len(degrees), self.columns), np.int64)
+        if not len(degrees):
+            return out
+        sizes = np.array([len(one) for one in degrees], np.int64)
+        if sizes.min() == 0:
+            raise GraphError(f"graph {int(sizes.argmin())} has no rows; the cost model needs at least one")
+        graph_ptr = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
+        rows = as_degrees(np.concatenate(degrees))
+        status = kernels.evaluate(rows, graph_ptr, self._records, self._tables, self._heights, out)
+        self._finish(status, rows, graph_ptr, out)
+        return out
+
+    def _finish(self, status: int, degrees: IntArray, graph_ptr: IntArray, out: IntArray) -> None:
+        """Refuse negative degrees, and replay what was too large to compile."""
+        if status < 0:
+            raise GraphError(f"degrees must not be negative, got {int(degrees.min())}")
+        for column, spec, composition in self._replayed:
+            for i in range(graph_ptr.size - 1):
+                own = degrees[graph_ptr[i] : graph_ptr[i + 1]]
+                out[i, column] += simulate_layer(own, spec, quirks=CORRECTED).cycles(composition)
+
+
+@lru_cache(maxsize=256)
+def plan_for(model: GnnModel, pairs: tuple[Pair, ...]) -> CyclePlan:
+    """Return the plan with one column for each (accelerator, dataflow) pair, a model's layers summed; kept."""
+    if not pairs:
+        raise ConfigError("pairs: at least one (accelerator, dataflow) is needed")
+    entries = []
+    for column, (accelerator, dataflow) in enumerate(pairs):
+        for layer in model.layers:
+            bound = dataflow.bind(layer, accelerator)
+            entries.append((column, layer_spec(layer, bound), bound.composition))
+    return CyclePlan(entries)
+
+
+def cycles_matrix(degrees: Sequence[IntArray], model: GnnModel, pairs: Sequence[Pair]) -> IntArray:
+    """Return the cycles of every graph under every (accelerator, dataflow), int64 [graphs, pairs], quirks mended.
+
+    `degrees[i]` int64 [V_i] are the row degrees of the matrix that the model aggregates over: of A+I where
+    `uses_self_loops(model)`, else of A (`GraphSet.degrees(ids, self_loops=...)` gives a batch's without building it).
+    """
+    uses_self_loops(model)
+    return plan_for(model, tuple(pairs)).matrix(degrees)
+
+
+def uses_self_loops(model: GnnModel) -> bool:
+    """Say whether a model aggregates over A+I; its layers must agree."""
+    if len({layer.self_loops for layer in model.layers}) > 1:
+        raise ConfigError(f"model {model.name!r}: self_loops must be the same in all layers to share row degrees")
+    return model.layers[0].self_loops
+
+
+def layer_spec(layer: Layer, bound: BoundDataflow) -> LayerSpec:
+    """Return the layer as the arrays of a bound dataflow see it."""
+    return LayerSpec(
+        in_features=layer.in_features,
+        combination_features=layer.combination_features,
+        out_features=layer.out_features,
+        tiling=bound.tiling,
+        aggregation=bound.aggregation,
+        combination=bound.combination,
+    )
+
+
+@lru_cache(maxsize=MOST_COMPILED)
+def compile_tiling(spec: LayerSpec) -> CompiledTiling | None:
+    """Compile a layer's tiling, all quirks mended; None where its tables would be too large (replay it then)."""
+    check_spec(spec, CORRECTED)
+    widths = (spec.in_features, spec.combination_features, spec.out_features)
+    arrays = tuple(
+        value
+        for array in (spec.aggregation, spec.combination)
+        for value in (array.pes, array.distribution_bandwidth, array.reduction_bandwidth)
+    )
+    shape = (*widths, *spec.tiling.as_tuple(), *arrays)
+    record, tables = tilings.compile_tables(shape, TABLE_BUDGET, MOST_PHASES, COMMON_DEGREES)
+    return CompiledTiling(record, tables) if tables.size else None
+
+
+def _heights(records: NDArray[np.void]) -> IntArray:
+    """Return the distinct T_Va with an earlier one that divides each; point the records at theirs."""
+    distinct = sorted({1, *(int(height) for height in records["t_va"])})
+    for record in records:
+        record["clock"] = distinct.index(int(record["t_va"]))
+    table = np.zeros((len(distinct), 2), np.int64)
+    for i, height in enumerate(distinct):
+        divisors = [j for j in range(i) if height % distinct[j] == 0]
+        table[i] = height, max(divisors, default=0)
+    return table

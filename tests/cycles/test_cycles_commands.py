@@ -1,0 +1,73 @@
+"""The commands as a newcomer types them."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks import cycles as benchmark
+from gnnsched_env.graphs import Graph, GraphSet
+from scripts import cycles
+
+
+@pytest.fixture
+def graph_file(tmp_path):
+    graphs = [Graph.from_edges(n, np.arange(n), (np.arange(n) + 1) % n) for n in (40, 50, 60)]
+    path = tmp_path / "Rings.npz"
+    GraphSet.from_graphs(graphs, name="Rings", num_features=9, num_classes=3).save(path)
+    return path
+
+
+def test_dataflows_are_printed_best_first(graph_file, monkeypatch, capsys):
+    report = _json(monkeypatch, capsys, graph_file, "--batch", "2", "--model", "sage", "--accelerator", "omega256")
+    cycle_counts = [row["cycles"] for row in report["dataflows"]]
+    assert cycle_counts == sorted(cycle_counts)
+    assert len(cycle_counts) == 9
+    assert report["model"]["layers"][0]["combination_features"] == 18
+    assert all(0 < row["utilisation"] <= 1 for row in report["dataflows"])
+    first = report["dataflows"][0]
+    assert first["microseconds"] == first["cycles"] / 1e9 * 1e6
+
+
+def test_the_same_seed_draws_the_same_batch(graph_file, monkeypatch, capsys):
+    runs = [_json(monkeypatch, capsys, graph_file, "--batch", "5", "--seed", seed) for seed in "112"]
+    assert runs[0] == runs[1]
+
+
+def test_the_table_names_every_dataflow(graph_file, monkeypatch, capsys):
+    assert _run(monkeypatch, graph_file, "--quirks", "golden_corrected", "--hidden", "--features", "5") == 0
+    output, refused = capsys.readouterr()
+    assert all(name in output for name in ("Seq1", "SPhighV", "microseconds", "5 -> 3"))
+    assert "PP2 left out: PP: the reference's formula needs V >= 2" in refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--accelerator", "omega51"], "did you mean 'omega512'"),
+        (["--batch", "0"], "--batch must be at least 1, got 0"),
+        (["--clock-hz", "0"], "--clock-hz must be at least 1"),
+    ],
+)
+def test_mistakes_are_explained(graph_file, monkeypatch, capsys, arguments, message):
+    assert _run(monkeypatch, graph_file, *arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_benchmark_runs_on_stand_ins(monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "ROWS", benchmark.ROWS[:1])
+    monkeypatch.setattr(sys, "argv", ["cycles", "--repeats", "1"])
+    monkeypatch.setattr(benchmark, "pin_to_one_core", lambda: None)
+    benchmark.main()
+    assert "stand-in for MUTAG" in capsys.readouterr().out
+
+
+def _run(monkeypatch, path, *arguments):
+    monkeypatch.setattr(sys, "argv", ["cycles", "--graph", str(path), *arguments])
+    return cycles.main()
+
+
+def _json(monkeypatch, capsys, path, *arguments):
+    assert _run(monkeypatch, path, "--json", *arguments) == 0
+    return json.loads(capsys.readouterr().out)

@@ -1,0 +1,181 @@
+"""`LatencyTable`: the cycles of each class of job under each choice, in truth and as predicted, in one npz file."""
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.errors import FileFormatError, TableError
+
+FORMAT_VERSION = 1
+CYCLE_LIMIT = 1 << 50  # keeps sums over millions of jobs inside int64
+
+CycleArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LatencyTable:
+    """True and predicted latencies of C classes under K choices on A accelerators.
+
+    `true_cycles`, `predicted_cycles`: int64 [C, K], at least 1. `weights`: float64 [C], each class's share of the jobs
+    (normalised at birth). `choice_accelerators`: int64 [K], the accelerator of each choice. `static_choices`: int64
+    [A], for each accelerator the choice that is best on average over the predictor's training set: all that a policy
+    without latencies may know. `class_groups`: int64 [C], the file that a class came from, index into `group_names`.
+    """
+
+    true_cycles: CycleArray
+    predicted_cycles: CycleArray
+    weights: NDArray[np.float64]
+    choice_names: tuple[str, ...]
+    choice_accelerators: NDArray[np.int64]
+    accelerator_names: tuple[str, ...]
+    static_choices: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    class_groups: NDArray[np.int64]
+    group_names: tuple[str, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        classes, choices = len(self.class_names), len(self.choice_names)
+        for name in ("true_cycles", "predicted_cycles"):
+            object.__setattr__(self, name, _as_cycles(name, getattr(self, name), (classes, choices)))
+        _freeze(self, "weights", np.float64, (classes,))
+        _freeze(self, "choice_accelerators", np.int64, (choices,))
+        _freeze(self, "static_choices", np.int64, (len(self.accelerator_names),))
+        _freeze(self, "class_groups", np.int64, (classes,))
+        total = float(self.weights.sum())
+        if not np.isfinite(self.weights).all() or (self.weights < 0).any() or total <= 0:
+            raise TableError("latency table: weights must be finite, not negative, and sum to more than 0")
+        object.__setattr__(self, "weights", self.weights / total)
+        self._check_indices()
+
+    def _check_indices(self) -> None:
+        owners = self.choice_accelerators
+        if sorted(set(owners.tolist())) != list(range(len(self.accelerator_names))):
+            raise TableError(
+                "latency table: choice_accelerators must give each of the "
+                f"{len(self.accelerator_names)} accelerators a choice, got {owners.tolist()}"
+            )
+        static = self.static_choices
+        in_range = (static >= 0) & (static < len(owners))
+        if not in_range.all() or (owners[static] != np.arange(len(static))).any():
+            raise TableError(f"latency table: static_choices must name an own choice of each accelerator, got {static}")
+        groups = self.class_groups
+        if (groups < 0).any() or (groups >= len(self.group_names)).any():
+            raise TableError(f"latency table: class_groups must index the {len(self.group_names)} group names")
+
+    @property
+    def num_classes(self) -> int:
+        """Return C."""
+        return len(self.class_names)
+
+    @property
+    def num_choices(self) -> int:
+        """Return K."""
+        return len(self.choice_names)
+
+    @property
+    def num_accelerators(self) -> int:
+        """Return A."""
+        return len(self.accelerator_names)
+
+    @property
+    def mean_shortest_predicted(self) -> float:
+        """Return the workload's mean best predicted latency, cycles: the unit of rewards."""
+        return float(self.weights @ self.predicted_cycles.min(axis=1))
+
+    def clairvoyant(self) -> "LatencyTable":
+        """Return the same table with the truth as its predictions."""
+        return replace(self, predicted_cycles=self.true_cycles)
+
+    def only_group(self, name: str) -> "LatencyTable":
+        """Return the classes of one group (file) alone."""
+        if name not in self.group_names:
+            raise TableError(f"latency table: no group {name!r}; it has {', '.join(self.group_names)}")
+        keep = np.flatnonzero(self.class_groups == self.group_names.index(name))
+        return replace(
+            self,
+            true_cycles=self.true_cycles[keep],
+            predicted_cycles=self.predicted_cycles[keep],
+            weights=self.weights[keep],
+            class_names=tuple(self.class_names[i] for i in keep),
+            class_groups=np.zeros(len(keep), np.int64),
+            group_names=(name,),
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as an npz file without pickles; a killed write leaves no broken file."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        header = {
+            "version": FORMAT_VERSION,
+            "choice_names": self.choice_names,
+            "accelerator_names": self.accelerator_names,
+            "class_names": self.class_names,
+            "group_names": self.group_names,
+            "provenance": dict(self.provenance),
+        }
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        try:
+            with partial.open("wb") as file:
+                np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a table that `save` wrote; raise FileFormatError where it is damaged or of another version."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                arrays = {name: file[name] for name in _ARRAYS}
+            version = header["version"]
+            names: dict[str, Sequence[str]] = {name: tuple(header[name]) for name in _NAMES}
+            provenance = dict(header["provenance"])
+        except FileNotFoundError:
+            raise
+        except _UNREADABLE as error:
+            raise FileFormatError(f"{path}: not a readable latency table ({error})") from error
+        if version != FORMAT_VERSION:
+            raise FileFormatError(f"{path}: latency table version must be {FORMAT_VERSION}, got {version!r}")
+        return cls(**arrays, **names, provenance=provenance)  # type: ignore[arg-type]
+
+
+_ARRAYS = ("true_cycles", "predicted_cycles", "weights", "choice_accelerators", "static_choices", "class_groups")
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
+_NAMES = ("choice_names", "accelerator_names", "class_names", "group_names")
+
+
+def _as_cycles(name: str, values: Any, shape: tuple[int, int]) -> CycleArray:
+    array = np.asarray(values)
+    if array.shape != shape or 0 in shape:
+        raise TableError(f"latency table: {name} must have shape [classes, choices] = {list(shape)}, got {array.shape}")
+    bad = ~(np.isfinite(array) & (array >= 1) & (array < CYCLE_LIMIT))
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise TableError(
+            f"latency table: {name} must be at least 1 and below 2^50 cycles, "
+            f"got {array[row, column]!r} at class {row}, choice {column}"
+        )
+    if array.dtype.kind == "f" and (array != np.rint(array)).any():
+        raise TableError(f"latency table: {name} must be whole cycles; round predictions first")
+    array = np.array(array, np.int64, order="C")
+    array.setflags(write=False)
+    return array
+
+
+def _freeze(table: LatencyTable, name: str, dtype: type, shape: tuple[int, ...]) -> None:
+    array: NDArray[Any] = np.array(getattr(table, name), dtype)
+    if array.shape != shape:
+        raise TableError(f"latency table: {name} must have shape {list(shape)}, got {list(array.shape)}")
+    array.setflags(write=False)
+    object.__setattr__(table, name, array)

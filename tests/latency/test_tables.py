@@ -1,0 +1,120 @@
+"""Tables from end to end: built, cached, shipped."""
+
+import subprocess
+import sys
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from gnnsched_env.errors import ConfigError
+from gnnsched_env.hardware import list_fleets, load_fleet
+from gnnsched_env.latency import TrainingSpec, build_table, default_table, score_predictions
+from gnnsched_env.latency import tables as latency_tables
+from gnnsched_env.tables import cache, classes_from_files, synthetic_classes, true_cycles
+
+TINY = TrainingSpec(classes=60, sets=6, seed=1)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+def forbid(monkeypatch, *names):
+    def refuse(*arguments, **options):
+        raise AssertionError("built again")
+
+    for name in names:
+        monkeypatch.setattr(latency_tables, name, refuse)
+
+
+def test_a_built_table_holds_truth_and_predictions():
+    classes, fleet = synthetic_classes(12), load_fleet("hetero4")
+    table = build_table(classes, fleet, training=TINY, cache=False)
+    assert (table.true_cycles == true_cycles(classes, fleet)).all()
+    assert score_predictions(table.true_cycles, table.predicted_cycles).mape < 40.0
+    assert table.choice_names == tuple(choice.name for choice in fleet.choices)
+    assert table.class_names == classes.names
+    assert table.provenance["fleet"] == fleet.digest()
+
+
+def test_exact_predictions_are_the_truth():
+    table = build_table(synthetic_classes(8), load_fleet("hetero4"), predictor="exact", training=TINY)
+    assert (table.predicted_cycles == table.true_cycles).all()
+
+
+def test_the_cache_serves_equal_hardware_under_any_name(monkeypatch, folder):
+    classes = synthetic_classes(8)
+    first = build_table(classes, load_fleet("hetero4"), training=TINY)
+    kept = sorted(folder.iterdir())
+    forbid(monkeypatch, "pair_cycles", "training_dataset", "GradientBoostingRegressor")
+    again = build_table(classes, load_fleet("hetero4"), training=TINY)
+    assert (first.predicted_cycles == again.predicted_cycles).all()
+    flexible = build_table(classes, load_fleet("flexible4"), training=TINY)
+    assert sorted(folder.iterdir()) == kept
+    position = flexible.choice_names.index("flex2/PP3")
+    assert (flexible.predicted_cycles[:, position] == first.predicted_cycles[:, -2]).all()
+
+
+def test_other_classes_reuse_the_training_set(monkeypatch):
+    build_table(synthetic_classes(8), load_fleet("hetero4"), training=TINY)
+    forbid(monkeypatch, "training_dataset")
+    build_table(synthetic_classes(8, seed=5), load_fleet("hetero4"), training=TINY)
+
+
+def test_shapes_of_models_are_trained_apart():
+    narrow, wide = (synthetic_classes(4, hidden=hidden) for hidden in ((16,), (64,)))
+    both = build_table(wide, load_fleet("hetero4"), training=TINY).predicted_cycles
+    assert (both != build_table(narrow, load_fleet("hetero4"), training=TINY).predicted_cycles).any()
+
+
+def test_an_unknown_predictor_is_refused():
+    with pytest.raises(ConfigError, match="did you mean 'exact'"):
+        build_table(synthetic_classes(4), load_fleet("hetero4"), predictor="exat")
+
+
+@pytest.mark.parametrize("name", list_fleets())
+def test_the_shipped_table_serves_every_preset_fleet(name):
+    fleet, table = load_fleet(name), default_table(name)
+    assert table.choice_names == tuple(choice.name for choice in fleet.choices)
+    assert table.num_classes == 256
+    scores = score_predictions(table.true_cycles, table.predicted_cycles)
+    assert scores.mape < 2.0 and scores.mean_regret < 1.01
+
+
+def test_the_shipped_truth_is_what_the_cost_model_says():
+    classes, fleet = synthetic_classes(), load_fleet("big_little")
+    table = default_table("big_little")
+    assert table.class_names == classes.names
+    assert table.weights == pytest.approx(classes.weights)
+    assert table.provenance["classes"] == classes.digest()
+    sample = np.arange(0, 256, 11)
+    assert (table.true_cycles[sample] == true_cycles(classes.subset(sample), fleet)).all()
+
+
+def test_the_shipped_table_is_small():
+    path = resources.files("gnnsched_env.latency") / "data" / latency_tables.SHIPPED_FILE
+    assert len(path.read_bytes()) < 100_000
+
+
+def test_an_unknown_fleet_has_no_shipped_table():
+    with pytest.raises(ConfigError, match="did you mean 'hetero4'"):
+        default_table("hetero")
+
+
+def test_the_shipped_table_imports_no_learning_library():
+    code = (
+        "import sys; from gnnsched_env.latency import default_table; default_table('hetero4'); "
+        "print([name for name in ('sklearn', 'torch', 'lightgbm') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_cora_is_one_class_with_the_documented_widths(shared):
+    classes = classes_from_files([shared / "graphs" / "Cora.npz"])
+    assert [(model.in_features, model.out_features) for model in classes.models] == [(1433, 7)]
+    table = build_table(classes, load_fleet("hetero4"), predictor="exact", training=TINY)
+    assert table.true_cycles.min() > 100_000

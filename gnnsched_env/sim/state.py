@@ -1,0 +1,215 @@
+"""The state of a batch of simulated fleets, as a few record arrays, and the class that owns them.
+
+Lanes are independent fleets; every array has the lane as its first axis. Times are int64 cycles. The dynamics live in
+`kernels.py` alone; this module lays out memory and calls them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.errors import ConfigError
+from gnnsched_env.sim import kernels
+from gnnsched_env.sim.compilation import announce_compilation
+from gnnsched_env.tables import LatencyTable
+
+IDLE = -1
+SEED_LIMIT = 1 << 64
+
+SETTINGS = np.dtype(
+    [
+        ("mean_gap", "f8"),  # cycles between arrivals, on average
+        ("unit", "f8"),  # cycles; rewards are in this unit
+        ("jobs", "i8"),  # arrivals an episode
+        ("window", "i8"),  # slots that the agent sees
+        ("dispatch", "i8"),  # 1: a decision at each arrival; 0: a central queue
+        ("shortest_first", "i8"),  # 1: the window shows the jobs of smallest predicted latency; 0: the oldest
+        ("choose_dataflow", "i8"),  # 1: an action names a choice; 0: an accelerator (predicted best dataflow there)
+        ("shaped", "i8"),  # 1: the reward includes the change of the drain potential
+    ],
+    align=True,
+)
+CLASS = np.dtype(
+    [
+        ("cdf", "f8"),  # share of jobs that are of this class or of one before it
+        ("shortest", "i8"),  # smallest predicted latency over the choices, cycles
+        ("longest", "i8"),  # largest predicted latency over the choices, cycles
+        ("preferred", "i8"),  # accelerator of the smallest predicted latency
+    ],
+    align=True,
+)
+LANE = np.dtype(
+    [
+        ("time", "i8"),
+        ("decided", "i8"),  # time of the last decision
+        ("next_arrival", "i8"),  # NEVER once all jobs have arrived
+        ("arrived", "i8"),  # jobs that have arrived
+        ("done", "i8"),  # jobs that have finished
+        ("head", "i8"),  # first waiting job's place in the queue array
+        ("waiting", "i8"),  # jobs that wait
+        ("most_waiting", "i8"),  # the most that ever waited in this episode
+        ("waiting_work", "i8"),  # sum of their smallest predicted latencies
+        ("integral", "i8"),  # jobs in the system x cycles since the last decision
+        ("elapsed", "i8"),  # cycles between the last two decisions
+        ("steps", "i8"),
+        ("recent_gap", "f8"),  # moving average of the gaps between arrivals
+        ("potential", "f8"),  # believed cost of draining the lane, cycles
+        ("reward", "f8"),
+        ("gap_key", "u8"),
+        ("class_key", "u8"),
+        ("legal", "u1"),  # was the last action legal
+        ("ended", "u1"),  # are all jobs done
+    ],
+    align=True,
+)
+ACCELERATOR = np.dtype(
+    [
+        ("finish", "i8"),  # true finish of the running job, NEVER if idle
+        ("believed_finish", "i8"),  # start + predicted latency of the running job
+        ("queued_work", "i8"),  # predicted latencies of the jobs in its own queue (dispatch)
+        ("preferred_work", "i8"),  # smallest predicted latencies of waiting jobs that prefer it
+        ("busy_cycles", "i8"),
+        ("job", "i8"),  # running job, IDLE if none
+        ("choice", "i8"),  # choice it is configured for, IDLE before its first job
+        ("head", "i8"),  # first and last job of its own queue (dispatch)
+        ("tail", "i8"),
+        ("queued", "i8"),
+        ("free", "f8"),  # scratch of the drain plan
+    ],
+    align=True,
+)
+JOB = np.dtype(
+    [
+        ("arrival", "i8"),
+        ("start", "i8"),
+        ("finish", "i8"),
+        ("job_class", "i4"),
+        ("choice", "i4"),
+        ("next", "i8"),  # the job behind it in an accelerator's queue (dispatch)
+    ],
+    align=True,
+)
+
+RecordArray = NDArray[np.void]
+
+
+class WindowOrder(IntEnum):
+    """Which waiting jobs the window shows."""
+
+    ARRIVAL = 0
+    SHORTEST = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulationSettings:
+    """What a simulation needs beside the table; `mean_gap` and `unit` are cycles."""
+
+    mean_gap: float
+    unit: float
+    jobs: int
+    window: int
+    dispatch: bool = False
+    window_order: WindowOrder = WindowOrder.ARRIVAL
+    choose_dataflow: bool = True
+    shaped: bool = False
+
+    def __post_init__(self) -> None:
+        for field in ("jobs", "window"):
+            if (value := getattr(self, field)) < 1:
+                raise ConfigError(f"simulation: {field} must be at least 1, got {value!r}")
+        for field in ("mean_gap", "unit"):
+            value = getattr(self, field)
+            if not (np.isfinite(value) and value > 0):
+                raise ConfigError(f"simulation: {field} must be a positive number of cycles, got {value!r}")
+
+    def record(self) -> RecordArray:
+        """Return the settings as a record array of one element, for the kernels."""
+        row = np.zeros(1, SETTINGS)
+        for name in SETTINGS.names or ():
+            row[name] = self.window_order if name == "shortest_first" else getattr(self, name)
+        return row
+
+
+class Simulation:
+    """A batch of fleets that share a latency table; `kernels.py` moves them from decision to decision.
+
+    Attributes: `settings` [1], `classes` [C], `lanes` [L], `accelerators` [L, A], `jobs` [L, J] (record arrays above),
+    `queue` int32 [L, J] (waiting jobs from `lanes["head"]` on), `true`, `predicted` int64 [C, K] cycles,
+    `best_choices` int64 [C, A] (choice of smallest predicted latency on each accelerator), `choice_accelerators` and
+    `reconfiguration` int64 [K] and [A].
+    """
+
+    def __init__(
+        self,
+        table: LatencyTable,
+        settings: SimulationSettings,
+        *,
+        lanes: int = 1,
+        reconfiguration: Sequence[int] | None = None,
+    ) -> None:
+        if lanes < 1:
+            raise ConfigError(f"simulation: lanes must be at least 1, got {lanes!r}")
+        announce_compilation(kernels.step, "the simulator")
+        self.table = table
+        self.settings = settings.record()
+        self.true = np.ascontiguousarray(table.true_cycles)
+        self.predicted = np.ascontiguousarray(table.predicted_cycles)
+        self.choice_accelerators = np.ascontiguousarray(table.choice_accelerators)
+        count = table.num_accelerators
+        self.reconfiguration = np.zeros(count, np.int64)
+        if reconfiguration is not None:
+            self.reconfiguration[:] = reconfiguration
+        self.best_choices = best_choices(self.predicted, self.choice_accelerators, count)
+        self.classes = _class_records(table, self.predicted, self.choice_accelerators)
+        self.lanes: RecordArray = np.zeros(lanes, LANE)
+        self.lanes["ended"] = 1
+        self.accelerators: RecordArray = np.zeros((lanes, count), ACCELERATOR)
+        self.jobs: RecordArray = np.zeros((lanes, settings.jobs), JOB)
+        self.queue = np.zeros((lanes, settings.jobs), np.int32)
+        self._tables = (self.settings, self.classes, self.true, self.predicted, self.best_choices)
+        self._fleet = (self.choice_accelerators, self.reconfiguration)
+        self._state = (self.lanes, self.accelerators, self.jobs, self.queue)
+
+    @property
+    def num_lanes(self) -> int:
+        """Return the number of lanes."""
+        return len(self.lanes)
+
+    def reset(self, seeds: NDArray[np.uint64], episodes: NDArray[np.uint64], which: NDArray[np.bool_]) -> None:
+        """Empty the lanes where `which` [L] is True and run each to its first decision."""
+        kernels.reset(*self._tables, *self._fleet, *self._state, seeds, episodes, which)
+
+    def step(self, actions: NDArray[np.int64]) -> None:
+        """Take one action [L] a lane and run each to its next decision; ended lanes stay as they are."""
+        kernels.step(*self._tables, *self._fleet, *self._state, actions)
+
+
+def best_choices(cycles: NDArray[np.int64], owners: NDArray[np.int64], accelerators: int) -> NDArray[np.int64]:
+    """Return int64 [C, A]: for each class, the choice of smallest latency on each accelerator (ties: the lowest)."""
+    columns = []
+    for accelerator in range(accelerators):
+        own = np.flatnonzero(owners == accelerator)
+        columns.append(own[cycles[:, own].argmin(axis=1)])
+    return np.ascontiguousarray(np.stack(columns, axis=1))
+
+
+def seed_arrays(seeds: Sequence[int], episodes: Sequence[int]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Return seeds and episode numbers as uint64 arrays; seeds are taken modulo 2^64."""
+    return (
+        np.array([int(seed) % SEED_LIMIT for seed in seeds], np.uint64),
+        np.array([int(episode) % SEED_LIMIT for episode in episodes], np.uint64),
+    )
+
+
+def _class_records(table: LatencyTable, predicted: NDArray[np.int64], owners: NDArray[np.int64]) -> Any:
+    records = np.zeros(len(predicted), CLASS)
+    weights = np.cumsum(table.weights)
+    records["cdf"] = weights / weights[-1]
+    records["shortest"] = predicted.min(axis=1)
+    records["longest"] = predicted.max(axis=1)
+    records["preferred"] = owners[predicted.argmin(axis=1)]
+    return records

@@ -1,0 +1,153 @@
+"""The slow, obvious twin of the fleet simulator: plain Python objects, one lane, events in a sorted list."""
+
+import math
+from dataclasses import dataclass, field
+
+MASK = (1 << 64) - 1
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def splitmix_output(state):
+    state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK
+    return state ^ (state >> 31)
+
+
+def stream_key(seed, episode, purpose):
+    key = splitmix_output((seed + GOLDEN) & MASK)
+    key = splitmix_output(key ^ ((episode + GOLDEN) & MASK))
+    return splitmix_output(key ^ ((purpose * GOLDEN) & MASK))
+
+
+def uniform(key, index):
+    return (splitmix_output((key + (index + 1) * GOLDEN) & MASK) >> 11) / 2**53
+
+
+def draw_jobs(seed, episode, count, mean_gap, cdf):
+    """Return [(arrival, class)] of an episode."""
+    gap_key, class_key = stream_key(seed, episode, 1), stream_key(seed, episode, 2)
+    time, jobs = 0, []
+    for index in range(count):
+        time += math.floor(-math.log(1 - uniform(gap_key, index)) * mean_gap + 0.5)
+        draw = uniform(class_key, index)
+        jobs.append((time, next(c for c, share in enumerate(cdf) if share > draw or c == len(cdf) - 1)))
+    return jobs
+
+
+@dataclass
+class Job:
+    number: int
+    arrival: int
+    job_class: int
+    choice: int = -1
+    start: int = -1
+    finish: int = -1
+
+
+@dataclass
+class Machine:
+    running: Job | None = None
+    until: int = 0
+    believed_until: int = 0
+    choice: int = -1
+    backlog: list = field(default_factory=list)
+
+
+class NaiveFleet:
+    """One lane; `true`, `predicted` lists of lists; `owners` the accelerator of each choice."""
+
+    def __init__(self, true, predicted, owners, jobs, *, window, dispatch=False, shortest=False, reconfiguration=None):
+        self.true, self.predicted, self.owners = true, predicted, owners
+        self.machines = [Machine() for _ in range(max(owners) + 1)]
+        self.reconfiguration = reconfiguration or [0] * len(self.machines)
+        self.jobs = [Job(number, arrival, job_class) for number, (arrival, job_class) in enumerate(jobs)]
+        self.to_come = list(self.jobs)
+        self.window, self.dispatch, self.shortest = window, dispatch, shortest
+        self.waiting, self.done, self.time, self.cost = [], [], 0, 0
+        self.run()
+
+    @property
+    def columns(self):
+        return len(self.owners)
+
+    @property
+    def ended(self):
+        return len(self.done) == len(self.jobs)
+
+    def shown(self):
+        return self.waiting[: self.window]
+
+    def may_wait(self):
+        return bool(self.to_come) or any(machine.running for machine in self.machines)
+
+    def legal(self):
+        if self.dispatch:
+            return [True] * self.columns
+        idle = [self.machines[owner].running is None for owner in self.owners]
+        slots = [flag for _ in self.shown() for flag in idle]
+        return slots + [False] * (self.columns * self.window - len(slots)) + [self.may_wait() or self.ended]
+
+    def start(self, machine_number, job, choice):
+        machine = self.machines[machine_number]
+        extra = self.reconfiguration[machine_number] if machine.choice not in (-1, choice) else 0
+        machine.running, machine.choice = job, choice
+        machine.until = self.time + self.true[job.job_class][choice] + extra
+        machine.believed_until = self.time + self.predicted[job.job_class][choice] + extra
+        job.choice, job.start = choice, self.time
+
+    def step(self, action):
+        """Take an action; return the job-time that passed until the next decision."""
+        self.cost = 0
+        if self.dispatch:
+            self.send(self.waiting.pop(0), action)
+        else:
+            legal = self.legal()
+            if not legal[action]:
+                action = len(legal) - 1 if self.may_wait() else legal.index(True)
+            if action == len(legal) - 1:
+                self.event()
+            else:
+                slot, choice = divmod(action, self.columns)
+                self.start(self.owners[choice], self.waiting.pop(slot), choice)
+        self.run()
+        return self.cost
+
+    def send(self, job, choice):
+        machine = self.machines[self.owners[choice]]
+        if machine.running is None:
+            self.start(self.owners[choice], job, choice)
+        else:
+            machine.backlog.append((job, choice))
+
+    def events(self):
+        """Return what can happen next, first to last: (time, completion before arrival, number)."""
+        ends = [(machine.until, 0, number) for number, machine in enumerate(self.machines) if machine.running]
+        arrivals = [(job.arrival, 1, job.number) for job in self.to_come]
+        return sorted(ends + arrivals)
+
+    def event(self):
+        time, kind, number = self.events()[0]
+        arrived = len(self.jobs) - len(self.to_come)
+        self.cost += (arrived - len(self.done)) * (time - self.time)
+        self.time = time
+        if kind == 0:
+            machine = self.machines[number]
+            machine.running.finish = time
+            self.done.append(machine.running)
+            machine.running = None
+            if machine.backlog:
+                self.start(number, *machine.backlog.pop(0))
+        else:
+            self.waiting.append(self.to_come.pop(0))
+            if self.shortest:
+                self.waiting.sort(key=lambda job: (min(self.predicted[job.job_class]), job.number))
+
+    def run(self):
+        while not self.ended:
+            idle = any(machine.running is None for machine in self.machines)
+            if self.waiting and self.dispatch:
+                return
+            upcoming = self.events()
+            if self.waiting and idle and (not upcoming or upcoming[0][0] > self.time):
+                return
+            self.event()

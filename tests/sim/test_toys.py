@@ -1,0 +1,80 @@
+"""Schedules worked out by hand."""
+
+import numpy as np
+import pytest
+
+from gnnsched_env.sim import Simulation, SimulationSettings, episode_metrics, seed_arrays
+from tests import toys
+
+pytestmark = pytest.mark.kernels
+
+TWO_MACHINES = [[4, 9], [6, 2]]  # class 0 prefers machine 0, class 1 machine 1
+
+
+def fleet_of(true, classes, *, jobs, window=4, dispatch=False, reconfiguration=None, owners=None, predicted=None):
+    """Return a simulation whose jobs all come at time 0 (the mean gap rounds to 0)."""
+    table = toys.table(true, predicted, owners=owners, weights=classes)
+    config = SimulationSettings(mean_gap=1e-9, unit=1.0, jobs=jobs, window=window, dispatch=dispatch)
+    fleet = Simulation(table, config, reconfiguration=reconfiguration)
+    fleet.reset(*seed_arrays([0], [0]), np.ones(1, bool))
+    return fleet
+
+
+def play(fleet, actions):
+    rewards = []
+    for action in actions:
+        fleet.step(np.array([action]))
+        rewards.append(float(fleet.lanes["reward"][0]))
+    assert fleet.lanes["ended"][0]
+    return rewards
+
+
+def test_three_equal_jobs_on_two_machines():
+    # Machine 0 takes 4, machine 1 takes 9: start one on each, wait for machine 0, start the third there.
+    fleet = fleet_of(TWO_MACHINES, [1, 0], jobs=3)
+    rewards = play(fleet, [0, 1, 0])
+    assert fleet.jobs[0]["start"].tolist() == [0, 0, 4]
+    assert fleet.jobs[0]["finish"].tolist() == [4, 9, 8]
+    assert rewards == [0.0, -12.0, -9.0]  # three jobs to 4, two to 8, one to 9
+    assert episode_metrics(fleet).completion.tolist() == [[4, 9, 8]]
+
+
+def test_waiting_for_the_better_machine_pays():
+    # All three on machine 0, one after another: 4 + 8 + 12 against 4 + 8 + 9 above.
+    fleet = fleet_of(TWO_MACHINES, [1, 0], jobs=3)
+    rewards = play(fleet, [0, 8, 0, 8, 0])
+    assert fleet.jobs[0]["finish"].tolist() == [4, 8, 12]
+    assert sum(rewards) == -(4 + 8 + 12)
+
+
+def test_dispatch_queues_first_come_first_served():
+    fleet = fleet_of(TWO_MACHINES, [1, 0], jobs=3, dispatch=True)
+    rewards = play(fleet, [0, 0, 0])
+    assert fleet.jobs[0]["start"].tolist() == [0, 4, 8]
+    assert rewards == [0.0, 0.0, -24.0]
+
+
+def test_changing_the_dataflow_costs_reconfiguration_but_the_first_does_not():
+    fleet = fleet_of([[3, 5]], [1], jobs=3, owners=[0, 0], reconfiguration=[10])
+    play(fleet, [0, 1, 1])
+    assert fleet.jobs[0]["finish"].tolist() == [3, 18, 23]
+
+
+def test_utilisation_counts_busy_cycles_of_all_machines():
+    fleet = fleet_of(TWO_MACHINES, [1, 0], jobs=3)
+    play(fleet, [0, 1, 0])
+    assert episode_metrics(fleet).utilisation.tolist() == [(8 + 9) / (2 * 9)]
+    assert episode_metrics(fleet).slowdown.tolist() == [[1.0, 9 / 4, 2.0]]
+
+
+def test_illegal_actions_wait_or_take_the_first_legal_one():
+    fleet = fleet_of(TWO_MACHINES, [1, 0], jobs=2)
+    fleet.step(np.array([8]))  # waiting is illegal: nothing runs and nothing comes; slot 0 starts on machine 0
+    assert not fleet.lanes["legal"][0]
+    assert fleet.jobs[0]["start"].tolist() == [0, -1]
+    fleet.step(np.array([0]))  # machine 0 is busy: waits until it is free
+    assert not fleet.lanes["legal"][0]
+    assert fleet.lanes["time"][0] == 4
+    fleet.step(np.array([7]))  # an empty slot: waiting is illegal again
+    assert fleet.lanes["ended"][0]
+    assert fleet.jobs[0]["finish"].tolist() == [4, 8]

@@ -1,0 +1,32 @@
+"""Gymnasium environments for scheduling GNN inference on heterogeneous dataflow accelerators.
+
+Importing the package registers `gnnsched/Dispatch-v0` and `gnnsched/Queue-v0`; it loads neither torch nor scikit-learn.
+"""
+
+from gnnsched_env.envs.registration import register_envs
+from gnnsched_env.errors import (
+    ConfigError,
+    FileFormatError,
+    GnnSchedError,
+    GraphError,
+    InvalidAction,
+    ResetNeeded,
+    TableError,
+)
+from gnnsched_env.policy import Knowledge, Policy
+from gnnsched_env.version import __version__
+
+__all__ = [
+    "ConfigError",
+    "FileFormatError",
+    "GnnSchedError",
+    "GraphError",
+    "InvalidAction",
+    "Knowledge",
+    "Policy",
+    "ResetNeeded",
+    "TableError",
+    "__version__",
+]
+
+register_envs()

@@ -1,0 +1,26 @@
+"""The Gymnasium environments over the fleet simulator, and what their observations mean."""
+
+from gnnsched_env.envs.batch import EnvBatch
+from gnnsched_env.envs.encoding import View, decode_counts, decode_cycles, encode_cycles, unflatten
+from gnnsched_env.envs.registration import DISPATCH_ID, QUEUE_ID, register_envs
+from gnnsched_env.envs.scheduling import DispatchEnv, QueueEnv, SchedulingEnv
+from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, SLOT_FIELDS, SYSTEM_FIELDS, Layout
+
+__all__ = [
+    "ACCELERATOR_FIELDS",
+    "DISPATCH_ID",
+    "QUEUE_ID",
+    "SLOT_FIELDS",
+    "SYSTEM_FIELDS",
+    "DispatchEnv",
+    "EnvBatch",
+    "Layout",
+    "QueueEnv",
+    "SchedulingEnv",
+    "View",
+    "decode_counts",
+    "decode_cycles",
+    "encode_cycles",
+    "register_envs",
+    "unflatten",
+]

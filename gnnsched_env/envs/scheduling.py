@@ -1,0 +1,141 @@
+"""The two Gymnasium environments: a decision at each arrival (Dispatch-v0), or over a central queue (Queue-v0)."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.envs.batch import EnvBatch
+from gnnsched_env.errors import ConfigError, InvalidAction, ResetNeeded
+from gnnsched_env.policy import FloatArray
+from gnnsched_env.scenario import Scenario, load_scenario, scenario_table, simulation_settings
+from gnnsched_env.tables import LatencyTable
+
+Info = dict[str, Any]
+
+
+class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
+    """One fleet, one stream of jobs; see DispatchEnv and QueueEnv for what an action means.
+
+    Observation: a dict of float32 arrays in [0, 1], named and laid out by `layout` (read them with `unflatten`).
+    Reward: minus the time-integral of the jobs in the system since the last decision, in units of the workload's mean
+    best predicted latency (`metadata["reward_unit_cycles"]`), so the undiscounted return is minus the total completion
+    time.
+    `info`: "action_mask" (int8, 1 where legal), "elapsed" (cycles since the last decision), "legal" (was the last
+    action), "time" (cycles). An episode has exactly `jobs` arrivals and ends when all are done.
+
+    Decisions are not evenly spaced in time: train with gamma = 1, or with exp(-elapsed / tau), never with a constant
+    gamma below 1, which would reward waiting.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (as Gymnasium declares it)
+    dispatch: ClassVar[bool]
+
+    def __init__(
+        self,
+        scenario: str | Path | Scenario = "hetero4",
+        *,
+        load: float | None = None,
+        jobs: int | None = None,
+        window: int | None = None,
+        window_order: str | None = None,
+        dataflow: str | None = None,
+        shaping: str | None = None,
+        table: LatencyTable | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        """Make the environment of a scenario (a preset's name, a TOML file's path, or a Scenario).
+
+        Options left at None are the scenario's; `table` replaces its latencies. Raise ConfigError naming the option,
+        the rule and the value where one is bad.
+        """
+        if render_mode is not None:
+            raise ConfigError(f"environment: render_mode must be None, got {render_mode!r}")
+        if self.dispatch and (window not in (None, 1) or window_order not in (None, "arrival")):
+            raise ConfigError("Dispatch-v0 shows the arriving job only: window and window_order belong to Queue-v0")
+        self.scenario = load_scenario(scenario).with_options(
+            load=load, jobs=jobs, window=window, window_order=window_order, dataflow=dataflow, shaping=shaping
+        )
+        self.table = scenario_table(self.scenario) if table is None else table
+        settings = simulation_settings(self.scenario, self.table, dispatch=self.dispatch)
+        fleet = [accelerator.reconfiguration_cycles for accelerator in self.scenario.fleet.accelerators]
+        self.batch = EnvBatch(self.table, settings, reconfiguration=fleet)
+        self.layout = self.batch.layout
+        self.observation_space = self.layout.observation_space()  # type: ignore[assignment]
+        self.action_space = self.layout.action_space()  # type: ignore[assignment]
+        self.metadata = {**self.metadata, "reward_unit_cycles": settings.unit}
+        self.render_mode = render_mode
+        self._running = False
+        self._seed: int | None = None
+        self._episode = 0
+        self._action = np.zeros(1, np.int64)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, FloatArray], Info]:
+        """Start an episode and run to its first decision.
+
+        A seed fixes this episode and those that follow it; without one the next episode of the last seed is played
+        (a random seed is drawn the first time).
+        """
+        super().reset(seed=seed)
+        if seed is None and self._seed is not None:
+            self._episode += 1
+        else:
+            self._seed = int(self.np_random.integers(1 << 62)) if seed is None else seed
+            self._episode = 0
+        self.batch.reset([self._seed], [self._episode])
+        self._running = True
+        return self._observe(), self._info()
+
+    def step(self, action: Any) -> tuple[dict[str, FloatArray], float, bool, bool, Info]:
+        """Take the action, then run to the next decision or to the end of the episode."""
+        if not self._running:
+            raise ResetNeeded("step: call reset first; no episode is running")
+        if not self.action_space.contains(action):
+            raise InvalidAction(f"action must be an integer in [0, {self.layout.num_actions}), got {action!r}")
+        self._action[0] = action
+        self.batch.step(self._action)
+        lane = self.batch.simulation.lanes[0]
+        ended = bool(lane["ended"])
+        self._running = not ended
+        return self._observe(), float(lane["reward"]), ended, False, self._info()
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return bool [actions]: True where an action is legal; at least one always is (the name is sb3-contrib's)."""
+        mask: NDArray[np.bool_] = self.batch.mask[0].copy()
+        return mask
+
+    def _observe(self) -> dict[str, FloatArray]:
+        return {name: array[0].copy() for name, array in self.batch.observation.items()}
+
+    def _info(self) -> Info:
+        lane = self.batch.simulation.lanes[0]
+        return {
+            "action_mask": self.batch.mask[0].astype(np.int8),
+            "elapsed": int(lane["elapsed"]),
+            "legal": bool(lane["legal"]),
+            "time": int(lane["time"]),
+        }
+
+
+class DispatchEnv(SchedulingEnv):
+    """`gnnsched/Dispatch-v0`: at each arrival, choose the (accelerator, dataflow) whose FIFO queue the job joins.
+
+    Actions: `Discrete(choices)`, in the order of `layout.choice_names`.
+    """
+
+    dispatch = True
+
+
+class QueueEnv(SchedulingEnv):
+    """`gnnsched/Queue-v0`: whenever a job waits and an accelerator is idle, start one of the window's jobs, or wait.
+
+    Actions: `Discrete(window * choices + 1)`: slot * choices + choice starts that slot's job under that choice; the
+    last one waits for the next event. Waiting is legal while a job is running or still to come. An illegal action
+    waits, or where waiting is illegal takes the first legal one.
+    """
+
+    dispatch = False

@@ -1,0 +1,92 @@
+"""What an observation and an action are made of: the `Layout`, and the Gymnasium spaces that follow from it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+SLOT_FIELDS = ("present", "waited", "shortest", "longest")
+ACCELERATOR_FIELDS = ("busy", "remaining", "queued", "configured", "up", "preferred_share", "price")
+SYSTEM_FIELDS = (
+    "in_system",
+    "waiting",
+    "behind",
+    "behind_work",
+    "waiting_work",
+    "recent_gap",
+    "to_come",
+    "elapsed",
+)
+OBSERVATION_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The shape of one environment's observations and actions, enough to read the one and to form the other.
+
+    `window` slots, `choice_accelerators` (the accelerator of each choice), `static_choices` (for each accelerator the
+    choice that a policy without latencies uses), `choice_names`; `dispatch` tells Dispatch-v0 from Queue-v0;
+    `choose_dataflow` is False where an action names slot and accelerator only and the dataflow is the predicted best.
+    `columns` is the number of actions a slot has; `column_accelerators` int64 [columns] the accelerator of each.
+    """
+
+    window: int
+    choice_accelerators: tuple[int, ...]
+    static_choices: tuple[int, ...]
+    choice_names: tuple[str, ...]
+    dispatch: bool
+    choose_dataflow: bool
+    column_accelerators: NDArray[np.int64] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        owners = self.choice_accelerators if self.choose_dataflow else range(len(self.static_choices))
+        object.__setattr__(self, "column_accelerators", np.array(owners, np.int64))
+
+    @property
+    def num_choices(self) -> int:
+        """Return the number of (accelerator, dataflow) pairs."""
+        return len(self.choice_accelerators)
+
+    @property
+    def num_accelerators(self) -> int:
+        """Return the number of accelerators."""
+        return len(self.static_choices)
+
+    @property
+    def columns(self) -> int:
+        """Return the number of actions that a slot has."""
+        return len(self.column_accelerators)
+
+    @property
+    def num_actions(self) -> int:
+        """Return the size of the action space; in Queue-v0 the last action is to wait."""
+        return self.columns if self.dispatch else self.window * self.columns + 1
+
+    @property
+    def wait_action(self) -> int:
+        """Return the action that waits for the next event, or -1 in Dispatch-v0, which has none."""
+        return -1 if self.dispatch else self.num_actions - 1
+
+    @property
+    def static_columns(self) -> NDArray[np.int64]:
+        """Return int64 [A]: for each accelerator, the column of its static choice."""
+        return np.array(self.static_choices if self.choose_dataflow else range(self.num_accelerators), np.int64)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return the length of each observation array."""
+        return {
+            "slots": self.window * len(SLOT_FIELDS),
+            "latencies": self.window * self.num_choices,
+            "accelerators": self.num_accelerators * len(ACCELERATOR_FIELDS),
+            "system": len(SYSTEM_FIELDS),
+        }
+
+    def observation_space(self) -> spaces.Dict:
+        """Return the Dict space of one lane's observation: float32 in [0, 1]."""
+        return spaces.Dict({name: spaces.Box(0.0, 1.0, (size,), np.float32) for name, size in self.sizes.items()})
+
+    def action_space(self) -> spaces.Discrete:
+        """Return the Discrete space of one lane's action."""
+        return spaces.Discrete(self.num_actions)

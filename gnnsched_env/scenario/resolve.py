@@ -1,0 +1,60 @@
+"""From a scenario to what a simulation needs: the latency table, the arrival rate, the reward's unit."""
+
+from functools import lru_cache
+
+from gnnsched_env.hardware import Fleet, list_fleets, load_fleet
+from gnnsched_env.latency import build_table, default_table
+from gnnsched_env.scenario.scenario import Scenario, Workload
+from gnnsched_env.sim import SimulationSettings, WindowOrder, fleet_capacity
+from gnnsched_env.tables import JobClasses, LatencyTable, classes_from_files, synthetic_classes
+
+
+def scenario_table(scenario: Scenario, *, progress: bool = False) -> LatencyTable:
+    """Return the scenario's latency table: its own, the shipped one, or one built now (and cached on disk)."""
+    if scenario.table is not None:
+        return scenario.table
+    return _table(scenario.fleet, scenario.workload, scenario.predictor, progress)
+
+
+def scenario_classes(workload: Workload) -> JobClasses:
+    """Return the job classes that a workload draws from (without files: synthetic ones, drawn with its seed)."""
+    if not workload.graphs:
+        return synthetic_classes(model_kind=workload.model, hidden=workload.hidden, seed=workload.seed)
+    return classes_from_files(
+        workload.graphs,
+        model_kind=workload.model,
+        hidden=workload.hidden,
+        batch_sizes=workload.batch_sizes,
+        classes_per_file=workload.classes_per_file,
+        seed=workload.seed,
+    )
+
+
+def simulation_settings(scenario: Scenario, table: LatencyTable, *, dispatch: bool) -> SimulationSettings:
+    """Return the settings of a simulation of the scenario at its load; the rate follows from the true latencies."""
+    options = scenario.environment
+    rate = options.load * table_rate(table)
+    return SimulationSettings(
+        mean_gap=1.0 / rate,
+        unit=table.mean_shortest_predicted,
+        jobs=options.jobs,
+        window=1 if dispatch else options.window,
+        dispatch=dispatch,
+        window_order=WindowOrder[options.window_order.upper()],
+        choose_dataflow=options.dataflow == "agent",
+        shaped=options.shaping == "drain",
+    )
+
+
+@lru_cache(maxsize=64)
+def table_rate(table: LatencyTable) -> float:
+    """Return the fleet's largest sustainable rate for the table's mix, jobs a cycle."""
+    return fleet_capacity(table.true_cycles, table.weights, table.choice_accelerators).rate
+
+
+@lru_cache(maxsize=16)
+def _table(fleet: Fleet, workload: Workload, predictor: str, progress: bool) -> LatencyTable:
+    if workload == Workload() and fleet.name in list_fleets() and fleet == load_fleet(fleet.name):
+        table = default_table(fleet.name)
+        return table.clairvoyant() if predictor == "exact" else table
+    return build_table(scenario_classes(workload), fleet, predictor=predictor, progress=progress)

@@ -1,0 +1,195 @@
+"""`Scenario`: a fleet, a workload, a predictor and the environment's options, from one TOML file or from Python."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.hardware import MODEL_KINDS, Fleet, load_fleet
+from gnnsched_env.tables import LatencyTable
+
+PREDICTORS = ("gradient_boosting", "exact")
+LOAD_LIMIT = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Which jobs come: graph files (none: the embedded synthetic classes), and the model that each job runs.
+
+    Each file is equally likely; a graph set gives `classes_per_file` batches, their sizes spread evenly over
+    `batch_sizes` and their graphs drawn with `seed`; a file of one graph is one class. `hidden` are the widths between
+    a graph's input features and its classes.
+    """
+
+    graphs: tuple[str, ...] = ()
+    model: str = "gcn"
+    hidden: tuple[int, ...] = (16,)
+    batch_sizes: tuple[int, ...] = (1, 4, 16, 64)
+    classes_per_file: int = 120
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("graphs", "hidden", "batch_sizes"):
+            value = getattr(self, name)
+            if isinstance(value, str | bytes) or not isinstance(value, list | tuple):
+                raise ConfigError(f"workload: {name} must be a list, got {value!r}")
+            object.__setattr__(self, name, tuple(value))
+        if not all(isinstance(path, str | Path) for path in self.graphs):
+            raise ConfigError(f"workload: graphs must be a list of paths, got {self.graphs!r}")
+        object.__setattr__(self, "graphs", tuple(str(path) for path in self.graphs))
+        _require_one_of("workload", "model", self.model, MODEL_KINDS)
+        for name in ("hidden", "batch_sizes"):
+            for value in getattr(self, name):
+                _require_integer("workload", name, value, 1)
+        if not self.batch_sizes:
+            raise ConfigError("workload: batch_sizes must not be empty")
+        _require_integer("workload", "classes_per_file", self.classes_per_file, len(self.batch_sizes))
+        _require_integer("workload", "seed", self.seed, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentOptions:
+    """What an episode is and what the agent sees of it.
+
+    `load`: arrival rate over the fleet's largest sustainable rate. `jobs`: arrivals an episode. `window`: waiting jobs
+    shown (Queue-v0). `window_order`: "arrival" shows the oldest, "shortest" those of smallest predicted latency.
+    `dataflow`: "agent" lets the action choose it, "predicted_best" takes the predicted best of the accelerator.
+    `shaping`: "none", or "drain" for a potential that telescopes.
+    """
+
+    load: float = 0.8
+    jobs: int = 1000
+    window: int = 32
+    window_order: str = "arrival"
+    dataflow: str = "agent"
+    shaping: str = "none"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.load, bool) or not isinstance(self.load, int | float) or not 0 < self.load < LOAD_LIMIT:
+            raise ConfigError(f"environment: load must be above 0 and below {LOAD_LIMIT}, got {self.load!r}")
+        _require_integer("environment", "jobs", self.jobs, 1)
+        _require_integer("environment", "window", self.window, 1)
+        _require_one_of("environment", "window_order", self.window_order, ("arrival", "shortest"))
+        _require_one_of("environment", "dataflow", self.dataflow, ("agent", "predicted_best"))
+        _require_one_of("environment", "shaping", self.shaping, ("none", "drain"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Everything that defines an environment; give `table` to bring latencies of your own.
+
+    A `table` replaces workload and predictor: its choices must be those of the fleet.
+    """
+
+    name: str
+    fleet: Fleet
+    workload: Workload = field(default_factory=Workload)
+    predictor: str = "gradient_boosting"
+    environment: EnvironmentOptions = field(default_factory=EnvironmentOptions)
+    table: LatencyTable | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ConfigError(f"scenario: name must be a non-empty string, got {self.name!r}")
+        if not isinstance(self.fleet, Fleet):
+            raise ConfigError(f"scenario {self.name!r}: fleet must be a Fleet, got {self.fleet!r}")
+        _require_one_of(f"scenario {self.name!r}", "predictor", self.predictor, PREDICTORS)
+        if self.table is not None:
+            expected = tuple(choice.name for choice in self.fleet.choices)
+            if self.table.choice_names != expected:
+                raise ConfigError(
+                    f"scenario {self.name!r}: the table's choices must be the fleet's ({', '.join(expected)}), "
+                    f"got {', '.join(self.table.choice_names)}"
+                )
+
+    def with_options(self, **options: Any) -> Self:
+        """Return the scenario with some of its environment options changed (None leaves one as it is)."""
+        _check_keys("environment", options, EnvironmentOptions)
+        chosen = {name: value for name, value in options.items() if value is not None}
+        return replace(self, environment=replace(self.environment, **chosen))
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """Read a scenario file; relative paths in it start from its folder."""
+        source = Path(path)
+        try:
+            data = tomllib.loads(source.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise FileFormatError(f"{source}: cannot be read: {error.strerror or error}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise FileFormatError(f"{source}: not a TOML file ({error})") from None
+        return cls._from_dict(data, origin=str(source), folder=source.parent)
+
+    @classmethod
+    def _from_dict(cls, data: Mapping[str, Any], *, origin: str, folder: Path) -> Self:
+        known = ("name", "fleet", "predictor", "workload", "environment")
+        _check_known(origin, data, known)
+        for name in ("name", "fleet"):
+            if not isinstance(data.get(name), str):
+                raise ConfigError(f"{origin}: {name} must be given as a string, got {data.get(name)!r}")
+        tables = {}
+        for name, kind in (("workload", Workload), ("environment", EnvironmentOptions)):
+            section = data.get(name, {})
+            if not isinstance(section, Mapping):
+                raise ConfigError(f"{origin}: {name} must be a table, got {section!r}")
+            _check_keys(f"{origin}: {name}", section, kind)
+            tables[name] = dict(section)
+        graphs = tables["workload"].get("graphs")
+        if isinstance(graphs, list) and all(isinstance(entry, str) for entry in graphs):
+            tables["workload"]["graphs"] = [str(folder / entry) for entry in graphs]
+        fleet = data["fleet"]
+        return cls(
+            name=data["name"],
+            fleet=load_fleet(folder / fleet if fleet.endswith(".toml") else fleet),
+            workload=Workload(**tables["workload"]),
+            predictor=data.get("predictor", "gradient_boosting"),
+            environment=EnvironmentOptions(**tables["environment"]),
+        )
+
+
+def list_scenarios() -> tuple[str, ...]:
+    """Return the names of the preset scenarios."""
+    folder = resources.files(__package__) / "presets"
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def load_scenario(scenario: "str | Path | Scenario") -> Scenario:
+    """Return a preset scenario by name, one from a TOML file by path, or the scenario itself."""
+    if isinstance(scenario, Scenario):
+        return scenario
+    if not isinstance(scenario, str | Path):
+        raise ConfigError(f"scenario must be a name, a path or a Scenario, got {scenario!r}")
+    if isinstance(scenario, Path) or scenario.endswith(".toml"):
+        return Scenario.from_toml(scenario)
+    _require_one_of("scenario", "name", scenario, list_scenarios())
+    text = (resources.files(__package__) / "presets" / f"{scenario}.toml").read_text(encoding="utf-8")
+    return Scenario._from_dict(tomllib.loads(text), origin=f"{scenario}.toml", folder=Path())
+
+
+def _require_integer(where: str, name: str, value: Any, minimum: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ConfigError(f"{where}: {name} must be an integer of at least {minimum}, got {value!r}")
+
+
+def _require_one_of(where: str, name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{where}: {name} must be one of {', '.join(allowed)}, got {value!r}{_hint(value, allowed)}")
+
+
+def _check_keys(where: str, given: Mapping[str, Any], kind: type) -> None:
+    _check_known(where, given, tuple(entry.name for entry in fields(kind)))
+
+
+def _check_known(where: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}{_hint(key, known)} (known: {', '.join(known)})")
+
+
+def _hint(value: Any, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(str(value), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

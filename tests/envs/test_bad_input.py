@@ -1,0 +1,50 @@
+"""What a user may get wrong, and what they are told."""
+
+import numpy as np
+import pytest
+
+from gnnsched_env.errors import ConfigError, InvalidAction, ResetNeeded
+
+
+@pytest.mark.parametrize("action", [-1, 10**6, 1.5, "0", None, np.array([0, 1]), np.nan])
+def test_an_action_outside_the_space(make_env, action):
+    env = make_env()
+    env.reset(seed=0)
+    with pytest.raises(InvalidAction, match=r"action must be an integer in \[0, \d+\), got"):
+        env.step(action)
+    env.step(0)  # nothing is lost
+
+
+def test_step_before_reset_and_after_the_end(make_env):
+    env = make_env(jobs=1)
+    with pytest.raises(ResetNeeded, match="call reset first"):
+        env.step(0)
+    env.reset(seed=0)
+    while not env.step(0)[2]:
+        pass
+    with pytest.raises(ResetNeeded, match="call reset first"):
+        env.step(0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"load": 0}, "load must be above 0 and below 1.5, got 0"),
+        ({"load": 1.5}, "load must be above 0 and below 1.5, got 1.5"),
+        ({"load": float("nan")}, "load must be above 0 and below 1.5, got nan"),
+        ({"jobs": 0}, "jobs must be an integer of at least 1, got 0"),
+        ({"jobs": 2.5}, "jobs must be an integer of at least 1, got 2.5"),
+        ({"dataflow": "best"}, "dataflow must be one of agent, predicted_best, got 'best'"),
+        ({"shaping": "potential"}, "shaping must be one of none, drain"),
+        ({"render_mode": "rgb_array"}, "render_mode must be None"),
+    ],
+)
+def test_bad_options_are_refused_at_birth(make_env, options, message):
+    with pytest.raises(ConfigError, match=message):
+        make_env(**options)
+
+
+@pytest.mark.parametrize("options", [{"window": 0}, {"window": "32"}, {"window_order": "longest"}])
+def test_bad_windows_are_refused(make_queue, options):
+    with pytest.raises(ConfigError, match="window"):
+        make_queue(**options)

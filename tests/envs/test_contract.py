@@ -1,0 +1,207 @@
+"""What Gymnasium, Stable-Baselines3 and the design ask of both environments."""
+
+import hashlib
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from gnnsched_env.envs import EnvBatch, decode_cycles, unflatten
+from gnnsched_env.hardware import load_fleet
+from gnnsched_env.scenario import Scenario, simulation_settings
+from tests.envs.environments import ENVIRONMENTS, hetero_table
+
+OPTIONS = [
+    {},
+    {"dataflow": "predicted_best"},
+    {"shaping": "drain"},
+    {"load": 1.2},
+]
+
+
+def random_episode(env, seed=None, rng=None, legal_only=False):
+    """Play one episode at random; return its rewards and how many actions were legal."""
+    rng = rng or np.random.default_rng(0)
+    env.reset(seed=seed)
+    rewards, legal, ended = [], 0, False
+    while not ended:
+        mask = env.action_masks()
+        assert mask.any()
+        action = rng.choice(np.flatnonzero(mask)) if legal_only else rng.integers(len(mask))
+        observation, reward, ended, truncated, info = env.step(action)
+        assert not truncated
+        assert info["legal"] == bool(mask[action])
+        assert info["elapsed"] >= 0
+        rewards.append(reward)
+        legal += info["legal"]
+    assert env.action_masks().any()
+    assert env.observation_space.contains(observation)
+    return np.array(rewards), legal
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_gymnasium_checks_it_without_a_warning(make_env, options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*spec.*")  # made without gym.make here; through it in test_make
+        check_env(make_env(**options), skip_render_check=True)
+
+
+def test_stable_baselines3_checks_it_without_a_warning(make_env):
+    checker = pytest.importorskip("stable_baselines3.common.env_checker", reason="Stable-Baselines3 is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        checker.check_env(make_env(), warn=True)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_observations_stay_in_their_space(make_env, options):
+    env = make_env(**options)
+    rng = np.random.default_rng(1)
+    observation, _ = env.reset(seed=3)
+    ended = False
+    while not ended:
+        assert env.observation_space.contains(observation)
+        observation, _, ended, _, info = env.step(rng.integers(env.action_space.n))
+        assert info["action_mask"].dtype == np.int8
+        assert (info["action_mask"] == env.action_masks()).all()
+
+
+@pytest.mark.parametrize("legal_only", [True, False])
+def test_the_return_is_minus_the_total_completion_time(make_env, legal_only):
+    env = make_env()
+    for seed in range(5):
+        rewards, _ = random_episode(env, seed, legal_only=legal_only)
+        jobs = env.batch.simulation.jobs[0]
+        total = int((jobs["finish"] - jobs["arrival"]).sum())
+        assert rewards.sum() == pytest.approx(-total / env.metadata["reward_unit_cycles"], rel=1e-12)
+
+
+def test_drain_shaping_telescopes(make_env):
+    plain, shaped = make_env(), make_env(shaping="drain")
+    for seed in range(3):
+        rewards, _ = random_episode(plain, seed)
+        shaped.reset(seed=seed)
+        first = shaped.batch.simulation.lanes["potential"][0] / shaped.metadata["reward_unit_cycles"]
+        more, _ = random_episode(shaped, seed)
+        assert first > 0
+        assert more.sum() == pytest.approx(rewards.sum() + first, rel=1e-9)
+        assert not np.allclose(more, rewards)
+
+
+def test_no_job_is_lost_doubled_early_or_overlapping(make_env):
+    env = make_env(jobs=60)
+    for seed in range(5):
+        random_episode(env, seed)
+        simulation = env.batch.simulation
+        jobs = simulation.jobs[0]
+        assert (jobs["finish"] > jobs["start"]).all()
+        assert (jobs["start"] >= jobs["arrival"]).all()
+        true = simulation.true[jobs["job_class"], jobs["choice"]]
+        assert (jobs["finish"] - jobs["start"] == true).all()
+        for accelerator in range(4):
+            own = np.sort(jobs[simulation.choice_accelerators[jobs["choice"]] == accelerator], order="start")
+            assert (own["start"][1:] >= own["finish"][:-1]).all()
+
+
+def test_beliefs_do_not_leak_the_truth(make_env):
+    table = hetero_table()
+    slower = replace(table, true_cycles=table.true_cycles + 997)
+    env = make_env(load=0.9, jobs=40)
+    settings = simulation_settings(env.scenario, table, dispatch=env.dispatch)  # one arrival rate for both
+    batches = [EnvBatch(each, settings) for each in (table, slower)]
+    rng = np.random.default_rng(0)
+    compared = 0
+    for seed in range(30):
+        for batch in batches:
+            batch.reset([seed])
+        while not any(batch.simulation.lanes["done"][0] for batch in batches):
+            for name in batches[0].observation:
+                assert (batches[0].observation[name] == batches[1].observation[name]).all(), name
+            assert (batches[0].mask == batches[1].mask).all()
+            compared += 1
+            action = rng.choice(np.flatnonzero(batches[0].mask[0]), 1)
+            for batch in batches:
+                batch.step(action)
+    assert compared > 60
+
+
+def test_same_seed_same_trajectory(make_env):
+    one, two = make_env(), make_env()
+    for seed in (0, 1, 2**63):
+        assert random_episode(one, seed)[0].tolist() == random_episode(two, seed)[0].tolist()
+    assert random_episode(one, 0)[0].tolist() != random_episode(two, 1)[0].tolist()
+
+
+def test_a_reset_without_a_seed_plays_the_next_episode(make_env):
+    one, two = make_env(), make_env()
+    first, second, third = (random_episode(one, seed)[0].tolist() for seed in (5, None, None))
+    assert first != second != third
+    assert [random_episode(two, seed)[0].tolist() for seed in (5, None, None)] == [first, second, third]
+
+
+def test_the_encoded_latencies_read_back_as_cycles(make_env):
+    env = make_env()
+    observation, _ = env.reset(seed=0)
+    view = unflatten({name: array[None] for name, array in observation.items()}, env.layout)
+    simulation = env.batch.simulation
+    job = simulation.jobs[0, simulation.queue[0, simulation.lanes["head"][0]]]
+    assert decode_cycles(view.latencies[0, 0]) == pytest.approx(simulation.predicted[job["job_class"]], rel=5e-6)
+    assert view.slots["present"][0, 0] == 1.0
+    assert decode_cycles(view.slots["waited"][0, 0]) == pytest.approx(simulation.lanes["time"][0] - job["arrival"])
+
+
+def golden_hash(env_name):
+    """Return a hash of three episodes: every action, reward, observation and mask."""
+    scenario = Scenario(name="random", fleet=load_fleet("hetero4"), table=hetero_table(noise=0.0))
+    env = ENVIRONMENTS[env_name](scenario, jobs=40, load=0.9)
+    digest = hashlib.sha256()
+    rng = np.random.default_rng(0)
+    for seed in range(3):
+        env.reset(seed=seed)
+        ended = False
+        while not ended:
+            action = rng.integers(env.action_space.n)
+            observation, reward, ended, _, _ = env.step(action)
+            mask = np.packbits(env.action_masks()).tobytes()
+            digest.update(repr((int(action), round(reward, 9))).encode() + mask)
+            for array in observation.values():
+                digest.update(np.rint(array * 1e5).astype(np.int64).tobytes())
+        digest.update(env.batch.simulation.jobs.tobytes())
+    return digest.hexdigest()[:16]
+
+
+GOLDEN = {"dispatch": "154ddd5f5f5dbc6c", "queue": "39a0a0fab1244c3a"}
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_the_golden_trajectory(name):
+    """Fails when the dynamics, the random streams or the encoding change: then raise the version of what changed."""
+    assert golden_hash(name) == GOLDEN[name]
+
+
+def test_trajectories_agree_across_processes():
+    code = "from tests.envs.test_contract import golden_hash; print(golden_hash('queue'))"
+    hashes = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    }
+    assert hashes == {golden_hash("queue") + "\n"}
+
+
+@pytest.mark.parametrize("name", ["gnnsched/Dispatch-v0", "gnnsched/Queue-v0"])
+def test_random_play_of_a_hundred_thousand_steps(name):
+    env = gymnasium.make(name, jobs=500)
+    rng = np.random.default_rng(0)
+    steps, seed = 0, 0
+    while steps < 100_000:
+        rewards, _ = random_episode(env.unwrapped, seed, rng=rng, legal_only=bool(seed % 2))
+        assert np.isfinite(rewards).all()
+        assert (rewards <= 0).all()
+        steps, seed = steps + len(rewards), seed + 1
+    assert seed > 1

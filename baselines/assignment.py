@@ -1,0 +1,184 @@
+"""assignment: at each decision, the optimal plan of the waiting jobs, as an assignment problem.
+
+Sum of completion times on unrelated machines without arrivals: a job that is k-th from last on accelerator a delays k
+jobs, itself included, by its latency, so the best plan is an assignment of jobs to places (a, k) of smallest total cost
+(Horn 1973; Bruno, Coffman and Sethi 1974). Jobs still to come are delayed too: that is what `c` stands for.
+"""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from baselines.actions import NOBODY, send_pairs
+from baselines.decoding import read_beliefs
+from gnnsched_env.envs import Layout
+from gnnsched_env.errors import ConfigError
+from gnnsched_env.policy import BoolArray, IntArray, Knowledge, Observation, Routing
+
+RecordArray = NDArray[np.void]
+
+# One place in an accelerator's line; a line that fills up gets another one, so each accelerator always has one free.
+PLACE = np.dtype(
+    [
+        ("accelerator", "i8"),
+        ("job", "i8"),  # who has it, -1 if free
+        ("weight", "f8"),  # k + c
+        ("price", "f8"),  # its dual variable: 0 if free, never more
+        ("distance", "f8"),  # scratch of the search: the shortest path to it that is known
+        ("job_before", "i8"),  # scratch: the last job of that path
+        ("final", "i8"),  # scratch: 1 once no shorter path can be found
+    ],
+    align=True,
+)
+JOB = np.dtype([("price", "f8"), ("place", "i8")], align=True)
+
+
+class Assignment:
+    """Plan all waiting jobs at once: job j as k-th from last on accelerator a costs (k + c) x latency + remaining.
+
+    Of the jobs that the cheapest plan puts first in line on idle accelerators, the shortest starts; if there is none,
+    wait. `c` is the number of jobs still to come that each job is taken to delay.
+    """
+
+    name = "assignment"
+    knowledge = Knowledge.PREDICTED
+    routing = Routing.FREE
+    environments = frozenset({"queue"})
+    choices = None
+
+    def __init__(self, layout: Layout, *, c: float = 2.5) -> None:
+        if not (np.isfinite(c) and c >= 0):
+            raise ConfigError(f"{self.name}: c must be a number of at least 0, got {c!r}")
+        self.layout = layout
+        self.c = c
+
+    def act(self, observation: Observation, mask: BoolArray) -> IntArray:
+        """Return one action for each lane."""
+        beliefs = read_beliefs(observation, mask, self.layout)
+        slots = np.full(len(mask), NOBODY, np.int64)
+        accelerators = np.zeros(len(mask), np.int64)
+        first_in_line(
+            beliefs.latencies, beliefs.remaining, beliefs.open, beliefs.waiting, float(self.c), slots, accelerators
+        )
+        return send_pairs(self.layout, observation, mask, beliefs, (slots, accelerators))
+
+
+@njit(cache=True)
+def first_in_line(
+    latencies: NDArray[np.float64],
+    remaining: NDArray[np.float64],
+    idle: BoolArray,
+    waiting: IntArray,
+    c: float,
+    slots: IntArray,
+    accelerators: IntArray,
+) -> None:
+    """Write the job and the accelerator that each lane starts; a lane that waits keeps what stands there.
+
+    `latencies` float64 [L, n, A], `remaining` float64 [L, A], `idle` bool [L, A], `waiting` int64 [L]; `slots` and
+    `accelerators` int64 [L] are written.
+    """
+    fleet = latencies.shape[2]
+    places = np.empty(latencies.shape[1] + fleet, PLACE)
+    jobs = np.empty(latencies.shape[1], JOB)
+    line = np.empty(fleet, np.int64)
+    for i in range(len(latencies)):
+        if waiting[i] == 0 or not idle[i].any():
+            continue
+        plan(latencies[i], remaining[i], waiting[i], c, places, jobs)
+        line[:] = -1
+        for t in range(waiting[i] + fleet):  # an accelerator's places stand in the order of k
+            if places[t]["job"] >= 0:
+                line[places[t]["accelerator"]] = places[t]["job"]
+        shortest = np.inf
+        for a in range(fleet):
+            if idle[i, a] and line[a] >= 0 and latencies[i, line[a], a] < shortest:
+                shortest, slots[i], accelerators[i] = latencies[i, line[a], a], line[a], a
+
+
+@njit(cache=True)
+def plan(
+    latencies: NDArray[np.float64],
+    remaining: NDArray[np.float64],
+    waiting: int,
+    c: float,
+    places: RecordArray,
+    jobs: RecordArray,
+) -> None:
+    """Give the first `waiting` jobs places of smallest total cost.
+
+    Shortest augmenting paths, one for each job (Jonker and Volgenant 1987). Because a later k costs every job more,
+    only the first free place of each accelerator can end a path: n + A places are enough, not n x A.
+    """
+    fleet = len(remaining)
+    for a in range(fleet):
+        _open_place(places, a, a, 1.0 + c)
+    for job in range(waiting):
+        count = fleet + job
+        end = _search(latencies, remaining, places, jobs, count, job)
+        _settle(places, jobs, count, job, end)
+        _open_place(places, count, places[end]["accelerator"], places[end]["weight"] + 1.0)
+
+
+@njit(cache=True)
+def _open_place(places: RecordArray, t: int, accelerator: int, weight: float) -> None:
+    place = places[t]
+    place["accelerator"] = accelerator
+    place["job"] = -1
+    place["weight"] = weight
+    place["price"] = 0.0
+
+
+@njit(cache=True)
+def _search(
+    latencies: NDArray[np.float64],
+    remaining: NDArray[np.float64],
+    places: RecordArray,
+    jobs: RecordArray,
+    count: int,
+    job: int,
+) -> int:
+    """Find the shortest path, in reduced costs, from a job without a place to a free place; return that place."""
+    for t in range(count):
+        places[t]["distance"] = np.inf
+        places[t]["final"] = 0
+    jobs[job]["price"] = 0.0
+    current, reached = job, 0.0
+    while True:
+        nearest, end = np.inf, 0
+        base = reached - jobs[current]["price"]
+        for t in range(count):
+            place = places[t]
+            if place["final"]:
+                continue
+            a = place["accelerator"]
+            distance = base + place["weight"] * latencies[current, a] + remaining[a] - place["price"]
+            if distance < place["distance"]:
+                place["distance"] = distance
+                place["job_before"] = current
+            if place["distance"] < nearest:
+                nearest, end = place["distance"], t
+        reached = nearest
+        if places[end]["job"] < 0:
+            return end
+        places[end]["final"] = 1
+        current = places[end]["job"]
+
+
+@njit(cache=True)
+def _settle(places: RecordArray, jobs: RecordArray, count: int, job: int, end: int) -> None:
+    """Update the prices and shift the jobs along the path, so that `job` has a place too."""
+    reached = places[end]["distance"]
+    jobs[job]["price"] += reached
+    for t in range(count):
+        place = places[t]
+        if place["final"]:
+            jobs[place["job"]]["price"] += reached - place["distance"]
+            place["price"] -= reached - place["distance"]
+    mover = -1
+    while mover != job:
+        mover = places[end]["job_before"]
+        places[end]["job"] = mover
+        left = jobs[mover]["place"]
+        jobs[mover]["place"] = end
+        end = left

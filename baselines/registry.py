@@ -1,0 +1,99 @@
+"""Policies by name: the heuristics of this package, and anybody's own as `module:Class`."""
+
+import difflib
+import importlib
+import inspect
+from typing import Any
+
+from baselines.assignment import Assignment
+from baselines.earliest_finish_wait import EarliestFinishWait
+from baselines.fifo import FirstInFirstOut
+from baselines.index import Index
+from baselines.least_loaded import LeastLoaded
+from baselines.min_min import MinMin
+from baselines.predictor_greedy import PredictorGreedy
+from baselines.random import Random
+from baselines.round_robin import RoundRobin
+from baselines.sjf import ShortestJobFirst
+from baselines.static import Static
+from baselines.static_best import StaticBest
+from gnnsched_env.envs import Layout
+from gnnsched_env.errors import ConfigError
+from gnnsched_env.policy import Knowledge, Policy
+from gnnsched_env.tables import LatencyTable
+
+POLICIES: dict[str, type[Any]] = {
+    kind.name: kind
+    for kind in (
+        Random,
+        RoundRobin,
+        FirstInFirstOut,
+        Static,
+        StaticBest,
+        LeastLoaded,
+        PredictorGreedy,
+        ShortestJobFirst,
+        MinMin,
+        EarliestFinishWait,
+        Index,
+        Assignment,
+    )
+}
+
+
+def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None, **options: Any) -> Policy:
+    """Return the named policy for environments of a layout.
+
+    `name` is a key of POLICIES or `module:Class`, whose constructor is called with the layout, or with nothing where it
+    takes nothing. `table` goes to policies that have a parameter of that name, `options` to all. Raise ConfigError
+    where the name is unknown, the policy is not made for the environment, or the options do not fit.
+    """
+    kind = _outside_policy(name) if ":" in name else _heuristic(name)
+    environment = "dispatch" if layout.dispatch else "queue"
+    made_for = getattr(kind, "environments", None)
+    if made_for is not None and environment not in made_for:
+        raise ConfigError(f"policy {name!r} is made for {' and '.join(sorted(made_for))}, not for {environment}")
+    policy = _construct(name, kind, layout, table, options)
+    if not callable(getattr(policy, "act", None)):
+        raise ConfigError(f"policy {name!r}: {type(policy).__name__} must have a method act(observation, mask)")
+    if not isinstance(knowledge := getattr(policy, "knowledge", None), Knowledge):
+        raise ConfigError(f"policy {name!r}: knowledge must be a gnnsched_env.policy.Knowledge, got {knowledge!r}")
+    made: Policy = policy
+    return made
+
+
+def _heuristic(name: str) -> type[Any]:
+    if name in POLICIES:
+        return POLICIES[name]
+    close = difflib.get_close_matches(name, POLICIES, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ConfigError(f"unknown policy {name!r}{hint} (one of {', '.join(POLICIES)}, or module:Class)")
+
+
+def _outside_policy(name: str) -> Any:
+    module_name, _, attribute = name.partition(":")
+    try:
+        found = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"policy {name!r}: must be module:Class of something importable ({error})") from error
+    if not callable(found):
+        raise ConfigError(f"policy {name!r}: must name a class, got {found!r}")
+    return found
+
+
+def _construct(name: str, kind: Any, layout: Layout, table: LatencyTable | None, options: dict[str, Any]) -> Any:
+    signature = inspect.signature(kind)
+    takes_layout = any(
+        parameter.kind not in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD)
+        for parameter in signature.parameters.values()
+    )
+    positional = (layout,) if takes_layout else ()
+    if "table" in signature.parameters:
+        options = {"table": table, **options}
+    try:
+        signature.bind(*positional, **options)
+    except TypeError as error:
+        raise ConfigError(f"policy {name!r}: cannot be made from {signature} ({error})") from None
+    return kind(*positional, **options)

@@ -1,0 +1,101 @@
+"""Policies by name, and the errors of names that are none."""
+
+import numpy as np
+import pytest
+
+from baselines import POLICIES, make_policy
+from gnnsched_env.errors import ConfigError
+from gnnsched_env.policy import Knowledge
+from tests import toys
+from tests.baselines.situations import layout
+
+QUEUE, DISPATCH = layout([0, 0, 1]), layout([0, 0, 1], dispatch=True)
+
+
+class WithLayout:
+    """Somebody's own policy."""
+
+    knowledge = Knowledge.NONE
+
+    def __init__(self, layout, *, depth=1):
+        self.layout, self.depth = layout, depth
+
+    def act(self, observation, mask):
+        return mask.argmax(axis=1)
+
+
+class WithNothing:
+    """Another one, which takes no layout."""
+
+    knowledge = Knowledge.PREDICTED
+
+    def act(self, observation, mask):
+        return np.zeros(len(mask), np.int64)
+
+
+class WithTable(WithLayout):
+    """One that asks for the table."""
+
+    def __init__(self, layout, table):
+        super().__init__(layout)
+        self.table = table
+
+
+class NoAct:
+    """No policy."""
+
+
+class NoKnowledge:
+    """It does not say what it knows."""
+
+    def act(self, observation, mask):
+        return mask.argmax(axis=1)
+
+
+def own(kind):
+    return f"{__name__}:{kind.__name__}"
+
+
+def test_the_names_are_the_classes_own():
+    assert {name: kind.name for name, kind in POLICIES.items()} == {name: name for name in POLICIES}
+    assert len(POLICIES) == 12
+
+
+def test_options_reach_the_policy():
+    assert make_policy("assignment", QUEUE, c=4.0).c == 4.0
+
+
+def test_own_policies_are_loaded():
+    assert make_policy(own(WithLayout), QUEUE, depth=3).depth == 3
+    assert type(make_policy(own(WithNothing), QUEUE)).__name__ == "WithNothing"
+    table = toys.table([[1, 2, 3]], owners=[0, 0, 1])
+    assert make_policy(own(WithTable), QUEUE, table=table).table is table
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "options", "message"),
+    [
+        ("minmin", QUEUE, {}, "unknown policy 'minmin'; did you mean 'min_min'"),
+        ("zzz", QUEUE, {}, r"unknown policy 'zzz' \(one of random, "),
+        ("fifo", DISPATCH, {}, "policy 'fifo' is made for queue, not for dispatch"),
+        ("fifo", QUEUE, {"c": 1}, "policy 'fifo': cannot be made from .*'c'"),
+        ("static_best", QUEUE, {}, "static_best: needs the latency table"),
+        ("static", QUEUE, {"choice": 3}, r"static: choice must be in \[0, 3\), got 3"),
+        ("assignment", QUEUE, {"c": -1.0}, "assignment: c must be a number of at least 0, got -1.0"),
+        ("index", QUEUE, {"c": float("nan")}, "index: c must be a number of at least 0, got nan"),
+        ("no_such_module:Policy", QUEUE, {}, "must be module:Class of something importable"),
+        ("baselines:Nothing", QUEUE, {}, "must be module:Class of something importable"),
+        (":Policy", QUEUE, {}, "must be module:Class of something importable"),
+        ("baselines:__name__", QUEUE, {}, "must name a class, got 'baselines'"),
+        (own(NoAct), QUEUE, {}, "NoAct must have a method act"),
+        (own(NoKnowledge), QUEUE, {}, "knowledge must be a gnnsched_env.policy.Knowledge, got None"),
+    ],
+)
+def test_errors_name_the_policy_and_the_rule(name, shape, options, message):
+    with pytest.raises(ConfigError, match=message):
+        make_policy(name, shape, **options)
+
+
+def test_static_best_refuses_another_fleets_table():
+    with pytest.raises(ConfigError, match="static_best: table must have the environment's choices"):
+        make_policy("static_best", QUEUE, table=toys.table([[1, 2]]))

@@ -1,0 +1,17 @@
+"""Paired evaluation of policies: the same episodes for all, ratios with intervals, one record each."""
+
+from gnnsched_env.evaluation.intervals import Interval, paired_ratio
+from gnnsched_env.evaluation.records import evaluate, provenance, write_json
+from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
+
+__all__ = [
+    "Interval",
+    "PolicyFactory",
+    "Runs",
+    "evaluate",
+    "paired_ratio",
+    "provenance",
+    "run_policy",
+    "run_unbounded",
+    "write_json",
+]

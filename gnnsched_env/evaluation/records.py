@@ -1,0 +1,121 @@
+"""One record per (fleet, env, load, policy), as JSON."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gnnsched_env.evaluation.intervals import paired_ratio
+from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
+from gnnsched_env.policy import Knowledge, Routing
+from gnnsched_env.scenario import Scenario, table_rate
+from gnnsched_env.sim import policy_capacity
+from gnnsched_env.tables import LatencyTable
+from gnnsched_env.version import __version__
+
+Record = dict[str, Any]
+LIBRARIES = ("gymnasium", "numba", "numpy", "scikit-learn", "scipy")
+
+
+def evaluate(
+    scenario: Scenario,
+    table: LatencyTable,
+    policies: Mapping[str, PolicyFactory],
+    *,
+    shortest_job_first: PolicyFactory,
+    dispatch: bool,
+    seed: int,
+    episodes: int,
+    graphs: Sequence[str],
+) -> list[Record]:
+    """Run every policy on the same episodes of one scenario at its load; return a record each, best first.
+
+    `shortest_job_first` makes the policy whose clairvoyant twin in Queue-v0, unbounded window, all ratios refer to.
+    """
+    clairvoyant = table.clairvoyant()
+    reference = run_unbounded(shortest_job_first, scenario, clairvoyant, seed=seed, episodes=episodes)
+    runs = {
+        name: run_policy(factory, scenario, table, dispatch=dispatch, seed=seed, episodes=episodes)
+        for name, factory in policies.items()
+    }
+    uninformed = [run for run in runs.values() if run.policy.knowledge is Knowledge.NONE]
+    best = min(uninformed, key=lambda run: float(run.per_episode("completion").mean()), default=None)
+    records = []
+    for name, run in runs.items():
+        record = {
+            "policy": name,
+            "knowledge": str(run.policy.knowledge),
+            "fleet": scenario.fleet.name,
+            "env": "dispatch" if dispatch else "queue",
+            "load": scenario.environment.load,
+            **_stability(run, table, scenario.environment.load),
+            "episodes": episodes,
+            "jobs": scenario.environment.jobs,
+            "graphs": list(graphs),
+            **_summary(run),
+            "ratio_to_best_uninformed": None if best is None else _ratios(run, best),
+            "ratio_to_sjf_clairvoyant": _ratios(run, reference),
+        }
+        records.append(record)
+    return sorted(records, key=lambda record: float(record["mean_completion"]))
+
+
+def provenance(scenario: Scenario, table: LatencyTable, **arguments: Any) -> Record:
+    """Return what made the records: versions, scenario, table, arguments."""
+    return {
+        "gnnsched_env": __version__,
+        "python": platform.python_version(),
+        "libraries": {name: metadata.version(name) for name in LIBRARIES},
+        "scenario": scenario.name,
+        "fleet": scenario.fleet.to_dict(),
+        "table": dict(table.provenance),
+        "arguments": arguments,
+    }
+
+
+def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
+    """Write records and provenance; a killed write leaves no broken file."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _stability(run: Runs, table: LatencyTable, load: float) -> Record:
+    """Return the largest load that the policy can sustain, and whether this load is below it."""
+    routing = getattr(run.policy, "routing", Routing.FREE)
+    rate = policy_capacity(table, routing=routing, choices=getattr(run.policy, "choices", None))
+    capacity = rate / table_rate(table)
+    return {"capacity": capacity, "stable": load < capacity}
+
+
+def _summary(run: Runs) -> Record:
+    completion = run.pooled("completion")
+    p50, p95, p99 = np.percentile(completion, [50, 95, 99])
+    jobs = len(completion) / len(run.pooled("makespan"))
+    return {
+        "mean_completion": float(completion.mean()),
+        "p50_completion": float(p50),
+        "p95_completion": float(p95),
+        "p99_completion": float(p99),
+        "mean_execution": float(run.pooled("execution").mean()),
+        "mean_slowdown": float(run.pooled("slowdown").mean()),
+        "utilisation": float(run.pooled("utilisation").mean()),
+        "throughput_per_mcycle": float((jobs * 1e6 / run.pooled("makespan")).mean()),
+    }
+
+
+def _ratios(run: Runs, other: Runs) -> Record:
+    return {
+        name: paired_ratio(run.per_episode(name), other.per_episode(name)).as_list()
+        for name in ("completion", "execution")
+    }

@@ -1,0 +1,95 @@
+"""Runs policies over the same episodes: same jobs, same times, seed by seed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.envs.batch import EnvBatch
+from gnnsched_env.envs.spaces import Layout
+from gnnsched_env.errors import ConfigError, GnnSchedError
+from gnnsched_env.policy import Policy
+from gnnsched_env.scenario import Scenario, simulation_settings
+from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, episode_metrics
+from gnnsched_env.tables import LatencyTable
+
+PolicyFactory = Callable[[Layout, LatencyTable], Policy]
+FIRST_UNBOUNDED_WINDOW = 64
+MAX_LANES = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Runs:
+    """Finished episodes of one policy: the policy as it ran, and the metrics of each group of episodes."""
+
+    policy: Policy
+    metrics: tuple[EpisodeMetrics, ...]
+    most_waiting: int
+
+    def per_episode(self, name: str) -> NDArray[np.float64]:
+        """Return float64 [episodes]: the mean over an episode's jobs of "completion", "execution" or "slowdown"."""
+        return np.concatenate([getattr(entry, name).mean(axis=1) for entry in self.metrics])
+
+    def pooled(self, name: str) -> NDArray[np.float64]:
+        """Return a metric of every job of every episode, or "utilisation" or "makespan" of every episode."""
+        return np.concatenate([getattr(entry, name).ravel() for entry in self.metrics])
+
+
+def run_policy(
+    factory: PolicyFactory, scenario: Scenario, table: LatencyTable, *, dispatch: bool, seed: int, episodes: int
+) -> Runs:
+    """Play episodes of seeds seed..seed+episodes-1, one each, and return their metrics."""
+    if episodes < 1:
+        raise ConfigError(f"evaluation: episodes must be at least 1, got {episodes!r}")
+    return _run(factory, simulation_settings(scenario, table, dispatch=dispatch), scenario, table, seed, episodes)
+
+
+def run_unbounded(factory: PolicyFactory, scenario: Scenario, table: LatencyTable, *, seed: int, episodes: int) -> Runs:
+    """Play Queue-v0 with a window that never hides a job: it is doubled until no queue was longer."""
+    settings = simulation_settings(scenario, table, dispatch=False)
+    window = min(FIRST_UNBOUNDED_WINDOW, settings.jobs)
+    while True:
+        runs = _run(factory, replace(settings, window=window), scenario, table, seed, episodes)
+        if runs.most_waiting <= window:
+            return runs
+        window = min(2 * max(window, runs.most_waiting // 2), settings.jobs)
+
+
+def _run(
+    factory: PolicyFactory,
+    settings: SimulationSettings,
+    scenario: Scenario,
+    table: LatencyTable,
+    seed: int,
+    episodes: int,
+) -> Runs:
+    reconfiguration = [accelerator.reconfiguration_cycles for accelerator in scenario.fleet.accelerators]
+    metrics = []
+    most_waiting = 0
+    for first in range(seed, seed + episodes, MAX_LANES):
+        seeds = range(first, min(first + MAX_LANES, seed + episodes))
+        batch = EnvBatch(table, settings, lanes=len(seeds), reconfiguration=reconfiguration)
+        policy = factory(batch.layout, table)
+        _play(batch, policy, seeds)
+        metrics.append(episode_metrics(batch.simulation))
+        most_waiting = max(most_waiting, int(batch.simulation.lanes["most_waiting"].max()))
+    return Runs(policy=policy, metrics=tuple(metrics), most_waiting=most_waiting)
+
+
+def _play(batch: EnvBatch, policy: Policy, seeds: range) -> None:
+    batch.reset(list(seeds))
+    lanes = np.arange(len(seeds))
+    while not batch.ended.all():
+        actions = np.asarray(policy.act(batch.observation, batch.mask))
+        if actions.shape != lanes.shape or actions.dtype.kind not in "iu":
+            raise GnnSchedError(
+                f"policy {type(policy).__name__}: act must return integers of shape [{len(lanes)}], "
+                f"got {actions.dtype} {list(actions.shape)}"
+            )
+        if (actions < 0).any() or (actions >= batch.layout.num_actions).any():
+            raise GnnSchedError(
+                f"policy {type(policy).__name__}: actions must be in [0, {batch.layout.num_actions}), "
+                f"got {actions.min()}..{actions.max()}"
+            )
+        batch.step(actions.astype(np.int64, copy=False))

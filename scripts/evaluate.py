@@ -1,0 +1,131 @@
+"""Compare policies on the same jobs: a table on the terminal, records in a JSON file."""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from rich.console import Console
+
+from baselines import POLICIES, make_policy
+from gnnsched_env.errors import GnnSchedError
+from gnnsched_env.evaluation import PolicyFactory, evaluate, provenance, write_json
+from gnnsched_env.report import policy_table
+from gnnsched_env.scenario import Scenario, Workload, load_scenario, scenario_table
+
+WIDTH = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Compare policies on the same jobs."""
+
+    scenario: str = "hetero4"
+    """A preset (hetero4, flexible4, big_little) or the path of a scenario's TOML file."""
+    graphs: tuple[Path, ...] = ()
+    """Graph files (.npz), one mix; none: the scenario's own workload."""
+    per_file: bool = False
+    """Also evaluate each file alone."""
+    env: Literal["queue", "dispatch"] = "queue"
+    """Queue-v0 (a central queue) or Dispatch-v0 (a decision at each arrival)."""
+    load: tuple[float, ...] = (0.8,)
+    """Arrival rates, as shares of the fleet's largest sustainable rate."""
+    jobs: int | None = None
+    """Jobs an episode (the scenario's by default)."""
+    window: int | None = None
+    """Waiting jobs that a policy sees in Queue-v0 (the scenario's by default)."""
+    policies: tuple[str, ...] = ("all",)
+    """Names of baselines, "all" of them, or module:Class for one of your own."""
+    episodes: int = 100
+    """Episodes a policy, of seeds seed, seed + 1, ..."""
+    seed: int = 0
+    json: Path | None = None
+    """Where to write the records."""
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = tyro.cli(Arguments, description=__doc__)
+    try:
+        run(arguments, make_console())
+    except (GnnSchedError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")
+
+
+def run(arguments: Arguments, console: Console) -> None:
+    """Evaluate, print and write."""
+    scenario = load_scenario(arguments.scenario)
+    scenario = scenario.with_options(jobs=arguments.jobs, window=arguments.window)
+    dispatch = arguments.env == "dispatch"
+    policies = policy_factories(arguments.policies, dispatch=dispatch)
+    records = []
+    for mix in mixes(arguments.graphs, per_file=arguments.per_file):
+        chosen = with_graphs(scenario, mix)
+        table = scenario_table(chosen, progress=console.is_terminal)
+        names = [path.stem for path in mix] or list(table.group_names)
+        for load in arguments.load:
+            batch = evaluate(
+                chosen.with_options(load=load),
+                table,
+                policies,
+                shortest_job_first=factory("sjf"),
+                dispatch=dispatch,
+                seed=arguments.seed,
+                episodes=arguments.episodes,
+                graphs=names,
+            )
+            records += batch
+            title = f"{chosen.fleet.name}, {arguments.env}, load {load:g}: {', '.join(names)}"
+            console.print(policy_table(batch, title=title))
+    if arguments.json is not None:
+        about = provenance(scenario, table, **_plain(arguments))
+        write_json(arguments.json, {"provenance": about, "records": records})
+
+
+def make_console() -> Console:
+    """Return a console that is wide enough for the tables: a narrow terminal wraps lines, but loses no figure."""
+    return Console(width=max(WIDTH, Console().width))
+
+
+def policy_factories(names: tuple[str, ...], *, dispatch: bool) -> dict[str, PolicyFactory]:
+    """Return a factory per policy; "all" stands for every baseline made for the environment."""
+    env = "dispatch" if dispatch else "queue"
+    chosen: dict[str, PolicyFactory] = {}
+    for name in names:
+        own = [key for key, kind in POLICIES.items() if env in kind.environments] if name == "all" else [name]
+        chosen |= {key: factory(key) for key in own}
+    return chosen
+
+
+def factory(name: str) -> PolicyFactory:
+    """Return the function that makes a named policy for a layout and a table."""
+    return lambda layout, table: make_policy(name, layout, table=table)
+
+
+def mixes(graphs: tuple[Path, ...], *, per_file: bool) -> list[tuple[Path, ...]]:
+    """Return the mixes to evaluate: all files together, and each alone where asked."""
+    alone = [(path,) for path in graphs] if per_file and len(graphs) > 1 else []
+    return [graphs, *alone]
+
+
+def with_graphs(scenario: Scenario, graphs: tuple[Path, ...]) -> Scenario:
+    """Return the scenario with its workload's files replaced, or as it is where none are given."""
+    if not graphs:
+        return scenario
+    own: Workload = replace(scenario.workload, graphs=graphs)
+    return replace(scenario, workload=own)
+
+
+def _plain(arguments: Arguments) -> dict[str, object]:
+    return {name: _text(value) for name, value in vars(arguments).items()}
+
+
+def _text(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_text(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+if __name__ == "__main__":
+    main()

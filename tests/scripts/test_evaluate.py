@@ -1,0 +1,66 @@
+"""The evaluation's command line, as a user runs it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "scripts.evaluate", "--jobs", "30", "--episodes", "3"]
+
+
+def run(*arguments):
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_every_policy_on_the_embedded_workload(tmp_path):
+    path = tmp_path / "out.json"
+    result = run("--load", "0.5", "0.8", "--json", str(path))
+    assert result.returncode == 0, result.stderr
+    content = json.loads(path.read_text())
+    assert {record["load"] for record in content["records"]} == {0.5, 0.8}
+    names = {record["policy"] for record in content["records"]}
+    assert {"random", "round_robin", "fifo", "static", "static_best", "least_loaded"} <= names
+    assert {"predictor_greedy", "sjf", "min_min", "earliest_finish_wait", "index", "assignment"} <= names
+    assert content["provenance"]["arguments"]["episodes"] == 3
+    for name in names:
+        assert name in result.stdout
+
+
+def test_dispatch_runs_the_policies_made_for_it(tmp_path):
+    path = tmp_path / "out.json"
+    result = run("--env", "dispatch", "--json", str(path))
+    assert result.returncode == 0, result.stderr
+    records = {record["policy"]: record for record in json.loads(path.read_text())["records"]}
+    assert "assignment" not in records
+    greedy = records["predictor_greedy"]["ratio_to_best_uninformed"]["completion"][0]
+    assert greedy < 1
+
+
+def test_a_policy_of_ones_own(tmp_path):
+    path = tmp_path / "out.json"
+    own = "tests.scripts.own_policy:OldestFirst"
+    result = run("--policies", "sjf", own, "--json", str(path))
+    assert result.returncode == 0, result.stderr
+    assert {record["policy"] for record in json.loads(path.read_text())["records"]} == {"sjf", own}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--policies", "min_mim"], "did you mean 'min_min'"),
+        (["--scenario", "hetro4"], "did you mean 'hetero4'"),
+        (["--load", "1.5"], "load must be above 0 and below 1.5, got 1.5"),
+        (["--load", "-1"], "load must be above 0 and below 1.5, got -1"),
+        (["--graphs", "none.npz"], "none.npz"),
+        (["--episodes", "0"], "episodes must be at least 1, got 0"),
+        (["--policies", "tests.scripts.own_policy:Nobody"], "Nobody"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_written(arguments, message, tmp_path):
+    path = tmp_path / "out.json"
+    result = run(*arguments, "--json", str(path))
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not path.exists()

@@ -13,8 +13,8 @@ class Static:
     """Run every job under one dataflow, on the accelerators that support it.
 
     The oldest job goes to the one of them with the fewest jobs (in Queue-v0 to the first idle one, else it waits). The
-    dataflow is that of `choice`; by default the one that the most accelerators support, of those that are some
-    accelerator's static choice (ties: the most accelerators' static choice, then the lowest accelerator's).
+    dataflow is that of `choice`; by default that of the choice that was best on average over the predictor's training
+    set (ties: the lowest).
     """
 
     name = "static"
@@ -23,7 +23,7 @@ class Static:
     environments = frozenset({"dispatch", "queue"})
 
     def __init__(self, layout: Layout, *, choice: int | None = None) -> None:
-        chosen = _widest_choice(layout) if choice is None else choice
+        chosen = int(np.argmin(layout.mean_log_cycles)) if choice is None else choice
         if not 0 <= chosen < layout.num_choices:
             raise ConfigError(f"{self.name}: choice must be in [0, {layout.num_choices}), got {chosen!r}")
         self.layout = layout
@@ -61,10 +61,3 @@ def dataflow_choices(choice_names: tuple[str, ...]) -> dict[str, tuple[int, ...]
     for choice, dataflow in enumerate(dataflow_names(choice_names)):
         choices[dataflow] = (*choices.get(dataflow, ()), choice)
     return choices
-
-
-def _widest_choice(layout: Layout) -> int:
-    names = dataflow_names(layout.choice_names)
-    chosen = [names[choice] for choice in layout.static_choices]
-    supporting = dataflow_choices(layout.choice_names)
-    return max(layout.static_choices, key=lambda choice: (len(supporting[names[choice]]), chosen.count(names[choice])))

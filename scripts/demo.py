@@ -31,7 +31,7 @@ def main() -> None:
     """Run the demonstration."""
     try:
         run(make_console(), graph_files(os.environ.get(VARIABLE, "")))
-    except (GnnSchedError, FileNotFoundError) as error:
+    except (GnnSchedError, OSError) as error:
         sys.exit(f"error: {error}")
 
 

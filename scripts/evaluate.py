@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 
 from baselines import POLICIES, make_policy
-from gnnsched_env.errors import GnnSchedError
+from gnnsched_env.errors import ConfigError, GnnSchedError
 from gnnsched_env.evaluation import PolicyFactory, evaluate, provenance, write_json
 from gnnsched_env.report import policy_table
 from gnnsched_env.scenario import Scenario, Workload, load_scenario, scenario_table
@@ -49,7 +49,7 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     try:
         run(arguments, make_console())
-    except (GnnSchedError, FileNotFoundError) as error:
+    except (GnnSchedError, OSError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -59,10 +59,13 @@ def run(arguments: Arguments, console: Console) -> None:
     scenario = scenario.with_options(jobs=arguments.jobs, window=arguments.window)
     dispatch = arguments.env == "dispatch"
     policies = policy_factories(arguments.policies, dispatch=dispatch)
-    records = []
+    if arguments.json is not None and arguments.json.is_dir():
+        raise ConfigError(f"--json: must be a file, but {arguments.json} is a folder")
+    records, tables = [], []
     for mix in mixes(arguments.graphs, per_file=arguments.per_file):
         chosen = with_graphs(scenario, mix)
         table = scenario_table(chosen, progress=console.is_terminal)
+        tables.append(table)
         names = [path.stem for path in mix] or list(table.group_names)
         for load in arguments.load:
             batch = evaluate(
@@ -79,7 +82,7 @@ def run(arguments: Arguments, console: Console) -> None:
             title = f"{chosen.fleet.name}, {arguments.env}, load {load:g}: {', '.join(names)}"
             console.print(policy_table(batch, title=title))
     if arguments.json is not None:
-        about = provenance(scenario, table, **_plain(arguments))
+        about = provenance(scenario, tables, _plain(arguments))
         write_json(arguments.json, {"provenance": about, "records": records})
 
 

@@ -35,7 +35,7 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     try:
         run(arguments)
-    except (GnnSchedError, FileNotFoundError) as error:
+    except (GnnSchedError, OSError) as error:
         sys.exit(f"error: {error}")
 
 

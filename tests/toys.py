@@ -5,21 +5,25 @@ import numpy as np
 from gnnsched_env.tables import LatencyTable
 
 
-def table(true, predicted=None, *, owners=None, static=None, weights=None):
+def static_means(owners, static=None):
+    """Return training-set means that make these choices the static ones (by default each accelerator's first)."""
+    chosen = [owners.index(owner) for owner in sorted(set(owners))] if static is None else static
+    return tuple(1.0 if choice in chosen else 2.0 for choice in range(len(owners)))
+
+
+def table(true, predicted=None, *, owners=None, static=None, weights=None, means=None):
     """Return a latency table from lists; by default an accelerator per choice, and true predictions."""
     true = np.asarray(true)
     predicted = true if predicted is None else np.asarray(predicted)
     owners = np.arange(true.shape[1]) if owners is None else np.asarray(owners)
-    count = int(owners.max()) + 1
-    static = [int(np.flatnonzero(owners == a)[0]) for a in range(count)] if static is None else static
     return LatencyTable(
         true_cycles=true,
         predicted_cycles=predicted,
         weights=np.ones(len(true)) if weights is None else np.asarray(weights, float),
         choice_names=tuple(f"a{owner}/d{k}" for k, owner in enumerate(owners)),
         choice_accelerators=owners,
-        accelerator_names=tuple(f"a{a}" for a in range(count)),
-        static_choices=np.asarray(static),
+        accelerator_names=tuple(f"a{a}" for a in range(int(owners.max()) + 1)),
+        mean_log_cycles=static_means(owners.tolist(), static) if means is None else means,
         class_names=tuple(f"class{c}" for c in range(len(true))),
         class_groups=np.zeros(len(true), int),
         group_names=("toy",),

@@ -32,7 +32,7 @@ class EnvBatch:
         self.layout = Layout(
             window=settings.window,
             choice_accelerators=tuple(table.choice_accelerators.tolist()),
-            static_choices=tuple(table.static_choices.tolist()),
+            mean_log_cycles=tuple(table.mean_log_cycles.tolist()),
             choice_names=table.choice_names,
             dispatch=settings.dispatch,
             choose_dataflow=settings.choose_dataflow,

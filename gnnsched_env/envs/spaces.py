@@ -25,22 +25,23 @@ OBSERVATION_VERSION = 1
 class Layout:
     """The shape of one environment's observations and actions, enough to read the one and to form the other.
 
-    `window` slots, `choice_accelerators` (the accelerator of each choice), `static_choices` (for each accelerator the
-    choice that a policy without latencies uses), `choice_names`; `dispatch` tells Dispatch-v0 from Queue-v0;
-    `choose_dataflow` is False where an action names slot and accelerator only and the dataflow is the predicted best.
+    `window` slots, `choice_accelerators` (the accelerator of each choice), `mean_log_cycles` (of each choice over the
+    predictor's training set: what a policy without latencies may know), `choice_names`; `dispatch` tells Dispatch-v0
+    from Queue-v0; `choose_dataflow` is False where an action names slot and accelerator only and the dataflow is the
+    predicted best.
     `columns` is the number of actions a slot has; `column_accelerators` int64 [columns] the accelerator of each.
     """
 
     window: int
     choice_accelerators: tuple[int, ...]
-    static_choices: tuple[int, ...]
+    mean_log_cycles: tuple[float, ...]
     choice_names: tuple[str, ...]
     dispatch: bool
     choose_dataflow: bool
     column_accelerators: NDArray[np.int64] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        owners = self.choice_accelerators if self.choose_dataflow else range(len(self.static_choices))
+        owners = self.choice_accelerators if self.choose_dataflow else range(self.num_accelerators)
         object.__setattr__(self, "column_accelerators", np.array(owners, np.int64))
 
     @property
@@ -51,7 +52,7 @@ class Layout:
     @property
     def num_accelerators(self) -> int:
         """Return the number of accelerators."""
-        return len(self.static_choices)
+        return max(self.choice_accelerators) + 1
 
     @property
     def columns(self) -> int:
@@ -67,6 +68,15 @@ class Layout:
     def wait_action(self) -> int:
         """Return the action that waits for the next event, or -1 in Dispatch-v0, which has none."""
         return -1 if self.dispatch else self.num_actions - 1
+
+    @property
+    def static_choices(self) -> tuple[int, ...]:
+        """Return, for each accelerator, the choice that a policy without latencies uses: the best on average."""
+        best = [-1] * self.num_accelerators
+        for choice, owner in enumerate(self.choice_accelerators):
+            if best[owner] < 0 or self.mean_log_cycles[choice] < self.mean_log_cycles[best[owner]]:
+                best[owner] = choice
+        return tuple(best)
 
     @property
     def static_columns(self) -> NDArray[np.int64]:

@@ -65,16 +65,16 @@ def evaluate(
     return sorted(records, key=lambda record: float(record["mean_completion"]))
 
 
-def provenance(scenario: Scenario, table: LatencyTable, **arguments: Any) -> Record:
-    """Return what made the records: versions, scenario, table, arguments."""
+def provenance(scenario: Scenario, tables: Sequence[LatencyTable], arguments: Mapping[str, Any]) -> Record:
+    """Return what made the records: versions, scenario, tables (one a mix of graphs), arguments."""
     return {
         "gnnsched_env": __version__,
         "python": platform.python_version(),
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
         "scenario": scenario.name,
         "fleet": scenario.fleet.to_dict(),
-        "table": dict(table.provenance),
-        "arguments": arguments,
+        "tables": [dict(table.provenance) for table in tables],
+        "arguments": dict(arguments),
     }
 
 

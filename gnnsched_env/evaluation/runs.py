@@ -40,8 +40,6 @@ def run_policy(
     factory: PolicyFactory, scenario: Scenario, table: LatencyTable, *, dispatch: bool, seed: int, episodes: int
 ) -> Runs:
     """Play episodes of seeds seed..seed+episodes-1, one each, and return their metrics."""
-    if episodes < 1:
-        raise ConfigError(f"evaluation: episodes must be at least 1, got {episodes!r}")
     return _run(factory, simulation_settings(scenario, table, dispatch=dispatch), scenario, table, seed, episodes)
 
 
@@ -64,6 +62,8 @@ def _run(
     seed: int,
     episodes: int,
 ) -> Runs:
+    if episodes < 1:
+        raise ConfigError(f"evaluation: episodes must be at least 1, got {episodes!r}")
     reconfiguration = [accelerator.reconfiguration_cycles for accelerator in scenario.fleet.accelerators]
     metrics = []
     most_waiting = 0

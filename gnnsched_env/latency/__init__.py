@@ -1,6 +1,6 @@
 """Latency prediction: synthetic training sets, features, regressors, scores, and the tables that they fill."""
 
-from gnnsched_env.latency.dataset import Dataset, Inputs, job_inputs, static_choices, training_dataset
+from gnnsched_env.latency.dataset import Dataset, Inputs, job_inputs, training_dataset
 from gnnsched_env.latency.features import FEATURE_NAMES, job_features
 from gnnsched_env.latency.regressors import GradientBoostingRegressor, Regressor
 from gnnsched_env.latency.scores import Scores, mape, regret, score_predictions, selection_accuracy
@@ -24,7 +24,6 @@ __all__ = [
     "regret",
     "score_predictions",
     "selection_accuracy",
-    "static_choices",
     "training_classes",
     "training_dataset",
 ]

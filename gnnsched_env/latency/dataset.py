@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError
-from gnnsched_env.hardware import Fleet, GnnModel
+from gnnsched_env.hardware import GnnModel
 from gnnsched_env.latency.estimates import composed_estimates, phase_estimates
 from gnnsched_env.latency.features import job_features
 from gnnsched_env.latency.training_graphs import DEFAULT_TRAINING, TrainingSpec, training_classes
@@ -59,15 +59,3 @@ def training_dataset(
     classes = training_classes(template, spec)
     cycles = pair_cycles(classes, pairs, workers=workers, progress=progress)
     return Dataset(inputs=job_inputs(classes, pairs), cycles=cycles)
-
-
-def static_choices(mean_log_cycles: FloatArray, fleet: Fleet) -> IntArray:
-    """Return int64 [A]: for each accelerator the choice of least geometric-mean cycles over a training set.
-
-    `mean_log_cycles` float64 [K]: over the training set, for each choice of the fleet; ties take the first choice.
-    """
-    choices = []
-    for accelerator in range(len(fleet.accelerators)):
-        own = np.flatnonzero(fleet.choice_accelerators == accelerator)
-        choices.append(own[mean_log_cycles[own].argmin()])
-    return np.array(choices, np.int64)

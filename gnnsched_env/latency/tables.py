@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import Fleet, GnnModel, load_fleet
-from gnnsched_env.latency.dataset import Dataset, Inputs, job_inputs, static_choices, training_dataset
+from gnnsched_env.latency.dataset import Dataset, Inputs, job_inputs, training_dataset
 from gnnsched_env.latency.regressors import GradientBoostingRegressor
 from gnnsched_env.latency.training_graphs import DEFAULT_TRAINING, TrainingSpec, reshaped
 from gnnsched_env.tables import (
@@ -79,7 +79,7 @@ def build_table(
         **_class_fields(job_classes),
         **_fleet_fields(fleet, means[columns]),
         provenance={"predictor": predictor, "training": asdict(training)}
-        | {"classes": job_classes.digest(), **_provenance(fleet, means[columns])},
+        | {"classes": job_classes.digest(), **_provenance(fleet)},
     )
 
 
@@ -90,17 +90,12 @@ def default_table(fleet_name: str) -> LatencyTable:
     source = [pair_key(choice.accelerator, choice.dataflow) for choice in load_fleet(SHIPPED_FLEET).choices]
     wanted = [pair_key(choice.accelerator, choice.dataflow) for choice in fleet.choices]
     columns = np.array([source.index(key) for key in wanted])
-    means_by_choice = np.array(shipped.provenance["mean_log_cycles"])
     return replace(
         shipped,
         true_cycles=shipped.true_cycles[:, columns],
         predicted_cycles=shipped.predicted_cycles[:, columns],
-        **_fleet_fields(fleet, means_by_choice[columns]),
-        provenance={
-            **shipped.provenance,
-            "fleet": fleet.digest(),
-            "mean_log_cycles": means_by_choice[columns].tolist(),
-        },
+        **_fleet_fields(fleet, shipped.mean_log_cycles[columns]),
+        provenance={**shipped.provenance, "fleet": fleet.digest()},
     )
 
 
@@ -219,16 +214,15 @@ def _fleet_fields(fleet: Fleet, mean_log_cycles: FloatArray) -> dict[str, Any]:
         "choice_names": tuple(choice.name for choice in fleet.choices),
         "choice_accelerators": fleet.choice_accelerators,
         "accelerator_names": tuple(accelerator.name for accelerator in fleet.accelerators),
-        "static_choices": static_choices(mean_log_cycles, fleet),
+        "mean_log_cycles": mean_log_cycles,
     }
 
 
-def _provenance(fleet: Fleet, mean_log_cycles: FloatArray) -> dict[str, Any]:
+def _provenance(fleet: Fleet) -> dict[str, Any]:
     return {
         "package": __version__,
         "code": code_digest(*_PREDICTION_ROOMS),
         "fleet": fleet.digest(),
-        "mean_log_cycles": [round(float(mean), 9) for mean in mean_log_cycles],
     }
 
 

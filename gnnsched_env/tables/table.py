@@ -25,9 +25,9 @@ class LatencyTable:
     """True and predicted latencies of C classes under K choices on A accelerators.
 
     `true_cycles`, `predicted_cycles`: int64 [C, K], at least 1. `weights`: float64 [C], each class's share of the jobs
-    (normalised at birth). `choice_accelerators`: int64 [K], the accelerator of each choice. `static_choices`: int64
-    [A], for each accelerator the choice that is best on average over the predictor's training set: all that a policy
-    without latencies may know. `class_groups`: int64 [C], the file that a class came from, index into `group_names`.
+    (normalised at birth). `choice_accelerators`: int64 [K], the accelerator of each choice. `mean_log_cycles`:
+    float64 [K], the mean logarithm of each choice's cycles over the predictor's training set: all that a policy without
+    latencies may know. `class_groups`: int64 [C], the file that a class came from, index into `group_names`.
     """
 
     true_cycles: CycleArray
@@ -36,7 +36,7 @@ class LatencyTable:
     choice_names: tuple[str, ...]
     choice_accelerators: NDArray[np.int64]
     accelerator_names: tuple[str, ...]
-    static_choices: NDArray[np.int64]
+    mean_log_cycles: NDArray[np.float64]
     class_names: tuple[str, ...]
     class_groups: NDArray[np.int64]
     group_names: tuple[str, ...]
@@ -48,7 +48,7 @@ class LatencyTable:
             object.__setattr__(self, name, _as_cycles(name, getattr(self, name), (classes, choices)))
         _freeze(self, "weights", np.float64, (classes,))
         _freeze(self, "choice_accelerators", np.int64, (choices,))
-        _freeze(self, "static_choices", np.int64, (len(self.accelerator_names),))
+        _freeze(self, "mean_log_cycles", np.float64, (choices,))
         _freeze(self, "class_groups", np.int64, (classes,))
         total = float(self.weights.sum())
         if not np.isfinite(self.weights).all() or (self.weights < 0).any() or total <= 0:
@@ -63,10 +63,8 @@ class LatencyTable:
                 "latency table: choice_accelerators must give each of the "
                 f"{len(self.accelerator_names)} accelerators a choice, got {owners.tolist()}"
             )
-        static = self.static_choices
-        in_range = (static >= 0) & (static < len(owners))
-        if not in_range.all() or (owners[static] != np.arange(len(static))).any():
-            raise TableError(f"latency table: static_choices must name an own choice of each accelerator, got {static}")
+        if not np.isfinite(self.mean_log_cycles).all():
+            raise TableError(f"latency table: mean_log_cycles must be finite, got {self.mean_log_cycles}")
         groups = self.class_groups
         if (groups < 0).any() or (groups >= len(self.group_names)).any():
             raise TableError(f"latency table: class_groups must index the {len(self.group_names)} group names")
@@ -150,7 +148,7 @@ class LatencyTable:
         return cls(**arrays, **names, provenance=provenance)  # type: ignore[arg-type]
 
 
-_ARRAYS = ("true_cycles", "predicted_cycles", "weights", "choice_accelerators", "static_choices", "class_groups")
+_ARRAYS = ("true_cycles", "predicted_cycles", "weights", "choice_accelerators", "mean_log_cycles", "class_groups")
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
 _NAMES = ("choice_names", "accelerator_names", "class_names", "group_names")
 

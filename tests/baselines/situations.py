@@ -4,15 +4,15 @@ import numpy as np
 
 from gnnsched_env.envs import ACCELERATOR_FIELDS, SLOT_FIELDS, SYSTEM_FIELDS, EnvBatch, Layout, encode_cycles
 from gnnsched_env.sim import SimulationSettings, WindowOrder, fleet_capacity
+from tests import toys
 
 
-def layout(owners, *, dispatch=False, window=4, static=None, choose_dataflow=True, names=None):
+def layout(owners, *, dispatch=False, window=4, static=None, means=None, choose_dataflow=True, names=None):
     """Return a layout; `owners` is the accelerator of each choice."""
-    count = max(owners) + 1
     return Layout(
         window=1 if dispatch else window,
         choice_accelerators=tuple(owners),
-        static_choices=tuple(owners.index(a) for a in range(count)) if static is None else static,
+        mean_log_cycles=toys.static_means(list(owners), static) if means is None else means,
         choice_names=names or tuple(f"a{owner}/d{k}" for k, owner in enumerate(owners)),
         dispatch=dispatch,
         choose_dataflow=choose_dataflow,

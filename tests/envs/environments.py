@@ -22,7 +22,7 @@ def hetero_table(seed=0, noise=0.2):
         choice_names=tuple(choice.name for choice in fleet.choices),
         choice_accelerators=owners,
         accelerator_names=tuple(accelerator.name for accelerator in fleet.accelerators),
-        static_choices=np.array([int(np.flatnonzero(owners == a)[0]) for a in range(4)]),
+        mean_log_cycles=toys.static_means(owners.tolist()),
         class_names=random.class_names,
         class_groups=random.class_groups,
         group_names=random.group_names,

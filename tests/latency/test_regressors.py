@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from gnnsched_env.errors import ConfigError
-from gnnsched_env.hardware import GnnModel, Layer, load_accelerator, load_fleet, make_model
+from gnnsched_env.hardware import GnnModel, Layer, load_accelerator, make_model
 from gnnsched_env.latency import (
     GradientBoostingRegressor,
     TrainingSpec,
     job_inputs,
     score_predictions,
-    static_choices,
     training_classes,
     training_dataset,
 )
@@ -73,12 +72,6 @@ def test_training_is_deterministic(pairs, dataset):
 def test_a_regressor_refuses_other_pairs(pairs, dataset):
     with pytest.raises(ConfigError, match="trained for 0 pairs, asked for 3"):
         GradientBoostingRegressor().predict(dataset.inputs)
-
-
-def test_static_choices_are_the_best_on_average():
-    fleet = load_fleet("hetero4")  # choices: 2 of seq, 2 of sp, 1 of highv, 4 of pp
-    means = np.array([2.0, 1.0, 3.0, 3.0, 9.0, 5.0, 4.0, 7.0, 8.0])
-    assert static_choices(means, fleet).tolist() == [1, 2, 4, 6]
 
 
 def test_a_training_set_needs_a_class_for_each_made_up_set():

@@ -26,8 +26,9 @@ def test_weights_are_normalised_and_arrays_read_only():
         ({"true": [[1, 2]], "predicted": [[1, 2, 3]]}, "predicted_cycles must have shape"),
         ({"true": [[1, 2]], "weights": [0]}, "weights must be finite"),
         ({"true": [[1, 2]], "weights": [np.inf]}, "weights must be finite"),
-        ({"true": [[1, 2]], "owners": [0, 2], "static": [0, 1, 1]}, "choice_accelerators must give each"),
-        ({"true": [[1, 2]], "static": [1, 0]}, "static_choices must name an own choice"),
+        ({"true": [[1, 2]], "owners": [0, 2]}, "choice_accelerators must give each"),
+        ({"true": [[1, 2]], "means": [1.0, np.nan]}, "mean_log_cycles must be finite"),
+        ({"true": [[1, 2]], "means": [1.0]}, "mean_log_cycles must have shape"),
     ],
 )
 def test_bad_tables_are_refused_with_the_rule(options, message):

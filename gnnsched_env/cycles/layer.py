@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.compilation import announce_compilation
 from gnnsched_env.cycles import kernels, tilings
 from gnnsched_env.cycles.counts import LayerSpec, PhaseAccesses, RowTotals, count_accesses, is_one_fold
 from gnnsched_env.cycles.quirks import CORRECTED, Quirks
@@ -71,6 +72,7 @@ def simulate_layer(degrees: IntArray, spec: LayerSpec, *, quirks: Quirks = CORRE
     general path: exact for every valid input and every set of quirks, in time proportional to the results written.
     """
     degrees = check_rows(degrees, spec, quirks)
+    announce_compilation(tilings.replay, "the cost model's general path", 20)
     aggregation, combination = phase_layouts(spec)
     folds = kernels.row_folds(degrees, spec.tiling.t_n)
     ts_agg, agg_sim = _replay_rows(spec, aggregation, folds, quirks)

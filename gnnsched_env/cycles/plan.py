@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.compilation import announce_compilation
 from gnnsched_env.cycles import kernels, tilings
 from gnnsched_env.cycles.counts import LayerSpec
 from gnnsched_env.cycles.layer import as_degrees, check_spec, simulate_layer
@@ -146,6 +147,7 @@ def compile_tiling(spec: LayerSpec) -> CompiledTiling | None:
         for value in (array.pes, array.distribution_bandwidth, array.reduction_bandwidth)
     )
     shape = (*widths, *spec.tiling.as_tuple(), *arrays)
+    announce_compilation(tilings.compile_tables, "the cost model", 40)
     record, tables = tilings.compile_tables(shape, TABLE_BUDGET, MOST_PHASES, COMMON_DEGREES)
     return CompiledTiling(record, tables) if tables.size else None
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.compilation import announce_compilation
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.sim import kernels
-from gnnsched_env.sim.compilation import announce_compilation
 from gnnsched_env.tables import LatencyTable
 
 IDLE = -1
@@ -153,7 +153,7 @@ class Simulation:
     ) -> None:
         if lanes < 1:
             raise ConfigError(f"simulation: lanes must be at least 1, got {lanes!r}")
-        announce_compilation(kernels.step, "the simulator")
+        announce_compilation(kernels.step, "the simulator", 10)
         self.table = table
         self.settings = settings.record()
         self.true = np.ascontiguousarray(table.true_cycles)

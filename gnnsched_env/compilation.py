@@ -9,8 +9,8 @@ from numba import config
 
 
 @cache
-def announce_compilation(kernel: Any, name: str) -> None:
-    """Print a line to stderr if `kernel` (an `njit(cache=True)` function) has no compiled form on disk."""
+def announce_compilation(kernel: Any, name: str, seconds: int) -> None:
+    """Print a line to stderr, once a process, if `kernel` (`njit(cache=True)`) has no compiled form on disk."""
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
         return
     source = Path(kernel.py_func.__code__.co_filename)
@@ -18,4 +18,4 @@ def announce_compilation(kernel: Any, name: str) -> None:
     compiled = folder.glob(f"{source.stem}.{kernel.py_func.__name__}-*.nbi")
     newest = max((path.stat().st_mtime for path in compiled), default=0.0)
     if newest < source.stat().st_mtime:
-        print(f"gnnsched: compiling {name}, once; this takes some 10 seconds ...", file=sys.stderr, flush=True)
+        print(f"gnnsched: compiling {name}, once; this takes some {seconds} seconds ...", file=sys.stderr, flush=True)

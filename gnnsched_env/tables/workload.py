@@ -94,8 +94,9 @@ def classes_from_files(
     """Return one mix of all files, each equally likely; a model goes from a file's F over `hidden` to its G.
 
     A graph set gives `classes_per_file` classes, the batch sizes taking turns, so that each has an equal share; a
-    batch holds different graphs of the set, drawn with the seed (and the file's place in the list) from the whole
-    set. Batch sizes above the number of graphs are left out for that file. A file of one graph is one class.
+    batch holds different graphs of the set, drawn from the whole set with the seed and the set's content, so that a
+    file gives the same classes alone and in any mix. Batch sizes above the number of graphs are left out for that
+    file. A file of one graph is one class.
     """
     if isinstance(paths, str | Path) or not paths:
         raise ConfigError(f"workload: paths must be a list of at least one graph file, got {paths!r}")
@@ -104,9 +105,9 @@ def classes_from_files(
     sets = [load_graph_set(path) for path in paths]
     group_names = _distinct_names([graphs.name for graphs in sets])
     parts = []
-    for place, (graphs, group) in enumerate(zip(sets, group_names, strict=True)):
+    for graphs, group in zip(sets, group_names, strict=True):
         model = make_model(model_kind, graphs.num_features, graphs.num_classes, hidden)
-        batches = _draw_batches(graphs, batch_sizes, classes_per_file, np.random.default_rng((seed, place)))
+        batches = _draw_batches(graphs, batch_sizes, classes_per_file, _generator(seed, graphs))
         loops = uses_self_loops(model)
         parts.append([(name, model, graphs.degrees(ids, self_loops=loops)) for name, ids in _named(group, batches)])
     return _join(parts, group_names)
@@ -129,6 +130,10 @@ def synthetic_classes(
         sizes = (1,) if family in SINGLE_GRAPH_FAMILIES else BATCH_SIZES
         parts.append([_synthetic_class(rng, family, sizes[i % len(sizes)], i, model_kind, hidden) for i in range(own)])
     return _join(parts, tuple(SYNTHETIC_WIDTHS))
+
+
+def _generator(seed: int, graphs: GraphSet) -> np.random.Generator:
+    return np.random.default_rng((seed, int(graphs.digest()[:16], 16)))
 
 
 def log_uniform(rng: np.random.Generator, low: int, high: int) -> int:

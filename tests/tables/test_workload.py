@@ -44,10 +44,19 @@ def test_the_seed_decides_the_batches(many):
     assert first == again != other
 
 
-def test_a_later_file_draws_batches_of_its_own(many):
-    classes = classes_from_files([many, many], batch_sizes=(16,), classes_per_file=2)
-    assert classes.group_names == ("stars", "stars (2)")
-    assert classes.degrees[0].tolist() != classes.degrees[2].tolist()
+def test_a_file_gives_the_same_classes_alone_and_in_any_mix(tmp_path, many):
+    other = write(tmp_path, "other", [PATH, LOOP, PATH, LOOP])
+    alone = classes_from_files([many], batch_sizes=(4,), classes_per_file=3)
+    for mix in ([many, other], [other, many]):
+        classes = classes_from_files(mix, batch_sizes=(4,), classes_per_file=3)
+        own = [
+            degrees.tolist() for name, degrees in zip(classes.names, classes.degrees, strict=True) if "stars" in name
+        ]
+        assert own == [degrees.tolist() for degrees in alone.degrees]
+
+
+def test_groups_of_equal_names_are_told_apart(many):
+    assert classes_from_files([many, many], classes_per_file=4).group_names == ("stars", "stars (2)")
 
 
 def test_each_file_is_equally_likely_and_a_single_graph_is_one_class(tmp_path, many):

@@ -10,9 +10,15 @@ from gnnsched_env.policy import BoolArray, IntArray, Observation
 NOBODY = -1
 
 
-def send_oldest(layout: Layout, mask: BoolArray, accelerators: IntArray, columns: IntArray) -> IntArray:
-    """Return the actions that send the oldest job to `accelerators` [L] under `columns` [A]; wait where NOBODY."""
-    actions = np.where(accelerators == NOBODY, layout.num_actions - 1, columns[accelerators])
+def send_oldest(
+    layout: Layout, observation: Observation, mask: BoolArray, accelerators: IntArray, columns: IntArray
+) -> IntArray:
+    """Return the actions that send the oldest job to `accelerators` [L] under `columns` [A]; wait where NOBODY.
+
+    The oldest is the one that waited longest, whatever the window's order (ties: the lowest slot).
+    """
+    oldest = unflatten(observation, layout).slots["waited"].argmax(axis=1)
+    actions = np.where(accelerators == NOBODY, layout.num_actions - 1, oldest * layout.columns + columns[accelerators])
     legal = mask[np.arange(len(mask)), actions]
     return np.where(legal, actions, mask.argmax(axis=1))
 

@@ -24,5 +24,9 @@ class FirstInFirstOut:
         """Return one action for each lane."""
         order = np.zeros((len(mask), self.layout.num_accelerators), np.int64)
         return send_oldest(
-            self.layout, mask, first_open(order, open_accelerators(mask, self.layout)), self.layout.static_columns
+            self.layout,
+            observation,
+            mask,
+            first_open(order, open_accelerators(mask, self.layout)),
+            self.layout.static_columns,
         )

@@ -35,7 +35,7 @@ class LeastLoaded:
         if not self.layout.dispatch:
             lanes = np.flatnonzero(chosen != NOBODY)
             self._given[lanes, chosen[lanes]] += 1
-        return send_oldest(self.layout, mask, chosen, self.layout.static_columns)
+        return send_oldest(self.layout, observation, mask, chosen, self.layout.static_columns)
 
     def _jobs_given(self, lanes: int) -> IntArray:
         if len(self._given) != lanes:

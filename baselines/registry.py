@@ -48,6 +48,8 @@ def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None,
     takes nothing. `table` goes to policies that have a parameter of that name, `options` to all. Raise ConfigError
     where the name is unknown, the policy is not made for the environment, or the options do not fit.
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"policy: name must be a string, got {name!r}")
     kind = _outside_policy(name) if ":" in name else _heuristic(name)
     environment = "dispatch" if layout.dispatch else "queue"
     made_for = getattr(kind, "environments", None)
@@ -78,7 +80,7 @@ def _outside_policy(name: str) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"policy {name!r}: must be module:Class of something importable ({error})") from error
-    if not callable(found):
+    if not inspect.isclass(found):
         raise ConfigError(f"policy {name!r}: must name a class, got {found!r}")
     return found
 

@@ -33,4 +33,4 @@ class RoundRobin:
         turns = (np.arange(accelerators) - self._next[:, np.newaxis]) % accelerators
         chosen = first_open(turns, open_accelerators(mask, self.layout))
         self._next = np.where(chosen == NOBODY, self._next, (chosen + 1) % accelerators)
-        return send_oldest(self.layout, mask, chosen, self.layout.static_columns)
+        return send_oldest(self.layout, observation, mask, chosen, self.layout.static_columns)

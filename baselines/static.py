@@ -24,8 +24,8 @@ class Static:
 
     def __init__(self, layout: Layout, *, choice: int | None = None) -> None:
         chosen = int(np.argmin(layout.mean_log_cycles)) if choice is None else choice
-        if not 0 <= chosen < layout.num_choices:
-            raise ConfigError(f"{self.name}: choice must be in [0, {layout.num_choices}), got {chosen!r}")
+        if isinstance(chosen, bool) or not isinstance(chosen, int) or not 0 <= chosen < layout.num_choices:
+            raise ConfigError(f"{self.name}: choice must be an integer in [0, {layout.num_choices}), got {chosen!r}")
         self.layout = layout
         self.dataflow = dataflow_names(layout.choice_names)[chosen]
         self._columns = np.full(layout.num_accelerators, NOBODY, np.int64)
@@ -40,7 +40,7 @@ class Static:
         if self.layout.dispatch:
             load = jobs_present(observation, self.layout)
         available = open_accelerators(mask, self.layout) & (self._columns != NOBODY)
-        return send_oldest(self.layout, mask, first_open(load, available), self._columns)
+        return send_oldest(self.layout, observation, mask, first_open(load, available), self._columns)
 
     def _possible_choices(self) -> tuple[int, ...]:
         """Return the choices in use; where the environment chooses the dataflow, all of those accelerators'."""

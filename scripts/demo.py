@@ -16,10 +16,10 @@ from rich.table import Table
 from gnnsched_env.errors import FileFormatError, GnnSchedError
 from gnnsched_env.evaluation import evaluate
 from gnnsched_env.latency import mape, regret, selection_accuracy
-from gnnsched_env.report import policy_table
+from gnnsched_env.report import LEGEND, policy_table
 from gnnsched_env.scenario import load_scenario, scenario_table
 from gnnsched_env.tables import LatencyTable
-from scripts.evaluate import factory, make_console, policy_factories
+from scripts.evaluate import factory, make_console, policy_factories, uninformed_factories
 
 VARIABLE = "GNNSCHED_GRAPHS"
 SCENARIO = "hetero4"
@@ -63,6 +63,7 @@ def run(console: Console, graphs: tuple[str, ...]) -> None:
                 table,
                 policy_factories(("all",), dispatch=dispatch),
                 shortest_job_first=factory("sjf"),
+                uninformed=uninformed_factories(dispatch=dispatch),
                 dispatch=dispatch,
                 seed=0,
                 episodes=EPISODES,
@@ -70,6 +71,7 @@ def run(console: Console, graphs: tuple[str, ...]) -> None:
             )
             title = f"gnnsched/{env.title()}-v0, load {load:g}, {scenario.environment.jobs} jobs, {EPISODES} episodes"
             console.print(policy_table(records, title=title))
+    console.print(LEGEND)
 
 
 def _predictor_table(table: LatencyTable) -> Table:

@@ -11,7 +11,8 @@ from rich.console import Console
 from baselines import POLICIES, make_policy
 from gnnsched_env.errors import ConfigError, GnnSchedError
 from gnnsched_env.evaluation import PolicyFactory, evaluate, provenance, write_json
-from gnnsched_env.report import policy_table
+from gnnsched_env.policy import Knowledge
+from gnnsched_env.report import LEGEND, policy_table
 from gnnsched_env.scenario import Scenario, Workload, load_scenario, scenario_table
 
 WIDTH = 120
@@ -29,8 +30,8 @@ class Arguments:
     """Also evaluate each file alone."""
     env: Literal["queue", "dispatch"] = "queue"
     """Queue-v0 (a central queue) or Dispatch-v0 (a decision at each arrival)."""
-    load: tuple[float, ...] = (0.8,)
-    """Arrival rates, as shares of the fleet's largest sustainable rate."""
+    load: tuple[float, ...] | None = None
+    """Arrival rates, as shares of the fleet's largest sustainable rate (the scenario's by default)."""
     jobs: int | None = None
     """Jobs an episode (the scenario's by default)."""
     window: int | None = None
@@ -59,20 +60,20 @@ def run(arguments: Arguments, console: Console) -> None:
     scenario = scenario.with_options(jobs=arguments.jobs, window=arguments.window)
     dispatch = arguments.env == "dispatch"
     policies = policy_factories(arguments.policies, dispatch=dispatch)
-    if arguments.json is not None and arguments.json.is_dir():
-        raise ConfigError(f"--json: must be a file, but {arguments.json} is a folder")
+    check(arguments)
     records, tables = [], []
     for mix in mixes(arguments.graphs, per_file=arguments.per_file):
         chosen = with_graphs(scenario, mix)
         table = scenario_table(chosen, progress=console.is_terminal)
         tables.append(table)
         names = [path.stem for path in mix] or list(table.group_names)
-        for load in arguments.load:
+        for load in arguments.load or (scenario.environment.load,):
             batch = evaluate(
                 chosen.with_options(load=load),
                 table,
                 policies,
                 shortest_job_first=factory("sjf"),
+                uninformed=uninformed_factories(dispatch=dispatch),
                 dispatch=dispatch,
                 seed=arguments.seed,
                 episodes=arguments.episodes,
@@ -81,9 +82,25 @@ def run(arguments: Arguments, console: Console) -> None:
             records += batch
             title = f"{chosen.fleet.name}, {arguments.env}, load {load:g}: {', '.join(names)}"
             console.print(policy_table(batch, title=title))
+    console.print(LEGEND)
     if arguments.json is not None:
         about = provenance(scenario, tables, _plain(arguments))
         write_json(arguments.json, {"provenance": about, "records": records})
+
+
+def check(arguments: Arguments) -> None:
+    """Refuse what cannot be meant."""
+    if arguments.json is not None and arguments.json.is_dir():
+        raise ConfigError(f"--json: must be a file, but {arguments.json} is a folder")
+    if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)  # better known now than after an hour
+    for name in ("load", "policies"):
+        if getattr(arguments, name) == ():
+            raise ConfigError(f"--{name}: needs at least one value")
+    if arguments.per_file and not arguments.graphs:
+        raise ConfigError("--per-file: needs --graphs")
+    if arguments.window is not None and arguments.env == "dispatch":
+        raise ConfigError("--window: belongs to --env queue; Dispatch-v0 shows the arriving job only")
 
 
 def make_console() -> Console:
@@ -99,6 +116,12 @@ def policy_factories(names: tuple[str, ...], *, dispatch: bool) -> dict[str, Pol
         own = [key for key, kind in POLICIES.items() if env in kind.environments] if name == "all" else [name]
         chosen |= {key: factory(key) for key in own}
     return chosen
+
+
+def uninformed_factories(*, dispatch: bool) -> dict[str, PolicyFactory]:
+    """Return a factory per baseline that knows no latencies: the best of them is what ratios refer to."""
+    every = policy_factories(("all",), dispatch=dispatch)
+    return {name: every[name] for name in every if POLICIES[name].knowledge is Knowledge.NONE}
 
 
 def factory(name: str) -> PolicyFactory:

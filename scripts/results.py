@@ -11,7 +11,7 @@ from gnnsched_env.evaluation import Record, evaluate
 from gnnsched_env.graphs import GraphSet
 from gnnsched_env.latency import mape, regret, selection_accuracy
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
-from scripts.evaluate import factory, policy_factories
+from scripts.evaluate import factory, policy_factories, uninformed_factories
 
 PAPER_LOAD = 0.8
 LOADS = (0.5, 0.8, 0.95)
@@ -97,6 +97,7 @@ def _evaluate(arguments: Arguments, scenario: Scenario, load: float, *, dispatch
         scenario_table(scenario),
         policy_factories(("all",), dispatch=dispatch),
         shortest_job_first=factory("sjf"),
+        uninformed=uninformed_factories(dispatch=dispatch),
         dispatch=dispatch,
         seed=arguments.seed,
         episodes=arguments.episodes,

@@ -56,19 +56,39 @@ class Machine:
 class NaiveFleet:
     """One lane; `true`, `predicted` lists of lists; `owners` the accelerator of each choice."""
 
-    def __init__(self, true, predicted, owners, jobs, *, window, dispatch=False, shortest=False, reconfiguration=None):
+    def __init__(
+        self,
+        true,
+        predicted,
+        owners,
+        jobs,
+        *,
+        window,
+        dispatch=False,
+        shortest=False,
+        reconfiguration=None,
+        choose_dataflow=True,
+    ):
         self.true, self.predicted, self.owners = true, predicted, owners
         self.machines = [Machine() for _ in range(max(owners) + 1)]
         self.reconfiguration = reconfiguration or [0] * len(self.machines)
         self.jobs = [Job(number, arrival, job_class) for number, (arrival, job_class) in enumerate(jobs)]
         self.to_come = list(self.jobs)
         self.window, self.dispatch, self.shortest = window, dispatch, shortest
+        self.choose_dataflow = choose_dataflow
         self.waiting, self.done, self.time, self.cost = [], [], 0, 0
         self.run()
 
     @property
     def columns(self):
-        return len(self.owners)
+        return len(self.owners) if self.choose_dataflow else len(self.machines)
+
+    def choice(self, job, column):
+        """Return the choice that a column means for a job."""
+        if self.choose_dataflow:
+            return column
+        own = [choice for choice, owner in enumerate(self.owners) if owner == column]
+        return min(own, key=lambda choice: self.predicted[job.job_class][choice])
 
     @property
     def ended(self):
@@ -83,7 +103,8 @@ class NaiveFleet:
     def legal(self):
         if self.dispatch:
             return [True] * self.columns
-        idle = [self.machines[owner].running is None for owner in self.owners]
+        owners = self.owners if self.choose_dataflow else range(len(self.machines))
+        idle = [self.machines[owner].running is None for owner in owners]
         slots = [flag for _ in self.shown() for flag in idle]
         return slots + [False] * (self.columns * self.window - len(slots)) + [self.may_wait() or self.ended]
 
@@ -99,7 +120,8 @@ class NaiveFleet:
         """Take an action; return the job-time that passed until the next decision."""
         self.cost = 0
         if self.dispatch:
-            self.send(self.waiting.pop(0), action)
+            job = self.waiting.pop(0)
+            self.send(job, self.choice(job, action))
         else:
             legal = self.legal()
             if not legal[action]:
@@ -107,8 +129,10 @@ class NaiveFleet:
             if action == len(legal) - 1:
                 self.event()
             else:
-                slot, choice = divmod(action, self.columns)
-                self.start(self.owners[choice], self.waiting.pop(slot), choice)
+                slot, column = divmod(action, self.columns)
+                job = self.waiting.pop(slot)
+                choice = self.choice(job, column)
+                self.start(self.owners[choice], job, choice)
         self.run()
         return self.cost
 
@@ -118,6 +142,16 @@ class NaiveFleet:
             self.start(self.owners[choice], job, choice)
         else:
             machine.backlog.append((job, choice))
+
+    def beliefs(self):
+        """Return, for each machine, when its job is believed to end (None if idle) and the work in its own queue."""
+        return [
+            (
+                machine.believed_until if machine.running else None,
+                sum(self.predicted[job.job_class][choice] for job, choice in machine.backlog),
+            )
+            for machine in self.machines
+        ]
 
     def events(self):
         """Return what can happen next, first to last: (time, completion before arrival, number)."""

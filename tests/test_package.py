@@ -56,6 +56,22 @@ def test_the_embedded_workload_is_what_the_docs_say():
         assert np.median(spread) > 2  # the wrong dataflow costs a multiple of the right one
 
 
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_gymnasium_vectorises_it(mode):
+    envs = gymnasium.make_vec(IDS[1], num_envs=2, vectorization_mode=mode, jobs=5)
+    envs.reset(seed=3)
+    actions = np.zeros(2, np.int64)
+    rewards = [envs.step(actions)[1] for _ in range(4)]
+    envs.close()
+    assert np.array(rewards).shape == (4, 2)
+
+
+def test_stable_baselines3_learns_by_id():
+    agents = pytest.importorskip("stable_baselines3", reason="Stable-Baselines3 is not installed")
+    model = agents.PPO("MultiInputPolicy", IDS[0], n_steps=16, batch_size=16, n_epochs=1, device="cpu")
+    assert model.learn(32).num_timesteps == 32
+
+
 def test_the_load_is_the_share_of_the_fleets_capacity_that_arrives():
     env = gymnasium.make(IDS[1], load=0.5, jobs=4000).unwrapped
     env.reset(seed=0)

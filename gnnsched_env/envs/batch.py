@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from gnnsched_env.envs import kernels
 from gnnsched_env.envs.encoding import encode_cycles
 from gnnsched_env.envs.spaces import Layout
+from gnnsched_env.errors import ConfigError, InvalidAction
 from gnnsched_env.policy import BoolArray, FloatArray
 from gnnsched_env.sim import Simulation, SimulationSettings, fleet_capacity, seed_arrays
 from gnnsched_env.tables import LatencyTable
@@ -42,6 +43,7 @@ class EnvBatch:
             name: np.zeros((lanes, size), np.float32) for name, size in self.layout.sizes.items()
         }
         self.mask: BoolArray = np.zeros((lanes, self.layout.num_actions), np.bool_)
+        self.mask[:, 0 if settings.dispatch else -1] = True  # something is legal before the first reset too
         self._all = np.ones(lanes, np.bool_)
         predicted = self.simulation.predicted
         prices = fleet_capacity(predicted, table.weights, table.choice_accelerators).prices.astype(np.float32)
@@ -77,12 +79,17 @@ class EnvBatch:
         self, seeds: Sequence[int], episodes: Sequence[int] | None = None, which: BoolArray | None = None
     ) -> None:
         """Start an episode in each lane (or where `which` is True), keyed by its seed and episode number."""
+        if len(seeds) != self.simulation.num_lanes or (episodes is not None and len(episodes) != len(seeds)):
+            raise ConfigError(f"reset: needs a seed for each of {self.simulation.num_lanes} lanes, got {len(seeds)}")
         keys = seed_arrays(seeds, [0] * len(seeds) if episodes is None else episodes)
         self.simulation.reset(*keys, self._all if which is None else which)
         kernels.encode(*self._encoder)
 
     def step(self, actions: NDArray[np.int64]) -> None:
         """Take one action a lane and run each lane to its next decision."""
+        if actions.shape != self._all.shape or actions.dtype != np.int64:
+            expected = f"int64 of shape {self._all.shape}"
+            raise InvalidAction(f"actions must be {expected}, got {actions.dtype} of shape {actions.shape}")
         self.simulation.step(actions)
         kernels.encode(*self._encoder)
 

@@ -47,12 +47,13 @@ class View:
 
 
 def unflatten(observation: Observation, layout: Layout) -> View:
-    """Return named views into a batch of observations (arrays [lanes, n])."""
+    """Return named views into a batch of observations (arrays [lanes, n]); a single one [n] is a batch of one."""
+    system = observation["system"].reshape(-1, len(SYSTEM_FIELDS))
     slots = observation["slots"].reshape(-1, layout.window, len(SLOT_FIELDS))
     accelerators = observation["accelerators"].reshape(-1, layout.num_accelerators, len(ACCELERATOR_FIELDS))
     return View(
         slots={name: slots[:, :, k] for k, name in enumerate(SLOT_FIELDS)},
         latencies=observation["latencies"].reshape(-1, layout.window, layout.num_choices),
         accelerators={name: accelerators[:, :, k] for k, name in enumerate(ACCELERATOR_FIELDS)},
-        system={name: observation["system"][:, k] for k, name in enumerate(SYSTEM_FIELDS)},
+        system={name: system[:, k] for k, name in enumerate(SYSTEM_FIELDS)},
     )

@@ -1,5 +1,6 @@
 """The two Gymnasium environments: a decision at each arrival (Dispatch-v0), or over a central queue (Queue-v0)."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from gnnsched_env.envs.batch import EnvBatch
 from gnnsched_env.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.policy import FloatArray
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table, simulation_settings
+from gnnsched_env.sim import episode_metrics, summarise
 from gnnsched_env.tables import LatencyTable
 
 Info = dict[str, Any]
@@ -24,7 +26,8 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
     best predicted latency (`metadata["reward_unit_cycles"]`), so the undiscounted return is minus the total completion
     time.
     `info`: "action_mask" (int8, 1 where legal), "elapsed" (cycles since the last decision), "legal" (was the last
-    action), "time" (cycles). An episode has exactly `jobs` arrivals and ends when all are done.
+    action), "time" (cycles); at the end also "metrics" (see `sim.summarise`).
+    An episode has exactly `jobs` arrivals and ends when all are done.
 
     Decisions are not evenly spaced in time: train with gamma = 1, or with exp(-elapsed / tau), never with a constant
     gamma below 1, which would reward waiting.
@@ -44,21 +47,21 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         dataflow: str | None = None,
         shaping: str | None = None,
         table: LatencyTable | None = None,
-        render_mode: str | None = None,
     ) -> None:
         """Make the environment of a scenario (a preset's name, a TOML file's path, or a Scenario).
 
         Options left at None are the scenario's; `table` replaces its latencies. Raise ConfigError naming the option,
         the rule and the value where one is bad.
         """
-        if render_mode is not None:
-            raise ConfigError(f"environment: render_mode must be None, got {render_mode!r}")
         if self.dispatch and (window not in (None, 1) or window_order not in (None, "arrival")):
             raise ConfigError("Dispatch-v0 shows the arriving job only: window and window_order belong to Queue-v0")
-        self.scenario = load_scenario(scenario).with_options(
+        chosen = load_scenario(scenario)
+        if table is not None:
+            chosen = replace(chosen, table=table)
+        self.scenario = chosen.with_options(
             load=load, jobs=jobs, window=window, window_order=window_order, dataflow=dataflow, shaping=shaping
         )
-        self.table = scenario_table(self.scenario) if table is None else table
+        self.table = scenario_table(self.scenario)
         settings = simulation_settings(self.scenario, self.table, dispatch=self.dispatch)
         fleet = [accelerator.reconfiguration_cycles for accelerator in self.scenario.fleet.accelerators]
         self.batch = EnvBatch(self.table, settings, reconfiguration=fleet)
@@ -66,7 +69,6 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         self.observation_space = self.layout.observation_space()  # type: ignore[assignment]
         self.action_space = self.layout.action_space()  # type: ignore[assignment]
         self.metadata = {**self.metadata, "reward_unit_cycles": settings.unit}
-        self.render_mode = render_mode
         self._running = False
         self._seed: int | None = None
         self._episode = 0
@@ -101,7 +103,10 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         lane = self.batch.simulation.lanes[0]
         ended = bool(lane["ended"])
         self._running = not ended
-        return self._observe(), float(lane["reward"]), ended, False, self._info()
+        info = self._info()
+        if ended:
+            info["metrics"] = summarise(episode_metrics(self.batch.simulation))
+        return self._observe(), float(lane["reward"]), ended, False, info
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return bool [actions]: True where an action is legal; at least one always is (the name is sb3-contrib's)."""

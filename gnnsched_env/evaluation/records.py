@@ -12,7 +12,7 @@ import numpy as np
 
 from gnnsched_env.evaluation.intervals import paired_ratio
 from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
-from gnnsched_env.policy import Knowledge, Routing
+from gnnsched_env.policy import Knowledge, Policy, Routing
 from gnnsched_env.scenario import Scenario, table_rate
 from gnnsched_env.sim import policy_capacity
 from gnnsched_env.tables import LatencyTable
@@ -28,6 +28,7 @@ def evaluate(
     policies: Mapping[str, PolicyFactory],
     *,
     shortest_job_first: PolicyFactory,
+    uninformed: Mapping[str, PolicyFactory],
     dispatch: bool,
     seed: int,
     episodes: int,
@@ -35,21 +36,23 @@ def evaluate(
 ) -> list[Record]:
     """Run every policy on the same episodes of one scenario at its load; return a record each, best first.
 
-    `shortest_job_first` makes the policy whose clairvoyant twin in Queue-v0, unbounded window, all ratios refer to.
+    `shortest_job_first` makes the policy whose clairvoyant twin in Queue-v0, unbounded window, all ratios refer to;
+    the best of `uninformed`, whose results are not recorded unless they are among `policies` too, is the other
+    reference.
     """
     clairvoyant = table.clairvoyant()
     reference = run_unbounded(shortest_job_first, scenario, clairvoyant, seed=seed, episodes=episodes)
     runs = {
         name: run_policy(factory, scenario, table, dispatch=dispatch, seed=seed, episodes=episodes)
-        for name, factory in policies.items()
+        for name, factory in {**uninformed, **policies}.items()
     }
-    uninformed = [run for run in runs.values() if run.policy.knowledge is Knowledge.NONE]
-    best = min(uninformed, key=lambda run: float(run.per_episode("completion").mean()), default=None)
+    best = min((runs[name] for name in uninformed), key=_mean_completion, default=None)
     records = []
-    for name, run in runs.items():
+    for name in policies:
+        run = runs[name]
         record = {
             "policy": name,
-            "knowledge": str(run.policy.knowledge),
+            "knowledge": str(_knowledge(run.policy, scenario, table)),
             "fleet": scenario.fleet.name,
             "env": "dispatch" if dispatch else "queue",
             "load": scenario.environment.load,
@@ -88,6 +91,19 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _knowledge(policy: Policy, scenario: Scenario, table: LatencyTable) -> Knowledge:
+    """Return what the policy knows as it ran: an exact predictor tells the truth, predicted_best predicts for it."""
+    if policy.knowledge is Knowledge.NONE and scenario.environment.dataflow == "predicted_best":
+        return Knowledge.PREDICTED
+    if policy.knowledge is Knowledge.PREDICTED and np.array_equal(table.predicted_cycles, table.true_cycles):
+        return Knowledge.TRUE
+    return policy.knowledge
+
+
+def _mean_completion(run: Runs) -> float:
+    return float(run.per_episode("completion").mean())
 
 
 def _stability(run: Runs, table: LatencyTable, load: float) -> Record:

@@ -9,13 +9,17 @@ from rich.table import Table
 KILO = 1_000
 
 
+LEGEND = """C, E: completion and execution time of a job, thousands of cycles; slowd.: completion over the shortest.
+cap.: a bound on the load that the policy can sustain (the fleet's is 1); ! marks one below this load, whose means
+grow with the number of jobs. SJF*: clairvoyant shortest-job-first in Queue-v0 with an unbounded window.
+uninf.: the best baseline that knows no latencies. ±: half of a paired 95 % interval."""
+
+
 def policy_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
     """Return one row per record; ratios with half their 95 % interval, cycles in thousands."""
     table = Table(
         title=title,
         title_justify="left",
-        caption_justify="left",
-        caption=_CAPTION,
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
@@ -24,7 +28,7 @@ def policy_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
     for name in ("C", "C p95", "E", "slowd.", "used", "cap.", "C / SJF*", "C / uninf.", "E / uninf."):
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
-        uninformed = record["ratio_to_best_uninformed"]
+        uninformed, episodes = record["ratio_to_best_uninformed"], record["episodes"]
         table.add_row(
             record["policy"],
             record["knowledge"],
@@ -34,20 +38,12 @@ def policy_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
             _figure(record["mean_slowdown"]),
             f"{100 * record['utilisation']:.0f}%",
             f"{record['capacity']:.2f}" + (" " if record["stable"] else "!"),
-            _ratio(record["ratio_to_sjf_clairvoyant"]["completion"]),
-            "-" if uninformed is None else _ratio(uninformed["completion"]),
-            "-" if uninformed is None else _ratio(uninformed["execution"]),
+            _ratio(record["ratio_to_sjf_clairvoyant"]["completion"], episodes),
+            "-" if uninformed is None else _ratio(uninformed["completion"], episodes),
+            "-" if uninformed is None else _ratio(uninformed["execution"], episodes),
             style="" if record["stable"] else "dim",
         )
     return table
-
-
-_CAPTION = (
-    "C, E: completion and execution time of a job, thousands of cycles. cap.: the largest load that the policy can\n"
-    "sustain (the fleet's is 1); ! marks one below this load, whose means grow with the number of jobs. SJF*:\n"
-    "clairvoyant shortest-job-first in Queue-v0 with an unbounded window. uninf.: the best policy that knows no\n"
-    "latencies. 95 % intervals, paired.\n"
-)
 
 
 def _kilo(cycles: float) -> str:
@@ -58,7 +54,8 @@ def _figure(value: float) -> str:
     return f"{value:,.1f}" if value < KILO else f"{value:,.0f}"
 
 
-def _ratio(interval: Sequence[float]) -> str:
+def _ratio(interval: Sequence[float], episodes: int) -> str:
     value, low, high = interval
     digits = 3 if value < 10 else 1
-    return f"{value:.{digits}f} ±{(high - low) / 2:.{digits}f}"
+    spread = f" ±{(high - low) / 2:.{digits}f}" if episodes > 1 else ""  # one episode tells nothing of its spread
+    return f"{value:.{digits}f}{spread}"

@@ -1,6 +1,7 @@
 """From a scenario to what a simulation needs: the latency table, the arrival rate, the reward's unit."""
 
 from functools import lru_cache
+from pathlib import Path
 
 from gnnsched_env.hardware import Fleet, list_fleets, load_fleet
 from gnnsched_env.latency import build_table, default_table
@@ -13,7 +14,8 @@ def scenario_table(scenario: Scenario, *, progress: bool = False) -> LatencyTabl
     """Return the scenario's latency table: its own, the shipped one, or one built now (and cached on disk)."""
     if scenario.table is not None:
         return scenario.table
-    return _table(scenario.fleet, scenario.workload, scenario.predictor, progress)
+    states = tuple(_state(path) for path in scenario.workload.graphs)
+    return _table(scenario.fleet, scenario.workload, scenario.predictor, progress, states)
 
 
 def scenario_classes(workload: Workload) -> JobClasses:
@@ -52,8 +54,20 @@ def table_rate(table: LatencyTable) -> float:
     return fleet_capacity(table.true_cycles, table.weights, table.choice_accelerators).rate
 
 
+def _state(path: str) -> tuple[int, int]:
+    """Return when a file was changed and its size (zeros where there is none: reading it will say so)."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
 @lru_cache(maxsize=16)
-def _table(fleet: Fleet, workload: Workload, predictor: str, progress: bool) -> LatencyTable:
+def _table(
+    fleet: Fleet, workload: Workload, predictor: str, progress: bool, states: tuple[tuple[int, int], ...]
+) -> LatencyTable:
+    """Return a table; `states` of the workload's files only tell a changed file from the one that is remembered."""
     if workload == Workload() and fleet.name in list_fleets() and fleet == load_fleet(fleet.name):
         table = default_table(fleet.name)
         return table.clairvoyant() if predictor == "exact" else table

@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from importlib import resources
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from gnnsched_env.tables import LatencyTable
 
 PREDICTORS = ("gradient_boosting", "exact")
 LOAD_LIMIT = 1.5
+MOST_JOBS = 10_000_000  # an episode's jobs are kept in memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +71,12 @@ class EnvironmentOptions:
     shaping: str = "none"
 
     def __post_init__(self) -> None:
-        if isinstance(self.load, bool) or not isinstance(self.load, int | float) or not 0 < self.load < LOAD_LIMIT:
+        if isinstance(self.load, bool) or not isinstance(self.load, Real) or not 0 < self.load < LOAD_LIMIT:
             raise ConfigError(f"environment: load must be above 0 and below {LOAD_LIMIT}, got {self.load!r}")
-        _require_integer("environment", "jobs", self.jobs, 1)
-        _require_integer("environment", "window", self.window, 1)
+        object.__setattr__(self, "load", float(self.load))
+        for name, maximum in (("jobs", MOST_JOBS), ("window", MOST_JOBS)):
+            _require_integer("environment", name, getattr(self, name), 1, maximum)
+            object.__setattr__(self, name, int(getattr(self, name)))
         _require_one_of("environment", "window_order", self.window_order, ("arrival", "shortest"))
         _require_one_of("environment", "dataflow", self.dataflow, ("agent", "predicted_best"))
         _require_one_of("environment", "shaping", self.shaping, ("none", "drain"))
@@ -98,6 +102,8 @@ class Scenario:
         if not isinstance(self.fleet, Fleet):
             raise ConfigError(f"scenario {self.name!r}: fleet must be a Fleet, got {self.fleet!r}")
         _require_one_of(f"scenario {self.name!r}", "predictor", self.predictor, PREDICTORS)
+        if self.table is not None and not isinstance(self.table, LatencyTable):
+            raise ConfigError(f"scenario {self.name!r}: table must be a LatencyTable, got {self.table!r}")
         if self.table is not None:
             expected = tuple(choice.name for choice in self.fleet.choices)
             if self.table.choice_names != expected:
@@ -128,22 +134,22 @@ class Scenario:
     def _from_dict(cls, data: Mapping[str, Any], *, origin: str, folder: Path) -> Self:
         known = ("name", "fleet", "predictor", "workload", "environment")
         _check_known(origin, data, known)
-        for name in ("name", "fleet"):
-            if not isinstance(data.get(name), str):
-                raise ConfigError(f"{origin}: {name} must be given as a string, got {data.get(name)!r}")
+        name = data.get("name", Path(origin).stem)
+        if not isinstance(data.get("fleet"), str):
+            raise ConfigError(f"{origin}: fleet must be given as a string, got {data.get('fleet')!r}")
         tables = {}
-        for name, kind in (("workload", Workload), ("environment", EnvironmentOptions)):
-            section = data.get(name, {})
+        for key, kind in (("workload", Workload), ("environment", EnvironmentOptions)):
+            section = data.get(key, {})
             if not isinstance(section, Mapping):
-                raise ConfigError(f"{origin}: {name} must be a table, got {section!r}")
-            _check_keys(f"{origin}: {name}", section, kind)
-            tables[name] = dict(section)
+                raise ConfigError(f"{origin}: {key} must be a table, got {section!r}")
+            _check_keys(f"{origin}: {key}", section, kind)
+            tables[key] = dict(section)
         graphs = tables["workload"].get("graphs")
         if isinstance(graphs, list) and all(isinstance(entry, str) for entry in graphs):
             tables["workload"]["graphs"] = [str(folder / entry) for entry in graphs]
         fleet = data["fleet"]
         return cls(
-            name=data["name"],
+            name=name,
             fleet=load_fleet(folder / fleet if fleet.endswith(".toml") else fleet),
             workload=Workload(**tables["workload"]),
             predictor=data.get("predictor", "gradient_boosting"),
@@ -170,9 +176,11 @@ def load_scenario(scenario: "str | Path | Scenario") -> Scenario:
     return Scenario._from_dict(tomllib.loads(text), origin=f"{scenario}.toml", folder=Path())
 
 
-def _require_integer(where: str, name: str, value: Any, minimum: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+def _require_integer(where: str, name: str, value: Any, minimum: int, maximum: int | None = None) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
         raise ConfigError(f"{where}: {name} must be an integer of at least {minimum}, got {value!r}")
+    if maximum is not None and int(value) > maximum:
+        raise ConfigError(f"{where}: {name} must be at most {maximum:,}, got {value!r}")
 
 
 def _require_one_of(where: str, name: str, value: Any, allowed: tuple[str, ...]) -> None:

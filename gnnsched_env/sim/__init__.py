@@ -1,7 +1,7 @@
 """The fleet simulator: arrivals, queues, the one compiled transition, capacity and metrics."""
 
 from gnnsched_env.sim.capacity import Capacity, fleet_capacity, policy_capacity
-from gnnsched_env.sim.metrics import EpisodeMetrics, episode_metrics
+from gnnsched_env.sim.metrics import EpisodeMetrics, episode_metrics, summarise
 from gnnsched_env.sim.state import Simulation, SimulationSettings, WindowOrder, seed_arrays
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "fleet_capacity",
     "policy_capacity",
     "seed_arrays",
+    "summarise",
 ]

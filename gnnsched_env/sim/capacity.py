@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
-from scipy.sparse import coo_array
 
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.policy import Routing
@@ -32,6 +30,9 @@ def fleet_capacity(cycles: NDArray[np.int64], weights: NDArray[np.float64], owne
     `cycles` int64 [C, K], `weights` float64 [C] (shares of the classes, sum 1), `owners` int64 [K]. On an accelerator
     only a class's best choice can matter, so the program has C x A variables and one more, the rate.
     """
+    from scipy.optimize import linprog  # here, because it takes longer to import than all the rest
+    from scipy.sparse import coo_array
+
     best = _best_per_accelerator(cycles, owners)
     unit = float(weights @ best.min(axis=1))
     classes, accelerators = best.shape

@@ -117,7 +117,7 @@ def _clear(i, lanes, accelerators, seed, episode):
     lane["waiting"] = 0
     lane["most_waiting"] = 0
     lane["waiting_work"] = 0
-    lane["integral"] = 0
+    lane["integral"] = 0.0
     lane["elapsed"] = 0
     lane["steps"] = 0
     lane["recent_gap"] = 0.0
@@ -258,6 +258,8 @@ def _take(
     lane["legal"] = 1
     if settings[0]["dispatch"]:
         job = _dequeue(classes, i, lanes, accelerators, jobs, queue, 0)
+        lane["legal"] = 0 <= action < (len(owners) if settings[0]["choose_dataflow"] else accelerators.shape[1])
+        action = action if lane["legal"] else 0
         choice = action if settings[0]["choose_dataflow"] else best[jobs[i, job]["job_class"], action]
         owner = owners[choice]
         accelerator = accelerators[i, owner]
@@ -293,7 +295,7 @@ def _resolve(settings, best, owners, i, lanes, accelerators, jobs, queue, action
     waits = action == settings[0]["window"] * columns
     if waits and may_wait:
         return -1, -1
-    if not waits:
+    if not waits and action >= 0:
         slot, column = action // columns, action % columns
         if slot < min(lane["waiting"], settings[0]["window"]):
             job_class = jobs[i, queue[i, lane["head"] + slot]]["job_class"]
@@ -326,7 +328,7 @@ def _next_event(settings, classes, true, predicted, reconfiguration, i, lanes, a
     completes = soonest <= lane["next_arrival"]
     moment = soonest if completes else lane["next_arrival"]
     in_system = lane["arrived"] - lane["done"]
-    lane["integral"] += in_system * (moment - lane["time"])
+    lane["integral"] += float(in_system) * float(moment - lane["time"])
     lane["time"] = moment
     if completes:
         _finish(true, predicted, reconfiguration, i, first, lanes, accelerators, jobs)
@@ -360,13 +362,13 @@ def _advance(settings, classes, true, predicted, reconfiguration, i, lanes, acce
 def _settle(settings, classes, i, lanes, accelerators, jobs, queue):
     """Close the step's books: the reward is minus the time-integral of jobs in the system, in units of `unit`."""
     lane = lanes[i]
-    cost = float(lane["integral"])
+    cost = lane["integral"]
     if settings[0]["shaped"]:
         potential = drain_cost(classes, i, lanes, accelerators, jobs, queue)
         cost += potential - lane["potential"]
         lane["potential"] = potential
     lane["reward"] = -cost / settings[0]["unit"]
-    lane["integral"] = 0
+    lane["integral"] = 0.0
     lane["elapsed"] = lane["time"] - lane["decided"]
     lane["decided"] = lane["time"]
     lane["steps"] += 1

@@ -25,6 +25,17 @@ class EpisodeMetrics:
     makespan: NDArray[np.int64]
 
 
+def summarise(metrics: EpisodeMetrics) -> dict[str, float]:
+    """Return the means over all jobs ("completion", "execution", cycles; "slowdown") and over episodes (the rest)."""
+    return {
+        "mean_completion": float(metrics.completion.mean()),
+        "mean_execution": float(metrics.execution.mean()),
+        "mean_slowdown": float(metrics.slowdown.mean()),
+        "utilisation": float(metrics.utilisation.mean()),
+        "makespan": float(metrics.makespan.mean()),
+    }
+
+
 def episode_metrics(simulation: Simulation) -> EpisodeMetrics:
     """Return the metrics of all lanes; raise where a lane has not ended."""
     if not simulation.lanes["ended"].all():

@@ -19,6 +19,8 @@ from gnnsched_env.tables import LatencyTable
 
 IDLE = -1
 SEED_LIMIT = 1 << 64
+HORIZON = 1 << 62
+LONGEST_GAP = 37  # mean gaps: -log(2^-53), the largest that a draw of 53 bits gives
 
 SETTINGS = np.dtype(
     [
@@ -53,7 +55,7 @@ LANE = np.dtype(
         ("waiting", "i8"),  # jobs that wait
         ("most_waiting", "i8"),  # the most that ever waited in this episode
         ("waiting_work", "i8"),  # sum of their smallest predicted latencies
-        ("integral", "i8"),  # jobs in the system x cycles since the last decision
+        ("integral", "f8"),  # jobs in the system x cycles since the last decision
         ("elapsed", "i8"),  # cycles between the last two decisions
         ("steps", "i8"),
         ("recent_gap", "f8"),  # moving average of the gaps between arrivals
@@ -156,9 +158,12 @@ class Simulation:
         announce_compilation(kernels.step, "the simulator", 10)
         self.table = table
         self.settings = settings.record()
-        self.true = np.ascontiguousarray(table.true_cycles)
-        self.predicted = np.ascontiguousarray(table.predicted_cycles)
-        self.choice_accelerators = np.ascontiguousarray(table.choice_accelerators)
+        _check_horizon(table, settings)
+        # Copies of their own: a table's arrays are read-only, and a copied or unpickled table's are not, which would
+        # make numba compile every kernel anew.
+        self.true = np.array(table.true_cycles, order="C")
+        self.predicted = np.array(table.predicted_cycles, order="C")
+        self.choice_accelerators = np.array(table.choice_accelerators)
         count = table.num_accelerators
         self.reconfiguration = np.zeros(count, np.int64)
         if reconfiguration is not None:
@@ -203,6 +208,16 @@ def seed_arrays(seeds: Sequence[int], episodes: Sequence[int]) -> tuple[NDArray[
         np.array([int(seed) % SEED_LIMIT for seed in seeds], np.uint64),
         np.array([int(episode) % SEED_LIMIT for episode in episodes], np.uint64),
     )
+
+
+def _check_horizon(table: LatencyTable, settings: SimulationSettings) -> None:
+    """Refuse what could run past int64: an episode is at most all its gaps and all its latencies, one after another."""
+    longest = max(int(table.true_cycles.max()), int(table.predicted_cycles.max()))
+    if settings.jobs * (LONGEST_GAP * settings.mean_gap + longest) >= HORIZON:
+        raise ConfigError(
+            f"simulation: {settings.jobs} jobs, a mean gap of {settings.mean_gap:.3g} cycles and latencies of up to "
+            f"{longest:.3g} cycles may take 2^62 cycles or more; take fewer jobs, a higher load or shorter latencies"
+        )
 
 
 def _class_records(table: LatencyTable, predicted: NDArray[np.int64], owners: NDArray[np.int64]) -> Any:

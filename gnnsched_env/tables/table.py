@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gnnsched_env.errors import FileFormatError, TableError
 
 FORMAT_VERSION = 1
-CYCLE_LIMIT = 1 << 50  # keeps sums over millions of jobs inside int64
+CYCLE_LIMIT = 1 << 50  # so that a thousand jobs one after another stay inside int64; the simulator checks for more
 
 CycleArray = NDArray[np.int64]
 

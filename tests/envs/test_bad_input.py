@@ -36,7 +36,8 @@ def test_step_before_reset_and_after_the_end(make_env):
         ({"jobs": 2.5}, "jobs must be an integer of at least 1, got 2.5"),
         ({"dataflow": "best"}, "dataflow must be one of agent, predicted_best, got 'best'"),
         ({"shaping": "potential"}, "shaping must be one of none, drain"),
-        ({"render_mode": "rgb_array"}, "render_mode must be None"),
+        ({"jobs": 10**12}, "jobs must be at most 10,000,000"),
+        ({"table": 3}, "table must be a LatencyTable, got 3"),
     ],
 )
 def test_bad_options_are_refused_at_birth(make_env, options, message):

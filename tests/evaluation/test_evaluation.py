@@ -1,16 +1,17 @@
 """Paired runs, ratios and records, with policies whose results are known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from gnnsched_env.envs import unflatten
+from gnnsched_env.envs import EnvBatch, unflatten
 from gnnsched_env.errors import ConfigError, GnnSchedError
 from gnnsched_env.evaluation import evaluate, paired_ratio, run_policy, run_unbounded, write_json
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.policy import Knowledge, Routing
-from gnnsched_env.scenario import Scenario
+from gnnsched_env.scenario import Scenario, simulation_settings
 from tests.envs.environments import hetero_table
 
 FIELDS = [
@@ -57,6 +58,7 @@ def run_all(scenario, dispatch=False, episodes=6):
         scenario.table,
         {"first": First, "shortest": Shortest},
         shortest_job_first=Shortest,
+        uninformed={"first": First},
         dispatch=dispatch,
         seed=0,
         episodes=episodes,
@@ -88,6 +90,106 @@ def test_records_hold_every_field_and_are_best_first(scenario, dispatch, tmp_pat
     assert completions == sorted(completions)
     write_json(tmp_path / "out" / "records.json", {"provenance": {}, "records": records})
     assert json.loads((tmp_path / "out" / "records.json").read_text())["records"] == records
+
+
+class Last(First):
+    """The last accelerator that is legal for the oldest job; knows nothing."""
+
+    def act(self, observation, mask):
+        first = mask[:, : self.layout.columns]
+        last = self.layout.columns - 1 - first[:, ::-1].argmax(axis=1)
+        return np.where(first.any(axis=1), last, mask.argmax(axis=1))
+
+
+def test_records_say_what_the_jobs_say(scenario):
+    """Every figure is worked out again from the jobs themselves, one by one."""
+    by_name = {record["policy"]: record for record in run_all(scenario, episodes=3)}
+    table = scenario.table
+    completion, execution, slowdown, busy, throughput = [], [], [], [], []
+    for seed in range(3):
+        batch = EnvBatch(table, simulation_settings(scenario, table, dispatch=False))
+        batch.reset([seed])
+        policy = Shortest(batch.layout, table)
+        while not batch.ended.all():
+            batch.step(policy.act(batch.observation, batch.mask))
+        jobs = batch.simulation.jobs[0]
+        for job in jobs:
+            completion.append(int(job["finish"] - job["arrival"]))
+            execution.append(int(job["finish"] - job["start"]))
+            slowdown.append(completion[-1] / min(table.true_cycles[job["job_class"]].tolist()))
+        makespan = int(jobs["finish"].max())
+        busy.append(sum(execution[-40:]) / (4 * makespan))
+        throughput.append(40 / (makespan / 1e6))
+    record = by_name["shortest"]
+    assert record["mean_completion"] == pytest.approx(np.mean(completion))
+    assert record["mean_execution"] == pytest.approx(np.mean(execution))
+    assert record["mean_slowdown"] == pytest.approx(np.mean(slowdown))
+    assert record["utilisation"] == pytest.approx(np.mean(busy))
+    assert record["throughput_per_mcycle"] == pytest.approx(np.mean(throughput))
+    for percent in (50, 95, 99):
+        assert record[f"p{percent}_completion"] == pytest.approx(np.percentile(completion, percent))
+
+
+def test_ratios_refer_to_the_truth_and_to_the_shortest_completion(scenario):
+    uninformed = {"first": First, "last": Last}
+    records = evaluate(
+        scenario,
+        scenario.table,
+        {**uninformed, "shortest": Shortest},
+        shortest_job_first=Shortest,
+        uninformed=uninformed,
+        dispatch=False,
+        seed=0,
+        episodes=4,
+        graphs=["random"],
+    )
+    by_name = {record["policy"]: record for record in records}
+    best = min(("first", "last"), key=lambda name: by_name[name]["mean_completion"])
+    clairvoyant = run_policy(Shortest, scenario, scenario.table.clairvoyant(), dispatch=False, seed=0, episodes=4)
+    for record in records:
+        for name in ("completion", "execution"):
+            mean = record[f"mean_{name}"]
+            assert record["ratio_to_best_uninformed"][name][0] == pytest.approx(mean / by_name[best][f"mean_{name}"])
+            reference = float(clairvoyant.per_episode(name).mean())
+            assert record["ratio_to_sjf_clairvoyant"][name][0] == pytest.approx(mean / reference)
+
+
+def test_a_load_above_the_capacity_is_unstable(scenario):
+    class OneMachine(First):
+        choices = (0, 1)
+
+    for load in (0.05, 0.9):
+        records = evaluate(
+            scenario.with_options(load=load),
+            scenario.table,
+            {"one": OneMachine},
+            shortest_job_first=Shortest,
+            uninformed={},
+            dispatch=False,
+            seed=0,
+            episodes=1,
+            graphs=[],
+        )
+        assert records[0]["capacity"] < 0.9
+        assert records[0]["stable"] == (load < records[0]["capacity"])
+        assert records[0]["ratio_to_best_uninformed"] is None
+
+
+def test_an_exact_predictor_tells_the_truth(scenario):
+    exact = replace(scenario, table=scenario.table.clairvoyant())
+    knowledge = {record["policy"]: record["knowledge"] for record in run_all(exact)}
+    assert knowledge == {"first": "none", "shortest": "true"}
+
+
+def test_reconfiguration_is_charged(scenario):
+    fleet = scenario.fleet
+    slow = tuple(replace(accelerator, reconfiguration_cycles=10_000) for accelerator in fleet.accelerators)
+    slower = replace(scenario, fleet=replace(fleet, accelerators=slow))
+    means = [
+        run_policy(Shortest, each, scenario.table, dispatch=True, seed=0, episodes=2).per_episode("execution").mean()
+        for each in (scenario, slower)
+    ]
+    assert means[1] > means[0] + 100
 
 
 def test_the_best_uninformed_policy_is_its_own_reference(scenario):

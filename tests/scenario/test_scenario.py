@@ -64,7 +64,7 @@ def test_a_file_sets_every_field(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('fleet = "hetero4"', "name must be given as a string"),
+        ('name = 3\nfleet = "hetero4"', "name must be a non-empty string, got 3"),
         ('name = "x"', "fleet must be given as a string"),
         ('name = "x"\nfleet = "hetero5"', "did you mean 'hetero4'"),
         ('name = "x"\nfleet = "hetero4"\npredictr = "exact"', "unknown key 'predictr'; did you mean 'predictor'"),

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gnnsched_env.sim import Simulation, SimulationSettings, episode_metrics, seed_arrays
+from gnnsched_env.errors import ConfigError
+from gnnsched_env.sim import Simulation, SimulationSettings, episode_metrics, kernels, seed_arrays
 from tests import toys
 
 pytestmark = pytest.mark.kernels
@@ -65,6 +66,35 @@ def test_utilisation_counts_busy_cycles_of_all_machines():
     play(fleet, [0, 1, 0])
     assert episode_metrics(fleet).utilisation.tolist() == [(8 + 9) / (2 * 9)]
     assert episode_metrics(fleet).slowdown.tolist() == [[1.0, 9 / 4, 2.0]]
+
+
+def test_the_drain_cost_of_a_hand_made_state():
+    # Machine 0 runs a job with 4 cycles to go and has two more of 4 in its own queue (4 + 8 + 12); a fourth job waits
+    # for the decision and prefers machine 0, which is then free at 12 (16).
+    fleet = fleet_of(TWO_MACHINES, [1, 0], jobs=4, dispatch=True)
+    for _ in range(3):
+        fleet.step(np.array([0]))
+    assert kernels.drain_cost(fleet.classes, 0, fleet.lanes, fleet.accelerators, fleet.jobs, fleet.queue) == 40.0
+
+
+def test_actions_outside_the_range_are_illegal():
+    for dispatch in (False, True):
+        for action in (-1, -5, 10**6):
+            fleet = fleet_of(TWO_MACHINES, [1, 0], jobs=2, dispatch=dispatch)
+            fleet.step(np.array([action]))
+            assert not fleet.lanes["legal"][0]
+
+
+def test_an_episode_that_could_pass_int64_is_refused():
+    with pytest.raises(ConfigError, match=r"may take 2\^62 cycles or more"):
+        fleet_of([[1 << 49, 1 << 49]], [1], jobs=10_000)
+
+
+def test_rewards_are_right_for_giant_latencies():
+    fleet = fleet_of([[1 << 49, 1 << 49]], [1], jobs=2000, dispatch=True)
+    rewards = play(fleet, [0] * 2000)
+    completion = (fleet.jobs["finish"] - fleet.jobs["arrival"]).astype(float).sum()
+    assert sum(rewards) == pytest.approx(-completion, rel=1e-12)
 
 
 def test_illegal_actions_wait_or_take_the_first_legal_one():

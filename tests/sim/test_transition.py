@@ -23,7 +23,12 @@ def naive_twin(table, config, seed, episode, reconfiguration):
         dispatch=config.dispatch,
         shortest=config.window_order is WindowOrder.SHORTEST,
         reconfiguration=reconfiguration,
+        choose_dataflow=config.choose_dataflow,
     )
+
+
+def beliefs(accelerators):
+    return [(int(row["believed_finish"]) if row["job"] >= 0 else None, int(row["queued_work"])) for row in accelerators]
 
 
 @settings(max_examples=60, deadline=None)
@@ -36,8 +41,11 @@ def naive_twin(table, config, seed, episode, reconfiguration):
     speed=st.sampled_from([0.05, 0.3, 1.0, 3.0]),
     reconfigure=st.booleans(),
     eager=st.booleans(),
+    choose_dataflow=st.booleans(),
 )
-def test_the_kernels_agree_with_the_twin(seed, table_seed, dispatch, shortest, window, speed, reconfigure, eager):
+def test_the_kernels_agree_with_the_twin(
+    seed, table_seed, dispatch, shortest, window, speed, reconfigure, eager, choose_dataflow
+):
     rng = np.random.default_rng(table_seed)
     table = toys.random_table(rng)
     config = SimulationSettings(
@@ -47,15 +55,19 @@ def test_the_kernels_agree_with_the_twin(seed, table_seed, dispatch, shortest, w
         window=window,
         dispatch=dispatch,
         window_order=WindowOrder.SHORTEST if shortest else WindowOrder.ARRIVAL,
+        choose_dataflow=choose_dataflow,
     )
     extra = [50, 0, 7] if reconfigure else [0, 0, 0]
     fleet = Simulation(table, config, lanes=2, reconfiguration=extra)
     fleet.reset(*seed_arrays([seed, seed], [0, 1]), np.ones(2, bool))
     twins = [naive_twin(table, config, seed, episode, extra) for episode in (0, 1)]
-    actions = 6 if dispatch else 6 * window + 1
+    columns = 6 if choose_dataflow else 3
+    actions = columns if dispatch else columns * window + 1
     while not fleet.lanes["ended"].all():
         for twin, lane in zip(twins, fleet.lanes, strict=True):
             assert (twin.time, len(twin.waiting), twin.ended) == (lane["time"], lane["waiting"], bool(lane["ended"]))
+        for twin, accelerators in zip(twins, fleet.accelerators, strict=True):
+            assert twin.beliefs() == beliefs(accelerators)
         choice = np.array([_pick(rng, twin, actions, eager) for twin in twins])
         fleet.step(choice)
         for twin, lane, action in zip(twins, fleet.lanes, choice, strict=True):

@@ -4,22 +4,33 @@ python -m scripts.describe_graphs ../shared/graphs/*.npz
 """
 
 import argparse
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from gnnsched_env.errors import GnnSchedError
 from gnnsched_env.graphs import Graph, graph_statistics, load_graph_set
 from gnnsched_env.graphs.generators import FAMILIES, draw_graphs
 
 
-def main() -> None:
-    """Parse, describe, print."""
+def main() -> int:
+    """Parse, describe, print; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="*", type=Path, help="npz files or TU folders")
     parser.add_argument("--count", type=int, default=200, help="synthetic graphs a family")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    try:
+        _describe(arguments)
+    except GnnSchedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _describe(arguments: argparse.Namespace) -> None:
     print("| set | graphs | mean vertices | mean edges | mean degree | max degree | mean clustering |")
     print("|---|---|---|---|---|---|---|")
     for path in arguments.paths:
@@ -43,4 +54,4 @@ def _row(name: str, graphs: Iterable[Graph]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

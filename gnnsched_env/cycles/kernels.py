@@ -15,6 +15,7 @@ UNDEFINED = -1
 SEQ, SP, PP = 0, 1, 2
 UNIFORM, VARYING, STATEFUL = 0, 1, 2
 BANKS, BINS = 4, 256
+MOST_DEGREE = 2**31 - 1  # all ones, so that degrees or-ed exceed it only if one of them does
 
 
 kernel = njit(cache=True, error_model="numpy")
@@ -100,7 +101,7 @@ def mended_pipeline(ts_agg: IntArray, ts_cmb: IntArray, clock: IntArray, t_va: i
 def evaluate(
     degrees: IntArray, graph_ptr: IntArray, tilings: Records, tables: IntArray, heights: IntArray, out: IntArray
 ) -> int:
-    """Add the cycles of every (graph, tiling) to `out`; return a negative number where a degree is (`out` is void).
+    """Add the cycles of every (graph, tiling) to `out`; return -1 where a degree is out of bounds (`out` is void).
 
     `degrees` int64 holds the graphs one after another, cut by `graph_ptr` int64 [graphs+1]; `tilings` are records;
     `heights` int64 [n, 2] are the distinct heights T_Va of row tiles, ascending from 1, each with the index of an
@@ -117,8 +118,8 @@ def evaluate(
     for i in range(graph_ptr.size - 1):
         own = degrees[graph_ptr[i] : graph_ptr[i + 1]]
         bits, distinct = _distinct(own, banks, values, counts)
-        if bits < 0:
-            return bits
+        if bits < 0 or bits > MOST_DEGREE:
+            return -1
         _tile_maxima(own, heights, slowest)
         for j in range(tilings.size):
             cycles = _layer_cycles(own, bits, tilings[j], tables, values[:distinct], counts, slowest, clock)

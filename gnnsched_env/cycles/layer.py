@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from gnnsched_env.compilation import announce_compilation
 from gnnsched_env.cycles import kernels, tilings
 from gnnsched_env.cycles.counts import LayerSpec, PhaseAccesses, RowTotals, count_accesses, is_one_fold
+from gnnsched_env.cycles.domain import check_rows
 from gnnsched_env.cycles.quirks import CORRECTED, Quirks
-from gnnsched_env.errors import ConfigError, GraphError
-from gnnsched_env.hardware import Composition, PhaseArray
+from gnnsched_env.errors import ConfigError
+from gnnsched_env.hardware import Composition
 
 IntArray = NDArray[np.int64]
 
@@ -70,6 +71,7 @@ def simulate_layer(degrees: IntArray, spec: LayerSpec, *, quirks: Quirks = CORRE
 
     `degrees` int64 [V]: stored entries in each row of the matrix that is aggregated over (A, or A+I). This is the
     general path: exact for every valid input and every set of quirks, in time proportional to the results written.
+    Bounds of the input: docs/cycles.md.
     """
     degrees = check_rows(degrees, spec, quirks)
     announce_compilation(tilings.replay, "the cost model's general path", 20)
@@ -85,49 +87,6 @@ def simulate_layer(degrees: IntArray, spec: LayerSpec, *, quirks: Quirks = CORRE
     totals = RowTotals(rows=degrees.size, entries=int(degrees.sum()), folds=int(folds.sum()), last_folds=int(folds[-1]))
     cycles = {"agg_sim": agg_sim, "agg": int(clock[-1]), "cmb": cmb, "pp": pp}
     return _assemble(spec, quirks, totals, cycles, (ts_agg, ts_cmb))
-
-
-def check_spec(spec: LayerSpec, quirks: Quirks) -> None:
-    """Refuse a layer outside the model's domain, naming the rule that it breaks."""
-    tiling = spec.tiling
-    for name in ("in_features", "combination_features", "out_features"):
-        if getattr(spec, name) < 1:
-            raise ConfigError(f"layer: {name} must be at least 1, got {getattr(spec, name)}")
-    _check_array("aggregation", spec.aggregation, "T_N", tiling.t_n)
-    _check_array("combination", spec.combination, "T_Fc", tiling.t_fc)
-    rules = [("aggregation", "T_N*T_Fa", tiling.t_n * tiling.t_fa, spec.aggregation.pes)]
-    if not quirks.unchecked_row_parallelism:
-        used = tiling.t_va * tiling.t_n * tiling.t_fa
-        rules.append(("aggregation", "T_Va*T_N*T_Fa", used, spec.aggregation.pes))
-    used = tiling.t_vc * tiling.t_g * tiling.t_fc
-    rules.append(("combination", "T_Vc*T_G*T_Fc", used, spec.combination.pes))
-    for phase, rule, product, pes in rules:
-        if product > pes:
-            raise ConfigError(f"{phase}: {rule} must be at most the phase's {pes} PEs, got {product} (tiles {tiling})")
-
-
-def check_rows(degrees: IntArray, spec: LayerSpec, quirks: Quirks) -> IntArray:
-    """Check layer and degrees; return the degrees as contiguous int64."""
-    check_spec(spec, quirks)
-    degrees = as_degrees(degrees)
-    if quirks.empty_rows_hang and degrees.min() == 0:
-        row = int(degrees.argmin())
-        raise GraphError(f"row {row} has no entries, and the reference simulator never ends on it (quirk Q4)")
-    if quirks.partial_tile_last_row and degrees.size == 1 and spec.tiling.t_va > 1:
-        raise ConfigError(f"V = 1 needs T_Va = 1 in the reference simulator, got {spec.tiling.t_va}")
-    return degrees
-
-
-def as_degrees(degrees: IntArray) -> IntArray:
-    """Return row degrees as contiguous int64 [V], V >= 1, none negative."""
-    array = np.asarray(degrees)
-    if array.ndim != 1 or array.size == 0:
-        raise GraphError(f"degrees must be one-dimensional with at least one row, got shape {array.shape}")
-    if array.dtype.kind not in "iu":
-        raise GraphError(f"degrees must be integers, got dtype {array.dtype}")
-    if array.min() < 0:
-        raise GraphError(f"degrees must not be negative, got {int(array.min())}")
-    return np.ascontiguousarray(array, dtype=np.int64)
 
 
 def phase_layouts(spec: LayerSpec) -> tuple[tilings.PhaseLayout, tilings.PhaseLayout]:
@@ -149,29 +108,12 @@ _SCALARS = tuple(
 )
 
 
+QUANTITIES = (*_SCALARS, *(f"{phase}_{name}" for phase in ("agg", "cmb") for name in PhaseAccesses.__slots__))
+
+
 @lru_cache(maxsize=4096)
 def _layout(pe: int, dn: int, rn: int, size: int, clusters: int, columns: int) -> tilings.PhaseLayout:
     return tilings.phase_layout(pe, dn, rn, size, clusters, columns)
-
-
-def _check_array(phase: str, array: PhaseArray, tile_name: str, tile: int) -> None:
-    widths = {
-        "pes": array.pes,
-        "distribution_bandwidth": array.distribution_bandwidth,
-        "reduction_bandwidth": array.reduction_bandwidth,
-    }
-    for name, value in widths.items():
-        if value < 1 or value & (value - 1):
-            raise ConfigError(f"{phase}: {name} must be a power of two, got {value}")
-    if array.distribution_bandwidth > array.pes:
-        raise ConfigError(
-            f"{phase}: distribution_bandwidth must be at most pes, got {array.distribution_bandwidth} > {array.pes}"
-        )
-    if array.reduction_bandwidth > array.pes and tile > 1:
-        raise ConfigError(
-            f"{phase}: reduction_bandwidth may exceed pes only where {tile_name} is 1, "
-            f"got {array.reduction_bandwidth} > {array.pes} with {tile_name} = {tile}"
-        )
 
 
 def _replay_rows(spec: LayerSpec, layout: tilings.PhaseLayout, folds: IntArray, quirks: Quirks) -> tuple[IntArray, int]:

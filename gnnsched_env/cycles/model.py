@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.cycles import kernels
+from gnnsched_env.cycles.arguments import check_accelerator, check_dataflow, check_graph, check_model
 from gnnsched_env.cycles.counts import LayerSpec, PhaseAccesses, RowTotals, count_accesses
-from gnnsched_env.cycles.layer import check_rows, phase_links, simulate_layer
+from gnnsched_env.cycles.domain import check_rows
+from gnnsched_env.cycles.layer import phase_links, simulate_layer
 from gnnsched_env.cycles.plan import CyclePlan, compile_tiling, layer_spec
 from gnnsched_env.cycles.quirks import CORRECTED, Quirks
 from gnnsched_env.graphs import Graph
@@ -90,6 +92,10 @@ def count_cycles(
 
     With all quirks mended (the default) the tilings are compiled once and kept; otherwise every row is replayed.
     """
+    check_graph(graph)
+    check_model(model)
+    check_accelerator(accelerator)
+    check_dataflow(dataflow)
     layers = []
     for layer in model.layers:
         degrees = graph.row_degrees(self_loops=layer.self_loops)

@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from gnnsched_env.compilation import announce_compilation
 from gnnsched_env.cycles import kernels, tilings
+from gnnsched_env.cycles.arguments import Pair, as_pair, check_lists, check_model
 from gnnsched_env.cycles.counts import LayerSpec
-from gnnsched_env.cycles.layer import as_degrees, check_spec, simulate_layer
+from gnnsched_env.cycles.domain import MOST_DEGREE, MOST_WORK, as_degrees, check_spec, check_work, slots_of
+from gnnsched_env.cycles.layer import simulate_layer
 from gnnsched_env.cycles.quirks import CORRECTED
 from gnnsched_env.errors import ConfigError, GraphError
-from gnnsched_env.hardware import Accelerator, BoundDataflow, Composition, Dataflow, GnnModel, Layer
+from gnnsched_env.hardware import BoundDataflow, Choice, Composition, GnnModel, Layer
 
 IntArray = NDArray[np.int64]
-Pair = tuple[Accelerator, Dataflow]
 
 TABLE_BUDGET = 20_000_000  # results followed while a tiling is compiled, about a second; beyond, rows are replayed
 COMMON_DEGREES = 512  # tables reach at least so far, to spare the common rows the arithmetic beyond their end
@@ -42,6 +43,8 @@ class CyclePlan:
 
     def __init__(self, entries: Sequence[tuple[int, LayerSpec, Composition]]) -> None:
         self.columns = 1 + max(column for column, _, _ in entries)
+        self._specs = tuple({spec for _, spec, _ in entries})
+        self._safe_rows = min((_safe_rows(spec) for spec in self._specs), default=0)
         self._replayed: list[tuple[int, LayerSpec, Composition]] = []
         records, tables, offset = [np.empty(0, tilings.TILING_DTYPE)], [np.empty(0, np.int64)], 0
         for column, spec, composition in entries:
@@ -64,6 +67,8 @@ class CyclePlan:
         """Return int64 [columns] for one graph; `degrees` int64 [V] of the matrix that is aggregated over."""
         if type(degrees) is not np.ndarray or degrees.dtype != np.int64 or degrees.ndim != 1 or degrees.size == 0:
             degrees = as_degrees(degrees)
+        if degrees.size > self._safe_rows:
+            self._check_work(degrees)
         out = np.zeros(self.columns, np.int64)
         status = kernels.evaluate_one(degrees, self._records, self._tables, self._heights, out)
         if status < 0 or self._replayed:
@@ -72,6 +77,7 @@ class CyclePlan:
 
     def matrix(self, degrees: Sequence[IntArray]) -> IntArray:
         """Return int64 [graphs, columns] for many graphs."""
+        check_lists(degrees)
         out = np.zeros((len(degrees), self.columns), np.int64)
         if not len(degrees):
             return out
@@ -80,41 +86,56 @@ class CyclePlan:
             raise GraphError(f"graph {int(sizes.argmin())} has no rows; the cost model needs at least one")
         graph_ptr = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
         rows = as_degrees(np.concatenate(degrees))
+        if sizes.max() > self._safe_rows:
+            for i in np.flatnonzero(sizes > self._safe_rows):
+                self._check_work(rows[graph_ptr[i] : graph_ptr[i + 1]])
         status = kernels.evaluate(rows, graph_ptr, self._records, self._tables, self._heights, out)
         self._finish(status, rows, graph_ptr, out)
         return out
 
     def _finish(self, status: int, degrees: IntArray, graph_ptr: IntArray, out: IntArray) -> None:
-        """Refuse negative degrees, and replay what was too large to compile."""
+        """Refuse degrees out of bounds, and replay what was too large to compile."""
         if status < 0:
-            raise GraphError(f"degrees must not be negative, got {int(degrees.min())}")
+            as_degrees(degrees)
+            raise AssertionError("the kernel refused degrees within their bounds")
         for column, spec, composition in self._replayed:
             for i in range(graph_ptr.size - 1):
                 own = degrees[graph_ptr[i] : graph_ptr[i + 1]]
                 out[i, column] += simulate_layer(own, spec, quirks=CORRECTED).cycles(composition)
 
+    def _check_work(self, degrees: IntArray) -> None:
+        """Check the bound on the work of a graph with many rows; fewer cannot exceed it, whatever their degrees."""
+        entries = int(as_degrees(degrees).sum())
+        for spec in self._specs:
+            check_work(spec, degrees.size, entries)
+
 
 @lru_cache(maxsize=256)
-def plan_for(model: GnnModel, pairs: tuple[Pair, ...]) -> CyclePlan:
+def plan_for(model: GnnModel, pairs: tuple[Pair | Choice, ...]) -> CyclePlan:
     """Return the plan with one column for each (accelerator, dataflow) pair, a model's layers summed; kept."""
     if not pairs:
         raise ConfigError("pairs: at least one (accelerator, dataflow) is needed")
+    check_model(model)
     entries = []
-    for column, (accelerator, dataflow) in enumerate(pairs):
+    for column, (accelerator, dataflow) in enumerate(as_pair(pair) for pair in pairs):
         for layer in model.layers:
             bound = dataflow.bind(layer, accelerator)
             entries.append((column, layer_spec(layer, bound), bound.composition))
     return CyclePlan(entries)
 
 
-def cycles_matrix(degrees: Sequence[IntArray], model: GnnModel, pairs: Sequence[Pair]) -> IntArray:
+def cycles_matrix(degrees: Sequence[IntArray], model: GnnModel, pairs: Sequence[Pair | Choice]) -> IntArray:
     """Return the cycles of every graph under every (accelerator, dataflow), int64 [graphs, pairs], quirks mended.
 
     `degrees[i]` int64 [V_i] are the row degrees of the matrix that the model aggregates over: of A+I where
     `uses_self_loops(model)`, else of A (`GraphSet.degrees(ids, self_loops=...)` gives a batch's without building it).
+    `pairs` may be a fleet's `choices`. Bounds of the input: docs/cycles.md.
     """
+    check_model(model)
     uses_self_loops(model)
-    return plan_for(model, tuple(pairs)).matrix(degrees)
+    if not isinstance(pairs, Sequence):
+        raise ConfigError(f"pairs must be a sequence of (accelerator, dataflow), got {type(pairs).__name__}")
+    return plan_for(model, tuple(as_pair(pair) for pair in pairs)).matrix(degrees)
 
 
 def uses_self_loops(model: GnnModel) -> bool:
@@ -150,6 +171,12 @@ def compile_tiling(spec: LayerSpec) -> CompiledTiling | None:
     announce_compilation(tilings.compile_tables, "the cost model", 40)
     record, tables = tilings.compile_tables(shape, TABLE_BUDGET, MOST_PHASES, COMMON_DEGREES)
     return CompiledTiling(record, tables) if tables.size else None
+
+
+def _safe_rows(spec: LayerSpec) -> int:
+    """Return how many rows are within MOST_WORK whatever their degrees."""
+    an_entry, a_row, once = slots_of(spec)
+    return max(0, MOST_WORK - once) // (an_entry * MOST_DEGREE + a_row)
 
 
 def _heights(records: NDArray[np.void]) -> IntArray:

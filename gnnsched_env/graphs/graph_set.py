@@ -42,10 +42,9 @@ class GraphSet:
         object.__setattr__(self, "graph_ptr", index_array(label, "graph_ptr", self.graph_ptr, np.int64))
         check_structure(label, self.indptr, self.indices, self.graph_ptr, undirected=True)
         for width in ("num_features", "num_classes"):
-            value = getattr(self, width)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise GraphError(f"{label}: {width} must be an integer of at least 1, got {value!r}")
-            object.__setattr__(self, width, int(value))
+            object.__setattr__(self, width, _width(label, width, getattr(self, width)))
+        alternatives = tuple(_width(label, "num_features_alt", width) for width in self.num_features_alt)
+        object.__setattr__(self, "num_features_alt", alternatives)
         if self.labels is not None:
             object.__setattr__(self, "labels", index_array(label, "labels", self.labels, np.int16))
             if len(self.labels) != len(self):
@@ -169,6 +168,15 @@ class GraphSet:
             raise GraphError(
                 f"graph set {self.name!r}: a batch must have at most {LARGEST_ID} vertices, got {vertices}"
             )
+
+
+def _width(label: str, name: str, value: object) -> int:
+    """Return a width as an int, at least 1 and within int32, the file format's type."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise GraphError(f"{label}: {name} must be an integer of at least 1, got {value!r}")
+    if value > LARGEST_ID:
+        raise GraphError(f"{label}: {name} must fit int32, got {value}")
+    return int(value)
 
 
 def _ids(ids: ArrayLike) -> NDArray[np.int64]:

@@ -52,13 +52,19 @@ def load_tu_folder(folder: str | Path, *, num_features: int | None = None, num_c
 
 
 def load_edge_list(path: str | Path, *, num_vertices: int | None = None, undirected: bool = True) -> Graph:
-    """Read one graph: two ids a line, separated by blanks, tabs or commas; further columns are ignored.
+    """Read one graph: two ids a line, none negative, separated by blanks, tabs or commas; UTF-8, with or without a BOM.
 
-    Lines that begin with # or % are comments. Without `num_vertices` the vertices are the ids that occur, numbered in
-    ascending order; with it the ids are kept, and must lie in 0..num_vertices-1. `undirected` adds every reverse.
+    Lines that begin with # or % are comments; further columns (weights, times) are ignored. Without `num_vertices`
+    the vertices are the ids that occur, relabelled 0, 1, ... in ascending order, so that gaps leave no vertices behind;
+    with it the ids are kept, must lie in 0..num_vertices-1, and those without edges are vertices too. `undirected`
+    adds every reverse. A file in MatrixMarket's format is refused.
     """
     path = Path(path)
+    _refuse_matrix_market(path)
     edges = _table(path, columns=2)
+    if edges.size and edges.min() < 0:
+        row = int(np.flatnonzero(edges.min(axis=1) < 0)[0])
+        raise GraphError(f"{path}: ids must not be negative, got {int(edges.min())} (edge {row + 1} is the first such)")
     if num_vertices is None:
         if len(edges) == 0:
             raise FileFormatError(f"{path}: must hold at least one edge where num_vertices is not given")
@@ -68,6 +74,20 @@ def load_edge_list(path: str | Path, *, num_vertices: int | None = None, undirec
         return Graph.from_edges(num_vertices, edges[:, 0], edges[:, 1], undirected=undirected, name=path.stem)
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from None
+
+
+def _refuse_matrix_market(path: Path) -> None:
+    """Refuse a file whose banner says MatrixMarket: its size line would be read as an edge."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if start.removeprefix(b"\xef\xbb\xbf").lower().startswith(b"%%matrixmarket"):
+        raise FileFormatError(
+            f"{path}: is in MatrixMarket's format, not an edge list; read it with scipy.io.mmread, "
+            "then Graph.from_edges(rows, coo.row, coo.col)"
+        )
 
 
 def _tu_prefix(folder: Path) -> Path:
@@ -139,6 +159,7 @@ def _table(path: Path, *, columns: int) -> NDArray[np.int64]:
                 comments=list(COMMENT_MARKS),
                 delimiter=_delimiter(path),
                 usecols=range(columns),
+                encoding="utf-8-sig",
                 ndmin=2,
             )
     except OSError as error:
@@ -152,7 +173,7 @@ def _table(path: Path, *, columns: int) -> NDArray[np.int64]:
 
 def _delimiter(path: Path) -> str | None:
     """Return a comma if the first line of data has one, else None for blanks."""
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
         for line in lines:
             if line.strip() and not line.lstrip().startswith(COMMENT_MARKS):
                 return "," if "," in line else None

@@ -93,12 +93,20 @@ _DIMENSIONS = {
 }
 
 
+_ZIP_MAGIC = b"PK"
+_NPY_MAGIC = b"\x93NUMPY"
+
+
 def _read_members(path: Path) -> dict[str, Array]:
     member = ""
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
+        with path.open("rb") as file:
+            start = file.read(len(_NPY_MAGIC))
+        if start == _NPY_MAGIC:
             raise FileFormatError(f"{path}: must be an npz archive, got a single array")
+        if not start.startswith(_ZIP_MAGIC):
+            raise FileFormatError(f"{path}: not an npz archive")
+        archive = np.load(path, allow_pickle=False)
         members = {}
         with archive:
             for member in archive.files:
@@ -110,7 +118,9 @@ def _read_members(path: Path) -> dict[str, Array]:
         raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         where = f"array {member!r}" if member else "the archive"
-        raise FileFormatError(f"{path}: {where} is damaged, truncated or pickled: {error}") from None
+        if "allow_pickle" in str(error):
+            raise FileFormatError(f"{path}: {where} is pickled; only plain arrays are read") from None
+        raise FileFormatError(f"{path}: {where} is damaged or truncated: {error}") from None
 
 
 def _narrow(pointers: Array) -> Array:

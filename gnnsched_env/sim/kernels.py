@@ -16,7 +16,7 @@ GAP_PURPOSE = 1
 CLASS_PURPOSE = 2
 GAP_MEMORY = 16.0  # gaps over which the recent arrival rate is averaged
 
-# Without reference counts (nothing here allocates) a step takes a third of the time: see docs/performance.md.
+# Without reference counts: nothing here allocates, and counting would cost more than the work (docs/design.md).
 _compiled = njit(cache=True, error_model="numpy", _nrt=False)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)

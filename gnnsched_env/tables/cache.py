@@ -4,8 +4,8 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 import tempfile
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -59,13 +59,18 @@ def cached(key: str, names: Iterable[str], build: Callable[[], Mapping[str, NDAr
         try:
             return _read(path, tuple(names))
         except _DAMAGED as error:
-            warnings.warn(f"{path}: damaged cache entry is built anew ({error})", RuntimeWarning, stacklevel=2)
+            _warn(f"{path}: damaged cache entry is built anew ({error})")
     arrays = dict(build())
     try:
         _write(path, arrays)
     except OSError as error:
-        warnings.warn(f"{path}: not kept in the cache ({error})", RuntimeWarning, stacklevel=2)
+        _warn(f"{path}: not kept in the cache ({error})")
     return arrays
+
+
+def _warn(message: str) -> None:
+    """Print one plain line: what went wrong is no fault of the calling code, so none of it is shown."""
+    print(f"warning: {' '.join(message.split())}", file=sys.stderr)
 
 
 def _read(path: Path, names: tuple[str, ...]) -> Arrays:

@@ -1,5 +1,8 @@
 """The central claim: every quantity of every golden case is exact."""
 
+import gzip
+import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -19,7 +22,7 @@ def test_the_sample_covers_every_mode():
 
 
 def test_the_sample_is_exact_on_every_quantity():
-    wrong = {case.name: [name for name, same in case.compare().items() if not same] for case in read_golden(SAMPLE)}
+    wrong = {case.name: [one for one in case.compare() if not one.exact] for case in read_golden(SAMPLE)}
     assert {name: quantities for name, quantities in wrong.items() if quantities} == {}
 
 
@@ -38,6 +41,8 @@ def test_check_cycles_exits_1_on_a_mismatch(tmp_path, capsys):
     assert check_cycles.main([str(path)]) == 1
     output = capsys.readouterr().out
     assert "MISMATCH" in output
+    found = re.search(r"wrong\.jsonl\.gz, line 1 \(\w+-\d+\) cmb: expected (\d+), got (\d+)", output)
+    assert int(found[1]) == int(found[2]) + 1
     assert "0 of 1 cases exact" in output
 
 
@@ -65,10 +70,68 @@ def test_a_broken_line_is_named(tmp_path):
         list(read_golden(path))
 
 
-def _write_first(path, change):
-    import gzip
-    import json
+BAD = {
+    "expect is a list": (lambda record: record.update(expect=[1]), "expect must be an object"),
+    "expect is empty": (lambda record: record.update(expect={}), "missing: agg_sim"),
+    "one quantity is missing": (lambda record: record["expect"].pop("cmb"), "missing: cmb"),
+    "one quantity is unknown": (lambda record: record["expect"].update(other=1), "unknown: other"),
+    "half a cycle": (
+        lambda record: record["expect"].update(cmb=record["expect"]["cmb"] + 0.5),
+        "cmb must be an integer",
+    ),
+    "a digit string": (lambda record: record["expect"].update(cmb="5"), "cmb must be an integer"),
+    "stamps of 1e30": (lambda record: record["ts_agg"].__setitem__(0, 10**30), "ts_agg must hold integers within 2"),
+    "rowptr of 1e30": (lambda record: record["rowptr"].__setitem__(1, 1e30), "rowptr must hold integers within 2"),
+    "rowptr of 0.5": (lambda record: record["rowptr"].__setitem__(1, 0.5), "rowptr must hold integers"),
+    "rowptr is a number": (lambda record: record.update(rowptr=5), "rowptr must be a list"),
+    "huge F": (lambda record: record.update(F=10**25), "F must be an integer within 2"),
+    "wide F": (lambda record: record.update(F=10**9), "in_features must be at most 2"),
+    "F of 1e25": (lambda record: record.update(F=1e25), "F must be an integer"),
+    "mode is a list": (lambda record: record.update(mode=[]), "mode must be one of"),
+}
 
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_bad_record_is_refused_with_file_and_line(tmp_path, capsys, fault):
+    change, message = BAD[fault]
+    path = tmp_path / "wrong.jsonl.gz"
+    _write_first(path, change)
+    assert check_cycles.main([str(path)]) == 1
+    error = capsys.readouterr().err
+    assert "wrong.jsonl.gz, line 1: not a golden case" in error
+    assert message in error
+
+
+def test_deep_nesting_is_refused(tmp_path, capsys):
+    path = tmp_path / "deep.jsonl.gz"
+    path.write_bytes(gzip.compress(b"[" * 200_000))
+    assert check_cycles.main([str(path)]) == 1
+    assert "line 1: not a golden case: nested too deeply" in capsys.readouterr().err
+
+
+def test_flipped_bits_are_refused(tmp_path, capsys):
+    path = tmp_path / "flipped.jsonl.gz"
+    data = bytearray(SAMPLE.read_bytes())
+    path.write_bytes(data[:40] + bytes([data[40] ^ 0xFF]) + data[41:])
+    assert check_cycles.main([str(path)]) == 1
+    assert "flipped.jsonl.gz, line " in capsys.readouterr().err
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path, capsys):
+    assert check_cycles.main([str(tmp_path / "absent.jsonl.gz")]) == 1
+    assert "absent.jsonl.gz: not found" in capsys.readouterr().err
+
+
+def test_an_empty_file_beside_a_good_one_fails(tmp_path, capsys):
+    good, empty = tmp_path / "good.jsonl.gz", tmp_path / "empty.jsonl.gz"
+    _write_first(good, lambda record: None)
+    empty.write_bytes(gzip.compress(b"\n"))
+    assert check_cycles.main([str(good)]) == 0
+    assert check_cycles.main([str(good), str(empty)]) == 1
+    assert "empty.jsonl.gz: must hold at least one case" in capsys.readouterr().err
+
+
+def _write_first(path, change):
     with gzip.open(SAMPLE, "rt", encoding="utf-8") as lines:
         record = json.loads(next(lines))
     change(record)

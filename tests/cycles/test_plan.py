@@ -18,7 +18,7 @@ from gnnsched_env.cycles import (
 )
 from gnnsched_env.errors import ConfigError, GraphError
 from gnnsched_env.graphs import Graph
-from gnnsched_env.hardware import Composition, load_accelerator, make_model
+from gnnsched_env.hardware import Composition, list_fleets, load_accelerator, load_fleet, make_model
 from tests.cycles import layers
 
 pytestmark = pytest.mark.kernels
@@ -115,6 +115,35 @@ def test_bad_inputs_are_refused():
         plan_for(model, tuple(pairs)).cycles(np.array([0.5]))
     with pytest.raises(ConfigError, match="at least one"):
         cycles_matrix([np.array([1])], model, [])
+
+
+def test_a_fleets_choices_are_pairs():
+    choices = load_fleet(list_fleets()[0]).choices
+    pairs = [(choice.accelerator, choice.dataflow) for choice in choices]
+    model, degrees = make_model("gcn", 4, 2), [np.array([1, 2])]
+    assert np.array_equal(cycles_matrix(degrees, model, choices), cycles_matrix(degrees, model, pairs))
+
+
+def test_foreign_arguments_are_refused_by_what_is_expected():
+    accelerator = load_accelerator("omega256")
+    flow, model, graph = accelerator.dataflows[0], make_model("gcn", 4, 2), _ring_with_hub(5)
+    pairs = [(accelerator, flow)]
+    rows = np.array([1, 2])
+    calls = {
+        "one for each graph; got one of type Graph": lambda: cycles_matrix(graph, model, pairs),
+        "entry 0 is one of type Graph": lambda: cycles_matrix([graph], model, pairs),
+        "got a flat array": lambda: cycles_matrix(rows, model, pairs),
+        "got 'Seq1'": lambda: cycles_matrix([rows], model, ["Seq1"]),
+        "dataflow must be a Dataflow": lambda: count_cycles(graph, model, accelerator, "Seq1"),
+        "graph must be a Graph": lambda: count_cycles(rows, model, accelerator, flow),
+        "model must be a GnnModel": lambda: cycles_matrix([rows], "gcn", pairs),
+        "accelerator must be an Accelerator": lambda: count_cycles(graph, model, "omega256", flow),
+        "degrees must be an array": lambda: plan_for(model, tuple(pairs)).cycles(graph),
+        "spec must be a LayerSpec": lambda: simulate_layer(rows, model.layers[0]),
+    }
+    for message, call in calls.items():
+        with pytest.raises(ConfigError, match=message):
+            call()
 
 
 def _ring_with_hub(vertices):

@@ -90,11 +90,18 @@ def test_a_bad_tu_folder_is_refused(folder, changes, error, message):
 
 
 @pytest.mark.parametrize(
-    "text", ["10 20\n20 30\n", "# ids\n% more\n10,20\n20,30\n", "10\t20\t0.5\n20\t30\t0.1\n\n", "20 10\n30 20\n10 20\n"]
+    "text",
+    [
+        "10 20\n20 30\n",
+        "# ids\n% more\n10,20\n20,30\n",
+        "10\t20\t0.5\n20\t30\t0.1\n\n",
+        "20 10\n30 20\n10 20\n",
+        "\ufeff10,20\n20,30\n",
+    ],
 )
 def test_edge_list(tmp_path, text):
     path = tmp_path / "toy.txt"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     graph = load_edge_list(path)
     assert rows_of(graph) == [[1], [0, 2], [1]]
     assert graph.name == "toy"
@@ -119,3 +126,18 @@ def test_a_bad_edge_list_is_refused(tmp_path, text, message):
         load_edge_list(path)
     with pytest.raises(FileFormatError, match="cannot be read"):
         load_edge_list(tmp_path / "absent.txt")
+
+
+@pytest.mark.parametrize("num_vertices", [None, 4])
+def test_negative_ids_are_refused(tmp_path, num_vertices):
+    path = tmp_path / "toy.txt"
+    path.write_text("0 1\n-1 2\n")
+    with pytest.raises(GraphError, match="ids must not be negative, got -1"):
+        load_edge_list(path, num_vertices=num_vertices)
+
+
+def test_matrix_market_is_refused_by_name(tmp_path):
+    path = tmp_path / "toy.mtx"
+    path.write_text("%%MatrixMarket matrix coordinate pattern general\n3 3 1\n1 2\n")
+    with pytest.raises(FileFormatError, match=r"toy\.mtx: is in MatrixMarket's format"):
+        load_edge_list(path)

@@ -22,6 +22,11 @@ def test_specialists_split_by_class():
     assert policy_capacity(table, routing=Routing.UNIFORM) == pytest.approx(2 / 55)
 
 
+def test_going_where_it_is_predicted_shortest_follows_the_prediction():
+    table = toys.table([[10, 100]], predicted=[[100, 10]])  # predicted to be shorter where it is longer
+    assert policy_capacity(table, routing=Routing.SHORTEST) == pytest.approx(1 / 100)
+
+
 def test_uniform_routing_is_bounded_by_the_slowest_machine():
     table = toys.table([[10, 40]])
     assert policy_capacity(table, routing=Routing.UNIFORM) == pytest.approx(2 / 40)

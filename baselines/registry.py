@@ -1,6 +1,5 @@
 """Policies by name: the heuristics of this package, and anybody's own as `module:Class`."""
 
-import difflib
 import importlib
 import inspect
 from typing import Any
@@ -18,7 +17,7 @@ from baselines.sjf import ShortestJobFirst
 from baselines.static import Static
 from baselines.static_best import StaticBest
 from gnnsched_env.envs import Layout
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.errors import ConfigError, did_you_mean
 from gnnsched_env.policy import Knowledge, Policy
 from gnnsched_env.tables import LatencyTable
 
@@ -67,8 +66,7 @@ def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None,
 def _heuristic(name: str) -> type[Any]:
     if name in POLICIES:
         return POLICIES[name]
-    close = difflib.get_close_matches(name, POLICIES, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(name, POLICIES)
     raise ConfigError(f"unknown policy {name!r}{hint} (one of {', '.join(POLICIES)}, or module:Class)")
 
 

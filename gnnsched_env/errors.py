@@ -1,5 +1,8 @@
 """Everything that this package raises on purpose: `GnnSchedError` and its children."""
 
+import difflib
+from collections.abc import Iterable
+
 import gymnasium.error
 
 
@@ -29,3 +32,9 @@ class InvalidAction(GnnSchedError, ValueError):
 
 class ResetNeeded(GnnSchedError, gymnasium.error.ResetNeeded):
     """`step` or `render` was called before `reset`, or after the end of an episode."""
+
+
+def did_you_mean(value: object, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for the known name closest to a mistyped one, or nothing where none is close."""
+    close = difflib.get_close_matches(str(value), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

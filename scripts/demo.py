@@ -6,7 +6,6 @@ embedded synthetic workload is used.
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from rich import box
@@ -14,12 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from gnnsched_env.errors import FileFormatError, GnnSchedError
-from gnnsched_env.evaluation import evaluate
 from gnnsched_env.latency import mape, regret, selection_accuracy
 from gnnsched_env.report import LEGEND, policy_table
 from gnnsched_env.scenario import load_scenario, scenario_table
 from gnnsched_env.tables import LatencyTable
-from scripts.evaluate import factory, make_console, policy_factories, uninformed_factories
+from scripts.evaluate import compare, make_console, with_graphs
 
 VARIABLE = "GNNSCHED_GRAPHS"
 SCENARIO = "hetero4"
@@ -49,8 +47,7 @@ def graph_files(setting: str) -> tuple[str, ...]:
 
 def run(console: Console, graphs: tuple[str, ...]) -> None:
     """Print the predictor's scores and the policies' tables."""
-    scenario = load_scenario(SCENARIO)
-    scenario = replace(scenario, workload=replace(scenario.workload, graphs=graphs))
+    scenario = with_graphs(load_scenario(SCENARIO), graphs)
     what = ", ".join(Path(path).stem for path in graphs) or f"the embedded synthetic classes (set {VARIABLE} for yours)"
     console.print(f"Jobs: two-layer GCN inference on {what}\nFleet: {scenario.fleet.name}")
     table = scenario_table(scenario, progress=console.is_terminal)
@@ -58,12 +55,9 @@ def run(console: Console, graphs: tuple[str, ...]) -> None:
     for env, loads in (("queue", LOADS), ("dispatch", LOADS[-1:])):
         for load in loads:
             dispatch = env == "dispatch"
-            records = evaluate(
+            records = compare(
                 scenario.with_options(load=load),
                 table,
-                policy_factories(("all",), dispatch=dispatch),
-                shortest_job_first=factory("sjf"),
-                uninformed=uninformed_factories(dispatch=dispatch),
                 dispatch=dispatch,
                 seed=0,
                 episodes=EPISODES,

@@ -1,6 +1,7 @@
 """Compare policies on the same jobs: a table on the terminal, records in a JSON file."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -10,10 +11,11 @@ from rich.console import Console
 
 from baselines import POLICIES, make_policy
 from gnnsched_env.errors import ConfigError, GnnSchedError
-from gnnsched_env.evaluation import PolicyFactory, evaluate, provenance, write_json
+from gnnsched_env.evaluation import PolicyFactory, Record, evaluate, provenance, write_json
 from gnnsched_env.policy import Knowledge
 from gnnsched_env.report import LEGEND, policy_table
-from gnnsched_env.scenario import Scenario, Workload, load_scenario, scenario_table
+from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
+from gnnsched_env.tables import LatencyTable
 
 WIDTH = 120
 
@@ -68,12 +70,10 @@ def run(arguments: Arguments, console: Console) -> None:
         tables.append(table)
         names = [path.stem for path in mix] or list(table.group_names)
         for load in arguments.load or (scenario.environment.load,):
-            batch = evaluate(
+            batch = compare(
                 chosen.with_options(load=load),
                 table,
                 policies,
-                shortest_job_first=factory("sjf"),
-                uninformed=uninformed_factories(dispatch=dispatch),
                 dispatch=dispatch,
                 seed=arguments.seed,
                 episodes=arguments.episodes,
@@ -124,6 +124,30 @@ def uninformed_factories(*, dispatch: bool) -> dict[str, PolicyFactory]:
     return {name: every[name] for name in every if POLICIES[name].knowledge is Knowledge.NONE}
 
 
+def compare(
+    scenario: Scenario,
+    table: LatencyTable,
+    policies: dict[str, PolicyFactory] | None = None,
+    *,
+    dispatch: bool,
+    seed: int,
+    episodes: int,
+    graphs: Sequence[str],
+) -> list[Record]:
+    """Evaluate policies (every baseline made for the environment by default) against the baselines that ratios need."""
+    return evaluate(
+        scenario,
+        table,
+        policy_factories(("all",), dispatch=dispatch) if policies is None else policies,
+        shortest_job_first=factory("sjf"),
+        uninformed=uninformed_factories(dispatch=dispatch),
+        dispatch=dispatch,
+        seed=seed,
+        episodes=episodes,
+        graphs=graphs,
+    )
+
+
 def factory(name: str) -> PolicyFactory:
     """Return the function that makes a named policy for a layout and a table."""
     return lambda layout, table: make_policy(name, layout, table=table)
@@ -135,12 +159,11 @@ def mixes(graphs: tuple[Path, ...], *, per_file: bool) -> list[tuple[Path, ...]]
     return [graphs, *alone]
 
 
-def with_graphs(scenario: Scenario, graphs: tuple[Path, ...]) -> Scenario:
+def with_graphs(scenario: Scenario, graphs: Sequence[str | Path]) -> Scenario:
     """Return the scenario with its workload's files replaced, or as it is where none are given."""
     if not graphs:
         return scenario
-    own: Workload = replace(scenario.workload, graphs=graphs)
-    return replace(scenario, workload=own)
+    return replace(scenario, workload=replace(scenario.workload, graphs=tuple(str(path) for path in graphs)))
 
 
 def _plain(arguments: Arguments) -> dict[str, object]:

@@ -1,17 +1,17 @@
 """Print docs/results.md: the paper's two ratios per graph set, and every policy on the mix of all graph sets."""
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
 from gnnsched_env.errors import ConfigError, GnnSchedError
-from gnnsched_env.evaluation import Record, evaluate
+from gnnsched_env.evaluation import Record
 from gnnsched_env.graphs import GraphSet
 from gnnsched_env.latency import mape, regret, selection_accuracy
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
-from scripts.evaluate import factory, policy_factories, uninformed_factories
+from scripts.evaluate import compare, with_graphs
 
 PAPER_LOAD = 0.8
 LOADS = (0.5, 0.8, 0.95)
@@ -50,12 +50,7 @@ def run(arguments: Arguments) -> None:
     _print_paper(arguments, scenario, workloads)
     if MIX in workloads:
         for load in LOADS:
-            _print_policies(arguments, _with_files(scenario, workloads[MIX]), load)
-
-
-def _with_files(scenario: Scenario, files: tuple[Path, ...]) -> Scenario:
-    names = tuple(str(path) for path in files)
-    return replace(scenario, workload=replace(scenario.workload, graphs=names))
+            _print_policies(arguments, with_graphs(scenario, workloads[MIX]), load)
 
 
 def _print_paper(arguments: Arguments, scenario: Scenario, workloads: dict[str, tuple[Path, ...]]) -> None:
@@ -64,7 +59,7 @@ def _print_paper(arguments: Arguments, scenario: Scenario, workloads: dict[str, 
     print("| graphs | right choice | MAPE | mean regret | completion speed-up | execution speed-up | best uninformed |")
     print("|---|---|---|---|---|---|---|")
     for name, files in workloads.items():
-        chosen = _with_files(scenario, files)
+        chosen = with_graphs(scenario, files)
         table = scenario_table(chosen)
         records = {record["policy"]: record for record in _evaluate(arguments, chosen, PAPER_LOAD, dispatch=True)}
         greedy = records["predictor_greedy"]["ratio_to_best_uninformed"]
@@ -92,12 +87,9 @@ def _print_policies(arguments: Arguments, scenario: Scenario, load: float) -> No
 
 
 def _evaluate(arguments: Arguments, scenario: Scenario, load: float, *, dispatch: bool) -> list[Record]:
-    return evaluate(
+    return compare(
         scenario.with_options(load=load),
         scenario_table(scenario),
-        policy_factories(("all",), dispatch=dispatch),
-        shortest_job_first=factory("sjf"),
-        uninformed=uninformed_factories(dispatch=dispatch),
         dispatch=dispatch,
         seed=arguments.seed,
         episodes=arguments.episodes,

@@ -1,11 +1,10 @@
 """GNN models as the cost model sees them: the widths of every layer, and whether it aggregates over A or A+I."""
 
-import difflib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.errors import ConfigError, did_you_mean
 from gnnsched_env.hardware.validation import require_integer, require_name
 
 MODEL_KINDS = ("gcn", "gin", "sage")
@@ -80,8 +79,7 @@ def make_model(kind: str, in_features: int, out_features: int, hidden: Sequence[
     "sage" aggregates over A and concatenates the vertex's own features, so that its combination is twice as wide.
     """
     if kind not in MODEL_KINDS:
-        close = difflib.get_close_matches(str(kind), MODEL_KINDS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(kind, MODEL_KINDS)
         raise ConfigError(f"model kind must be one of {', '.join(MODEL_KINDS)}, got {kind!r}{hint}")
     widths = [in_features, *hidden, out_features]
     sage = kind == "sage"

@@ -1,6 +1,5 @@
 """From job classes and a fleet to a `LatencyTable`, cached step by step; and the table that ships with the package."""
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.errors import ConfigError, did_you_mean
 from gnnsched_env.hardware import Fleet, GnnModel, load_fleet
 from gnnsched_env.latency.dataset import Dataset, Inputs, job_inputs, training_dataset
 from gnnsched_env.latency.regressors import GradientBoostingRegressor
@@ -183,8 +182,7 @@ class _Build:
 
 def _check_predictor(predictor: str) -> None:
     if predictor not in PREDICTORS:
-        close = difflib.get_close_matches(str(predictor), PREDICTORS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(predictor, PREDICTORS)
         raise ConfigError(f"predictor must be one of {', '.join(PREDICTORS)}, got {predictor!r}{hint}")
 
 

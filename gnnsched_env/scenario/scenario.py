@@ -1,6 +1,5 @@
 """`Scenario`: a fleet, a workload, a predictor and the environment's options, from one TOML file or from Python."""
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -9,11 +8,11 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
 
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.errors import ConfigError, FileFormatError, did_you_mean
 from gnnsched_env.hardware import MODEL_KINDS, Fleet, load_fleet
+from gnnsched_env.latency import PREDICTORS
 from gnnsched_env.tables import LatencyTable
 
-PREDICTORS = ("gradient_boosting", "exact")
 LOAD_LIMIT = 1.5
 MOST_JOBS = 10_000_000  # an episode's jobs are kept in memory
 
@@ -185,7 +184,9 @@ def _require_integer(where: str, name: str, value: Any, minimum: int, maximum: i
 
 def _require_one_of(where: str, name: str, value: Any, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ConfigError(f"{where}: {name} must be one of {', '.join(allowed)}, got {value!r}{_hint(value, allowed)}")
+        raise ConfigError(
+            f"{where}: {name} must be one of {', '.join(allowed)}, got {value!r}{did_you_mean(value, allowed)}"
+        )
 
 
 def _check_keys(where: str, given: Mapping[str, Any], kind: type) -> None:
@@ -195,9 +196,4 @@ def _check_keys(where: str, given: Mapping[str, Any], kind: type) -> None:
 def _check_known(where: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
     for key in given:
         if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}{_hint(key, known)} (known: {', '.join(known)})")
-
-
-def _hint(value: Any, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(str(value), known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+            raise ConfigError(f"{where}: unknown key {key!r}{did_you_mean(key, known)} (known: {', '.join(known)})")

@@ -1,13 +1,12 @@
 """Named families of synthetic graphs, each with a range of sizes and a real data set that it resembles."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.errors import ConfigError, did_you_mean
 from gnnsched_env.graphs.generators.citation import citation_graph
 from gnnsched_env.graphs.generators.ego import ego_graph
 from gnnsched_env.graphs.generators.molecules import molecule_graph
@@ -28,9 +27,8 @@ class Family:
 def draw_graphs(family: str, rng: np.random.Generator, count: int) -> tuple[Graph, ...]:
     """Draw `count` graphs of a family, named `family[i]`."""
     if family not in FAMILIES:
-        close = difflib.get_close_matches(str(family), FAMILIES, n=1)
-        hint = f" did you mean {close[0]!r}?" if close else ""
-        raise ConfigError(f"unknown graph family {family!r};{hint} known: {', '.join(FAMILIES)}")
+        hint = did_you_mean(family, FAMILIES)
+        raise ConfigError(f"unknown graph family {family!r}{hint or ';'} known: {', '.join(FAMILIES)}")
     drawn = (FAMILIES[family].draw(rng) for _ in range(count))
     return tuple(Graph.from_valid(graph.indptr, graph.indices, name=f"{family}[{i}]") for i, graph in enumerate(drawn))
 

@@ -36,6 +36,16 @@ class Arguments:
     """Arrival rates, as shares of the fleet's largest sustainable rate (the scenario's by default)."""
     jobs: int | None = None
     """Jobs an episode (the scenario's by default)."""
+    repeats: int | None = None
+    """Inferences a job (the scenario's by default)."""
+    decision_us: float | None = None
+    """Microseconds to predict a job, charged to policies that use predictions (the scenario's by default)."""
+    decision_workers: int | None = None
+    """Predictions that may be under way at once (the scenario's by default)."""
+    decision_cached: bool | None = None
+    """Predict a class once an episode, then look it up (the scenario's by default)."""
+    lookup_us: float | None = None
+    """Microseconds of a lookup (the scenario's by default)."""
     window: int | None = None
     """Waiting jobs that a policy sees in Queue-v0 (the scenario's by default)."""
     policies: tuple[str, ...] = ("all",)
@@ -59,7 +69,9 @@ def main() -> None:
 def run(arguments: Arguments, console: Console) -> None:
     """Evaluate, print and write."""
     scenario = load_scenario(arguments.scenario)
-    scenario = scenario.with_options(jobs=arguments.jobs, window=arguments.window)
+    scenario = scenario.with_options(
+        jobs=arguments.jobs, window=arguments.window, repeats=arguments.repeats, decision=_decision(arguments)
+    )
     dispatch = arguments.env == "dispatch"
     policies = policy_factories(arguments.policies, dispatch=dispatch)
     check(arguments)
@@ -164,6 +176,15 @@ def with_graphs(scenario: Scenario, graphs: Sequence[str | Path]) -> Scenario:
     if not graphs:
         return scenario
     return replace(scenario, workload=replace(scenario.workload, graphs=tuple(str(path) for path in graphs)))
+
+
+def _decision(arguments: Arguments) -> dict[str, object]:
+    return {
+        "latency_us": arguments.decision_us,
+        "workers": arguments.decision_workers,
+        "cached": arguments.decision_cached,
+        "lookup_us": arguments.lookup_us,
+    }
 
 
 def _plain(arguments: Arguments) -> dict[str, object]:

@@ -34,11 +34,29 @@ def draw_jobs(seed, episode, count, mean_gap, cdf):
     return jobs
 
 
+def ready_times(jobs, decision, workers, cached, lookup):
+    """Return when each of [(arrival, class)] comes to the scheduler: a line of jobs before some workers.
+
+    A job takes the worker that is free first; what is predicted is handed over in the order of arrival.
+    """
+    free, known, handed_over = [0] * workers, set(), []
+    for arrival, job_class in jobs:
+        if cached and job_class in known:
+            done = arrival + lookup
+        else:
+            worker = free.index(min(free))
+            done = free[worker] = max(arrival, free[worker]) + decision
+            known.add(job_class)
+        handed_over.append(max([done, *handed_over]))
+    return handed_over
+
+
 @dataclass
 class Job:
     number: int
     arrival: int
     job_class: int
+    ready: int
     choice: int = -1
     start: int = -1
     finish: int = -1
@@ -68,11 +86,17 @@ class NaiveFleet:
         shortest=False,
         reconfiguration=None,
         choose_dataflow=True,
+        repeats=1,
+        ready=None,
     ):
-        self.true, self.predicted, self.owners = true, predicted, owners
+        self.true, self.predicted = (
+            [[repeats * cycles for cycles in row] for row in table] for table in (true, predicted)
+        )
+        self.owners = owners
         self.machines = [Machine() for _ in range(max(owners) + 1)]
         self.reconfiguration = reconfiguration or [0] * len(self.machines)
-        self.jobs = [Job(number, arrival, job_class) for number, (arrival, job_class) in enumerate(jobs)]
+        ready = ready or [arrival for arrival, _ in jobs]
+        self.jobs = [Job(number, *job, ready[number]) for number, job in enumerate(jobs)]
         self.to_come = list(self.jobs)
         self.window, self.dispatch, self.shortest = window, dispatch, shortest
         self.choose_dataflow = choose_dataflow
@@ -117,8 +141,7 @@ class NaiveFleet:
         job.choice, job.start = choice, self.time
 
     def step(self, action):
-        """Take an action; return the job-time that passed until the next decision."""
-        self.cost = 0
+        """Take an action; return the job-time that passed until the next decision (and before the first)."""
         if self.dispatch:
             job = self.waiting.pop(0)
             self.send(job, self.choice(job, action))
@@ -134,7 +157,8 @@ class NaiveFleet:
                 choice = self.choice(job, column)
                 self.start(self.owners[choice], job, choice)
         self.run()
-        return self.cost
+        cost, self.cost = self.cost, 0
+        return cost
 
     def send(self, job, choice):
         machine = self.machines[self.owners[choice]]
@@ -154,9 +178,9 @@ class NaiveFleet:
         ]
 
     def events(self):
-        """Return what can happen next, first to last: (time, completion before arrival, number)."""
+        """Return what can happen next, first to last: (time, completion before a job that comes, number)."""
         ends = [(machine.until, 0, number) for number, machine in enumerate(self.machines) if machine.running]
-        arrivals = [(job.arrival, 1, job.number) for job in self.to_come]
+        arrivals = [(job.ready, 1, job.number) for job in self.to_come]
         return sorted(ends + arrivals)
 
     def event(self):
@@ -172,7 +196,9 @@ class NaiveFleet:
             if machine.backlog:
                 self.start(number, *machine.backlog.pop(0))
         else:
-            self.waiting.append(self.to_come.pop(0))
+            job = self.to_come.pop(0)
+            self.cost += job.ready - job.arrival  # the time under prediction, charged now
+            self.waiting.append(job)
             if self.shortest:
                 self.waiting.sort(key=lambda job: (min(self.predicted[job.job_class]), job.number))
 

@@ -5,6 +5,7 @@ from gnnsched_env.cycles.layer import LayerCycles, simulate_layer
 from gnnsched_env.cycles.model import CycleCounts, LayerCounts, count_cycles
 from gnnsched_env.cycles.plan import CyclePlan, cycles_matrix, layer_spec, plan_for, uses_self_loops
 from gnnsched_env.cycles.quirks import CORRECTED, FIXED_EMPTY_ROWS, GOLDEN_CORRECTED, NAMED_QUIRKS, REFERENCE, Quirks
+from gnnsched_env.cycles.tilings import line_profile
 
 __all__ = [
     "CORRECTED",
@@ -22,6 +23,7 @@ __all__ = [
     "count_cycles",
     "cycles_matrix",
     "layer_spec",
+    "line_profile",
     "plan_for",
     "simulate_layer",
     "uses_self_loops",

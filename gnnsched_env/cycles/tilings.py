@@ -91,6 +91,24 @@ def phase_layout(pe: int, dn: int, rn: int, size: int, clusters: int, columns: i
 
 
 @kernel
+def line_profile(pe: int, rn: int, size: int, clusters: int) -> IntArray:
+    """Return int64 [clusters, 2]: how many clusters share a cluster's collection line, and its longest way in hops."""
+    hops = np.zeros(size * clusters, np.int64)
+    line = np.empty(clusters, np.int64)
+    place = np.empty(clusters, np.int64)
+    counts = np.zeros(rn, np.int64)
+    for v in range(clusters):
+        _route(pe, rn, size, v, hops, line, place)
+        counts[line[v]] += 1
+    out = np.zeros((clusters, 2), np.int64)
+    for v in range(clusters):
+        out[v, 0] = counts[line[v]]
+        for k in range(v * size, (v + 1) * size):
+            out[v, 1] = max(out[v, 1], hops[k])
+    return out
+
+
+@kernel
 def replay(
     layout: PhaseLayout,
     folds: IntArray,

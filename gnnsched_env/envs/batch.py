@@ -19,6 +19,7 @@ class EnvBatch:
 
     `observation` (float32 [L, n] by name) and `mask` (bool [L, actions]) are written in place by `reset` and `step`:
     copy what must outlive the next call. Rewards are float64 [L]; a lane that has ended stays as it is.
+    The table given is of one inference; `table` is of a job, `settings.repeats` inferences.
     """
 
     def __init__(
@@ -29,7 +30,8 @@ class EnvBatch:
         lanes: int = 1,
         reconfiguration: Sequence[int] | None = None,
     ) -> None:
-        self.table = table
+        self.simulation = Simulation(table, settings, lanes=lanes, reconfiguration=reconfiguration)
+        self.table = table = self.simulation.table
         self.layout = Layout(
             window=settings.window,
             choice_accelerators=tuple(table.choice_accelerators.tolist()),
@@ -38,7 +40,6 @@ class EnvBatch:
             dispatch=settings.dispatch,
             choose_dataflow=settings.choose_dataflow,
         )
-        self.simulation = Simulation(table, settings, lanes=lanes, reconfiguration=reconfiguration)
         self.observation: dict[str, FloatArray] = {
             name: np.zeros((lanes, size), np.float32) for name, size in self.layout.sizes.items()
         }

@@ -109,7 +109,7 @@ def _encode_mask(i, settings, owners, lanes, accelerators, mask):
         mask[i] = True
         return
     shown = min(lane["waiting"], settings[0]["window"])
-    may_wait = lane["next_arrival"] < NEVER
+    may_wait = lane["next_ready"] < NEVER
     for a in range(accelerators.shape[1]):
         may_wait = may_wait or accelerators[i, a]["job"] >= 0
     row = mask[i]

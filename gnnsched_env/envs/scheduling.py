@@ -1,5 +1,6 @@
 """The two Gymnasium environments: a decision at each arrival (Dispatch-v0), or over a central queue (Queue-v0)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from gnnsched_env.envs.batch import EnvBatch
 from gnnsched_env.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.policy import FloatArray
-from gnnsched_env.scenario import Scenario, load_scenario, scenario_table, simulation_settings
+from gnnsched_env.scenario import DecisionCost, Scenario, load_scenario, scenario_table, simulation_settings
 from gnnsched_env.sim import episode_metrics, summarise
 from gnnsched_env.tables import LatencyTable
 
@@ -27,7 +28,9 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
     time.
     `info`: "action_mask" (int8, 1 where legal), "elapsed" (cycles since the last decision), "legal" (was the last
     action), "time" (cycles); at the end also "metrics" (see `sim.summarise`).
-    An episode has exactly `jobs` arrivals and ends when all are done.
+    An episode has exactly `jobs` arrivals and ends when all are done. Where the scenario charges for deciding, a job
+    arrives unseen and comes to the scheduler when it has been predicted; its time under prediction is charged then.
+    `table` holds the latencies of a job (`repeats` inferences).
 
     Decisions are not evenly spaced in time: train with gamma = 1, or with exp(-elapsed / tau), never with a constant
     gamma below 1, which would reward waiting.
@@ -46,12 +49,15 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         window_order: str | None = None,
         dataflow: str | None = None,
         shaping: str | None = None,
+        repeats: int | None = None,
+        decision: DecisionCost | Mapping[str, Any] | None = None,
         table: LatencyTable | None = None,
     ) -> None:
         """Make the environment of a scenario (a preset's name, a TOML file's path, or a Scenario).
 
-        Options left at None are the scenario's; `table` replaces its latencies. Raise ConfigError naming the option,
-        the rule and the value where one is bad.
+        Options left at None are the scenario's; `table` (of one inference) replaces its latencies; a mapping `decision`
+        changes fields of its DecisionCost. Raise ConfigError naming the option, the rule and the value where one is
+        bad.
         """
         if self.dispatch and (window not in (None, 1) or window_order not in (None, "arrival")):
             raise ConfigError("Dispatch-v0 shows the arriving job only: window and window_order belong to Queue-v0")
@@ -59,12 +65,20 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         if table is not None:
             chosen = replace(chosen, table=table)
         self.scenario = chosen.with_options(
-            load=load, jobs=jobs, window=window, window_order=window_order, dataflow=dataflow, shaping=shaping
+            load=load,
+            jobs=jobs,
+            window=window,
+            window_order=window_order,
+            dataflow=dataflow,
+            shaping=shaping,
+            repeats=repeats,
+            decision=decision,
         )
-        self.table = scenario_table(self.scenario)
-        settings = simulation_settings(self.scenario, self.table, dispatch=self.dispatch)
+        inference = scenario_table(self.scenario)
+        settings = simulation_settings(self.scenario, inference, dispatch=self.dispatch)
         fleet = [accelerator.reconfiguration_cycles for accelerator in self.scenario.fleet.accelerators]
-        self.batch = EnvBatch(self.table, settings, reconfiguration=fleet)
+        self.batch = EnvBatch(inference, settings, reconfiguration=fleet)
+        self.table = self.batch.table
         self.layout = self.batch.layout
         self.observation_space = self.layout.observation_space()  # type: ignore[assignment]
         self.action_space = self.layout.action_space()  # type: ignore[assignment]

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from gnnsched_env.evaluation.intervals import paired_ratio
 from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
-from gnnsched_env.policy import Knowledge, Policy, Routing
+from gnnsched_env.policy import Routing
 from gnnsched_env.scenario import Scenario, table_rate
 from gnnsched_env.sim import policy_capacity
 from gnnsched_env.tables import LatencyTable
@@ -38,7 +39,8 @@ def evaluate(
 
     `shortest_job_first` makes the policy whose clairvoyant twin in Queue-v0, unbounded window, all ratios refer to;
     the best of `uninformed`, whose results are not recorded unless they are among `policies` too, is the other
-    reference.
+    reference. The scenario's decision cost is charged to the policies that use predictions, and not to the clairvoyant
+    reference, so that ratios show it.
     """
     clairvoyant = table.clairvoyant()
     reference = run_unbounded(shortest_job_first, scenario, clairvoyant, seed=seed, episodes=episodes)
@@ -52,13 +54,15 @@ def evaluate(
         run = runs[name]
         record = {
             "policy": name,
-            "knowledge": str(_knowledge(run.policy, scenario, table)),
+            "knowledge": str(run.knowledge),
             "fleet": scenario.fleet.name,
             "env": "dispatch" if dispatch else "queue",
             "load": scenario.environment.load,
             **_stability(run, table, scenario.environment.load),
             "episodes": episodes,
             "jobs": scenario.environment.jobs,
+            "repeats": scenario.workload.repeats,
+            "decision": asdict(scenario.decision) if run.settings.decision else None,
             "graphs": list(graphs),
             **_summary(run),
             "ratio_to_best_uninformed": None if best is None else _ratios(run, best),
@@ -76,6 +80,8 @@ def provenance(scenario: Scenario, tables: Sequence[LatencyTable], arguments: Ma
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
         "scenario": scenario.name,
         "fleet": scenario.fleet.to_dict(),
+        "repeats": scenario.workload.repeats,
+        "decision": asdict(scenario.decision),
         "tables": [dict(table.provenance) for table in tables],
         "arguments": dict(arguments),
     }
@@ -93,23 +99,19 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None
         partial.unlink(missing_ok=True)
 
 
-def _knowledge(policy: Policy, scenario: Scenario, table: LatencyTable) -> Knowledge:
-    """Return what the policy knows as it ran: an exact predictor tells the truth, predicted_best predicts for it."""
-    if policy.knowledge is Knowledge.NONE and scenario.environment.dataflow == "predicted_best":
-        return Knowledge.PREDICTED
-    if policy.knowledge is Knowledge.PREDICTED and np.array_equal(table.predicted_cycles, table.true_cycles):
-        return Knowledge.TRUE
-    return policy.knowledge
-
-
 def _mean_completion(run: Runs) -> float:
     return float(run.per_episode("completion").mean())
 
 
 def _stability(run: Runs, table: LatencyTable, load: float) -> Record:
-    """Return the largest load that the policy can sustain, and whether this load is below it."""
+    """Return the largest load that the policy and its predictor can sustain, and whether this load is below it.
+
+    A predictor that is charged and not cached predicts at most `workers` jobs in the cycles that one takes.
+    """
     routing = getattr(run.policy, "routing", Routing.FREE)
     rate = policy_capacity(table, routing=routing, choices=getattr(run.policy, "choices", None))
+    if run.settings.decision and not run.settings.cached:
+        rate = min(rate, run.settings.repeats * run.settings.workers / run.settings.decision)
     capacity = rate / table_rate(table)
     return {"capacity": capacity, "stable": load < capacity}
 
@@ -125,6 +127,7 @@ def _summary(run: Runs) -> Record:
         "p99_completion": float(p99),
         "mean_execution": float(run.pooled("execution").mean()),
         "mean_slowdown": float(run.pooled("slowdown").mean()),
+        "mean_predicting": float(run.pooled("predicting").mean()),
         "utilisation": float(run.pooled("utilisation").mean()),
         "throughput_per_mcycle": float((jobs * 1e6 / run.pooled("makespan")).mean()),
     }

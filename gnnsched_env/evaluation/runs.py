@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from gnnsched_env.envs.batch import EnvBatch
 from gnnsched_env.envs.spaces import Layout
 from gnnsched_env.errors import ConfigError, GnnSchedError
-from gnnsched_env.policy import Policy
+from gnnsched_env.policy import Knowledge, Policy
 from gnnsched_env.scenario import Scenario, simulation_settings
-from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, episode_metrics
+from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, WindowOrder, episode_metrics
 from gnnsched_env.tables import LatencyTable
 
 PolicyFactory = Callable[[Layout, LatencyTable], Policy]
@@ -21,9 +21,14 @@ MAX_LANES = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Runs:
-    """Finished episodes of one policy: the policy as it ran, and the metrics of each group of episodes."""
+    """Finished episodes of one policy: the policy as it ran, and the metrics of each group of episodes.
+
+    `knowledge` is what the policy knew of latencies as it ran, `settings` what the simulation ran with.
+    """
 
     policy: Policy
+    knowledge: Knowledge
+    settings: SimulationSettings
     metrics: tuple[EpisodeMetrics, ...]
     most_waiting: int
 
@@ -32,20 +37,27 @@ class Runs:
         return np.concatenate([getattr(entry, name).mean(axis=1) for entry in self.metrics])
 
     def pooled(self, name: str) -> NDArray[np.float64]:
-        """Return a metric of every job of every episode, or "utilisation" or "makespan" of every episode."""
+        """Return a metric of every job of every episode; "utilisation", "makespan", "predicting" of every episode."""
         return np.concatenate([getattr(entry, name).ravel() for entry in self.metrics])
 
 
 def run_policy(
     factory: PolicyFactory, scenario: Scenario, table: LatencyTable, *, dispatch: bool, seed: int, episodes: int
 ) -> Runs:
-    """Play episodes of seeds seed..seed+episodes-1, one each, and return their metrics."""
+    """Play episodes of seeds seed..seed+episodes-1, one each, and return their metrics.
+
+    `table` holds the cycles of one inference; the factory gets that of a job. The scenario's decision cost is charged
+    unless the policy ran without predictions.
+    """
     return _run(factory, simulation_settings(scenario, table, dispatch=dispatch), scenario, table, seed, episodes)
 
 
 def run_unbounded(factory: PolicyFactory, scenario: Scenario, table: LatencyTable, *, seed: int, episodes: int) -> Runs:
-    """Play Queue-v0 with a window that never hides a job: it is doubled until no queue was longer."""
-    settings = simulation_settings(scenario, table, dispatch=False)
+    """Play Queue-v0 with a window that never hides a job: it is doubled until no queue was longer.
+
+    No decision cost is charged: this is what others are compared with.
+    """
+    settings = _without_cost(simulation_settings(scenario, table, dispatch=False))
     window = min(FIRST_UNBOUNDED_WINDOW, settings.jobs)
     while True:
         runs = _run(factory, replace(settings, window=window), scenario, table, seed, episodes)
@@ -70,11 +82,35 @@ def _run(
     for first in range(seed, seed + episodes, MAX_LANES):
         seeds = range(first, min(first + MAX_LANES, seed + episodes))
         batch = EnvBatch(table, settings, lanes=len(seeds), reconfiguration=reconfiguration)
-        policy = factory(batch.layout, table)
+        policy = factory(batch.layout, batch.table)
+        knowledge = knowledge_of(policy, settings, table)
+        if knowledge is Knowledge.NONE and settings.decision:
+            settings = _without_cost(settings)
+            batch = EnvBatch(table, settings, lanes=len(seeds), reconfiguration=reconfiguration)
         _play(batch, policy, seeds)
         metrics.append(episode_metrics(batch.simulation))
         most_waiting = max(most_waiting, int(batch.simulation.lanes["most_waiting"].max()))
-    return Runs(policy=policy, metrics=tuple(metrics), most_waiting=most_waiting)
+    return Runs(
+        policy=policy, knowledge=knowledge, settings=settings, metrics=tuple(metrics), most_waiting=most_waiting
+    )
+
+
+def knowledge_of(policy: Policy, settings: SimulationSettings, table: LatencyTable) -> Knowledge:
+    """Return what a policy knows as it runs.
+
+    An exact predictor tells the truth. Where the environment chooses the dataflow, or orders the window by predicted
+    latency, a policy that knows nothing has predictions used for it.
+    """
+    shortest = settings.window_order is WindowOrder.SHORTEST and not settings.dispatch
+    if policy.knowledge is Knowledge.NONE and (shortest or not settings.choose_dataflow):
+        return Knowledge.PREDICTED
+    if policy.knowledge is Knowledge.PREDICTED and np.array_equal(table.predicted_cycles, table.true_cycles):
+        return Knowledge.TRUE
+    return policy.knowledge
+
+
+def _without_cost(settings: SimulationSettings) -> SimulationSettings:
+    return replace(settings, decision=0, workers=1, cached=False, lookup=0)
 
 
 def _play(batch: EnvBatch, policy: Policy, seeds: range) -> None:

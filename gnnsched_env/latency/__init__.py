@@ -1,29 +1,50 @@
-"""Latency prediction: synthetic training sets, features, regressors, scores, and the tables that they fill."""
+"""Latency prediction: synthetic training jobs, features, regressors, predictors, scores, and the tables they fill."""
 
-from gnnsched_env.latency.dataset import Dataset, Inputs, job_inputs, training_dataset
-from gnnsched_env.latency.features import FEATURE_NAMES, job_features
-from gnnsched_env.latency.regressors import GradientBoostingRegressor, Regressor
+from gnnsched_env.latency.dataset import Dataset, Inputs, job_inputs, labelled, single_layers
+from gnnsched_env.latency.feature_sets import FEATURE_SETS, FeatureSet
+from gnnsched_env.latency.features import FEATURES, Feature, feature_names, graph_features
+from gnnsched_env.latency.levels import Level
+from gnnsched_env.latency.predictor import ClosedFormPredictor, ExactPredictor, Job, Predictor
+from gnnsched_env.latency.registry import PREDICTORS, check_predictor, make_predictor
+from gnnsched_env.latency.regression import RegressionPredictor
+from gnnsched_env.latency.regressors import REGRESSORS, Regressor, make_regressor
 from gnnsched_env.latency.scores import Scores, mape, regret, score_predictions, selection_accuracy
-from gnnsched_env.latency.tables import PREDICTORS, build_table, default_table
-from gnnsched_env.latency.training_graphs import TrainingSpec, training_classes
+from gnnsched_env.latency.shipped import TreePredictor
+from gnnsched_env.latency.tables import build_table, default_table
+from gnnsched_env.latency.training_jobs import DatasetSpec, training_chunk
 
 __all__ = [
-    "FEATURE_NAMES",
+    "FEATURES",
+    "FEATURE_SETS",
     "PREDICTORS",
+    "REGRESSORS",
+    "ClosedFormPredictor",
     "Dataset",
-    "GradientBoostingRegressor",
+    "DatasetSpec",
+    "ExactPredictor",
+    "Feature",
+    "FeatureSet",
     "Inputs",
+    "Job",
+    "Level",
+    "Predictor",
+    "RegressionPredictor",
     "Regressor",
     "Scores",
-    "TrainingSpec",
+    "TreePredictor",
     "build_table",
+    "check_predictor",
     "default_table",
-    "job_features",
+    "feature_names",
+    "graph_features",
     "job_inputs",
+    "labelled",
+    "make_predictor",
+    "make_regressor",
     "mape",
     "regret",
     "score_predictions",
     "selection_accuracy",
-    "training_classes",
-    "training_dataset",
+    "single_layers",
+    "training_chunk",
 ]

@@ -1,16 +1,17 @@
-"""Labelled data sets: what a regressor sees of job classes, and their true cycles."""
+"""Labelled data sets: what a regressor sees of the layers of job classes, and their true cycles."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import GnnModel
-from gnnsched_env.latency.estimates import composed_estimates, phase_estimates
-from gnnsched_env.latency.features import job_features
-from gnnsched_env.latency.training_graphs import DEFAULT_TRAINING, TrainingSpec, training_classes
+from gnnsched_env.latency.estimates import TERM_NAMES, closed_form
+from gnnsched_env.latency.features import feature_names, fill_widths, graph_features
+from gnnsched_env.latency.levels import Level
 from gnnsched_env.tables import JobClasses, Pair, pair_cycles
 
 FloatArray = NDArray[np.float64]
@@ -19,43 +20,128 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Inputs:
-    """What a regressor sees of C classes under P (accelerator, dataflow) pairs.
+    """What a regressor sees of N layers of job classes under P (accelerator, dataflow) pairs.
 
-    `features` float64 [C, len(FEATURE_NAMES)]; `phases` float64 [C, P, layers, 2] and `estimates` float64 [C, P]:
-    closed-form cycles of each phase, and of the whole.
+    `features` float64 [N, D]: those of a level, `feature_names(level)`. `metadata_terms` float64 [N, P, 3]: closed-form
+    cycles (TERM_NAMES) if all rows had the mean degree. `degree_terms` float64 [N, P, 3]: from the degrees themselves;
+    [N, 0, 3] below level DEGREES. `owners` int64 [N]: the class that a layer belongs to.
     """
 
     features: FloatArray
-    phases: FloatArray
-    estimates: FloatArray
+    metadata_terms: FloatArray
+    degree_terms: FloatArray
+    owners: IntArray
+
+    def __post_init__(self) -> None:
+        if not len(self.features):
+            raise ConfigError("inputs: at least one row is needed, got none")
+        width = self.features.shape[1]
+        if width not in {len(feature_names(level)) for level in Level}:
+            raise ConfigError(f"inputs: features must be those of a level, in order, got {width} columns")
+        if not np.isfinite(self.features).all():
+            row, column = np.argwhere(~np.isfinite(self.features))[0]
+            name = feature_names(Level.GRAPH)[column]
+            raise ConfigError(f"inputs: feature {name!r} must be finite, got {self.features[row, column]} in row {row}")
+
+    @property
+    def level(self) -> Level:
+        """The level of knowledge that the features have."""
+        return next(level for level in Level if len(feature_names(level)) == self.features.shape[1])
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays by name, to be stored; `from_arrays` undoes it."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Return inputs from `arrays()`; other names are ignored."""
+        return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+
+    def take(self, rows: IntArray) -> Self:
+        """Return some of the rows, each a class of its own."""
+        arrays = {name: array[rows] for name, array in self.arrays().items()}
+        return type(self)(**arrays | {"owners": np.arange(len(rows))})
+
+    def per_class(self, values: NDArray[np.float64]) -> FloatArray:
+        """Return float64 [C, ...]: values [N, ...] of layers, summed over the layers of each class."""
+        total: FloatArray = np.zeros((int(self.owners[-1]) + 1, *values.shape[1:]))
+        np.add.at(total, self.owners, values)
+        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
-    """Inputs and labels: `cycles` int64 [C, P], true."""
+    """Inputs and labels of single layers: `cycles` int64 [N, P], true; `families` int64 [N], for held-out families."""
 
     inputs: Inputs
     cycles: IntArray
+    families: IntArray
+    family_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.cycles) != len(self.inputs.features):
+            raise ConfigError(
+                f"data set: {len(self.inputs.features)} samples need as many labels, got {len(self.cycles)}"
+            )
+
+    def take(self, rows: IntArray) -> Self:
+        """Return some of the samples."""
+        return type(self)(
+            inputs=self.inputs.take(rows),
+            cycles=self.cycles[rows],
+            families=self.families[rows],
+            family_names=self.family_names,
+        )
 
 
-def job_inputs(classes: JobClasses, pairs: Sequence[Pair]) -> Inputs:
-    """Return what a regressor sees of the classes; all must have models of as many layers."""
-    depths = {len(model.layers) for model in classes.models}
-    if len(depths) > 1:
-        raise ConfigError(f"inputs: all models must have the same number of layers, got {sorted(depths)}")
-    phases = phase_estimates(classes, pairs)
-    return Inputs(features=job_features(classes), phases=phases, estimates=composed_estimates(phases, pairs))
+def job_inputs(classes: JobClasses, pairs: Sequence[Pair], level: Level = Level.DEGREES) -> Inputs:
+    """Return what a regressor sees of the classes' layers, class by class, at a level of knowledge."""
+    layers = [layer for model in classes.models for layer in model.layers]
+    owners = np.repeat(np.arange(len(classes)), [len(model.layers) for model in classes.models])
+    features = np.empty((len(layers), len(feature_names(level))))
+    metadata = np.empty((len(layers), len(pairs), len(TERM_NAMES)))
+    degrees = np.empty((len(layers), len(pairs) if level.rank >= Level.DEGREES.rank else 0, len(TERM_NAMES)))
+    forms = {layer: closed_form(layer, pairs) for layer in dict.fromkeys(layers)}
+    row = 0
+    for c, model in enumerate(classes.models):
+        own = classes.degrees[c]
+        common = graph_features(own, level, None if classes.graphs is None else classes.graphs[c])
+        entries = int(own.sum())
+        for layer in model.layers:
+            features[row] = common
+            fill_widths(features[row], layer)
+            metadata[row] = forms[layer].metadata_terms(own.size, entries)
+            if degrees.shape[1]:
+                degrees[row] = forms[layer].degree_terms(own)
+            row += 1
+    return Inputs(features=features, metadata_terms=metadata, degree_terms=degrees, owners=owners)
 
 
-def training_dataset(
-    template: GnnModel,
+def single_layers(classes: JobClasses) -> JobClasses:
+    """Return classes of one layer each: every layer of every class, in order."""
+    owners = [c for c, model in enumerate(classes.models) for _ in model.layers]
+    layers = [layer for model in classes.models for layer in model.layers]
+    return JobClasses(
+        names=tuple(classes.names[c] for c in owners),
+        models=tuple(GnnModel(name="layer", layers=(layer,)) for layer in layers),
+        degrees=tuple(classes.degrees[c] for c in owners),
+        weights=np.full(len(owners), 1.0 / len(owners)),
+        groups=classes.groups[owners],
+        group_names=classes.group_names,
+        graphs=None if classes.graphs is None else tuple(classes.graphs[c] for c in owners),
+    )
+
+
+def labelled(
+    classes: JobClasses,
     pairs: Sequence[Pair],
-    spec: TrainingSpec = DEFAULT_TRAINING,
+    level: Level = Level.DEGREES,
     *,
     workers: int | None = None,
     progress: bool | None = False,
 ) -> Dataset:
-    """Return synthetic classes that run models of the template's shape, labelled by the cost model."""
-    classes = training_classes(template, spec)
-    cycles = pair_cycles(classes, pairs, workers=workers, progress=progress)
-    return Dataset(inputs=job_inputs(classes, pairs), cycles=cycles)
+    """Return the layers of the classes, labelled by the cost model; their groups are the families."""
+    singles = single_layers(classes)
+    cycles = pair_cycles(singles, pairs, workers=workers, progress=progress)
+    inputs = job_inputs(singles, pairs, level)
+    return Dataset(inputs=inputs, cycles=cycles, families=singles.groups, family_names=singles.group_names)

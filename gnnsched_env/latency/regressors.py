@@ -1,79 +1,122 @@
-"""Regressors from inputs to cycles: a protocol, and gradient boosting, one model for each (accelerator, dataflow)."""
+"""Regressors behind scikit-learn's protocol (fit, predict), each with the settings that validation chose."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.latency.dataset import Dataset, Inputs
-from gnnsched_env.tables.table import CYCLE_LIMIT
+from gnnsched_env.errors import ConfigError, did_you_mean
 
-IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
-ITERATIONS = 120
-LEARNING_RATE = 0.15
+REGRESSORS = ("ridge", "random_forest", "hist_gradient_boosting", "lightgbm", "mlp")
 
 
 class Regressor(Protocol):
-    """Learn from a labelled data set, then predict whole cycles for other classes under the same pairs."""
+    """Learn a real number from columns float64 [N, D]."""
 
-    def fit(self, dataset: Dataset) -> Self:
-        """Learn and return itself."""
+    def fit(self, columns: FloatArray, targets: FloatArray) -> Self:
+        """Learn from targets float64 [N] and return itself."""
         ...
 
-    def predict(self, inputs: Inputs) -> IntArray:
-        """Return int64 [C, P], at least 1."""
+    def predict(self, columns: FloatArray) -> FloatArray:
+        """Return float64 [N]."""
         ...
 
 
-class GradientBoostingRegressor:
-    """Histogram gradient boosting on log(cycles / closed-form estimate), one model a pair; deterministic.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boosting:
+    """How trees are boosted: `trees` rounds of at most `leaves` leaves with at least `least` samples each.
 
-    A pair's model sees the common features, the log of its own estimate, and that of each layer's phases relative to
-    it. `advance` is called after each pair.
+    `objective`: "l2" learns the mean, "l1" the median, which few giants do not move.
     """
 
-    def __init__(self, *, advance: Callable[[int], None] | None = None) -> None:
-        self._advance = advance
-        self._models: list[Any] = []
+    trees: int = 60
+    leaves: int = 15
+    least: int = 20
+    rate: float = 0.1
+    objective: str = "l2"
 
-    def fit(self, dataset: Dataset) -> Self:
-        """Train one model for each pair."""
-        from sklearn.ensemble import HistGradientBoostingRegressor
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-        self._models = []
-        residuals = np.log(dataset.cycles / dataset.inputs.estimates)
-        for pair in range(dataset.cycles.shape[1]):
-            model = HistGradientBoostingRegressor(
-                max_iter=ITERATIONS, learning_rate=LEARNING_RATE, early_stopping=False, random_state=0
-            )
-            with threadpool_limits(limits=1, user_api="openmp"):  # its threads wait for each other on a busy machine
-                self._models.append(model.fit(_columns(dataset.inputs, pair), residuals[:, pair]))
-            if self._advance is not None:
-                self._advance(1)
-        return self
-
-    def predict(self, inputs: Inputs) -> IntArray:
-        """Return int64 [C, P]: the estimates, corrected and rounded."""
-        if len(self._models) != inputs.estimates.shape[1]:
-            raise ConfigError(
-                f"gradient boosting: trained for {len(self._models)} pairs, asked for {inputs.estimates.shape[1]}"
-            )
-        residuals = [model.predict(_columns(inputs, pair)) for pair, model in enumerate(self._models)]
-        return as_cycles(inputs.estimates * np.exp(np.stack(residuals, axis=1)))
+    def __post_init__(self) -> None:
+        for field, fewest in (("trees", 1), ("leaves", 2), ("least", 1)):
+            if (value := getattr(self, field)) < fewest:
+                raise ConfigError(f"boosting: {field} must be at least {fewest}, got {value}")
+        if self.objective not in ("l1", "l2"):
+            raise ConfigError(f"boosting: objective must be 'l1' or 'l2', got {self.objective!r}")
 
 
-def as_cycles(values: FloatArray) -> IntArray:
-    """Round to whole cycles that a latency table accepts."""
-    return np.clip(np.rint(values), 1, CYCLE_LIMIT - 1).astype(np.int64)
+BOOSTING = Boosting()
 
 
-def _columns(inputs: Inputs, pair: int) -> FloatArray:
-    """Return float64 [C, features + 1 + 2 * layers]."""
-    own = np.log(inputs.estimates[:, pair])
-    phases = np.log(inputs.phases[:, pair]).reshape(len(own), -1)
-    return np.column_stack([inputs.features, own, phases - own[:, None]])
+def make_regressor(name: str, *, seed: int = 0, boosting: Boosting = BOOSTING) -> Regressor:
+    """Return an untrained regressor; deterministic with a seed. `boosting` is for the two that boost trees."""
+    if name not in REGRESSORS:
+        hint = did_you_mean(name, REGRESSORS)
+        raise ConfigError(f"regressor must be one of {', '.join(REGRESSORS)}, got {name!r}{hint}")
+    made: Regressor = _FACTORIES[name](seed, boosting)
+    return made
+
+
+def _ridge(seed: int, boosting: Boosting) -> Any:
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-4, 2, 7)))
+
+
+def _random_forest(seed: int, boosting: Boosting) -> Any:
+    from sklearn.ensemble import RandomForestRegressor
+
+    return RandomForestRegressor(n_estimators=50, min_samples_leaf=2, max_features=0.5, random_state=seed)
+
+
+def _hist_gradient_boosting(seed: int, boosting: Boosting) -> Any:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    return HistGradientBoostingRegressor(
+        loss="squared_error" if boosting.objective == "l2" else "absolute_error",
+        max_iter=boosting.trees,
+        learning_rate=boosting.rate,
+        max_leaf_nodes=boosting.leaves,
+        min_samples_leaf=boosting.least,
+        early_stopping=False,
+        random_state=seed,
+    )
+
+
+def _lightgbm(seed: int, boosting: Boosting) -> Any:
+    from lightgbm import LGBMRegressor
+
+    return LGBMRegressor(
+        objective=boosting.objective,
+        n_estimators=boosting.trees,
+        learning_rate=boosting.rate,
+        num_leaves=boosting.leaves,
+        min_child_samples=boosting.least,
+        random_state=seed,
+        deterministic=True,
+        force_col_wise=True,
+        n_jobs=1,
+        verbosity=-1,
+    )
+
+
+def _mlp(seed: int, boosting: Boosting) -> Any:
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.neural_network import MLPRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    network = MLPRegressor(hidden_layer_sizes=(64, 64), random_state=seed)
+    return TransformedTargetRegressor(make_pipeline(StandardScaler(), network), transformer=StandardScaler())
+
+
+_FACTORIES = {
+    "ridge": _ridge,
+    "random_forest": _random_forest,
+    "hist_gradient_boosting": _hist_gradient_boosting,
+    "lightgbm": _lightgbm,
+    "mlp": _mlp,
+}

@@ -3,17 +3,18 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from importlib import metadata, resources
+from importlib import resources
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError, did_you_mean
-from gnnsched_env.hardware import Fleet, GnnModel, load_fleet
-from gnnsched_env.latency.dataset import Dataset, Inputs, job_inputs, training_dataset
-from gnnsched_env.latency.regressors import GradientBoostingRegressor
-from gnnsched_env.latency.training_graphs import DEFAULT_TRAINING, TrainingSpec, reshaped
+from gnnsched_env.hardware import Fleet, load_fleet
+from gnnsched_env.latency.levels import Level
+from gnnsched_env.latency.registry import check_predictor, make_predictor
+from gnnsched_env.latency.shipped import TreePredictor
+from gnnsched_env.latency.training import DEFAULT_TRAINING, Arrays, Keep, Trainer
+from gnnsched_env.latency.training_jobs import DatasetSpec
 from gnnsched_env.tables import (
     DistinctPairs,
     JobClasses,
@@ -24,19 +25,15 @@ from gnnsched_env.tables import (
     distinct_pairs,
     pair_cycles,
     pair_key,
-    progress_bar,
 )
 from gnnsched_env.version import __version__
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-Arrays = dict[str, NDArray[Any]]
 
-PREDICTORS = ("gradient_boosting", "exact")
+DEFAULT_PREDICTOR = "gradient_boosting"
 SHIPPED_FILE = "synthetic.npz"
 SHIPPED_FLEET = "big_little"  # has every (accelerator, dataflow) pair of the preset fleets
-
-_Keep = Callable[[str, Iterable[str], Callable[[], Mapping[str, NDArray[Any]]]], Arrays]
 
 _LABEL_ROOMS = ("graphs", "hardware", "cycles", "tables")
 _PREDICTION_ROOMS = (*_LABEL_ROOMS, "latency")
@@ -46,23 +43,24 @@ def build_table(
     job_classes: JobClasses,
     fleet: Fleet,
     *,
-    predictor: str = "gradient_boosting",
+    predictor: str = DEFAULT_PREDICTOR,
     progress: bool | None = None,
     cache: bool = True,
     workers: int | None = None,
-    training: TrainingSpec = DEFAULT_TRAINING,
+    training: DatasetSpec = DEFAULT_TRAINING,
 ) -> LatencyTable:
     """Return the true and predicted cycles of the classes under the fleet's choices.
 
-    "gradient_boosting" trains on synthetic graphs, once for each shape of model among the classes (about 20 seconds
-    for nine pairs); "exact" predicts the truth. With `cache`, labels and predictions are kept on disk, so that the
-    next call takes a fraction of a second. `progress`: bars on stderr (None: if that is a terminal); `workers`: as in
-    `tables.pair_cycles`.
+    `predictor`: a name of PREDICTORS or a predictor's file. "gradient_boosting" ships trained for the preset pairs and
+    is trained on synthetic jobs for others (about a minute for nine); "exact" predicts the truth. With `cache`,
+    labels and predictions are kept on disk, so that the next call takes a fraction of a second. `progress`: bars on
+    stderr (None: if that is a terminal); `workers`: as in `tables.pair_cycles`.
     """
-    _check_predictor(predictor)
+    check_predictor(predictor)
     build = _Build(
         classes=job_classes,
         distinct=distinct_pairs(fleet),
+        predictor=predictor,
         training=training,
         progress=progress,
         workers=workers,
@@ -104,10 +102,11 @@ class _Build:
 
     classes: JobClasses
     distinct: DistinctPairs
-    training: TrainingSpec
+    predictor: str
+    training: DatasetSpec
     progress: bool | None
     workers: int | None
-    keep: _Keep
+    keep: Keep
 
     def true_cycles(self) -> IntArray:
         """Return int64 [C, P]."""
@@ -122,71 +121,32 @@ class _Build:
         return self.keep(key, ["cycles"], build)["cycles"]
 
     def predicted_cycles(self) -> IntArray:
-        """Return int64 [C, P]: a regressor for each shape of model among the classes."""
-        key = self._key("predicted", classes=self.classes.digest(), sklearn=metadata.version("scikit-learn"))
-        return self.keep(key, ["cycles"], lambda: {"cycles": self._predict()})["cycles"]
+        """Return int64 [C, P]."""
+        made = make_predictor(
+            self.predictor, self.distinct.pairs, training=self.training, keep=self.keep, progress=self.progress
+        )
+        if made.level is not Level.GRAPH:
+            return made.predict(self.classes, self.distinct.pairs)
+        key = content_key(
+            kind="predicted",
+            predictor=made.name,
+            graphs=[graph.digest() for graph in self.classes.graphs or ()],
+            classes=self.classes.digest(),
+            pairs=self.distinct.keys,
+            code=code_digest(*_PREDICTION_ROOMS),
+        )
+        return self.keep(key, ["cycles"], lambda: {"cycles": made.predict(self.classes, self.distinct.pairs)})["cycles"]
 
     def mean_log_cycles(self) -> FloatArray:
-        """Return float64 [P]: over the training set, each shape of model counting the same."""
-        means = []
-        for template in self._templates():
-            key = self._key("means", template=template.to_dict())
-            means.append(self.keep(key, ["means"], lambda t=template: {"means": self._means(t)})["means"])  # type: ignore[misc]
-        mean: FloatArray = np.mean(means, axis=0)
-        return mean
-
-    def _key(self, kind: str, **parts: Any) -> str:
-        code = code_digest(*_PREDICTION_ROOMS)
-        return content_key(kind=kind, pairs=self.distinct.keys, training=asdict(self.training), code=code, **parts)
-
-    def _templates(self) -> dict[GnnModel, list[int]]:
-        """Return the classes of each shape of model."""
-        members: dict[GnnModel, list[int]] = {}
-        for c, model in enumerate(self.classes.models):
-            members.setdefault(reshaped(model, 1, 1), []).append(c)
-        return members
-
-    def _predict(self) -> IntArray:
-        cycles = np.empty((len(self.classes), len(self.distinct.pairs)), np.int64)
-        for template, members in self._templates().items():
-            dataset = self._dataset(template)
-            with progress_bar("training", cycles.shape[1], shown=self.progress) as advance:
-                regressor = GradientBoostingRegressor(advance=advance).fit(dataset)
-            cycles[members] = regressor.predict(job_inputs(self.classes.subset(members), self.distinct.pairs))
-        return cycles
-
-    def _means(self, template: GnnModel) -> FloatArray:
-        means: FloatArray = np.log(self._dataset(template).cycles).mean(axis=0)
-        return means
-
-    def _dataset(self, template: GnnModel) -> Dataset:
-        names = ("features", "phases", "estimates", "cycles")
-        arrays = self.keep(
-            self._key("training", template=template.to_dict()), names, lambda: self._dataset_arrays(template)
-        )
-        inputs = Inputs(features=arrays["features"], phases=arrays["phases"], estimates=arrays["estimates"])
-        return Dataset(inputs=inputs, cycles=arrays["cycles"])
-
-    def _dataset_arrays(self, template: GnnModel) -> Arrays:
-        dataset = training_dataset(
-            template, self.distinct.pairs, self.training, workers=self.workers, progress=self.progress
-        )
-        inputs = dataset.inputs
-        return {
-            "features": inputs.features,
-            "phases": inputs.phases,
-            "estimates": inputs.estimates,
-            "cycles": dataset.cycles,
-        }
+        """Return float64 [P]: over the default predictor's training set."""
+        shipped = make_predictor(DEFAULT_PREDICTOR)
+        assert isinstance(shipped, TreePredictor)
+        if self.training == DEFAULT_TRAINING and shipped.covers(self.distinct.pairs):
+            return shipped.mean_log_cycles[shipped.places(self.distinct.pairs)]
+        return Trainer(self.distinct.pairs, self.training, keep=self.keep, progress=self.progress).means()
 
 
-def _check_predictor(predictor: str) -> None:
-    if predictor not in PREDICTORS:
-        hint = did_you_mean(predictor, PREDICTORS)
-        raise ConfigError(f"predictor must be one of {', '.join(PREDICTORS)}, got {predictor!r}{hint}")
-
-
-def _remembered() -> _Keep:
+def _remembered() -> Keep:
     """Return a stand-in for the disk cache that lasts for one table."""
     known: dict[str, Arrays] = {}
 

@@ -1,5 +1,6 @@
 """From a scenario to what a simulation needs: the latency table, the arrival rate, the reward's unit."""
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,11 +12,14 @@ from gnnsched_env.tables import JobClasses, LatencyTable, classes_from_files, sy
 
 
 def scenario_table(scenario: Scenario, *, progress: bool = False) -> LatencyTable:
-    """Return the scenario's latency table: its own, the shipped one, or one built now (and cached on disk)."""
+    """Return the scenario's latency table: its own, the shipped one, or one built now (and cached on disk).
+
+    It holds the cycles of one inference, whatever the workload's `repeats`.
+    """
     if scenario.table is not None:
         return scenario.table
     states = tuple(_state(path) for path in scenario.workload.graphs)
-    return _table(scenario.fleet, scenario.workload, scenario.predictor, progress, states)
+    return _table(scenario.fleet, replace(scenario.workload, repeats=1), scenario.predictor, progress, states)
 
 
 def scenario_classes(workload: Workload) -> JobClasses:
@@ -33,25 +37,38 @@ def scenario_classes(workload: Workload) -> JobClasses:
 
 
 def simulation_settings(scenario: Scenario, table: LatencyTable, *, dispatch: bool) -> SimulationSettings:
-    """Return the settings of a simulation of the scenario at its load; the rate follows from the true latencies."""
-    options = scenario.environment
+    """Return the settings of a simulation of the scenario at its load; the rate follows from the true latencies.
+
+    `table` holds the cycles of one inference. Microseconds become cycles of the fleet's clock, to the nearest.
+    """
+    options, cost = scenario.environment, scenario.decision
+    repeats = scenario.workload.repeats
     rate = options.load * table_rate(table)
     return SimulationSettings(
-        mean_gap=1.0 / rate,
-        unit=table.mean_shortest_predicted,
+        mean_gap=repeats / rate,
+        unit=repeats * table.mean_shortest_predicted,
         jobs=options.jobs,
         window=1 if dispatch else options.window,
         dispatch=dispatch,
         window_order=WindowOrder[options.window_order.upper()],
         choose_dataflow=options.dataflow == "agent",
         shaped=options.shaping == "drain",
+        repeats=repeats,
+        decision=_cycles(cost.latency_us, scenario.fleet),
+        workers=cost.workers,
+        cached=cost.cached,
+        lookup=_cycles(cost.lookup_us, scenario.fleet),
     )
 
 
 @lru_cache(maxsize=64)
 def table_rate(table: LatencyTable) -> float:
-    """Return the fleet's largest sustainable rate for the table's mix, jobs a cycle."""
+    """Return the fleet's largest sustainable rate for the table's mix, inferences a cycle."""
     return fleet_capacity(table.true_cycles, table.weights, table.choice_accelerators).rate
+
+
+def _cycles(microseconds: float, fleet: Fleet) -> int:
+    return round(microseconds * fleet.clock_hz / 1e6)
 
 
 def _state(path: str) -> tuple[int, int]:

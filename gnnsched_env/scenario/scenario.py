@@ -1,4 +1,4 @@
-"""`Scenario`: a fleet, a workload, a predictor and the environment's options, from one TOML file or from Python."""
+"""`Scenario`: a fleet, a workload, a predictor, its cost and the environment's options, from a TOML file or Python."""
 
 import tomllib
 from collections.abc import Mapping
@@ -10,11 +10,14 @@ from typing import Any, Self
 
 from gnnsched_env.errors import ConfigError, FileFormatError, did_you_mean
 from gnnsched_env.hardware import MODEL_KINDS, Fleet, load_fleet
-from gnnsched_env.latency import PREDICTORS
+from gnnsched_env.latency import check_predictor
+from gnnsched_env.sim import MOST_WORKERS
 from gnnsched_env.tables import LatencyTable
 
 LOAD_LIMIT = 1.5
 MOST_JOBS = 10_000_000  # an episode's jobs are kept in memory
+MOST_REPEATS = 1_000_000_000
+LONGEST_DECISION_US = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,8 @@ class Workload:
 
     Each file is equally likely; a graph set gives `classes_per_file` batches, their sizes spread evenly over
     `batch_sizes` and their graphs drawn with `seed`; a file of one graph is one class. `hidden` are the widths between
-    a graph's input features and its classes.
+    a graph's input features and its classes. A job is `repeats` inferences of its class: its latencies are those of one
+    inference times `repeats`.
     """
 
     graphs: tuple[str, ...] = ()
@@ -32,6 +36,7 @@ class Workload:
     batch_sizes: tuple[int, ...] = (1, 4, 16, 64)
     classes_per_file: int = 120
     seed: int = 0
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         for name in ("graphs", "hidden", "batch_sizes"):
@@ -50,6 +55,41 @@ class Workload:
             raise ConfigError("workload: batch_sizes must not be empty")
         _require_integer("workload", "classes_per_file", self.classes_per_file, len(self.batch_sizes))
         _require_integer("workload", "seed", self.seed, 0)
+        _require_integer("workload", "repeats", self.repeats, 1, MOST_REPEATS)
+        object.__setattr__(self, "repeats", int(self.repeats))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionCost:
+    """What it costs to predict a job's latencies: it comes to the scheduler only when that is done.
+
+    `latency_us`: microseconds to predict one job; 0 charges nothing. `workers`: predictions under way at once; jobs
+    take the next free worker in order of arrival. `cached`: a class is predicted once an episode; its later jobs look
+    the prediction up in `lookup_us`, which needs no worker. Jobs come to the scheduler in order of arrival, so a
+    lookup waits for the predictions of earlier jobs.
+    """
+
+    latency_us: float = 0.0
+    workers: int = 1
+    cached: bool = False
+    lookup_us: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("latency_us", "lookup_us"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= LONGEST_DECISION_US:
+                raise ConfigError(f"decision: {name} must be a number from 0 to {LONGEST_DECISION_US:g}, got {value!r}")
+            object.__setattr__(self, name, float(value))
+        _require_integer("decision", "workers", self.workers, 1, MOST_WORKERS)
+        object.__setattr__(self, "workers", int(self.workers))
+        if not isinstance(self.cached, bool):
+            raise ConfigError(f"decision: cached must be true or false, got {self.cached!r}")
+        if self.lookup_us > self.latency_us:
+            raise ConfigError(
+                f"decision: lookup_us must be at most latency_us ({self.latency_us:g}), got {self.lookup_us!r}"
+            )
+        if self.lookup_us > 0 and not self.cached:
+            raise ConfigError(f"decision: lookup_us must be 0 unless cached is true, got {self.lookup_us!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +125,8 @@ class EnvironmentOptions:
 class Scenario:
     """Everything that defines an environment; give `table` to bring latencies of your own.
 
-    A `table` replaces workload and predictor: its choices must be those of the fleet.
+    A `table` (cycles of one inference) replaces the predictor and the workload but for its `repeats`: its choices must
+    be those of the fleet.
     """
 
     name: str
@@ -93,6 +134,7 @@ class Scenario:
     workload: Workload = field(default_factory=Workload)
     predictor: str = "gradient_boosting"
     environment: EnvironmentOptions = field(default_factory=EnvironmentOptions)
+    decision: DecisionCost = field(default_factory=DecisionCost)
     table: LatencyTable | None = None
 
     def __post_init__(self) -> None:
@@ -100,7 +142,10 @@ class Scenario:
             raise ConfigError(f"scenario: name must be a non-empty string, got {self.name!r}")
         if not isinstance(self.fleet, Fleet):
             raise ConfigError(f"scenario {self.name!r}: fleet must be a Fleet, got {self.fleet!r}")
-        _require_one_of(f"scenario {self.name!r}", "predictor", self.predictor, PREDICTORS)
+        try:
+            check_predictor(self.predictor)
+        except ConfigError as error:
+            raise ConfigError(f"scenario {self.name!r}: {error}") from None
         if self.table is not None and not isinstance(self.table, LatencyTable):
             raise ConfigError(f"scenario {self.name!r}: table must be a LatencyTable, got {self.table!r}")
         if self.table is not None:
@@ -112,10 +157,18 @@ class Scenario:
                 )
 
     def with_options(self, **options: Any) -> Self:
-        """Return the scenario with some of its environment options changed (None leaves one as it is)."""
-        _check_keys("environment", options, EnvironmentOptions)
+        """Return the scenario with some of its options changed (None leaves one as it is).
+
+        The environment's options by name, the workload's `repeats`, and `decision`: a DecisionCost, or a mapping that
+        changes some of its fields.
+        """
+        known = tuple(entry.name for entry in fields(EnvironmentOptions))
+        _check_known("environment", options, (*known, "repeats", "decision"))
         chosen = {name: value for name, value in options.items() if value is not None}
-        return replace(self, environment=replace(self.environment, **chosen))
+        decision = _changed_decision(self.decision, chosen.pop("decision", {}))
+        workload = replace(self.workload, repeats=chosen.pop("repeats", self.workload.repeats))
+        environment = replace(self.environment, **chosen)
+        return replace(self, environment=environment, workload=workload, decision=decision)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
@@ -131,13 +184,13 @@ class Scenario:
 
     @classmethod
     def _from_dict(cls, data: Mapping[str, Any], *, origin: str, folder: Path) -> Self:
-        known = ("name", "fleet", "predictor", "workload", "environment")
+        known = ("name", "fleet", "predictor", "workload", "environment", "decision")
         _check_known(origin, data, known)
         name = data.get("name", Path(origin).stem)
         if not isinstance(data.get("fleet"), str):
             raise ConfigError(f"{origin}: fleet must be given as a string, got {data.get('fleet')!r}")
         tables = {}
-        for key, kind in (("workload", Workload), ("environment", EnvironmentOptions)):
+        for key, kind in _SECTIONS.items():
             section = data.get(key, {})
             if not isinstance(section, Mapping):
                 raise ConfigError(f"{origin}: {key} must be a table, got {section!r}")
@@ -153,7 +206,11 @@ class Scenario:
             workload=Workload(**tables["workload"]),
             predictor=data.get("predictor", "gradient_boosting"),
             environment=EnvironmentOptions(**tables["environment"]),
+            decision=DecisionCost(**tables["decision"]),
         )
+
+
+_SECTIONS = {"workload": Workload, "environment": EnvironmentOptions, "decision": DecisionCost}
 
 
 def list_scenarios() -> tuple[str, ...]:
@@ -173,6 +230,15 @@ def load_scenario(scenario: "str | Path | Scenario") -> Scenario:
     _require_one_of("scenario", "name", scenario, list_scenarios())
     text = (resources.files(__package__) / "presets" / f"{scenario}.toml").read_text(encoding="utf-8")
     return Scenario._from_dict(tomllib.loads(text), origin=f"{scenario}.toml", folder=Path())
+
+
+def _changed_decision(decision: DecisionCost, change: Any) -> DecisionCost:
+    if isinstance(change, DecisionCost):
+        return change
+    if not isinstance(change, Mapping):
+        raise ConfigError(f"decision must be a DecisionCost or a mapping of its fields, got {change!r}")
+    _check_keys("decision", change, DecisionCost)
+    return replace(decision, **{name: value for name, value in change.items() if value is not None})
 
 
 def _require_integer(where: str, name: str, value: Any, minimum: int, maximum: int | None = None) -> None:

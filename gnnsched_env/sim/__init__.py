@@ -1,10 +1,12 @@
 """The fleet simulator: arrivals, queues, the one compiled transition, capacity and metrics."""
 
 from gnnsched_env.sim.capacity import Capacity, fleet_capacity, policy_capacity
+from gnnsched_env.sim.jobs import job_table
 from gnnsched_env.sim.metrics import EpisodeMetrics, episode_metrics, summarise
-from gnnsched_env.sim.state import Simulation, SimulationSettings, WindowOrder, seed_arrays
+from gnnsched_env.sim.state import MOST_WORKERS, Simulation, SimulationSettings, WindowOrder, seed_arrays
 
 __all__ = [
+    "MOST_WORKERS",
     "Capacity",
     "EpisodeMetrics",
     "Simulation",
@@ -12,6 +14,7 @@ __all__ = [
     "WindowOrder",
     "episode_metrics",
     "fleet_capacity",
+    "job_table",
     "policy_capacity",
     "seed_arrays",
     "summarise",

@@ -1,8 +1,10 @@
 """The one transition: an event-driven fleet, compiled over a batch of lanes.
 
 Every function works on the record arrays that `state.py` lays out. Events have a total order: time, then completions
-before arrivals, then the accelerator's index or the job's number. Random numbers are counter-based (splitmix64, Steele,
-Lea and Flood 2014, keyed by seed, episode and purpose, counted by job), so they depend on neither actions nor lanes.
+before arrivals, then the accelerator's index or the job's number. A job comes to the scheduler (that is the event) when
+its prediction is done: at once where predicting costs nothing. Its completion time counts from its arrival. Random
+numbers are counter-based (splitmix64, Steele, Lea and Flood 2014, keyed by seed, episode and purpose, counted by job),
+so they depend on neither actions nor lanes.
 All that a kernel calls stands in this file, because numba's cache does not see edits elsewhere.
 """
 
@@ -49,14 +51,20 @@ def uniform(key, index):
 
 @_compiled
 def reset(
-    settings, classes, true, predicted, best, owners, reconfiguration, lanes, accelerators, jobs, queue, seeds,
-    episodes, which,
+    settings, classes, true, predicted, best, owners, reconfiguration, lanes, accelerators, jobs, queue, free,
+    known, seeds, episodes, which,
 ):  # fmt: skip
-    """Empty the lanes named by `which` and run each to its first decision."""
+    """Empty the lanes named by `which` and run each to its first decision.
+
+    `free` int64 [workers] and `known` uint8 [C] are scratch of the predictor.
+    """
     for i in range(len(lanes)):
         if which[i]:
             _clear(i, lanes, accelerators, seeds[i], episodes[i])
-            _draw_arrival(settings, classes, i, lanes, jobs)
+            _draw_job(settings, classes, i, 0, lanes, jobs)
+            if settings[0]["decision"] > 0:
+                _predict_jobs(settings, classes, i, lanes, jobs, free, known)
+            lanes[i]["next_ready"] = jobs[i, 0]["ready"]
             _advance(settings, classes, true, predicted, reconfiguration, i, lanes, accelerators, jobs, queue)
             lane = lanes[i]
             lane["decided"] = lane["time"]
@@ -110,7 +118,6 @@ def _clear(i, lanes, accelerators, seed, episode):
     lane = lanes[i]
     lane["time"] = 0
     lane["decided"] = 0
-    lane["next_arrival"] = 0
     lane["arrived"] = 0
     lane["done"] = 0
     lane["head"] = 0
@@ -142,22 +149,20 @@ def _clear(i, lanes, accelerators, seed, episode):
 
 
 @_compiled
-def _draw_arrival(settings, classes, i, lanes, jobs):
-    """Draw the next job's arrival time and class, or NEVER when all have arrived."""
+def _draw_job(settings, classes, i, number, lanes, jobs):
+    """Draw a job's arrival time, after that of the job before it, and its class."""
     lane = lanes[i]
-    number = lane["arrived"]
-    if number == settings[0]["jobs"]:
-        lane["next_arrival"] = NEVER
-        return
     draw = uniform(lane["gap_key"], number)
-    gap = np.int64(math.floor(-math.log(1.0 - draw) * settings[0]["mean_gap"] + 0.5))
-    lane["next_arrival"] += gap
+    arrival = np.int64(math.floor(-math.log(1.0 - draw) * settings[0]["mean_gap"] + 0.5))
+    if number > 0:
+        arrival += jobs[i, number - 1]["arrival"]
     job = jobs[i, number]
-    job["arrival"] = lane["next_arrival"]
+    job["arrival"] = arrival
     job["start"] = -1
     job["finish"] = -1
     job["choice"] = -1
     job["next"] = -1
+    job["ready"] = arrival
     draw = uniform(lane["class_key"], number)
     low, high = 0, len(classes) - 1
     while low < high:
@@ -170,10 +175,43 @@ def _draw_arrival(settings, classes, i, lanes, jobs):
 
 
 @_compiled
+def _predict_jobs(settings, classes, i, lanes, jobs, free, known):
+    """Draw all jobs and set when each comes to the scheduler: when it and all jobs before it have been predicted.
+
+    All predictions take equally long, so workers finish in the order in which they started: number n of an episode
+    takes the worker of number n - k, k being the workers. A lookup needs no worker.
+    """
+    for w in range(len(free)):
+        free[w] = 0
+    for c in range(len(known)):
+        known[c] = 0
+    started = 0
+    last = np.int64(0)
+    for number in range(jobs.shape[1]):
+        _draw_job(settings, classes, i, number, lanes, jobs)
+        job = jobs[i, number]
+        if settings[0]["cached"] and known[job["job_class"]]:
+            ready = job["arrival"] + settings[0]["lookup"]
+        else:
+            known[job["job_class"]] = 1
+            worker = started % len(free)
+            started += 1
+            ready = max(job["arrival"], free[worker]) + settings[0]["decision"]
+            free[worker] = ready
+        last = max(last, ready)
+        job["ready"] = last
+
+
+@_compiled
 def _enqueue(settings, classes, i, lanes, accelerators, jobs, queue):
-    """Let the next job arrive: it joins the waiting jobs at its place in the window's order."""
+    """Let the next job come: it joins the waiting jobs at its place in the window's order.
+
+    The time that it spent being predicted is charged now: it was in the system, but nobody could decide on it.
+    """
     lane = lanes[i]
     job = lane["arrived"]
+    arrival = jobs[i, job]["arrival"]
+    lane["integral"] += float(lane["time"] - arrival)
     job_class = classes[jobs[i, job]["job_class"]]
     place = lane["head"] + lane["waiting"]
     if settings[0]["shortest_first"]:
@@ -189,11 +227,16 @@ def _enqueue(settings, classes, i, lanes, accelerators, jobs, queue):
     lane["waiting_work"] += job_class["shortest"]
     accelerators[i, job_class["preferred"]]["preferred_work"] += job_class["shortest"]
     if job == 0:
-        lane["recent_gap"] = float(lane["time"])
+        lane["recent_gap"] = float(arrival)
     else:
-        lane["recent_gap"] += (lane["time"] - jobs[i, job - 1]["arrival"] - lane["recent_gap"]) / GAP_MEMORY
+        lane["recent_gap"] += (arrival - jobs[i, job - 1]["arrival"] - lane["recent_gap"]) / GAP_MEMORY
     lane["arrived"] += 1
-    _draw_arrival(settings, classes, i, lanes, jobs)
+    if lane["arrived"] == settings[0]["jobs"]:
+        lane["next_ready"] = NEVER
+        return
+    if settings[0]["decision"] == 0:  # else all have been drawn
+        _draw_job(settings, classes, i, lane["arrived"], lanes, jobs)
+    lane["next_ready"] = jobs[i, lane["arrived"]]["ready"]
 
 
 @_compiled
@@ -289,7 +332,7 @@ def _resolve(settings, best, owners, i, lanes, accelerators, jobs, queue, action
     """Return (slot, choice) of a central-queue action, or (-1, -1) for waiting."""
     lane = lanes[i]
     columns = len(owners) if settings[0]["choose_dataflow"] else accelerators.shape[1]
-    may_wait = lane["next_arrival"] < NEVER
+    may_wait = lane["next_ready"] < NEVER
     for a in range(accelerators.shape[1]):
         may_wait = may_wait or accelerators[i, a]["job"] >= 0
     waits = action == settings[0]["window"] * columns
@@ -325,8 +368,8 @@ def _next_event(settings, classes, true, predicted, reconfiguration, i, lanes, a
     """Process one event: the earliest; a completion before an arrival of the same time."""
     lane = lanes[i]
     first, soonest = _next_finish(i, accelerators)
-    completes = soonest <= lane["next_arrival"]
-    moment = soonest if completes else lane["next_arrival"]
+    completes = soonest <= lane["next_ready"]
+    moment = soonest if completes else lane["next_ready"]
     in_system = lane["arrived"] - lane["done"]
     lane["integral"] += float(in_system) * float(moment - lane["time"])
     lane["time"] = moment
@@ -340,7 +383,7 @@ def _next_event(settings, classes, true, predicted, reconfiguration, i, lanes, a
 def _advance(settings, classes, true, predicted, reconfiguration, i, lanes, accelerators, jobs, queue):
     """Process events until a decision is due or all jobs are done.
 
-    Dispatch decides as soon as a job has arrived. The central queue first lets all events of the moment happen, then
+    Dispatch decides as soon as a job has come. The central queue first lets all events of the moment happen, then
     decides if a job waits and an accelerator is idle.
     """
     lane = lanes[i]
@@ -352,7 +395,7 @@ def _advance(settings, classes, true, predicted, reconfiguration, i, lanes, acce
             idle = False
             for a in range(accelerators.shape[1]):
                 idle = idle or accelerators[i, a]["job"] < 0
-            if idle and min(_next_finish(i, accelerators)[1], lane["next_arrival"]) > lane["time"]:
+            if idle and min(_next_finish(i, accelerators)[1], lane["next_ready"]) > lane["time"]:
                 return
         _next_event(settings, classes, true, predicted, reconfiguration, i, lanes, accelerators, jobs, queue)
     lane["ended"] = 1

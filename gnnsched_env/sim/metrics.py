@@ -15,7 +15,8 @@ class EpisodeMetrics:
 
     `completion` and `execution` int64 [L, J] cycles (finish - arrival, finish - start), `slowdown` float64 [L, J]
     (completion / smallest true latency), `utilisation` float64 [L] (busy cycles / (accelerators x makespan)),
-    `makespan` int64 [L] cycles.
+    `makespan` int64 [L] cycles, `predicting` float64 [L] (mean cycles from a job's arrival until it was predicted and
+    came to the scheduler: part of its completion time).
     """
 
     completion: NDArray[np.int64]
@@ -23,6 +24,7 @@ class EpisodeMetrics:
     slowdown: NDArray[np.float64]
     utilisation: NDArray[np.float64]
     makespan: NDArray[np.int64]
+    predicting: NDArray[np.float64]
 
 
 def summarise(metrics: EpisodeMetrics) -> dict[str, float]:
@@ -33,6 +35,7 @@ def summarise(metrics: EpisodeMetrics) -> dict[str, float]:
         "mean_slowdown": float(metrics.slowdown.mean()),
         "utilisation": float(metrics.utilisation.mean()),
         "makespan": float(metrics.makespan.mean()),
+        "mean_predicting": float(metrics.predicting.mean()),
     }
 
 
@@ -52,4 +55,5 @@ def episode_metrics(simulation: Simulation) -> EpisodeMetrics:
         slowdown=completion / best,
         utilisation=busy / (simulation.accelerators.shape[1] * makespan),
         makespan=makespan,
+        predicting=(jobs["ready"] - jobs["arrival"]).mean(axis=1),
     )

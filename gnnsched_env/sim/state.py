@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from gnnsched_env.compilation import announce_compilation
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.sim import kernels
+from gnnsched_env.sim.jobs import job_table, require_count
 from gnnsched_env.tables import LatencyTable
 
 IDLE = -1
 SEED_LIMIT = 1 << 64
 HORIZON = 1 << 62
 LONGEST_GAP = 37  # mean gaps: -log(2^-53), the largest that a draw of 53 bits gives
+MOST_WORKERS = 1024  # of the predictor
 
 SETTINGS = np.dtype(
     [
@@ -32,6 +34,10 @@ SETTINGS = np.dtype(
         ("shortest_first", "i8"),  # 1: the window shows the jobs of smallest predicted latency; 0: the oldest
         ("choose_dataflow", "i8"),  # 1: an action names a choice; 0: an accelerator (predicted best dataflow there)
         ("shaped", "i8"),  # 1: the reward includes the change of the drain potential
+        ("decision", "i8"),  # cycles to predict a job; 0: jobs come to the scheduler as they arrive
+        ("workers", "i8"),  # predictions that may be under way at once
+        ("cached", "i8"),  # 1: a class is predicted once an episode, then looked up
+        ("lookup", "i8"),  # cycles of a lookup
     ],
     align=True,
 )
@@ -48,8 +54,8 @@ LANE = np.dtype(
     [
         ("time", "i8"),
         ("decided", "i8"),  # time of the last decision
-        ("next_arrival", "i8"),  # NEVER once all jobs have arrived
-        ("arrived", "i8"),  # jobs that have arrived
+        ("next_ready", "i8"),  # when the next job comes to the scheduler; NEVER once all have come
+        ("arrived", "i8"),  # jobs that have come to the scheduler
         ("done", "i8"),  # jobs that have finished
         ("head", "i8"),  # first waiting job's place in the queue array
         ("waiting", "i8"),  # jobs that wait
@@ -92,6 +98,7 @@ JOB = np.dtype(
         ("job_class", "i4"),
         ("choice", "i4"),
         ("next", "i8"),  # the job behind it in an accelerator's queue (dispatch)
+        ("ready", "i8"),  # when it comes to the scheduler: its arrival, or when it has been predicted
     ],
     align=True,
 )
@@ -108,7 +115,12 @@ class WindowOrder(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationSettings:
-    """What a simulation needs beside the table; `mean_gap` and `unit` are cycles."""
+    """What a simulation needs beside the table (of one inference).
+
+    `mean_gap` and `unit` are cycles. A job is `repeats` inferences of its class. It comes to the scheduler when it has
+    been predicted, which takes `decision` cycles of one of `workers`, first come, first served; where predictions are
+    `cached`, a class is predicted once an episode and then looked up in `lookup` cycles.
+    """
 
     mean_gap: float
     unit: float
@@ -118,11 +130,23 @@ class SimulationSettings:
     window_order: WindowOrder = WindowOrder.ARRIVAL
     choose_dataflow: bool = True
     shaped: bool = False
+    repeats: int = 1
+    decision: int = 0
+    workers: int = 1
+    cached: bool = False
+    lookup: int = 0
 
     def __post_init__(self) -> None:
-        for field in ("jobs", "window"):
-            if (value := getattr(self, field)) < 1:
-                raise ConfigError(f"simulation: {field} must be at least 1, got {value!r}")
+        for field in ("jobs", "window", "repeats", "workers"):
+            require_count(field, getattr(self, field), minimum=1)
+        for field in ("decision", "lookup"):
+            require_count(field, getattr(self, field), minimum=0)
+        if self.workers > MOST_WORKERS:
+            raise ConfigError(f"simulation: workers must be at most {MOST_WORKERS:,}, got {self.workers!r}")
+        if self.lookup > self.decision:
+            raise ConfigError(
+                f"simulation: lookup must be at most decision ({self.decision} cycles), got {self.lookup!r}"
+            )
         for field in ("mean_gap", "unit"):
             value = getattr(self, field)
             if not (np.isfinite(value) and value > 0):
@@ -138,6 +162,8 @@ class SimulationSettings:
 
 class Simulation:
     """A batch of fleets that share a latency table; `kernels.py` moves them from decision to decision.
+
+    The table given is of one inference; `table`, `true` and `predicted` are of a job, `repeats` inferences.
 
     Attributes: `settings` [1], `classes` [C], `lanes` [L], `accelerators` [L, A], `jobs` [L, J] (record arrays above),
     `queue` int32 [L, J] (waiting jobs from `lanes["head"]` on), `true`, `predicted` int64 [C, K] cycles,
@@ -156,7 +182,7 @@ class Simulation:
         if lanes < 1:
             raise ConfigError(f"simulation: lanes must be at least 1, got {lanes!r}")
         announce_compilation(kernels.step, "the simulator", 10)
-        self.table = table
+        self.table = table = job_table(table, settings.repeats)
         self.settings = settings.record()
         _check_horizon(table, settings)
         # Copies of their own: a table's arrays are read-only, and a copied or unpickled table's are not, which would
@@ -178,6 +204,7 @@ class Simulation:
         self._tables = (self.settings, self.classes, self.true, self.predicted, self.best_choices)
         self._fleet = (self.choice_accelerators, self.reconfiguration)
         self._state = (self.lanes, self.accelerators, self.jobs, self.queue)
+        self._predictor = (np.zeros(settings.workers, np.int64), np.zeros(len(self.classes), np.uint8))
 
     @property
     def num_lanes(self) -> int:
@@ -186,7 +213,7 @@ class Simulation:
 
     def reset(self, seeds: NDArray[np.uint64], episodes: NDArray[np.uint64], which: NDArray[np.bool_]) -> None:
         """Empty the lanes where `which` [L] is True and run each to its first decision."""
-        kernels.reset(*self._tables, *self._fleet, *self._state, seeds, episodes, which)
+        kernels.reset(*self._tables, *self._fleet, *self._state, *self._predictor, seeds, episodes, which)
 
     def step(self, actions: NDArray[np.int64]) -> None:
         """Take one action [L] a lane and run each to its next decision; ended lanes stay as they are."""
@@ -211,12 +238,13 @@ def seed_arrays(seeds: Sequence[int], episodes: Sequence[int]) -> tuple[NDArray[
 
 
 def _check_horizon(table: LatencyTable, settings: SimulationSettings) -> None:
-    """Refuse what could run past int64: an episode is at most all its gaps and all its latencies, one after another."""
+    """Refuse what could run past int64: an episode is at most all its gaps, latencies and predictions in a row."""
     longest = max(int(table.true_cycles.max()), int(table.predicted_cycles.max()))
-    if settings.jobs * (LONGEST_GAP * settings.mean_gap + longest) >= HORIZON:
+    if settings.jobs * (LONGEST_GAP * settings.mean_gap + longest + settings.decision) >= HORIZON:
         raise ConfigError(
-            f"simulation: {settings.jobs} jobs, a mean gap of {settings.mean_gap:.3g} cycles and latencies of up to "
-            f"{longest:.3g} cycles may take 2^62 cycles or more; take fewer jobs, a higher load or shorter latencies"
+            f"simulation: {settings.jobs} jobs, a mean gap of {settings.mean_gap:.3g} cycles, latencies of up to "
+            f"{longest:.3g} cycles and predictions of {settings.decision:.3g} may take 2^62 cycles or more; "
+            "take fewer jobs, a higher load or shorter latencies"
         )
 
 

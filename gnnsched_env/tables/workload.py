@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.cycles import uses_self_loops
 from gnnsched_env.errors import ConfigError
-from gnnsched_env.graphs import GraphSet, block_diagonal, load_graph_set
+from gnnsched_env.graphs import Graph, GraphSet, block_diagonal, load_graph_set
 from gnnsched_env.graphs.generators import draw_graphs
 from gnnsched_env.hardware import GnnModel, make_model
 
@@ -35,7 +35,8 @@ class JobClasses:
 
     `degrees[c]` int64 [V_c]: row degrees of the matrix that the class's model aggregates over (A+I for GCN and GIN, A
     for GraphSAGE), graph after graph. `models[c]`: its model. `weights` float64 [C]: shares of the jobs, summing to 1.
-    `groups` int64 [C]: the file or family that a class came from, index into `group_names`.
+    `groups` int64 [C]: the file or family that a class came from, index into `group_names`. `graphs`: the classes'
+    adjacency A, a batch as one block-diagonal graph, for predictors that read more than degrees; None if not known.
     """
 
     names: tuple[str, ...]
@@ -44,11 +45,13 @@ class JobClasses:
     weights: NDArray[np.float64]
     groups: NDArray[np.int64]
     group_names: tuple[str, ...]
+    graphs: tuple[Graph, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.names:
             raise ConfigError("job classes: at least one class is needed, got none")
-        for field in ("models", "degrees", "weights", "groups"):
+        fields = ("models", "degrees", "weights", "groups", *(("graphs",) if self.graphs is not None else ()))
+        for field in fields:
             if len(getattr(self, field)) != len(self.names):
                 raise ConfigError(
                     f"job classes: {field} must have one entry a class, {len(self.names)}, "
@@ -70,6 +73,7 @@ class JobClasses:
             weights=weights / weights.sum(),
             groups=self.groups[list(members)],
             group_names=self.group_names,
+            graphs=None if self.graphs is None else tuple(self.graphs[c] for c in members),
         )
 
     def digest(self) -> str:
@@ -109,7 +113,12 @@ def classes_from_files(
         model = make_model(model_kind, graphs.num_features, graphs.num_classes, hidden)
         batches = _draw_batches(graphs, batch_sizes, classes_per_file, _generator(seed, graphs))
         loops = uses_self_loops(model)
-        parts.append([(name, model, graphs.degrees(ids, self_loops=loops)) for name, ids in _named(group, batches)])
+        parts.append(
+            [
+                (name, model, graphs.degrees(ids, self_loops=loops), graphs.batch(ids))
+                for name, ids in _named(group, batches)
+            ]
+        )
     return _join(parts, group_names)
 
 
@@ -141,7 +150,7 @@ def log_uniform(rng: np.random.Generator, low: int, high: int) -> int:
     return min(high, int(np.exp(rng.uniform(np.log(low), np.log(high + 1)))))
 
 
-_Class = tuple[str, GnnModel, NDArray[np.int64]]
+_Class = tuple[str, GnnModel, NDArray[np.int64], Graph]
 
 
 def _synthetic_class(
@@ -152,7 +161,7 @@ def _synthetic_class(
     graph = block_diagonal(draw_graphs(family, rng, batch))
     widths = f"F={model.in_features} G={model.out_features}"
     name = f"{family} x{batch} #{i} {widths}"
-    return name, model, graph.row_degrees(self_loops=uses_self_loops(model))
+    return name, model, graph.row_degrees(self_loops=uses_self_loops(model)), graph
 
 
 def _draw_batches(
@@ -195,10 +204,11 @@ def _join(parts: Sequence[Sequence[_Class]], group_names: tuple[str, ...]) -> Jo
     weights = np.concatenate([np.full(len(part), 1.0 / (len(parts) * len(part))) for part in parts])
     groups = np.repeat(np.arange(len(parts), dtype=np.int64), [len(part) for part in parts])
     return JobClasses(
-        names=tuple(name for name, _, _ in classes),
-        models=tuple(model for _, model, _ in classes),
-        degrees=tuple(degrees for _, _, degrees in classes),
+        names=tuple(name for name, _, _, _ in classes),
+        models=tuple(model for _, model, _, _ in classes),
+        degrees=tuple(degrees for _, _, degrees, _ in classes),
         weights=weights,
         groups=groups,
         group_names=group_names,
+        graphs=tuple(graph for _, _, _, graph in classes),
     )

@@ -38,6 +38,12 @@ def test_step_before_reset_and_after_the_end(make_env):
         ({"shaping": "potential"}, "shaping must be one of none, drain"),
         ({"jobs": 10**12}, "jobs must be at most 10,000,000"),
         ({"table": 3}, "table must be a LatencyTable, got 3"),
+        ({"repeats": 0}, "repeats must be an integer of at least 1, got 0"),
+        ({"repeats": 10**10}, "repeats must be at most 1,000,000,000"),
+        ({"decision": 5}, "decision must be a DecisionCost or a mapping of its fields, got 5"),
+        ({"decision": {"latency_us": float("nan")}}, "latency_us must be a number from 0 to .*, got nan"),
+        ({"decision": {"workers": 0}}, "workers must be an integer of at least 1, got 0"),
+        ({"jobs": 10**7, "decision": {"latency_us": 1e9}}, r"predictions of 1e\+12 may take 2\^62 cycles"),
     ],
 )
 def test_bad_options_are_refused_at_birth(make_env, options, message):

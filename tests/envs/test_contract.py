@@ -13,6 +13,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from numpy.lib.recfunctions import repack_fields
 
 from gnnsched_env.envs import EnvBatch, decode_cycles, unflatten
 from gnnsched_env.hardware import load_fleet
@@ -24,7 +25,10 @@ OPTIONS = [
     {"dataflow": "predicted_best"},
     {"shaping": "drain"},
     {"load": 1.2},
+    {"repeats": 50, "decision": {"latency_us": 0.3, "workers": 2}},
+    {"decision": {"latency_us": 0.4, "cached": True, "lookup_us": 0.1}, "shaping": "drain"},
 ]
+PLAIN = [{}, OPTIONS[-2], {**OPTIONS[-1], "shaping": "none"}]
 
 
 def random_episode(env, seed=None, rng=None, legal_only=False):
@@ -76,9 +80,10 @@ def test_observations_stay_in_their_space(make_env, options):
         assert (info["action_mask"] == env.action_masks()).all()
 
 
+@pytest.mark.parametrize("options", PLAIN)
 @pytest.mark.parametrize("legal_only", [True, False])
-def test_the_return_is_minus_the_total_completion_time(make_env, legal_only):
-    env = make_env()
+def test_the_return_is_minus_the_total_completion_time(make_env, legal_only, options):
+    env = make_env(**options)
     for seed in range(5):
         rewards, _ = random_episode(env, seed, legal_only=legal_only)
         jobs = env.batch.simulation.jobs[0]
@@ -86,8 +91,9 @@ def test_the_return_is_minus_the_total_completion_time(make_env, legal_only):
         assert rewards.sum() == pytest.approx(-total / env.metadata["reward_unit_cycles"], rel=1e-12)
 
 
-def test_drain_shaping_telescopes(make_env):
-    plain, shaped = make_env(), make_env(shaping="drain")
+@pytest.mark.parametrize("options", PLAIN)
+def test_drain_shaping_telescopes(make_env, options):
+    plain, shaped = make_env(**options), make_env(**{**options, "shaping": "drain"})
     for seed in range(3):
         rewards, _ = random_episode(plain, seed)
         shaped.reset(seed=seed)
@@ -98,14 +104,17 @@ def test_drain_shaping_telescopes(make_env):
         assert not np.allclose(more, rewards)
 
 
-def test_no_job_is_lost_doubled_early_or_overlapping(make_env):
-    env = make_env(jobs=60)
+@pytest.mark.parametrize("options", PLAIN)
+def test_no_job_is_lost_doubled_early_or_overlapping(make_env, options):
+    env = make_env(jobs=60, **options)
     for seed in range(5):
         random_episode(env, seed)
         simulation = env.batch.simulation
         jobs = simulation.jobs[0]
         assert (jobs["finish"] > jobs["start"]).all()
-        assert (jobs["start"] >= jobs["arrival"]).all()
+        assert (jobs["start"] >= jobs["ready"]).all()
+        assert (jobs["ready"] >= jobs["arrival"] + (simulation.settings["lookup"] if options else 0)).all()
+        assert (np.diff(jobs["ready"]) >= 0).all()
         true = simulation.true[jobs["job_class"], jobs["choice"]]
         assert (jobs["finish"] - jobs["start"] == true).all()
         for accelerator in range(4):
@@ -113,15 +122,16 @@ def test_no_job_is_lost_doubled_early_or_overlapping(make_env):
             assert (own["start"][1:] >= own["finish"][:-1]).all()
 
 
-def test_beliefs_do_not_leak_the_truth(make_env):
+@pytest.mark.parametrize("options", PLAIN)
+def test_beliefs_do_not_leak_the_truth(make_env, options):
     table = hetero_table()
     slower = replace(table, true_cycles=table.true_cycles + 997)
-    env = make_env(load=0.9, jobs=40)
+    env = make_env(load=0.9, jobs=40, **options)
     settings = simulation_settings(env.scenario, table, dispatch=env.dispatch)  # one arrival rate for both
     batches = [EnvBatch(each, settings) for each in (table, slower)]
     rng = np.random.default_rng(0)
     compared = 0
-    for seed in range(30):
+    for seed in range(60):
         for batch in batches:
             batch.reset([seed])
         while not any(batch.simulation.lanes["done"][0] for batch in batches):
@@ -133,6 +143,81 @@ def test_beliefs_do_not_leak_the_truth(make_env):
             for batch in batches:
                 batch.step(action)
     assert compared > 60
+
+
+def test_a_batch_plays_as_its_lanes_do_alone(make_env):
+    for options in PLAIN:
+        env = make_env(**options)
+        settings = simulation_settings(env.scenario, hetero_table(), dispatch=env.dispatch)
+        together = EnvBatch(hetero_table(), settings, lanes=3)
+        together.reset([4, 5, 6], [1, 0, 2])
+        alone = [EnvBatch(hetero_table(), settings) for _ in range(3)]
+        for batch, seed, episode in zip(alone, (4, 5, 6), (1, 0, 2), strict=True):
+            batch.reset([seed], [episode])
+        rng = np.random.default_rng(0)
+        while not together.ended.all():
+            actions = rng.integers(together.layout.num_actions, size=3)
+            together.step(actions)
+            for lane, batch in enumerate(alone):
+                if not batch.ended[0]:
+                    batch.step(actions[lane : lane + 1])
+                    assert batch.rewards[0] == together.rewards[lane]
+                for name, array in batch.observation.items():
+                    assert (array[0] == together.observation[name][lane]).all()
+                assert (batch.mask[0] == together.mask[lane]).all()
+        for lane, batch in enumerate(alone):
+            assert (batch.simulation.jobs[0] == together.simulation.jobs[lane]).all()
+
+
+def test_repeats_play_as_a_table_of_longer_latencies(make_env):
+    table = hetero_table()
+    longer = replace(table, true_cycles=table.true_cycles * 4, predicted_cycles=table.predicted_cycles * 4)
+    env = make_env(repeats=4)
+    assert (env.table.true_cycles == longer.true_cycles).all()
+    assert (env.table.predicted_cycles == longer.predicted_cycles).all()
+    assert env.layout.static_choices == make_env().layout.static_choices
+    settings = simulation_settings(env.scenario, table, dispatch=env.dispatch)
+    alone = simulation_settings(make_env().scenario, longer, dispatch=env.dispatch)
+    assert settings.mean_gap == pytest.approx(alone.mean_gap)
+    assert settings.unit == pytest.approx(alone.unit)
+    batches = [EnvBatch(table, settings), EnvBatch(longer, replace(settings, repeats=1))]
+    for batch in batches:
+        batch.reset([3])
+    rng = np.random.default_rng(3)
+    while not batches[0].ended[0]:
+        action = rng.integers(batches[0].layout.num_actions, size=1)
+        for batch in batches:
+            batch.step(action)
+        for name, array in batches[0].observation.items():
+            assert (array == batches[1].observation[name]).all(), name
+        assert batches[0].rewards[0] == batches[1].rewards[0]
+    assert batches[1].ended[0]
+    assert batches[0].simulation.jobs.tolist() == batches[1].simulation.jobs.tolist()
+
+
+def test_deciding_delays_what_the_scheduler_sees(make_env):
+    free, charged = make_env(), make_env(decision={"latency_us": 0.05})
+    free.reset(seed=0)
+    observation, info = charged.reset(seed=0)
+    first = charged.batch.simulation.jobs[0, 0]
+    assert info["time"] == first["arrival"] + 50  # at 1 GHz
+    view = unflatten(observation, charged.layout)
+    waited = decode_cycles(view.slots["waited"][0, 0])
+    assert waited == pytest.approx(50, rel=1e-4)
+    assert decode_cycles(view.system["recent_gap"][0]) == pytest.approx(first["arrival"], rel=1e-4)  # of arrivals
+    for env in (free, charged):
+        random_episode(env, 0)
+    one, two = (env.batch.simulation.jobs[0] for env in (free, charged))
+    assert (one["arrival"] == two["arrival"]).all()
+    assert (one["job_class"] == two["job_class"]).all()
+    assert (one["ready"] == one["arrival"]).all()
+    assert (two["ready"] >= two["arrival"] + 50).all()
+
+
+def test_no_cost_plays_as_today_whatever_the_workers(make_env):
+    plain, idle = make_env(), make_env(decision={"latency_us": 0.0, "workers": 8, "cached": True})
+    for seed in range(3):
+        assert random_episode(plain, seed)[0].tolist() == random_episode(idle, seed)[0].tolist()
 
 
 def test_same_seed_same_trajectory(make_env):
@@ -168,7 +253,14 @@ def test_the_end_of_an_episode_tells_its_metrics(make_env):
         _, _, ended, _, info = env.step(int(env.action_masks().argmax()))
     jobs = env.batch.simulation.jobs[0]
     assert info["metrics"]["mean_completion"] == pytest.approx((jobs["finish"] - jobs["arrival"]).mean())
-    assert set(info["metrics"]) == {"mean_completion", "mean_execution", "mean_slowdown", "utilisation", "makespan"}
+    assert set(info["metrics"]) == {
+        "mean_completion",
+        "mean_execution",
+        "mean_slowdown",
+        "mean_predicting",
+        "utilisation",
+        "makespan",
+    }
 
 
 @pytest.mark.kernels
@@ -208,9 +300,10 @@ def _hash_episodes(env, digest):
             digest.update(repr((int(action), round(reward, 9))).encode() + mask)
             for array in observation.values():
                 digest.update(np.rint(array * 1e5).astype(np.int64).tobytes())
-        digest.update(env.batch.simulation.jobs.tobytes())
+        digest.update(repack_fields(env.batch.simulation.jobs[HASHED_FIELDS]).tobytes())
 
 
+HASHED_FIELDS = ["arrival", "start", "finish", "job_class", "choice", "next"]
 GOLDEN = {"dispatch": "4512e02b0517b839", "queue": "5938133129bc81f9"}
 
 

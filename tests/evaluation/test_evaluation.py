@@ -8,16 +8,17 @@ import pytest
 
 from gnnsched_env.envs import EnvBatch, unflatten
 from gnnsched_env.errors import ConfigError, GnnSchedError
-from gnnsched_env.evaluation import evaluate, paired_ratio, run_policy, run_unbounded, write_json
+from gnnsched_env.evaluation import evaluate, paired_ratio, provenance, run_policy, run_unbounded, write_json
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.policy import Knowledge, Routing
 from gnnsched_env.scenario import Scenario, simulation_settings
 from tests.envs.environments import hetero_table
 
 FIELDS = [
-    "policy", "knowledge", "fleet", "env", "load", "capacity", "stable", "episodes", "jobs", "graphs",
+    "policy", "knowledge", "fleet", "env", "load", "capacity", "stable", "episodes", "jobs", "repeats", "decision",
+    "graphs",
     "mean_completion", "p50_completion", "p95_completion", "p99_completion", "mean_execution", "mean_slowdown",
-    "utilisation", "throughput_per_mcycle", "ratio_to_best_uninformed", "ratio_to_sjf_clairvoyant",
+    "mean_predicting", "utilisation", "throughput_per_mcycle", "ratio_to_best_uninformed", "ratio_to_sjf_clairvoyant",
 ]  # fmt: skip
 
 
@@ -240,3 +241,90 @@ def test_a_policy_that_misbehaves_is_named(scenario):
         run_policy(Outside, scenario, scenario.table, dispatch=False, seed=0, episodes=2)
     with pytest.raises(ConfigError, match="episodes must be at least 1"):
         run_policy(First, scenario, scenario.table, dispatch=False, seed=0, episodes=0)
+
+
+def test_repeats_stretch_time_and_leave_ratios(scenario):
+    once, often = run_all(scenario), run_all(scenario.with_options(repeats=1000))
+    assert [record["repeats"] for record in once + often] == [1, 1, 1000, 1000]
+    for one, many in zip(once, often, strict=True):
+        assert one["policy"] == many["policy"]
+        assert many["capacity"] == pytest.approx(one["capacity"])
+        assert many["mean_completion"] == pytest.approx(1000 * one["mean_completion"], rel=0.02)
+        assert many["utilisation"] == pytest.approx(one["utilisation"], rel=0.02)
+
+
+def test_the_policy_gets_the_table_of_its_jobs(scenario):
+    seen = []
+
+    class Looks(First):
+        def __init__(self, layout, table):
+            super().__init__(layout, table)
+            seen.append((table, layout))
+
+    run_policy(Looks, scenario.with_options(repeats=5), scenario.table, dispatch=True, seed=0, episodes=1)
+    table, layout = seen[0]
+    assert (table.true_cycles == 5 * scenario.table.true_cycles).all()
+    assert layout.mean_log_cycles == pytest.approx(scenario.table.mean_log_cycles + np.log(5))
+
+
+@pytest.mark.parametrize("dispatch", [False, True])
+def test_deciding_costs_those_who_use_predictions(scenario, dispatch):
+    charged = scenario.with_options(decision={"latency_us": 0.5})
+    free, costly = ({r["policy"]: r for r in run_all(each, dispatch)} for each in (scenario, charged))
+    cost = {"latency_us": 0.5, "workers": 1, "cached": False, "lookup_us": 0.0}
+    assert [costly[name]["decision"] for name in ("first", "shortest")] == [None, cost]
+    assert costly["first"] == free["first"]
+    assert free["shortest"]["mean_predicting"] == 0
+    assert costly["shortest"]["mean_predicting"] >= 500
+    ratios = [each["shortest"]["ratio_to_sjf_clairvoyant"]["completion"][0] for each in (free, costly)]
+    reference = [
+        each["shortest"]["mean_completion"] / ratio for each, ratio in zip((free, costly), ratios, strict=True)
+    ]
+    assert reference[0] == pytest.approx(reference[1])  # the reference pays nothing, so that ratios show the cost
+    assert ratios[1] > ratios[0]
+
+
+def test_an_exact_predictor_is_charged_too(scenario):
+    exact = replace(scenario, table=scenario.table.clairvoyant()).with_options(decision={"latency_us": 0.5})
+    by_name = {record["policy"]: record for record in run_all(exact)}
+    assert by_name["shortest"]["knowledge"] == "true"
+    assert by_name["shortest"]["mean_predicting"] >= 500
+
+
+@pytest.mark.parametrize(
+    ("options", "dispatch", "known"),
+    [
+        ({}, False, "none"),
+        ({"dataflow": "predicted_best"}, True, "predicted"),
+        ({"window_order": "shortest"}, False, "predicted"),
+        ({"window_order": "shortest"}, True, "none"),
+    ],
+)
+def test_an_uninformed_policy_pays_where_predictions_are_used_for_it(scenario, options, dispatch, known):
+    charged = scenario.with_options(decision={"latency_us": 0.5}, **options)
+    run = run_policy(First, charged, scenario.table, dispatch=dispatch, seed=0, episodes=2)
+    assert run.knowledge == known
+    assert (run.settings.decision > 0) == (known == "predicted")
+    assert (run.pooled("predicting") > 0).all() == (known == "predicted")
+
+
+def test_a_predictor_slower_than_the_arrivals_is_unstable(scenario):
+    def capacity(**decision):
+        records = run_all(scenario.with_options(decision=decision, repeats=2), episodes=1)
+        return next(record for record in records if record["policy"] == "shortest")
+
+    whole = capacity()["capacity"]
+    gap = 1000 * simulation_settings(scenario.with_options(load=1.0), scenario.table, dispatch=True).mean_gap / 1e6
+    slow = capacity(latency_us=8 * gap)  # four times the gap between jobs of two inferences, at a load of 1
+    assert slow["capacity"] == pytest.approx(1 / 4, rel=0.01)  # rounded to whole cycles
+    assert not slow["stable"]
+    assert capacity(latency_us=8 * gap, workers=3)["capacity"] == pytest.approx(3 / 4, rel=0.01)
+    assert capacity(latency_us=8 * gap, workers=1000)["capacity"] == whole
+    assert capacity(latency_us=8 * gap, cached=True)["capacity"] == whole
+
+
+def test_provenance_tells_repeats_and_the_decision_cost(scenario):
+    charged = scenario.with_options(repeats=9, decision={"latency_us": 3, "workers": 2})
+    about = provenance(charged, [scenario.table], {})
+    assert about["repeats"] == 9
+    assert about["decision"] == {"latency_us": 3.0, "workers": 2, "cached": False, "lookup_us": 0.0}

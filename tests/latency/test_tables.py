@@ -9,11 +9,11 @@ import pytest
 
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import list_fleets, load_fleet
-from gnnsched_env.latency import TrainingSpec, build_table, default_table, score_predictions
+from gnnsched_env.latency import DatasetSpec, build_table, default_table, make_predictor, score_predictions, training
 from gnnsched_env.latency import tables as latency_tables
 from gnnsched_env.tables import cache, classes_from_files, synthetic_classes, true_cycles
 
-TINY = TrainingSpec(classes=60, sets=6, seed=1)
+TINY = DatasetSpec(graphs=60, seed=1, most_vertices=500)
 
 
 @pytest.fixture(autouse=True)
@@ -22,12 +22,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def forbid(monkeypatch, *names):
+def forbid(monkeypatch, module, *names):
     def refuse(*arguments, **options):
         raise AssertionError("built again")
 
     for name in names:
-        monkeypatch.setattr(latency_tables, name, refuse)
+        monkeypatch.setattr(module, name, refuse)
 
 
 def test_a_built_table_holds_truth_and_predictions():
@@ -49,7 +49,8 @@ def test_the_cache_serves_equal_hardware_under_any_name(monkeypatch, folder):
     classes = synthetic_classes(8)
     first = build_table(classes, load_fleet("hetero4"), training=TINY)
     kept = sorted(folder.iterdir())
-    forbid(monkeypatch, "pair_cycles", "training_dataset", "GradientBoostingRegressor")
+    forbid(monkeypatch, latency_tables, "pair_cycles")
+    forbid(monkeypatch, training, "training_chunk", "train")
     again = build_table(classes, load_fleet("hetero4"), training=TINY)
     assert (first.predicted_cycles == again.predicted_cycles).all()
     flexible = build_table(classes, load_fleet("flexible4"), training=TINY)
@@ -60,14 +61,27 @@ def test_the_cache_serves_equal_hardware_under_any_name(monkeypatch, folder):
 
 def test_other_classes_reuse_the_training_set(monkeypatch):
     build_table(synthetic_classes(8), load_fleet("hetero4"), training=TINY)
-    forbid(monkeypatch, "training_dataset")
+    forbid(monkeypatch, training, "training_chunk", "train")
     build_table(synthetic_classes(8, seed=5), load_fleet("hetero4"), training=TINY)
 
 
-def test_shapes_of_models_are_trained_apart():
-    narrow, wide = (synthetic_classes(4, hidden=hidden) for hidden in ((16,), (64,)))
-    both = build_table(wide, load_fleet("hetero4"), training=TINY).predicted_cycles
-    assert (both != build_table(narrow, load_fleet("hetero4"), training=TINY).predicted_cycles).any()
+def test_the_shipped_predictor_serves_preset_pairs_without_training(monkeypatch):
+    forbid(monkeypatch, training, "training_chunk", "train")
+    classes, fleet = synthetic_classes(4, model_kind="sage", hidden=(64,)), load_fleet("hetero4")
+    table = build_table(classes, fleet)
+    assert score_predictions(table.true_cycles, table.predicted_cycles).mape < 1.0
+    pairs = [(choice.accelerator, choice.dataflow) for choice in fleet.choices]
+    assert (table.predicted_cycles == make_predictor("gradient_boosting").predict(classes, pairs)).all()
+
+
+@pytest.mark.parametrize("predictor", ["closed_form", "closed_form_metadata", "gradient_boosting_metadata"])
+def test_a_table_takes_any_predictor(predictor):
+    classes, fleet = synthetic_classes(4), load_fleet("flexible4")
+    table = build_table(classes, fleet, predictor=predictor)
+    assert table.provenance["predictor"] == predictor
+    default = build_table(classes, fleet)
+    assert (table.predicted_cycles != default.predicted_cycles).any()
+    assert (table.mean_log_cycles == default.mean_log_cycles).all()
 
 
 def test_an_unknown_predictor_is_refused():
@@ -81,7 +95,7 @@ def test_the_shipped_table_serves_every_preset_fleet(name):
     assert table.choice_names == tuple(choice.name for choice in fleet.choices)
     assert table.num_classes == 256
     scores = score_predictions(table.true_cycles, table.predicted_cycles)
-    assert scores.mape < 2.0 and scores.mean_regret < 1.01
+    assert scores.accuracy >= 97.0 and scores.mape < 1.0 and scores.mean_regret < 1.001
 
 
 def test_the_shipped_truth_is_what_the_cost_model_says():

@@ -1,10 +1,22 @@
 """Scenario files: what they say, and what is refused."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import load_fleet
-from gnnsched_env.scenario import EnvironmentOptions, Scenario, Workload, list_scenarios, load_scenario
+from gnnsched_env.scenario import (
+    DecisionCost,
+    EnvironmentOptions,
+    Scenario,
+    Workload,
+    list_scenarios,
+    load_scenario,
+    scenario_table,
+    simulation_settings,
+)
 from tests import toys
 
 
@@ -37,6 +49,12 @@ def test_a_file_sets_every_field(tmp_path):
         batch_sizes = [1, 8]
         classes_per_file = 10
         seed = 3
+        repeats = 20
+        [decision]
+        latency_us = 12.5
+        workers = 4
+        cached = true
+        lookup_us = 0.5
         [environment]
         load = 0.5
         jobs = 7
@@ -54,7 +72,9 @@ def test_a_file_sets_every_field(tmp_path):
         batch_sizes=(1, 8),
         classes_per_file=10,
         seed=3,
+        repeats=20,
     )
+    assert scenario.decision == DecisionCost(latency_us=12.5, workers=4, cached=True, lookup_us=0.5)
     assert scenario.environment == EnvironmentOptions(
         load=0.5, jobs=7, window=4, window_order="shortest", dataflow="predicted_best", shaping="drain"
     )
@@ -78,6 +98,29 @@ def test_a_file_sets_every_field(tmp_path):
         ),
         ('name = "x"\nfleet = "hetero4"\n[environment]\nload = 2.0', "load must be above 0 and below 1.5, got 2.0"),
         ('name = "x"\nfleet = "hetero4"\n[environment]\nlaod = 1.0', "unknown key 'laod'; did you mean 'load'"),
+        ('fleet = "hetero4"\n[workload]\nrepeats = 0', "workload: repeats must be an integer of at least 1, got 0"),
+        ('fleet = "hetero4"\n[workload]\nrepeats = 1.0', "repeats must be an integer of at least 1, got 1.0"),
+        (
+            'fleet = "hetero4"\n[workload]\nrepeats = 2000000000',
+            "repeats must be at most 1,000,000,000, got 2000000000",
+        ),
+        ('fleet = "hetero4"\ndecision = 3', "decision must be a table, got 3"),
+        ('fleet = "hetero4"\n[decision]\nlatency = 3', "decision: unknown key 'latency'; did you mean 'latency_us'"),
+        ('fleet = "hetero4"\n[decision]\nlatency_us = -1', r"latency_us must be a number from 0 to 1e\+09, got -1"),
+        ('fleet = "hetero4"\n[decision]\nlatency_us = nan', "latency_us must be a number from 0 to .*, got nan"),
+        ('fleet = "hetero4"\n[decision]\nlatency_us = inf', "latency_us must be a number from 0 to .*, got inf"),
+        ('fleet = "hetero4"\n[decision]\nlatency_us = "3"', "latency_us must be a number from 0 to .*, got '3'"),
+        ('fleet = "hetero4"\n[decision]\nworkers = 0', "decision: workers must be an integer of at least 1, got 0"),
+        ('fleet = "hetero4"\n[decision]\nworkers = 5000', "decision: workers must be at most 1,024, got 5000"),
+        ('fleet = "hetero4"\n[decision]\ncached = 1', "decision: cached must be true or false, got 1"),
+        (
+            'fleet = "hetero4"\n[decision]\nlatency_us = 1\nlookup_us = 0.5',
+            "lookup_us must be 0 unless cached is true, got 0.5",
+        ),
+        (
+            'fleet = "hetero4"\n[decision]\nlatency_us = 1\ncached = true\nlookup_us = 2',
+            r"lookup_us must be at most latency_us \(1\), got 2.0",
+        ),
     ],
 )
 def test_bad_files_are_refused(tmp_path, text, message):
@@ -100,3 +143,40 @@ def test_an_unknown_preset_is_refused_with_a_hint():
 def test_a_table_must_have_the_fleets_choices():
     with pytest.raises(ConfigError, match="choices must be the fleet's"):
         Scenario(name="x", fleet=load_fleet("hetero4"), table=toys.table([[1, 2]]))
+
+
+def test_options_change_repeats_and_parts_of_the_decision_cost():
+    scenario = load_scenario("hetero4").with_options(repeats=7, decision={"latency_us": 3, "workers": None})
+    assert scenario.workload == Workload(repeats=7)
+    assert scenario.decision == DecisionCost(latency_us=3.0)
+    again = scenario.with_options(load=0.5, repeats=None, decision={"workers": 2})
+    assert again.workload.repeats == 7
+    assert again.decision == DecisionCost(latency_us=3.0, workers=2)
+    assert again.with_options(decision=DecisionCost()).decision == DecisionCost()
+    with pytest.raises(ConfigError, match="decision must be a DecisionCost or a mapping of its fields, got 3"):
+        scenario.with_options(decision=3)
+    with pytest.raises(ConfigError, match="unknown key 'latency_s'; did you mean 'latency_us'"):
+        scenario.with_options(decision={"latency_s": 3})
+    with pytest.raises(ConfigError, match="unknown key 'repeat'; did you mean 'repeats'"):
+        scenario.with_options(repeat=3)
+
+
+def test_microseconds_become_cycles_of_the_fleets_clock():
+    scenario = load_scenario("hetero4").with_options(
+        decision={"latency_us": 12.5, "workers": 3, "cached": True, "lookup_us": 0.1}
+    )
+    table = toys.random_table(np.random.default_rng(0))
+    for clock, cycles, lookup in ((10**9, 12_500, 100), (2 * 10**8, 2_500, 20), (10**6, 12, 0)):
+        slower = replace(scenario, fleet=replace(scenario.fleet, clock_hz=clock))
+        settings = simulation_settings(slower, table, dispatch=True)
+        assert (settings.decision, settings.lookup, settings.workers, settings.cached) == (cycles, lookup, 3, True)
+
+
+def test_repeats_leave_the_table_and_stretch_the_arrivals():
+    once, often = load_scenario("hetero4"), load_scenario("hetero4").with_options(repeats=100)
+    table = scenario_table(often)
+    assert table is scenario_table(once)  # one of inferences, however many a job is
+    one, many = (simulation_settings(each, table, dispatch=False) for each in (once, often))
+    assert many.mean_gap == pytest.approx(100 * one.mean_gap)
+    assert many.unit == pytest.approx(100 * one.unit)
+    assert (one.repeats, many.repeats) == (1, 100)

@@ -45,6 +45,21 @@ def test_a_policy_of_ones_own(tmp_path):
     assert {record["policy"] for record in json.loads(path.read_text())["records"]} == {"sjf", own}
 
 
+def test_repeats_and_the_cost_of_deciding(tmp_path):
+    path = tmp_path / "out.json"
+    cost = ["--decision-us", "20", "--decision-workers", "2", "--decision-cached", "True", "--lookup-us", "1"]
+    result = run("--policies", "sjf", "fifo", "--repeats", "50", *cost, "--json", str(path))
+    assert result.returncode == 0, result.stderr
+    content = json.loads(path.read_text())
+    expected = {"latency_us": 20.0, "workers": 2, "cached": True, "lookup_us": 1.0}
+    records = {record["policy"]: record for record in content["records"]}
+    assert (records["sjf"]["repeats"], records["sjf"]["decision"], records["fifo"]["decision"]) == (50, expected, None)
+    assert records["sjf"]["mean_predicting"] > 1000
+    assert records["fifo"]["mean_predicting"] == 0
+    assert content["provenance"]["decision"] == expected
+    assert (content["provenance"]["repeats"], content["provenance"]["arguments"]["decision_us"]) == (50, 20.0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -53,6 +68,12 @@ def test_a_policy_of_ones_own(tmp_path):
         (["--load", "1.5"], "load must be above 0 and below 1.5, got 1.5"),
         (["--load", "-1"], "load must be above 0 and below 1.5, got -1"),
         (["--graphs", "none.npz"], "none.npz"),
+        (["--repeats", "0"], "repeats must be an integer of at least 1, got 0"),
+        (["--repeats", "900000000"], "repeats must keep every job below 2^50 cycles"),
+        (["--decision-us", "-1"], "latency_us must be a number from 0 to 1e+09, got -1"),
+        (["--decision-us", "nan"], "latency_us must be a number from 0 to 1e+09, got nan"),
+        (["--decision-workers", "0"], "workers must be an integer of at least 1, got 0"),
+        (["--lookup-us", "1"], "lookup_us must be at most latency_us"),
         (["--episodes", "0"], "episodes must be at least 1, got 0"),
         (["--policies", "tests.scripts.own_policy:Nobody"], "Nobody"),
     ],

@@ -108,3 +108,100 @@ def test_illegal_actions_wait_or_take_the_first_legal_one():
     fleet.step(np.array([7]))  # an empty slot: waiting is illegal again
     assert fleet.lanes["ended"][0]
     assert fleet.jobs[0]["finish"].tolist() == [4, 8]
+
+
+def decided(*, jobs, true=TWO_MACHINES, weights=None, mean_gap=1e-9, dispatch=True, **cost):
+    """Return a simulation that charges for deciding, at its first decision."""
+    table = toys.table(true, weights=weights or [1] * len(true))
+    config = SimulationSettings(mean_gap=mean_gap, unit=1.0, jobs=jobs, window=4, dispatch=dispatch, **cost)
+    fleet = Simulation(table, config)
+    fleet.reset(*seed_arrays([0], [0]), np.ones(1, bool))
+    return fleet
+
+
+@pytest.mark.parametrize(
+    ("cost", "expected"),
+    [
+        ({"decision": 10}, [10, 20, 30, 40]),  # one after another
+        ({"decision": 10, "workers": 2}, [10, 10, 20, 20]),
+        ({"decision": 10, "workers": 9}, [10, 10, 10, 10]),
+        ({"decision": 10, "cached": True}, [10, 10, 10, 10]),  # one class: predicted once, found three times
+        ({"decision": 10, "cached": True, "lookup": 3}, [10, 10, 10, 10]),  # found at 3, but not before it is known
+        ({"decision": 0, "workers": 3}, [0, 0, 0, 0]),
+    ],
+)
+def test_four_jobs_at_once_are_predicted_one_after_another(cost, expected):
+    fleet = decided(jobs=4, weights=[1, 0], **cost)
+    assert fleet.jobs[0]["arrival"].tolist() == [0] * 4
+    assert fleet.jobs[0]["ready"].tolist() == expected
+
+
+def test_a_job_under_prediction_is_charged_but_not_seen():
+    # Two jobs at 0, ten cycles each to predict: the first starts at 10 on machine 0 (4 cycles), the second at 20.
+    fleet = decided(jobs=2, weights=[1, 0], decision=10)
+    assert (fleet.lanes["time"][0], fleet.lanes["waiting"][0], fleet.lanes["arrived"][0]) == (10, 1, 1)
+    rewards = play(fleet, [0, 0])
+    assert fleet.jobs[0]["start"].tolist() == [10, 20]
+    assert fleet.jobs[0]["finish"].tolist() == [14, 24]
+    assert rewards == [-10.0 - 4.0 - 20.0, -4.0]  # each job's prediction is charged when it is done
+    assert sum(rewards) == -(14 + 24)
+    metrics = episode_metrics(fleet)
+    assert metrics.completion.tolist() == [[14, 24]]
+    assert metrics.execution.tolist() == [[4, 4]]
+    assert metrics.predicting.tolist() == [15.0]
+
+
+def test_a_lookup_waits_for_earlier_predictions():
+    # Class 1 first, then class 0, then class 1 again, all at 0: the third is found at once, but comes after the second.
+    for seed in range(100):
+        fleet = decided(jobs=3, decision=10, cached=True)
+        fleet.reset(*seed_arrays([seed], [0]), np.ones(1, bool))
+        if fleet.jobs[0]["job_class"].tolist() == [1, 0, 1]:
+            break
+    else:
+        pytest.fail("no seed draws these classes")
+    assert fleet.jobs[0]["ready"].tolist() == [10, 20, 20]
+
+
+def test_waiting_is_legal_while_a_job_is_under_prediction():
+    fleet = decided(jobs=2, weights=[1, 0], decision=10, dispatch=False)
+    fleet.step(np.array([8]))  # nothing runs and all have arrived, but one is still to come to the scheduler
+    assert fleet.lanes["legal"][0]
+    assert (fleet.lanes["time"][0], fleet.lanes["waiting"][0]) == (20, 2)
+    fleet.step(np.array([8]))
+    assert not fleet.lanes["legal"][0]
+
+
+def test_a_new_episode_forgets_what_was_predicted():
+    fleet = decided(jobs=2, weights=[1, 0], decision=10, cached=True)
+    for seed in (0, 1):
+        fleet.reset(*seed_arrays([seed], [0]), np.ones(1, bool))
+        assert fleet.jobs[0]["ready"].tolist() == [10, 10]
+
+
+def test_repeats_multiply_every_latency():
+    fleet = decided(jobs=2, weights=[1, 0], repeats=100)
+    play(fleet, [0, 1])
+    assert fleet.jobs[0]["finish"].tolist() == [400, 900]
+    assert fleet.table.true_cycles.tolist() == (100 * np.array(TWO_MACHINES)).tolist()
+    assert fleet.table.predicted_cycles.tolist() == fleet.table.true_cycles.tolist()
+    assert fleet.table.mean_log_cycles == pytest.approx(toys.table(TWO_MACHINES).mean_log_cycles + np.log(100))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"repeats": 0}, "repeats must be an integer of at least 1, got 0"),
+        ({"repeats": 1.5}, "repeats must be an integer of at least 1, got 1.5"),
+        ({"repeats": 1 << 47}, r"repeats must keep every job below 2\^50 cycles: at most [\d,]+ inferences of up to 9"),
+        ({"repeats": 1 << 70}, r"repeats must keep every job below 2\^50 cycles"),
+        ({"decision": -1}, "decision must be an integer of at least 0, got -1"),
+        ({"decision": 1, "workers": 0}, "workers must be an integer of at least 1, got 0"),
+        ({"decision": 1, "workers": 5000}, "workers must be at most 1,024, got 5000"),
+        ({"decision": 1, "cached": True, "lookup": 2}, r"lookup must be at most decision \(1 cycles\), got 2"),
+        ({"decision": 1 << 62}, r"may take 2\^62 cycles or more"),
+    ],
+)
+def test_bad_repeats_and_decision_costs_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        decided(jobs=2, **options)

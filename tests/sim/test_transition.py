@@ -11,9 +11,19 @@ from tests import naive_fleet, toys
 pytestmark = pytest.mark.kernels
 
 
+@st.composite
+def decision_costs(draw):
+    """Return what deciding costs, from nothing to more than a typical latency."""
+    cached = draw(st.booleans())
+    decision = draw(st.sampled_from([0, 1, 40, 1500]))
+    lookup = draw(st.integers(0, decision)) if cached else 0
+    return {"decision": decision, "workers": draw(st.integers(1, 4)), "cached": cached, "lookup": lookup}
+
+
 def naive_twin(table, config, seed, episode, reconfiguration):
     weights = np.cumsum(table.weights)
     jobs = naive_fleet.draw_jobs(seed, episode, config.jobs, config.mean_gap, (weights / weights[-1]).tolist())
+    ready = naive_fleet.ready_times(jobs, config.decision, config.workers, config.cached, config.lookup)
     return naive_fleet.NaiveFleet(
         table.true_cycles.tolist(),
         table.predicted_cycles.tolist(),
@@ -24,6 +34,8 @@ def naive_twin(table, config, seed, episode, reconfiguration):
         shortest=config.window_order is WindowOrder.SHORTEST,
         reconfiguration=reconfiguration,
         choose_dataflow=config.choose_dataflow,
+        repeats=config.repeats,
+        ready=ready,
     )
 
 
@@ -42,20 +54,24 @@ def beliefs(accelerators):
     reconfigure=st.booleans(),
     eager=st.booleans(),
     choose_dataflow=st.booleans(),
+    repeats=st.sampled_from([1, 1, 3, 1000]),
+    cost=decision_costs(),
 )
 def test_the_kernels_agree_with_the_twin(
-    seed, table_seed, dispatch, shortest, window, speed, reconfigure, eager, choose_dataflow
+    seed, table_seed, dispatch, shortest, window, speed, reconfigure, eager, choose_dataflow, repeats, cost
 ):
     rng = np.random.default_rng(table_seed)
     table = toys.random_table(rng)
     config = SimulationSettings(
-        mean_gap=table.mean_shortest_predicted * speed,
+        mean_gap=table.mean_shortest_predicted * speed * repeats,
         unit=table.mean_shortest_predicted,
         jobs=25,
         window=window,
         dispatch=dispatch,
         window_order=WindowOrder.SHORTEST if shortest else WindowOrder.ARRIVAL,
         choose_dataflow=choose_dataflow,
+        repeats=repeats,
+        **cost,
     )
     extra = [50, 0, 7] if reconfigure else [0, 0, 0]
     fleet = Simulation(table, config, lanes=2, reconfiguration=extra)
@@ -75,8 +91,9 @@ def test_the_kernels_agree_with_the_twin(
                 cost = twin.step(int(action))
                 assert lane["reward"] == -cost / config.unit
     for twin, records in zip(twins, fleet.jobs, strict=True):
-        assert [(job.arrival, job.start, job.finish, job.job_class, job.choice) for job in twin.jobs] == [
-            (row["arrival"], row["start"], row["finish"], row["job_class"], row["choice"]) for row in records
+        assert [(job.arrival, job.ready, job.start, job.finish, job.job_class, job.choice) for job in twin.jobs] == [
+            (row["arrival"], row["ready"], row["start"], row["finish"], row["job_class"], row["choice"])
+            for row in records
         ]
 
 

@@ -1,0 +1,228 @@
+"""`GnnPredictor`: a trained network behind the predictor protocol, and its file."""
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.hardware import Layer
+from gnnsched_env.latency.gnn.batch import FoldedGraph, batch_graphs, class_graph, fold_graph, stack_encodings
+from gnnsched_env.latency.gnn.encoding import FEATURES, GEOMETRY, PairEncoding, encode_layer, reads_self_loops
+from gnnsched_env.latency.gnn.model import ModelConfig, ReadoutModel, TileModel, make_network
+from gnnsched_env.latency.levels import Level
+from gnnsched_env.latency.predictor import as_cycles
+from gnnsched_env.tables import JobClasses, Pair
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+Weights = Mapping[str, NDArray[Any]]
+
+FORMAT = "gnnsched-gnn"
+VERSION = 1
+SIZES = ("vertices", "entries", "in_features", "combination_features", "out_features")
+ROWS_AT_ONCE = 200_000
+SHIPPED = "gnn.npz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GnnPredictor:
+    """Cycles of job classes under any pairs, from their adjacency; it runs in float64 on the CPU.
+
+    `domain`: least and largest of SIZES in training. `weights`: the network's, float32. `provenance`: how it was made.
+    """
+
+    config: ModelConfig
+    network: TileModel | ReadoutModel
+    weights: Weights
+    domain: Mapping[str, tuple[int, int]]
+    provenance: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name on the command line."""
+        return "gnn"
+
+    @property
+    def level(self) -> Level:
+        """What it must know of a job."""
+        return Level.GRAPH
+
+    @classmethod
+    def of(
+        cls,
+        config: ModelConfig,
+        weights: Weights,
+        *,
+        domain: Mapping[str, tuple[int, int]],
+        provenance: Mapping[str, Any],
+    ) -> Self:
+        """Return a predictor with these weights; a FileFormatError names one that is missing, extra or misshapen."""
+        with torch.random.fork_rng():
+            network = make_network(config)
+        expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+        found = {name: tuple(value.shape) for name, value in weights.items()}
+        for name in sorted(expected.keys() | found.keys()):
+            if expected.get(name) != found.get(name):
+                raise FileFormatError(
+                    f"gnn: weight {name!r} must have shape {expected.get(name)}, got {found.get(name)}"
+                )
+        network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+        return cls(
+            config=config,
+            network=network.double().eval(),
+            weights=dict(weights),
+            domain=dict(domain),
+            provenance=dict(provenance),
+        )
+
+    def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
+        """Return cycles, int64 [C, P], summed over the layers of each class's model; each graph is read once."""
+        cycles = np.zeros((len(classes), len(pairs)))
+        known: dict[Layer, PairEncoding] = {}
+        for members in _portions(classes):
+            models = [classes.models[c] for c in members]
+            folded = [self._fold(classes, c) for c in members]
+            for layer in {layer for model in models for layer in model.layers}:
+                known.setdefault(layer, encode_layer(layer, pairs))
+            layers = [[known[layer] for layer in model.layers] for model in models]
+            cycles[members] = self._cycles(folded, layers)
+        return as_cycles(cycles)
+
+    def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
+        """Return, for each class, which of SIZES lie outside the training range, in any of its layers."""
+        flags = []
+        for degrees, model in zip(classes.degrees, classes.models, strict=True):
+            sizes = [[getattr(layer, name) for name in SIZES[2:]] for layer in model.layers]
+            sized = dict(zip(SIZES[2:], zip(*sizes, strict=True), strict=True))
+            values = {"vertices": (degrees.size,), "entries": (int(degrees.sum()),)} | sized
+            flags.append(tuple(name for name in SIZES if _outside(values[name], self.domain[name])))
+        return tuple(flags)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an npz file without pickles; equal predictors give equal bytes, a killed write the file before."""
+        arrays = {name: np.asarray(value) for name, value in self.weights.items()}
+        manifest = {
+            "format": FORMAT,
+            "version": VERSION,
+            "features": list(FEATURES),
+            "geometry": list(GEOMETRY),
+            "config": dataclasses.asdict(self.config),
+            "domain": {name: list(bounds) for name, bounds in self.domain.items()},
+            "provenance": dict(self.provenance),
+        }
+        manifest["sha256"] = _digest(manifest, arrays)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, manifest=np.array(json.dumps(manifest, sort_keys=True)), **arrays)  # type: ignore[arg-type]
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        try:
+            partial.write_bytes(buffer.getvalue())
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote; FileFormatError says what is wrong with a file."""
+        source = f"gnn predictor {os.fspath(path)}"
+        manifest, arrays = _checked(*_read(path, source), source)
+        try:
+            config = ModelConfig(**manifest["config"])
+            domain = {name: (int(low), int(high)) for name, (low, high) in manifest["domain"].items()}
+            if set(domain) != set(SIZES):
+                raise FileFormatError(f"{source}: domain must give {', '.join(SIZES)}, got {', '.join(domain)}")
+            return cls.of(config, arrays, domain=domain, provenance=manifest["provenance"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FileFormatError(f"{source}: {error}") from None
+
+    def _fold(self, classes: JobClasses, c: int) -> FoldedGraph:
+        graph = class_graph(classes, c, self_loops=reads_self_loops(classes.models[c]))
+        if graph.num_vertices != classes.degrees[c].size:
+            raise ConfigError(
+                f"gnn: graphs must be those of the degrees, got {graph.num_vertices} vertices and "
+                f"{classes.degrees[c].size} rows in class {classes.names[c]!r}"
+            )
+        return fold_graph(graph, self.config.depth)
+
+    def _cycles(self, folded: list[FoldedGraph], layers: list[list[PairEncoding]]) -> FloatArray:
+        """Return float64 [C, P]: classes whose models have equally many layers."""
+        graphs = batch_graphs(folded)
+        with torch.no_grad():
+            embedding = self.network.embed(graphs)
+            parts = [self.network(embedding, graphs, *stack_encodings(own)).exp() for own in zip(*layers, strict=True)]
+        total: FloatArray = torch.stack(parts).sum(dim=0).numpy()
+        return total
+
+
+@cache
+def shipped_gnn() -> GnnPredictor:
+    """Return the predictor that comes with the package."""
+    with resources.as_file(resources.files("gnnsched_env.latency") / "data" / SHIPPED) as path:
+        return GnnPredictor.load(path)
+
+
+def _portions(classes: JobClasses) -> list[IntArray]:
+    """Return the classes in portions of about ROWS_AT_ONCE rows, all with equally many layers."""
+    depths = np.array([len(model.layers) for model in classes.models])
+    portions = []
+    for depth in np.unique(depths):
+        members = np.flatnonzero(depths == depth)
+        rows = np.array([classes.degrees[c].size for c in members], np.int64)
+        parts = (np.cumsum(rows) - rows) // ROWS_AT_ONCE
+        portions += [members[parts == part] for part in np.unique(parts)]
+    return portions
+
+
+def _outside(values: Sequence[int], bounds: tuple[int, int]) -> bool:
+    return min(values) < bounds[0] or max(values) > bounds[1]
+
+
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error)
+
+
+def _read(path: str | os.PathLike[str], source: str) -> tuple[Any, dict[str, NDArray[Any]]]:
+    """Return the manifest and the arrays of an npz file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return json.loads(str(arrays.pop("manifest"))), arrays
+    except FileNotFoundError:
+        raise FileFormatError(f"{source}: no such file") from None
+    except _UNREADABLE as error:
+        raise FileFormatError(f"{source}: not a predictor file, or a damaged one ({error})") from None
+
+
+def _checked(manifest: Any, arrays: dict[str, NDArray[Any]], source: str) -> tuple[dict[str, Any], Weights]:
+    """Return both if format, version, encoding and hash are right."""
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise FileFormatError(f"{source}: not a GNN predictor (its manifest does not say {FORMAT!r})")
+    if manifest.get("version") != VERSION:
+        raise FileFormatError(f"{source}: version must be {VERSION}, got {manifest.get('version')!r}")
+    if manifest.pop("sha256", None) != _digest(manifest, arrays):
+        raise FileFormatError(f"{source}: content and SHA-256 do not agree; it was changed or damaged")
+    if manifest["features"] != list(FEATURES) or manifest["geometry"] != list(GEOMETRY):
+        raise FileFormatError(f"{source}: its layer features must be {', '.join(FEATURES)}, in this order")
+    return manifest, arrays
+
+
+def _digest(manifest: Mapping[str, Any], arrays: Weights) -> str:
+    state = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        state.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
+    return state.hexdigest()

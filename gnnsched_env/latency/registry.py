@@ -1,0 +1,76 @@
+"""Predictors by name: the shipped ones, those trained when needed, and files."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from gnnsched_env.errors import ConfigError, FileFormatError, did_you_mean
+from gnnsched_env.latency.levels import Level
+from gnnsched_env.latency.predictor import ClosedFormPredictor, ExactPredictor, Predictor
+from gnnsched_env.latency.shipped import TreePredictor, shipped_predictor
+from gnnsched_env.latency.training import DEFAULT_TRAINING, NAMES, Keep, Trainer
+from gnnsched_env.latency.training_jobs import DatasetSpec
+from gnnsched_env.tables import Pair, cached
+
+PREDICTORS = (
+    "gradient_boosting",
+    "gradient_boosting_metadata",
+    "closed_form",
+    "closed_form_metadata",
+    "gnn",
+    "exact",
+)
+"""All names; the first is the default."""
+
+_BOOSTED = {name: level for level, name in NAMES.items()}
+
+
+def make_predictor(
+    name: str,
+    pairs: Sequence[Pair] | None = None,
+    *,
+    training: DatasetSpec = DEFAULT_TRAINING,
+    keep: Keep = cached,
+    progress: bool | None = None,
+) -> Predictor:
+    """Return a predictor by name (PREDICTORS), or from a file that `TreePredictor.save` wrote.
+
+    Gradient boosting ships for the preset pairs; for others (`pairs`), or with other `training`, it is trained on
+    synthetic jobs, about a minute, and kept (`keep`). `progress`: bars on stderr (None: if that is a terminal).
+    """
+    check_predictor(name)
+    if name == "exact":
+        return ExactPredictor()
+    if name.startswith("closed_form"):
+        return ClosedFormPredictor(Level.DEGREES if name == "closed_form" else Level.METADATA)
+    if name == "gnn":
+        from gnnsched_env.latency.gnn import shipped_gnn
+
+        return shipped_gnn()
+    if name in _BOOSTED:
+        shipped = _shipped(name)
+        if training == DEFAULT_TRAINING and (pairs is None or shipped.covers(pairs)):
+            return shipped
+        if pairs is None:
+            raise ConfigError(f"predictor {name!r}: training needs the (accelerator, dataflow) pairs")
+        return Trainer(pairs, training, keep=keep, progress=progress).predictor(_BOOSTED[name])
+    return TreePredictor.load(name)
+
+
+def check_predictor(name: str) -> None:
+    """Refuse what is neither a known name nor a file."""
+    if name in PREDICTORS:
+        return
+    if not isinstance(name, str):
+        raise ConfigError(f"predictor must be one of {', '.join(PREDICTORS)}, or a file, got {name!r}")
+    if name.endswith(".npz"):
+        if not Path(name).is_file():
+            raise FileFormatError(f"predictor {name}: no such file")
+        return
+    hint = did_you_mean(name, PREDICTORS)
+    raise ConfigError(f"predictor must be one of {', '.join(PREDICTORS)}, or a file (.npz), got {name!r}{hint}")
+
+
+@cache
+def _shipped(name: str) -> TreePredictor:
+    return shipped_predictor(name)

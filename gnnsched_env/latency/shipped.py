@@ -1,0 +1,229 @@
+"""A trained predictor as one file without pickles: boosted trees that correct a closed form, and what they know."""
+
+import dataclasses
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.latency import kernels
+from gnnsched_env.latency.dataset import Inputs, job_inputs
+from gnnsched_env.latency.domain import Domain
+from gnnsched_env.latency.feature_sets import FeatureSet, feature_set
+from gnnsched_env.latency.features import feature_names, fill_widths, graph_features
+from gnnsched_env.latency.levels import Level
+from gnnsched_env.latency.predictor import Job, LayerForms, as_cycles
+from gnnsched_env.latency.regression import RegressionPredictor
+from gnnsched_env.latency.trees import Forests
+from gnnsched_env.tables import JobClasses, Pair, pair_key
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+FORMAT = "gnnsched-predictor"
+VERSION = 1
+ARRAYS = ("manifest", *(field.name for field in dataclasses.fields(Forests)), "mean_log_cycles", "low", "high")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TreePredictor:
+    """Closed-form cycles corrected by boosted trees, for the pairs that it was trained on.
+
+    `keys`: what identifies each pair (`tables.pair_key`). `mean_log_cycles` float64 [P]: over its training set, from
+    which static dataflows follow. `provenance`: how it was made.
+    """
+
+    name: str
+    features: FeatureSet
+    keys: tuple[str, ...]
+    forests: Forests
+    domain: Domain
+    mean_log_cycles: FloatArray
+    provenance: Mapping[str, Any]
+
+    @property
+    def level(self) -> Level:
+        """What it must know of a job."""
+        return self.features.level
+
+    @classmethod
+    def of(
+        cls, trained: RegressionPredictor, name: str, mean_log_cycles: FloatArray, provenance: Mapping[str, Any]
+    ) -> Self:
+        """Return what a trained LightGBM predictor of residuals, one regressor a pair, knows."""
+        if trained.regressor != "lightgbm" or trained.target != "residual" or trained.joint or trained.domain is None:
+            raise ConfigError(
+                f"only trained LightGBM regressors of residuals, one a pair, can be kept, got {trained.name}"
+            )
+        return cls(
+            name=name,
+            features=trained.features,
+            keys=tuple(pair_key(*pair) for pair in trained.pairs),
+            forests=Forests.from_lightgbm(trained.models),
+            domain=trained.domain,
+            mean_log_cycles=mean_log_cycles,
+            provenance=dict(provenance),
+        )
+
+    def covers(self, pairs: Sequence[Pair]) -> bool:
+        """Say whether it was trained for all of the pairs."""
+        return all(pair_key(*pair) in self.keys for pair in pairs)
+
+    def places(self, pairs: Sequence[Pair]) -> list[int]:
+        """Return the place of each pair among those trained for."""
+        for accelerator, dataflow in pairs:
+            if pair_key(accelerator, dataflow) not in self.keys:
+                raise ConfigError(
+                    f"predictor {self.name!r} was trained for {len(self.keys)} (accelerator, dataflow) pairs, and "
+                    f"{accelerator.name!r} ({accelerator.pes} PEs) under {dataflow.name!r} is not one of them"
+                )
+        return [self.keys.index(pair_key(*pair)) for pair in pairs]
+
+    def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
+        """Return cycles, int64 [C, P]."""
+        inputs = job_inputs(classes, pairs, self.level)
+        return as_cycles(inputs.per_class(self.predict_layers(inputs, pairs)))
+
+    def predict_layers(self, inputs: Inputs, pairs: Sequence[Pair]) -> FloatArray:
+        """Return float64 [N, P]: cycles of single layers, not rounded."""
+        corrections = [
+            self.forests.predict(place, self.features.columns(inputs, p)) for p, place in enumerate(self.places(pairs))
+        ]
+        cycles: FloatArray = self.features.estimates(inputs) * np.exp(np.stack(corrections, axis=1))
+        return cycles
+
+    def for_pairs(self, pairs: Sequence[Pair]) -> Callable[[Job], IntArray]:
+        """Return a function from one job to int64 [P], as `predict` gives; a layer's tilings are bound once."""
+        forests = self.forests.take(self.places(pairs))
+        forms, known = LayerForms(pairs), feature_names(self.level)
+        chosen = np.array([known.index(name) for name in self.features.features])
+        trees = (forests.features, forests.thresholds, forests.children, forests.values, forests.roots)
+        metadata = self.level is Level.METADATA
+
+        def cycles(job: Job) -> IntArray:
+            features = graph_features(job.degrees, self.level, job.graph)
+            entries = int(job.degrees.sum())
+            total = np.zeros(len(pairs))
+            for layer in job.model.layers:
+                fill_widths(features, layer)
+                own = forms[layer]
+                terms = own.metadata_terms(job.degrees.size, entries) if metadata else own.degree_terms(job.degrees)
+                kernels.add_layer_cycles(features[chosen], terms, *trees, forests.forest_ptr, total)
+            return as_cycles(total)
+
+        return cycles
+
+    def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
+        """Return, for each class, the features outside the training range."""
+        return self.domain.outside(classes)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all of it as arrays, a manifest in JSON among them; `from_arrays` undoes it."""
+        arrays = {**self.forests.arrays(), "mean_log_cycles": self.mean_log_cycles}
+        arrays |= {"low": self.domain.low, "high": self.domain.high}
+        manifest = {
+            "format": FORMAT,
+            "version": VERSION,
+            "name": self.name,
+            "feature_set": self.features.name,
+            "columns": list(self.features.column_names),
+            "pairs": list(self.keys),
+            "provenance": dict(self.provenance),
+        }
+        manifest["sha256"] = _digest(manifest, arrays)
+        return {"manifest": np.array(json.dumps(manifest, sort_keys=True)), **arrays}
+
+    @classmethod
+    def from_arrays(cls, stored: Mapping[str, NDArray[Any]], source: str) -> Self:
+        """Return a predictor from `arrays()`; FileFormatError says what is wrong with them."""
+        manifest, arrays = _checked(stored, source)
+        features = feature_set(manifest["feature_set"])
+        if manifest["columns"] != list(features.column_names):
+            raise FileFormatError(
+                f"{source}: its columns must be those of feature set {features.name}, in order: "
+                f"{', '.join(features.column_names)}; got {', '.join(map(str, manifest['columns']))}"
+            )
+        size = len(feature_names(features.level))
+        for name, shape in (("low", (size,)), ("high", (size,)), ("mean_log_cycles", (len(manifest["pairs"]),))):
+            if name not in arrays or arrays[name].shape != shape or arrays[name].dtype != np.float64:
+                raise FileFormatError(f"{source}: array {name!r} must be float64 of shape {shape}")
+        forests = Forests.from_arrays(
+            arrays, outputs=len(manifest["pairs"]), columns=len(features.column_names), source=source
+        )
+        return cls(
+            name=manifest["name"],
+            features=features,
+            keys=tuple(manifest["pairs"]),
+            forests=forests,
+            domain=Domain(level=features.level, low=arrays["low"], high=arrays["high"]),
+            mean_log_cycles=arrays["mean_log_cycles"],
+            provenance=manifest["provenance"],
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the predictor; equal predictors give equal bytes."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **self.arrays())  # type: ignore[arg-type]
+        Path(path).write_bytes(buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a predictor; FileFormatError says what is wrong with a file."""
+        source = f"predictor {path}"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                stored = {name: file[name] for name in file.files}
+        except FileNotFoundError:
+            raise FileFormatError(f"{source}: no such file") from None
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            AttributeError,
+            TypeError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
+            raise FileFormatError(f"{source}: not a predictor file ({error})") from None
+        return cls.from_arrays(stored, source)
+
+
+def shipped_predictor(name: str) -> TreePredictor:
+    """Return a predictor that comes with the package."""
+    with resources.as_file(resources.files(__package__) / "data" / f"{name}.npz") as path:
+        return TreePredictor.load(path)
+
+
+def _checked(stored: Mapping[str, NDArray[Any]], source: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the manifest and the other arrays, whose hash agrees."""
+    arrays = dict(stored)
+    try:
+        manifest = json.loads(str(arrays.pop("manifest")))
+    except (KeyError, ValueError) as error:
+        raise FileFormatError(f"{source}: not a predictor file (no manifest: {error})") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise FileFormatError(f"{source}: not a predictor file (its manifest does not say {FORMAT!r})")
+    if manifest.get("version") != VERSION:
+        raise FileFormatError(f"{source}: version must be {VERSION}, got {manifest.get('version')!r}")
+    if manifest.pop("sha256", None) != _digest(manifest, arrays):
+        raise FileFormatError(f"{source}: content and SHA-256 do not agree; it was changed or damaged")
+    return manifest, arrays
+
+
+def _digest(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    state = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        state.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
+    return state.hexdigest()

@@ -1,0 +1,64 @@
+"""Train the two predictors that ship with the package on a data set of `scripts.build_dataset`.
+
+python -m scripts.build_dataset --graphs 40000 --seed 0 --fleet big_little --out DIR
+python -m scripts.train_predictors --data DIR
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from gnnsched_env.errors import GnnSchedError
+from gnnsched_env.hardware import load_fleet
+from gnnsched_env.latency.dataset_files import load_dataset
+from gnnsched_env.latency.levels import Level
+from gnnsched_env.latency.training import NAMES, train
+from gnnsched_env.tables import distinct_pairs
+
+PACKAGED = Path(__file__).parents[1] / "gnnsched_env" / "latency" / "data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Train gradient boosting at both levels of knowledge."""
+
+    data: Path
+    """A data set of scripts.build_dataset."""
+    out: Path = PACKAGED
+    """The folder that the two files go to."""
+    fleet: str = "big_little"
+    """Whose distinct (accelerator, dataflow) pairs are trained; big_little has those of all presets."""
+
+
+def main() -> int:
+    """Parse, train and write; return the exit status."""
+    arguments = tyro.cli(Arguments, prog="python -m scripts.train_predictors", description=__doc__)
+    try:
+        run(arguments, Console())
+    except (GnnSchedError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(arguments: Arguments, console: Console) -> None:
+    """Train and write."""
+    fleet = load_fleet(arguments.fleet)
+    stored = load_dataset(arguments.data, fleet=fleet, level=Level.DEGREES)
+    provenance = {name: stored.settings[name] for name in ("graphs", "seed", "most_vertices", "chunk_jobs", "code")}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for level in (Level.DEGREES, Level.METADATA):
+        trained = train(stored.dataset, distinct_pairs(fleet).pairs, level, {"training": provenance}, progress=None)
+        path = arguments.out / f"{NAMES[level]}.npz"
+        trained.save(path)
+        console.print(
+            f"{path}: {trained.level} known, {len(trained.keys)} pairs, {trained.forests.roots.size} trees, "
+            f"{path.stat().st_size:,} bytes"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

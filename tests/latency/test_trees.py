@@ -1,0 +1,162 @@
+"""Boosted trees as arrays against LightGBM and a slow twin; files of predictors, whole and broken."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.hardware import load_fleet
+from gnnsched_env.latency import DatasetSpec, RegressionPredictor, TreePredictor, kernels, labelled, training_chunk
+from gnnsched_env.latency.regressors import Boosting
+from gnnsched_env.latency.shipped import _digest
+from gnnsched_env.latency.trees import Forests
+from gnnsched_env.tables import distinct_pairs, synthetic_classes
+from tests import naive_latency
+
+PAIRS = distinct_pairs(load_fleet("flexible4")).pairs[:3]
+
+
+@pytest.fixture(scope="module")
+def regression():
+    dataset = labelled(training_chunk(DatasetSpec(graphs=300, seed=3, most_vertices=500), 0), PAIRS)
+    return dataset, RegressionPredictor("lightgbm", "S5", boosting=Boosting(trees=12, leaves=7, least=5)).fit(
+        dataset, PAIRS
+    )
+
+
+@pytest.fixture(scope="module")
+def predictor(regression):
+    means = np.log(regression[0].cycles).mean(axis=0)
+    return TreePredictor.of(regression[1], "toy", means, {"seed": 3})
+
+
+def test_trees_agree_with_lightgbm_and_with_the_naive_twin(regression, predictor):
+    dataset, trained = regression
+    for p, model in enumerate(trained.models):
+        columns = predictor.features.columns(dataset.inputs, p)
+        ours = predictor.forests.predict(p, columns)
+        assert ours == pytest.approx(model.predict(columns), abs=1e-6)
+        assert ours[:9].tolist() == pytest.approx(
+            [naive_latency.tree_sum(row, predictor.forests, p) for row in columns[:9]]
+        )
+    assert np.ptp(predictor.forests.forest_ptr) > 0
+
+
+@pytest.mark.kernels
+def test_the_kernel_of_one_layer_agrees_with_columns_and_trees(predictor, regression):
+    inputs = regression[0].inputs
+    forests = predictor.forests
+    trees = (forests.features, forests.thresholds, forests.children, forests.values, forests.roots, forests.forest_ptr)
+    chosen = inputs.features[:, : len(predictor.features.features)]
+    for row in range(5):
+        out = np.zeros(3)
+        kernels.add_layer_cycles(chosen[row], inputs.degree_terms[row], *trees, out)
+        expected = [
+            inputs.degree_terms[row, p, 2]
+            * np.exp(naive_latency.tree_sum(predictor.features.columns(inputs, p)[row], forests, p))
+            for p in range(3)
+        ]
+        assert out.tolist() == pytest.approx(expected)
+
+
+def test_a_file_gives_the_same_predictions_and_the_same_bytes(predictor, tmp_path):
+    classes = synthetic_classes(8)
+    predictor.save(tmp_path / "a.npz")
+    again = TreePredictor.load(tmp_path / "a.npz")
+    assert (again.predict(classes, PAIRS) == predictor.predict(classes, PAIRS)).all()
+    assert (again.name, again.keys, dict(again.provenance)) == (predictor.name, predictor.keys, {"seed": 3})
+    assert again.out_of_domain(classes) == predictor.out_of_domain(classes)
+    again.save(tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def rewritten(path, change, *, sign):
+    """Write the file's arrays again after a change of (manifest, arrays); with a fitting hash if it is to be signed."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    manifest = json.loads(str(arrays.pop("manifest")))
+    change(manifest, arrays)
+    if sign:
+        manifest.pop("sha256")
+        manifest["sha256"] = _digest(manifest, arrays)
+    out = path.with_name("changed.npz")
+    np.savez(out, manifest=np.array(json.dumps(manifest)), **arrays)
+    return out
+
+
+def _set(name, value):
+    def change(manifest, arrays):
+        manifest[name] = value
+
+    return change
+
+
+def _edit(name, edit):
+    def change(manifest, arrays):
+        arrays[name] = edit(arrays[name].copy())
+
+    return change
+
+
+def _first_to(value):
+    def edit(array):
+        array.reshape(-1)[0] = value
+        return array
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("change", "sign", "message"),
+    [
+        (_set("format", "other"), True, "does not say 'gnnsched-predictor'"),
+        (_set("version", 99), True, "version must be 1, got 99"),
+        (_set("name", "renamed"), False, "changed or damaged"),
+        (_edit("values", lambda values: values * 2), False, "changed or damaged"),
+        (_set("columns", ["log_entries", "log_vertices"]), True, "must be those of feature set S5, in order"),
+        (_edit("low", lambda low: low[:3]), True, "array 'low' must be float64 of shape"),
+        (_edit("roots", _first_to(10**6)), True, "do not hang together"),
+        (_edit("children", _first_to(0)), True, "do not hang together"),
+        (_edit("features", _first_to(10_000)), True, "do not hang together"),
+        (_edit("forest_ptr", lambda ptr: ptr[:-1]), True, "do not hang together"),
+        (lambda manifest, arrays: arrays.pop("values"), True, "array 'values' of kind 'f' is missing"),
+    ],
+)
+def test_a_changed_file_is_refused(predictor, tmp_path, change, sign, message):
+    predictor.save(tmp_path / "a.npz")
+    with pytest.raises(FileFormatError, match=message):
+        TreePredictor.load(rewritten(tmp_path / "a.npz", change, sign=sign))
+
+
+def test_what_is_no_predictor_file_is_refused(predictor, tmp_path):
+    predictor.save(tmp_path / "a.npz")
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:500])
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    (tmp_path / "text.npz").write_text("no archive")
+    np.save(tmp_path / "plain.npy", np.zeros(3))
+    for name in ("cut.npz", "other.npz", "text.npz", "plain.npy"):
+        with pytest.raises(FileFormatError, match=f"{name}: not a predictor file"):
+            TreePredictor.load(tmp_path / name)
+    with pytest.raises(FileFormatError, match="no such file"):
+        TreePredictor.load(tmp_path / "none.npz")
+
+
+def test_only_boosted_residuals_are_kept(regression):
+    means = np.zeros(3)
+    other = RegressionPredictor("ridge", "S5").fit(regression[0], PAIRS)
+    with pytest.raises(ConfigError, match="ridge-S5-residual"):
+        TreePredictor.of(other, "toy", means, {})
+    with pytest.raises(ConfigError, match="only trained"):
+        TreePredictor.of(RegressionPredictor("lightgbm", "S5"), "toy", means, {})
+
+
+def test_pairs_without_a_correction_have_no_trees():
+    class Exact:
+        class booster_:
+            @staticmethod
+            def dump_model():
+                return {"tree_info": [{"tree_structure": {"leaf_value": 0.0}}]}
+
+    forests = Forests.from_lightgbm([Exact])
+    assert forests.predict(0, np.zeros((2, 3))).tolist() == [0.0, 0.0]

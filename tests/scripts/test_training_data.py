@@ -1,0 +1,57 @@
+"""The command lines that build a training set and plot its coverage."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from gnnsched_env.graphs import GraphSet
+from gnnsched_env.graphs.generators import draw_graphs
+from gnnsched_env.latency.dataset_files import load_dataset
+from scripts import build_dataset, plot_coverage
+
+
+def run(monkeypatch, script, *arguments):
+    monkeypatch.setattr(sys, "argv", [script.__name__, *map(str, arguments)])
+    script.main()
+
+
+def test_a_training_set_is_built_and_kept(monkeypatch, capsys, tmp_path):
+    options = ["--graphs", 20, "--seed", 7, "--fleet", "hetero4", "--most-vertices", 100, "--workers", 1]
+    run(monkeypatch, build_dataset, *options, "--out", tmp_path / "set")
+    assert "20 graphs x 9 pairs, 1 chunks, 1 built now" in capsys.readouterr().out
+    assert load_dataset(tmp_path / "set").dataset.cycles.shape == (20, 9)
+    run(monkeypatch, build_dataset, *options, "--out", tmp_path / "set")
+    assert "0 built now" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--graphs", 0], "graphs must be at least 1, got 0"),
+        (["--fleet", "hetero"], "did you mean 'hetero4'"),
+        (["--workers", 0], "workers must be at least 1, got 0"),
+    ],
+)
+def test_bad_options_end_with_one_line(monkeypatch, tmp_path, options, message):
+    with pytest.raises(SystemExit) as caught:
+        run(monkeypatch, build_dataset, "--out", tmp_path / "set", *options)
+    assert str(caught.value).startswith("error: ")
+    assert message in str(caught.value)
+    assert not (tmp_path / "set").exists()
+
+
+def test_coverage_is_plotted(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    graphs = draw_graphs("molecule", np.random.default_rng(0), 5)
+    GraphSet.from_graphs(graphs, name="M", num_features=1, num_classes=2).save(tmp_path / "M.npz")
+    out = tmp_path / "coverage.png"
+    run(monkeypatch, plot_coverage, "--graphs", tmp_path / "M.npz", "--out", out, "--sets", 12)
+    assert out.read_bytes().startswith(b"\x89PNG")
+    printed = capsys.readouterr().out
+    assert "M: " in printed and "% of its graphs have a synthetic one near" in printed
+
+
+def test_a_missing_graph_file_ends_with_one_line(monkeypatch, tmp_path):
+    with pytest.raises(SystemExit, match=r"error: .*none\.npz"):
+        run(monkeypatch, plot_coverage, "--graphs", tmp_path / "none.npz", "--out", tmp_path / "x.png", "--sets", 2)

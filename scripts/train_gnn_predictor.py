@@ -31,16 +31,16 @@ class Arguments:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, train, save; return the exit status."""
-    given = tyro.cli(
-        Arguments,
-        args=arguments,
-        prog="python -m scripts.train_gnn_predictor",
-        description=__doc__,
-        config=(tyro.conf.EnumChoicesFromValues,),
-    )
     console = Console(stderr=True)
     began = time.perf_counter()
     try:
+        given = tyro.cli(
+            Arguments,
+            args=arguments,
+            prog="python -m scripts.train_gnn_predictor",
+            description=__doc__,
+            config=(tyro.conf.EnumChoicesFromValues,),
+        )
         predictor = train_gnn(
             given.training,
             checkpoint=given.checkpoint,

@@ -1,6 +1,6 @@
 """Tilings compiled once, without a graph, and evaluated together on any number of graphs in one compiled call."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -38,27 +38,32 @@ class CompiledTiling:
 class CyclePlan:
     """The cycles of many layers under many tilings, compiled once; quirks all mended.
 
-    `entries` are (column, layer, composition); a call returns int64 [columns], each the sum of its entries.
+    `entries` are (column, layer, composition); a call returns int64 [columns], each the sum of its entries. `compiled`
+    gives a layer's tiling, `compile_tiling` unless told otherwise.
     """
 
-    def __init__(self, entries: Sequence[tuple[int, LayerSpec, Composition]]) -> None:
+    def __init__(
+        self,
+        entries: Sequence[tuple[int, LayerSpec, Composition]],
+        compiled: Callable[[LayerSpec], CompiledTiling | None] | None = None,
+    ) -> None:
         self.columns = 1 + max(column for column, _, _ in entries)
         self._specs = tuple({spec for _, spec, _ in entries})
         self._safe_rows = min((_safe_rows(spec) for spec in self._specs), default=0)
         self._replayed: list[tuple[int, LayerSpec, Composition]] = []
         records, tables, offset = [np.empty(0, tilings.TILING_DTYPE)], [np.empty(0, np.int64)], 0
         for column, spec, composition in entries:
-            compiled = compile_tiling(spec)
-            if compiled is None:
+            tiling = (compiled or compile_tiling)(spec)
+            if tiling is None:
                 self._replayed.append((column, spec, composition))
                 continue
-            record = compiled.record.copy()
+            record = tiling.record.copy()
             record["column"], record["composition"] = column, _COMPOSITIONS[composition]
             for name in ("durations", "stamps", "following", "latest"):
                 record[name] += offset
-            offset += compiled.tables.size
+            offset += tiling.tables.size
             records.append(record)
-            tables.append(compiled.tables)
+            tables.append(tiling.tables)
         self._records = np.concatenate(records)
         self._tables = np.concatenate(tables)
         self._heights = _heights(self._records)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import GnnModel
-from gnnsched_env.latency.estimates import TERM_NAMES, closed_form
-from gnnsched_env.latency.features import feature_names, fill_widths, graph_features
+from gnnsched_env.latency.estimates import TERM_NAMES, ClosedForm
+from gnnsched_env.latency.features import WIDTHS, feature_names, graph_features, log_widths
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.tables import JobClasses, Pair, pair_cycles
 
@@ -96,24 +96,22 @@ class Dataset:
 
 def job_inputs(classes: JobClasses, pairs: Sequence[Pair], level: Level = Level.DEGREES) -> Inputs:
     """Return what a regressor sees of the classes' layers, class by class, at a level of knowledge."""
-    layers = [layer for model in classes.models for layer in model.layers]
     owners = np.repeat(np.arange(len(classes)), [len(model.layers) for model in classes.models])
-    features = np.empty((len(layers), len(feature_names(level))))
-    metadata = np.empty((len(layers), len(pairs), len(TERM_NAMES)))
-    degrees = np.empty((len(layers), len(pairs) if level.rank >= Level.DEGREES.rank else 0, len(TERM_NAMES)))
-    forms = {layer: closed_form(layer, pairs) for layer in dict.fromkeys(layers)}
+    rows, known = len(owners), level.rank >= Level.DEGREES.rank
+    features = np.empty((rows, len(feature_names(level))))
+    metadata = np.empty((rows, len(pairs), len(TERM_NAMES)))
+    degrees = np.empty((rows, len(pairs) if known else 0, len(TERM_NAMES)))
+    forms = {model: ClosedForm(model.layers, pairs) for model in dict.fromkeys(classes.models)}
     row = 0
     for c, model in enumerate(classes.models):
-        own = classes.degrees[c]
-        common = graph_features(own, level, None if classes.graphs is None else classes.graphs[c])
-        entries = int(own.sum())
-        for layer in model.layers:
-            features[row] = common
-            fill_widths(features[row], layer)
-            metadata[row] = forms[layer].metadata_terms(own.size, entries)
-            if degrees.shape[1]:
-                degrees[row] = forms[layer].degree_terms(own)
-            row += 1
+        own, form = classes.degrees[c], forms[model]
+        here = slice(row, row + len(model.layers))
+        features[here] = graph_features(own, level, None if classes.graphs is None else classes.graphs[c])
+        features[here, WIDTHS] = log_widths(model.layers)
+        metadata[here] = form.metadata_terms(own.size, int(own.sum()))
+        if known:
+            degrees[here] = form.degree_terms(own)
+        row = here.stop
     return Inputs(features=features, metadata_terms=metadata, degree_terms=degrees, owners=owners)
 
 

@@ -1,14 +1,13 @@
-"""Closed-form cycles: the cost model without its arbiters, from row degrees or from the size of the graph alone."""
+"""Closed-form cycles of layers, from row degrees or from the size of the graph alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.cycles import line_profile
-from gnnsched_env.hardware import BoundDataflow, Composition, Layer, PhaseArray
+from gnnsched_env.cycles import CompiledTiling, CyclePlan, LayerSpec, RowCost, closed_form_tiling, layer_spec, row_cost
+from gnnsched_env.hardware import Composition, Layer
 from gnnsched_env.latency import kernels
 from gnnsched_env.tables import Pair
 
@@ -18,110 +17,53 @@ IntArray = NDArray[np.int64]
 TERM_NAMES = ("aggregation", "combination", "cycles")
 
 _COMPOSITIONS = {Composition.SEQ: kernels.SEQ, Composition.SP: kernels.SP, Composition.PP: kernels.PP}
-_AGGREGATION_START, _COMBINATION_START = 3, 2  # SPEC sections 4 and 5: cycles of a job besides its packets and hops
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class ClosedForm:
-    """A layer under P pairs, without a graph: `records` CLOSED_FORM_DTYPE [P] and `stamps` int64, which they index."""
+    """L layers under P pairs, without a graph: the cost model without its arbiters (`cycles.closed_form_tiling`)."""
 
-    records: NDArray[np.void]
-    stamps: IntArray
+    def __init__(self, layers: Sequence[Layer], pairs: Sequence[Pair]) -> None:
+        self._shape = len(layers), len(pairs)
+        self.records = np.zeros(len(layers) * len(pairs), kernels.CLOSED_FORM_DTYPE)
+        self.stamps = np.zeros(0, np.int64)
+        entries: list[tuple[int, LayerSpec, Composition]] = []
+        tilings: dict[LayerSpec, CompiledTiling] = {}
+        for i, (layer, (accelerator, dataflow)) in enumerate(product(layers, pairs)):
+            bound = dataflow.bind(layer, accelerator)
+            spec = layer_spec(layer, bound)
+            cost = row_cost(spec)
+            tilings[spec] = closed_form_tiling(spec, cost)
+            self._record(i, spec, cost, tilings[spec], bound.composition)
+            entries += [(2 * i, spec, bound.composition), (2 * i + 1, spec, Composition.SEQ)]
+        self._plan = CyclePlan(entries, tilings.__getitem__) if entries else None
 
     def degree_terms(self, degrees: IntArray) -> FloatArray:
-        """Return float64 [P, 3], cycles by TERM_NAMES, from row degrees int64 [V] in the order of the rows; O(V)."""
-        terms: FloatArray = kernels.degree_terms(degrees, self.records, self.stamps)
-        return terms
+        """Return float64 [L, P, 3], cycles by TERM_NAMES, from row degrees int64 [V] in the order of the rows; O(V)."""
+        terms = np.empty((self.records.size, 3))
+        if self._plan is not None:
+            cycles = self._plan.cycles(degrees)
+            np.multiply(-(-degrees.size // self.records["t_vc"]), self.records["tile_cycles"], out=terms[:, 1])
+            terms[:, 2] = cycles[::2]
+            np.subtract(cycles[1::2], terms[:, 1], out=terms[:, 0])  # in turn, less the combination
+        return terms.reshape(*self._shape, 3)
+
+    def degree_cycles(self, degrees: IntArray) -> FloatArray:
+        """Return float64 [P]: the last of `degree_terms`, summed over the layers."""
+        total: FloatArray = self.degree_terms(degrees)[:, :, 2].sum(axis=0)
+        return total
 
     def metadata_terms(self, vertices: int, entries: int) -> FloatArray:
-        """Return float64 [P, 3], cycles by TERM_NAMES, of a graph whose rows all have the mean degree; O(1)."""
+        """Return float64 [L, P, 3], cycles by TERM_NAMES, of a graph whose rows all have the mean degree; O(1)."""
         terms: FloatArray = kernels.metadata_terms(vertices, entries, self.records, self.stamps)
-        return terms
+        return terms.reshape(*self._shape, 3)
 
-
-def closed_form(layer: Layer, pairs: Sequence[Pair]) -> ClosedForm:
-    """Return the closed form of a layer's cycles under each pair.
-
-    Formulas: sections 3.2 (packets a port), 3.3 and 3.4 (the tree and its lines), 4 to 6 of the specification of
-    OMEGA's cost model. The layer's widths enter through the tiles, so nothing here depends on a graph.
-    """
-    records = np.zeros(len(pairs), kernels.CLOSED_FORM_DTYPE)
-    stamps = []
-    offset = 0
-    for p, (accelerator, dataflow) in enumerate(pairs):
-        bound = dataflow.bind(layer, accelerator)
-        cycles, own = _row_tile(layer, bound)
-        records[p] = (*_aggregation(layer, bound), *_combination(layer, bound), cycles, offset)
-        stamps.append(own)
-        offset += own.size
-    return ClosedForm(records, np.concatenate(stamps) if stamps else np.zeros(0, np.int64))
-
-
-def _aggregation(layer: Layer, bound: BoundDataflow) -> tuple[int, ...]:
-    """Return the fields of a record that tell how long a row takes."""
-    tiling, array = bound.tiling, bound.aggregation
-    m = array.pes // array.distribution_bandwidth
-    profile = _profile(array, tiling.t_n, tiling.t_fa)
-    start = _AGGREGATION_START + (m > 1)
-    busiest, farthest = np.lexsort((profile[:, 1], profile[:, 0]))[-1], np.lexsort(profile.T)[-1]
-    return (
-        tiling.t_va,
-        tiling.t_n,
-        min(m, tiling.t_n),
-        min(m, tiling.t_n * tiling.t_fa),
-        _ceil(layer.in_features, tiling.t_fa),
-        int(profile[busiest, 0]),
-        start + int(profile[busiest, 1]),
-        int(profile[farthest, 0]),
-        start + int(profile[farthest, 1]),
-    )
-
-
-def _combination(layer: Layer, bound: BoundDataflow) -> tuple[int, ...]:
-    """Return the fields of a record that tell how the phases are composed."""
-    tiling, array = bound.tiling, bound.combination
-    folds = _ceil(layer.combination_features, tiling.t_fc)
-    return (
-        tiling.t_vc,
-        _COMPOSITIONS[bound.composition],
-        folds * array.pes,
-        array.distribution_bandwidth,
-        _ceil(layer.out_features * tiling.t_vc * folds, array.pes) if folds > 1 else 0,
-    )
-
-
-def _row_tile(layer: Layer, bound: BoundDataflow) -> tuple[int, IntArray]:
-    """Return the cycles of a row tile of the combination, and int64 [T_Vc]: those until its rows 0..k are written.
-
-    A tile is one job of the machinery, as a row of the aggregation is, and ends with its slowest cluster; a row's
-    stamp is that of the cluster of its last column.
-    """
-    tiling, array = bound.tiling, bound.combination
-    row = tiling.t_g * tiling.t_fc
-    m = array.pes // array.distribution_bandwidth
-    folds = _ceil(layer.combination_features, tiling.t_fc)
-    groups = _ceil(layer.out_features, tiling.t_g)
-    weights, inputs = min(m, _ceil(m, row) * tiling.t_fc), min(m, row)
-    lines, hops = _profile(array, tiling.t_fc, tiling.t_vc * tiling.t_g).T
-    last = np.maximum(folds * inputs + lines * groups, folds * inputs * groups + lines)
-    ends = folds * weights + _COMBINATION_START + (m > 1) + hops + last
-    stamps = ends[(layer.out_features - 1) % tiling.t_g :: tiling.t_g]
-    return int(ends.max()), np.maximum.accumulate(stamps)
-
-
-def _profile(array: PhaseArray, size: int, clusters: int) -> IntArray:
-    return _cached_profile(array.pes, array.reduction_bandwidth, size, clusters)
-
-
-@lru_cache(maxsize=16_384)
-def _cached_profile(pes: int, lines: int, size: int, clusters: int) -> IntArray:
-    """Return int64 [clusters, 2]: clusters on the same line, hops."""
-    if size == 1:
-        places = np.arange(clusters) % lines
-        return np.column_stack([np.bincount(places)[places], np.zeros(clusters, np.int64)])
-    profile: IntArray = line_profile(pes, lines, size, clusters)
-    return profile
-
-
-def _ceil(a: int, b: int) -> int:
-    return -(-a // b)
+    def _record(
+        self, i: int, spec: LayerSpec, cost: RowCost, compiled: CompiledTiling, composition: Composition
+    ) -> None:
+        tiling, own = spec.tiling, compiled.record[0]
+        (first, second), (first_base, second_base) = cost.lines, cost.bases
+        row = (tiling.t_va, tiling.t_n, cost.weights, cost.inputs, cost.groups, first, first_base, second, second_base)
+        sp = (int(own["saved"]), int(own["saved_per"]), int(own["overhead"]))
+        tile = (tiling.t_vc, _COMPOSITIONS[composition], *sp, cost.tile_cycles, self.stamps.size)
+        self.records[i] = (*row, *tile)
+        self.stamps = np.concatenate((self.stamps, cost.stamps))

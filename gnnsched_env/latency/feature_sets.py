@@ -1,4 +1,4 @@
-"""The six feature sets S1..S6 of the ablation, each with all of the one before it, as columns for a regressor."""
+"""Feature sets as columns for a regressor: S1..S6 of the ablation, each with all of the one before it, and one more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,6 +75,7 @@ def _sets() -> dict[str, FeatureSet]:
         ("S4", Level.DEGREES, degrees, Terms.METADATA),
         ("S5", Level.DEGREES, degrees, Terms.DEGREES),
         ("S6", Level.STRUCTURE, structure, Terms.DEGREES),
+        ("terms", Level.DEGREES, metadata, Terms.DEGREES),
     )
     return {
         name: FeatureSet(name=name, level=level, features=features, terms=terms)
@@ -85,7 +86,7 @@ def _sets() -> dict[str, FeatureSet]:
 FEATURE_SETS = _sets()
 """S1: sizes and widths. S2: and closed-form cycles of rows of equal degree. S3: and the law of the degrees (moments,
 shares, quantiles). S4: and fold waste and row-tile imbalance. S5: and closed-form cycles of the degrees. S6: and
-structure."""
+structure. "terms": S2 with the closed form of the degrees, and no other feature of them."""
 
 
 def feature_set(name: str) -> FeatureSet:

@@ -1,5 +1,6 @@
 """Features of a (graph, layer): named, with units and cost, in three levels of what is known of a job."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ SHARES = (0.25, 0.5, 0.75, 0.9, 0.99)
 FOLD_WIDTHS = (2, 4, 8, 16, 32)
 HEIGHT_LEVELS = 9
 CLUSTERING_TRIALS = 200
+WIDTHS = slice(3, 6)  # columns of the features that depend on the layer
 
 _LIMITS, _SHARES = np.array(LIMITS, np.int64), np.array(SHARES)
 _FOLD_WIDTHS = np.array(FOLD_WIDTHS, np.int64)
@@ -96,7 +98,7 @@ def feature_names(level: Level = Level.DEGREES) -> tuple[str, ...]:
 
 
 def graph_features(degrees: IntArray, level: Level, graph: Graph | None = None) -> FloatArray:
-    """Return float64 [len(feature_names(level))] with the layer's three widths left at 0 (`fill_widths`).
+    """Return float64 [len(feature_names(level))] with the layer's WIDTHS left at 0 (`log_widths`).
 
     `degrees` int64 [V] of the matrix that is aggregated over; `graph`: the adjacency, needed from STRUCTURE on.
     """
@@ -111,11 +113,11 @@ def graph_features(degrees: IntArray, level: Level, graph: Graph | None = None) 
     return np.concatenate(values)
 
 
-def fill_widths(features: FloatArray, layer: Layer) -> None:
-    """Set the layer's widths in features [..., D]."""
-    features[..., 3] = np.log(layer.in_features)
-    features[..., 4] = np.log(layer.combination_features)
-    features[..., 5] = np.log(layer.out_features)
+def log_widths(layers: Sequence[Layer]) -> FloatArray:
+    """Return float64 [L, 3]: what belongs to the columns WIDTHS of the features of each layer."""
+    widths = [(layer.in_features, layer.combination_features, layer.out_features) for layer in layers]
+    logs: FloatArray = np.log(np.array(widths, np.float64))
+    return logs
 
 
 def _structure(graph: Graph) -> tuple[float, float]:

@@ -128,65 +128,12 @@ def _pair_maxima(tops: IntArray, tiles: int) -> int:
 
 
 @kernel
-def degree_terms(degrees: IntArray, records: Records, stamps: IntArray) -> FloatArray:
-    """Return float64 [records, 3]: closed-form cycles of aggregation, combination and both, from ordered degrees.
-
-    SPEC sections 4 to 6 with all quirks mended, except that the order in which the bus takes results is left out.
-    """
-    rows = degrees.size
-    out = np.empty((records.size, 3), np.float64)
-    counts = np.zeros(BINS, np.int64)
-    beyond = False
-    for d in degrees:
-        counts[np.uint64(min(d, BINS - 1))] += 1
-        beyond |= d >= BINS
-    durations = np.empty(BINS, np.int64)
-    tops = np.empty((rows + 1) // 2, np.int64)
-    height = 0
-    for j in range(records.size):
-        record = records[j]
-        t_va = record["t_va"]
-        for d in range(BINS):
-            if counts[d] > 0:
-                durations[d] = _row_cycles(max(1, (d + record["t_n"] - 1) // record["t_n"]), record)
-        if t_va > 1 and t_va != height:
-            _tile_maxima(degrees, t_va, tops)
-            height = t_va
-        longest = degrees if t_va == 1 else tops[: (rows + t_va - 1) // t_va]
-        row_tiles = (rows + record["t_vc"] - 1) // record["t_vc"]
-        cmb = row_tiles * record["tile_cycles"]
-        if record["composition"] == PP:
-            agg, both = _pipeline(rows, longest, durations, beyond, record, stamps)
-        else:
-            agg = 0
-            if t_va == 1 and not beyond:
-                for d in range(BINS):
-                    if counts[d] > 0:
-                        agg += counts[d] * durations[d]
-            else:
-                for d in longest:
-                    agg += _duration(d, durations, record)
-            both = agg + cmb
-            if record["composition"] == SP:
-                saved = row_tiles * record["saved"] // record["saved_per"]
-                both = max(both - saved + row_tiles * record["overhead"], agg, cmb)
-        out[j, 0] = agg
-        out[j, 1] = cmb
-        out[j, 2] = both
-    return out
-
-
-@helper
-def _duration(degree: int, durations: IntArray, record: Records) -> int:
-    """Return the cycles of a row, from the table where that holds its degree."""
-    if degree < BINS:
-        return durations[np.uint64(degree)]
-    return int(_row_cycles((degree + record["t_n"] - 1) // record["t_n"], record))
-
-
-@kernel
 def metadata_terms(rows: int, entries: int, records: Records, stamps: IntArray) -> FloatArray:
-    """Return float64 [records, 3]: as `degree_terms`, if all rows had the mean degree (folds are not rounded)."""
+    """Return float64 [records, 3]: closed-form cycles of aggregation, combination and both.
+
+    All rows have the mean degree; folds are not rounded. SPEC sections 4 to 6 with all quirks mended, but without
+    the order in which the bus takes results.
+    """
     out = np.empty((records.size, 3), np.float64)
     for j in range(records.size):
         record = records[j]
@@ -238,48 +185,6 @@ def _line_cycles(folds: float, record: Records, lines: int, base: int) -> float:
     """Return the cycles from a row's last weight to its last result on one line that takes `lines` results a group."""
     step = folds * record["inputs"]
     return base + max(step + lines * record["groups"], step * record["groups"] + lines)
-
-
-@helper
-def _tile_maxima(degrees: IntArray, height: int, tops: IntArray) -> None:
-    """Fill the largest degree of each tile of `height` rows."""
-    for tile in range((degrees.size + height - 1) // height):
-        longest = 0
-        for r in range(tile * height, min((tile + 1) * height, degrees.size)):
-            longest = max(longest, degrees[r])
-        tops[tile] = longest
-
-
-@helper
-def _pipeline(
-    rows: int, longest: IntArray, durations: IntArray, beyond: bool, record: Records, stamps: IntArray
-) -> tuple[int, int]:
-    """Return (aggregation, PP): chunk i of the aggregation runs beside chunk i-1 of the combination."""
-    t_va = record["t_va"]
-    t_vc = record["t_vc"]
-    t_vp = max(t_va, t_vc)
-    clock = 0
-    total = 0
-    step_c = 0
-    tile = 0
-    last_c = 0
-    for first in range(0, rows, t_vp):
-        stop = min(first + t_vp, rows)
-        end = (stop + t_va - 1) // t_va
-        step_a = 0
-        if beyond:
-            for i in range(tile, end):
-                step_a += _duration(longest[i], durations, record)
-        else:
-            for i in range(np.uint64(tile), np.uint64(end)):
-                step_a += durations[np.uint64(longest[i])]
-        tile = end
-        clock += step_a
-        total += max(step_a, step_c)
-        c = _combined(stop, record, stamps)
-        step_c = c - last_c
-        last_c = c
-    return clock, total + step_c
 
 
 @kernel
@@ -335,8 +240,10 @@ def tree_sums(
 
 
 @kernel
-def add_layer_cycles(
-    common: FloatArray,
+def corrected_cycles(
+    rows: int,
+    entries: int,
+    widths: FloatArray,
     terms: FloatArray,
     features: IntArray,
     thresholds: FloatArray,
@@ -344,25 +251,36 @@ def add_layer_cycles(
     values: FloatArray,
     roots: IntArray,
     forest_ptr: IntArray,
-    out: FloatArray,
-) -> None:
-    """Add the predicted cycles of one layer under each pair to `out` float64 [P].
+) -> FloatArray:
+    """Return float64 [P]: closed-form cycles of layers, corrected by trees and summed.
 
-    Pair p's columns are `common` and the logarithms of its closed-form cycles, of the aggregation's and of the
-    combination's share of them (`terms` float64 [P, 3]); its forest predicts the logarithm of a correction.
+    `widths` float64 [L, 3] are the logarithms of a layer's widths, `terms` float64 [L, P, 3] its closed-form cycles
+    (aggregation, combination, both). A pair's columns are log rows, log entries, log (1 + entries / rows), the widths,
+    the logarithms of its cycles, of the aggregation over them and of the combination over them; its forest gives the
+    logarithm of the correction.
     """
-    columns = np.empty(common.size + 3, np.float64)
-    columns[: common.size] = common
-    for p in range(out.size):
-        estimate = terms[p, 2]
-        columns[common.size] = np.log(estimate)
-        columns[common.size + 1] = np.log(terms[p, 0]) - np.log(estimate)
-        columns[common.size + 2] = np.log(terms[p, 1]) - np.log(estimate)
-        correction = 0.0
-        for t in range(forest_ptr[p], forest_ptr[p + 1]):
-            node = roots[t]
-            while features[node] != LEAF:
-                side = 0 if columns[features[node]] <= thresholds[node] else 1
-                node = children[node, side]
-            correction += values[node]
-        out[p] += estimate * np.exp(correction)
+    layers, pairs = terms.shape[:2]
+    out = np.zeros(pairs, np.float64)
+    columns = np.empty(9, np.float64)
+    entries = max(1, entries)
+    columns[0] = np.log(rows)
+    columns[1] = np.log(entries)
+    columns[2] = np.log1p(entries / rows)
+    for i in range(layers):
+        for k in range(3):
+            columns[3 + k] = widths[i, k]
+        for p in range(pairs):
+            estimate = terms[i, p, 2]
+            correction = 0.0
+            if forest_ptr[p] < forest_ptr[p + 1]:
+                columns[6] = np.log(estimate)
+                columns[7] = np.log(terms[i, p, 0]) - columns[6]
+                columns[8] = np.log(terms[i, p, 1]) - columns[6]
+                for t in range(forest_ptr[p], forest_ptr[p + 1]):
+                    node = roots[t]
+                    while features[node] != LEAF:
+                        side = 0 if columns[features[node]] <= thresholds[node] else 1
+                        node = children[node, side]
+                    correction += values[node]
+            out[p] += estimate * np.exp(correction)
+    return out

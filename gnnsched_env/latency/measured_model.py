@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from gnnsched_env.errors import ConfigError
-from gnnsched_env.latency.features import feature_names, fill_widths, graph_features
+from gnnsched_env.latency.features import WIDTHS, feature_names, graph_features, log_widths
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.measured import Measurements
 from gnnsched_env.latency.scores import (
@@ -83,7 +83,7 @@ def measured_inputs(classes: JobClasses, level: Level = Level.DEGREES) -> JobInp
             raise ConfigError(f"measured jobs: models must have one layer, got {len(model.layers)}")
         layer = model.layers[0]
         row = graph_features(degrees, level, None if classes.graphs is None else classes.graphs[i])
-        fill_widths(row, layer)
+        row[WIDTHS] = log_widths([layer])[0]
         counts = _operations(degrees.size, int(degrees.sum()), layer.in_features, layer.out_features)
         features.append([*row, *np.log(counts[1:])])
         operations.append(counts)

@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from gnnsched_env.cycles import CyclePlan, plan_for
 from gnnsched_env.graphs import Graph
-from gnnsched_env.hardware import GnnModel, Layer
-from gnnsched_env.latency.dataset import job_inputs
-from gnnsched_env.latency.estimates import TERM_NAMES, ClosedForm, closed_form
+from gnnsched_env.hardware import GnnModel
+from gnnsched_env.latency.estimates import TERM_NAMES, ClosedForm
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.tables import JobClasses, Pair, pair_cycles
 from gnnsched_env.tables.table import CYCLE_LIMIT
@@ -88,26 +87,20 @@ class ClosedFormPredictor:
 
     def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
         """Return int64 [C, P]."""
-        inputs = job_inputs(classes, pairs, self.level)
-        terms = inputs.degree_terms if self.level is Level.DEGREES else inputs.metadata_terms
-        return as_cycles(inputs.per_class(terms[:, :, CYCLES]))
+        return one_by_one(self.for_pairs(pairs), classes)
 
     def for_pairs(self, pairs: Sequence[Pair]) -> Callable[[Job], IntArray]:
         """Return a function from a job to int64 [P]; a layer is bound to its tilings when it first comes."""
-        forms = LayerForms(pairs)
+        forms = ModelForms(pairs)
         metadata = self.level is Level.METADATA
 
         def cycles(job: Job) -> IntArray:
-            total = np.zeros(len(pairs))
-            for layer in job.model.layers:
-                own = forms[layer]
-                terms = (
-                    own.metadata_terms(job.degrees.size, int(job.degrees.sum()))
-                    if metadata
-                    else own.degree_terms(job.degrees)
+            form = forms[job.model]
+            if metadata:
+                return as_cycles(
+                    form.metadata_terms(job.degrees.size, int(job.degrees.sum()))[:, :, CYCLES].sum(axis=0)
                 )
-                total += terms[:, CYCLES]
-            return as_cycles(total)
+            return as_cycles(form.degree_cycles(job.degrees))
 
         return cycles
 
@@ -116,16 +109,22 @@ class ClosedFormPredictor:
         return ((),) * len(classes)
 
 
-class LayerForms(dict[Layer, ClosedForm]):
-    """The closed-form records [P] of each layer under some pairs, made when first asked for."""
+class ModelForms(dict[GnnModel, ClosedForm]):
+    """The closed form of each model's layers under some pairs, made when first asked for."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
         super().__init__()
         self._pairs = tuple(pairs)
 
-    def __missing__(self, layer: Layer) -> ClosedForm:
-        self[layer] = closed_form(layer, self._pairs)
-        return self[layer]
+    def __missing__(self, model: GnnModel) -> ClosedForm:
+        self[model] = ClosedForm(model.layers, self._pairs)
+        return self[model]
+
+
+def one_by_one(cycles: Callable[[Job], IntArray], classes: JobClasses) -> IntArray:
+    """Return int64 [C, P] from a function of one job."""
+    graphs = classes.graphs or (None,) * len(classes)
+    return np.stack([cycles(Job(*job)) for job in zip(classes.degrees, classes.models, graphs, strict=True)])
 
 
 def as_cycles(values: FloatArray) -> IntArray:

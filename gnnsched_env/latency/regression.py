@@ -1,5 +1,6 @@
 """Predictors made of regressors: a feature set, a target, and one regressor a pair or one for all."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Self
 
@@ -76,7 +77,9 @@ class RegressionPredictor:
         self.models, self._limits = [], (targets.min(axis=0), targets.max(axis=0))
         for own, target in jobs:
             made = make_regressor(self.regressor, seed=self._seed, boosting=self._boosting)
-            with threadpool_limits(limits=1, user_api="openmp"):  # its threads wait for each other on a busy machine
+            # Threads of OpenMP wait for each other on a busy machine; an MLP's number of epochs is a budget.
+            with threadpool_limits(limits=1, user_api="openmp"), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")
                 self.models.append(made.fit(own, target))
             if advance is not None:
                 advance(1)

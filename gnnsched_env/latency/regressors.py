@@ -10,6 +10,7 @@ from gnnsched_env.errors import ConfigError, did_you_mean
 
 FloatArray = NDArray[np.float64]
 
+EPOCHS = 60  # of the MLP
 REGRESSORS = ("ridge", "random_forest", "hist_gradient_boosting", "lightgbm", "mlp")
 
 
@@ -109,7 +110,7 @@ def _mlp(seed: int, boosting: Boosting) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    network = MLPRegressor(hidden_layer_sizes=(64, 64), random_state=seed)
+    network = MLPRegressor(hidden_layer_sizes=(64, 64), max_iter=EPOCHS, n_iter_no_change=EPOCHS, random_state=seed)
     return TransformedTargetRegressor(make_pipeline(StandardScaler(), network), transformer=StandardScaler())
 
 

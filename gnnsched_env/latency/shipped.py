@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.hardware import GnnModel
 from gnnsched_env.latency import kernels
-from gnnsched_env.latency.dataset import Inputs, job_inputs
 from gnnsched_env.latency.domain import Domain
+from gnnsched_env.latency.estimates import ClosedForm
 from gnnsched_env.latency.feature_sets import FeatureSet, feature_set
-from gnnsched_env.latency.features import feature_names, fill_widths, graph_features
+from gnnsched_env.latency.features import feature_names, log_widths
 from gnnsched_env.latency.levels import Level
-from gnnsched_env.latency.predictor import Job, LayerForms, as_cycles
+from gnnsched_env.latency.predictor import Job, as_cycles, one_by_one
 from gnnsched_env.latency.regression import RegressionPredictor
 from gnnsched_env.latency.trees import Forests
 from gnnsched_env.tables import JobClasses, Pair, pair_key
@@ -60,11 +61,14 @@ class TreePredictor:
     def of(
         cls, trained: RegressionPredictor, name: str, mean_log_cycles: FloatArray, provenance: Mapping[str, Any]
     ) -> Self:
-        """Return what a trained LightGBM predictor of residuals, one regressor a pair, knows."""
-        if trained.regressor != "lightgbm" or trained.target != "residual" or trained.joint or trained.domain is None:
+        """Return what a predictor learned: LightGBM on residuals, one a pair, on sizes, widths and closed forms."""
+        plain = trained.features.features == feature_names(Level.METADATA)
+        if trained.regressor != "lightgbm" or trained.target != "residual" or trained.joint or not plain:
             raise ConfigError(
-                f"only trained LightGBM regressors of residuals, one a pair, can be kept, got {trained.name}"
+                f"only LightGBM on residuals, one a pair, of sets S2 or terms is kept, got {trained.name}"
             )
+        if trained.domain is None:
+            raise ConfigError(f"{trained.name}: not trained yet")
         return cls(
             name=name,
             features=trained.features,
@@ -91,35 +95,20 @@ class TreePredictor:
 
     def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
         """Return cycles, int64 [C, P]."""
-        inputs = job_inputs(classes, pairs, self.level)
-        return as_cycles(inputs.per_class(self.predict_layers(inputs, pairs)))
-
-    def predict_layers(self, inputs: Inputs, pairs: Sequence[Pair]) -> FloatArray:
-        """Return float64 [N, P]: cycles of single layers, not rounded."""
-        corrections = [
-            self.forests.predict(place, self.features.columns(inputs, p)) for p, place in enumerate(self.places(pairs))
-        ]
-        cycles: FloatArray = self.features.estimates(inputs) * np.exp(np.stack(corrections, axis=1))
-        return cycles
+        return one_by_one(self.for_pairs(pairs), classes)
 
     def for_pairs(self, pairs: Sequence[Pair]) -> Callable[[Job], IntArray]:
         """Return a function from one job to int64 [P], as `predict` gives; a layer's tilings are bound once."""
         forests = self.forests.take(self.places(pairs))
-        forms, known = LayerForms(pairs), feature_names(self.level)
-        chosen = np.array([known.index(name) for name in self.features.features])
         trees = (forests.features, forests.thresholds, forests.children, forests.values, forests.roots)
+        known: dict[GnnModel, tuple[ClosedForm, FloatArray]] = {}
         metadata = self.level is Level.METADATA
 
         def cycles(job: Job) -> IntArray:
-            features = graph_features(job.degrees, self.level, job.graph)
-            entries = int(job.degrees.sum())
-            total = np.zeros(len(pairs))
-            for layer in job.model.layers:
-                fill_widths(features, layer)
-                own = forms[layer]
-                terms = own.metadata_terms(job.degrees.size, entries) if metadata else own.degree_terms(job.degrees)
-                kernels.add_layer_cycles(features[chosen], terms, *trees, forests.forest_ptr, total)
-            return as_cycles(total)
+            form, widths = known.get(job.model) or known.setdefault(job.model, _bound(job.model, pairs))
+            rows, entries = job.degrees.size, int(job.degrees.sum())
+            terms = form.metadata_terms(rows, entries) if metadata else form.degree_terms(job.degrees)
+            return as_cycles(kernels.corrected_cycles(rows, entries, widths, terms, *trees, forests.forest_ptr))
 
         return cycles
 
@@ -197,6 +186,10 @@ class TreePredictor:
         ) as error:
             raise FileFormatError(f"{source}: not a predictor file ({error})") from None
         return cls.from_arrays(stored, source)
+
+
+def _bound(model: GnnModel, pairs: Sequence[Pair]) -> tuple[ClosedForm, FloatArray]:
+    return ClosedForm(model.layers, pairs), log_widths(model.layers)
 
 
 def shipped_predictor(name: str) -> TreePredictor:

@@ -24,7 +24,7 @@ Keep = Callable[[str, Iterable[str], Callable[[], Mapping[str, NDArray[Any]]]], 
 DEFAULT_TRAINING = DatasetSpec(graphs=4_000, most_vertices=20_000)
 """For pairs that no shipped predictor covers: about a minute for nine pairs on one core."""
 
-FEATURES_OF = {Level.METADATA: "S2", Level.DEGREES: "S5"}
+FEATURES_OF = {Level.METADATA: "S2", Level.DEGREES: "terms"}
 BOOSTING_OF = {
     Level.METADATA: Boosting(trees=40, leaves=4, least=500, objective="l1"),
     Level.DEGREES: Boosting(trees=60, leaves=15),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gnnsched_env.hardware import Layer, load_accelerator, load_dataflow, make_model
 from gnnsched_env.latency import ClosedFormPredictor, Level
-from gnnsched_env.latency.estimates import closed_form
+from gnnsched_env.latency.estimates import ClosedForm
 from gnnsched_env.tables import pair_cycles, synthetic_classes
 from tests import naive_latency
 from tests.latency.jobs import classes_of
@@ -27,8 +27,8 @@ def layer(in_features, out_features):
 @settings(deadline=None, max_examples=30)
 @given(degree_lists, widths, st.integers(1, 200))
 def test_terms_agree_with_the_naive_twin(degrees, in_features, out_features):
-    form = closed_form(layer(in_features, out_features), PAIRS)
-    terms = form.degree_terms(np.array(degrees, np.int64))
+    form = ClosedForm([layer(in_features, out_features)], PAIRS)
+    (terms,) = form.degree_terms(np.array(degrees, np.int64))
     for p, record in enumerate(form.records):
         stamps = form.stamps[record["stamps"] :]
         assert terms[p].tolist() == list(naive_latency.degree_terms(degrees, record, stamps)), NAMES[p]
@@ -39,17 +39,17 @@ def test_terms_by_hand():
 
     Seq1: T_Fa 512, two groups: a row of S folds takes 3 S + 4 cycles. T_Vc 256, 600 folds, one group: 1200 + 3.
     """
-    form = closed_form(layer(600, 2), [(OMEGA, load_dataflow("Seq1"))])
-    assert form.degree_terms(np.array([3, 9])).tolist() == [[13 + 31, 1203, 13 + 31 + 1203]]
-    assert form.metadata_terms(2, 12).tolist() == [[2 * (3 * 6 + 4), 1203, 2 * 22 + 1203]]
+    form = ClosedForm([layer(600, 2)], [(OMEGA, load_dataflow("Seq1"))])
+    assert form.degree_terms(np.array([3, 9])).tolist() == [[[13 + 31, 1203, 13 + 31 + 1203]]]
+    assert form.metadata_terms(2, 12).tolist() == [[[2 * (3 * 6 + 4), 1203, 2 * 22 + 1203]]]
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(1, 400), st.integers(1, 30), widths, st.integers(1, 200))
 def test_metadata_terms_are_those_of_rows_of_equal_degree(rows, degree, in_features, out_features):
     """Up to rounding: folds that are not whole, and a last row tile that is not full."""
-    form = closed_form(layer(in_features, out_features), PAIRS)
-    flat, exact = form.metadata_terms(rows, rows * degree), form.degree_terms(np.full(rows, degree))
+    form = ClosedForm([layer(in_features, out_features)], PAIRS)
+    (flat,), (exact,) = form.metadata_terms(rows, rows * degree), form.degree_terms(np.full(rows, degree))
     whole = [degree % int(record["t_n"]) == 0 for record in form.records]
     assert flat[whole, :2].tolist() == exact[whole, :2].tolist()
 

@@ -89,7 +89,7 @@ def test_every_regressor_learns(regressor, joint, dataset):
     assert (again.predict(classes, PAIRS[:3]) == predictor.predict(classes, PAIRS[:3])).all()
 
 
-@pytest.mark.parametrize("features", ["S1", "S2", "S3", "S4", "S5", "S6"])
+@pytest.mark.parametrize("features", ["S1", "S2", "S3", "S4", "S5", "S6", "terms"])
 def test_every_feature_set_and_target_fits_the_training_set(features, dataset):
     for target in ("log",) if features == "S1" else ("log", "residual"):
         predictor = RegressionPredictor("lightgbm", features, target=target, boosting=SMALL).fit(dataset, PAIRS[:3])
@@ -101,7 +101,7 @@ def test_every_feature_set_and_target_fits_the_training_set(features, dataset):
 def test_bad_regressions_are_refused(dataset):
     with pytest.raises(ConfigError, match="did you mean 'lightgbm'"):
         make_regressor("lightgb")
-    with pytest.raises(ConfigError, match="feature set must be one of S1, S2, S3, S4, S5, S6, got 'S7'"):
+    with pytest.raises(ConfigError, match="feature set must be one of S1, S2, S3, S4, S5, S6, terms, got 'S7'"):
         RegressionPredictor("ridge", "S7")
     with pytest.raises(ConfigError, match="its target must be 'log'"):
         RegressionPredictor("ridge", "S1")

@@ -7,7 +7,15 @@ import pytest
 
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import load_fleet
-from gnnsched_env.latency import DatasetSpec, RegressionPredictor, TreePredictor, kernels, labelled, training_chunk
+from gnnsched_env.latency import (
+    DatasetSpec,
+    Job,
+    RegressionPredictor,
+    TreePredictor,
+    job_inputs,
+    labelled,
+    training_chunk,
+)
 from gnnsched_env.latency.regressors import Boosting
 from gnnsched_env.latency.shipped import _digest
 from gnnsched_env.latency.trees import Forests
@@ -20,7 +28,7 @@ PAIRS = distinct_pairs(load_fleet("flexible4")).pairs[:3]
 @pytest.fixture(scope="module")
 def regression():
     dataset = labelled(training_chunk(DatasetSpec(graphs=300, seed=3, most_vertices=500), 0), PAIRS)
-    return dataset, RegressionPredictor("lightgbm", "S5", boosting=Boosting(trees=12, leaves=7, least=5)).fit(
+    return dataset, RegressionPredictor("lightgbm", "terms", boosting=Boosting(trees=12, leaves=7, least=5)).fit(
         dataset, PAIRS
     )
 
@@ -44,20 +52,18 @@ def test_trees_agree_with_lightgbm_and_with_the_naive_twin(regression, predictor
 
 
 @pytest.mark.kernels
-def test_the_kernel_of_one_layer_agrees_with_columns_and_trees(predictor, regression):
-    inputs = regression[0].inputs
-    forests = predictor.forests
-    trees = (forests.features, forests.thresholds, forests.children, forests.values, forests.roots, forests.forest_ptr)
-    chosen = inputs.features[:, : len(predictor.features.features)]
-    for row in range(5):
-        out = np.zeros(3)
-        kernels.add_layer_cycles(chosen[row], inputs.degree_terms[row], *trees, out)
-        expected = [
-            inputs.degree_terms[row, p, 2]
-            * np.exp(naive_latency.tree_sum(predictor.features.columns(inputs, p)[row], forests, p))
-            for p in range(3)
-        ]
-        assert out.tolist() == pytest.approx(expected)
+def test_one_jobs_cycles_agree_with_columns_and_trees(predictor):
+    classes = synthetic_classes(6, hidden=(16, 8))
+    inputs = job_inputs(classes, PAIRS)
+    one = predictor.for_pairs(PAIRS)
+    for c, (degrees, model) in enumerate(zip(classes.degrees, classes.models, strict=True)):
+        expected = np.zeros(3)
+        for row in np.flatnonzero(inputs.owners == c):
+            for p in range(3):
+                columns = predictor.features.columns(inputs, p)[row]
+                correction = np.exp(naive_latency.tree_sum(columns, predictor.forests, p))
+                expected[p] += inputs.degree_terms[row, p, 2] * correction
+        assert np.abs(one(Job(degrees, model)) - expected).max() <= 0.5 + 1e-6
 
 
 def test_a_file_gives_the_same_predictions_and_the_same_bytes(predictor, tmp_path):
@@ -114,7 +120,7 @@ def _first_to(value):
         (_set("version", 99), True, "version must be 1, got 99"),
         (_set("name", "renamed"), False, "changed or damaged"),
         (_edit("values", lambda values: values * 2), False, "changed or damaged"),
-        (_set("columns", ["log_entries", "log_vertices"]), True, "must be those of feature set S5, in order"),
+        (_set("columns", ["log_entries", "log_vertices"]), True, "must be those of feature set terms, in order"),
         (_edit("low", lambda low: low[:3]), True, "array 'low' must be float64 of shape"),
         (_edit("roots", _first_to(10**6)), True, "do not hang together"),
         (_edit("children", _first_to(0)), True, "do not hang together"),
@@ -144,11 +150,11 @@ def test_what_is_no_predictor_file_is_refused(predictor, tmp_path):
 
 def test_only_boosted_residuals_are_kept(regression):
     means = np.zeros(3)
-    other = RegressionPredictor("ridge", "S5").fit(regression[0], PAIRS)
-    with pytest.raises(ConfigError, match="ridge-S5-residual"):
-        TreePredictor.of(other, "toy", means, {})
-    with pytest.raises(ConfigError, match="only trained"):
-        TreePredictor.of(RegressionPredictor("lightgbm", "S5"), "toy", means, {})
+    for other in (RegressionPredictor("ridge", "terms"), RegressionPredictor("lightgbm", "S5")):
+        with pytest.raises(ConfigError, match=f"is kept, got {other.name}"):
+            TreePredictor.of(other, "toy", means, {})
+    with pytest.raises(ConfigError, match="not trained yet"):
+        TreePredictor.of(RegressionPredictor("lightgbm", "terms"), "toy", means, {})
 
 
 def test_pairs_without_a_correction_have_no_trees():

@@ -58,8 +58,10 @@ GEOMETRY = (
     "overhead",
     "t_fc",
     "tree_columns",
+    "tree_layout",
 )
 
+NARROW_TREES, ARRAY_SIZES = 32, 16
 NO_PIPELINE = 2**62  # rows of a chunk where the phases do not overlap: all
 
 
@@ -72,7 +74,8 @@ class PairEncoding:
     `geometry` int64 [P, len(GEOMETRY)]: tiles of rows T_Va and T_Vc; rows of a pipeline chunk, max(T_Va, T_Vc) (PP
     only); steps of a fold, 1 + ceil(F / T_Fa); folds and column groups of a row tile of the combination; terms of SP
     (SPEC section 6): redistribution saved = row tiles * saved // saved_per, partial sums = row tiles * overhead; the
-    widths of the reduction trees T_Fc and how many the aggregation has (T_Fa; 1 where it does not reduce).
+    widths of the reduction trees T_Fc and how many the aggregation has (T_Fa; 1 where it does not reduce); a number for
+    each pair of T_Fc, up to NARROW_TREES, and PEs of the phase.
     """
 
     features: FloatArray
@@ -144,4 +147,5 @@ def _geometry(layer: Layer, bound: BoundDataflow) -> list[int]:
         partial_sums,
         tiling.t_fc,
         tiling.t_fa if tiling.t_n > 1 else 1,
+        min(tiling.t_fc, NARROW_TREES) * ARRAY_SIZES + min(array.pes.bit_length(), ARRAY_SIZES) - 1,
     ]

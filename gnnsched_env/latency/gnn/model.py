@@ -18,15 +18,17 @@ from torch import Tensor, nn
 
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.latency.gnn.batch import GraphBatch
-from gnnsched_env.latency.gnn.encoding import FEATURES, GEOMETRY
+from gnnsched_env.latency.gnn.encoding import ARRAY_SIZES, FEATURES, GEOMETRY, NARROW_TREES
 from gnnsched_env.latency.gnn.kernels import follow_order
 from gnnsched_env.latency.gnn.layers import ConvKind, ConvStack, Norm, StackConfig, perceptron, read_out
 
 UNIT_KNOTS = 48  # knots one apart, from 0; beyond they spread geometrically
 KNOT_GROWTH = 1.3
-LARGEST_TREE, TREE_CHANNELS = 128, 8  # each width, and each number, of reduction trees up to this has its own vector
+TREE_CHANNELS = 8
+_TREES = {"t_fc": 129, "tree_columns": 129, "tree_layout": (NARROW_TREES + 1) * ARRAY_SIZES}
+"""What of the reduction trees has a vector for each value below a limit; larger values share the last."""
+LARGEST_TAIL = 64  # each number of rows in a last row tile up to this has a vector too
 
-_TREES = [GEOMETRY.index(name) for name in ("t_fc", "tree_columns")]
 _ORDER = [GEOMETRY.index(name) for name in ("t_va", "t_vc", "t_vp", "is_sp", "saved", "saved_per", "overhead")]
 
 
@@ -118,10 +120,11 @@ class TileModel(_LatencyModel):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
         _spread_knots(self.stack)
-        self.trees = nn.ModuleList(nn.Embedding(LARGEST_TREE + 1, TREE_CHANNELS) for _ in _TREES)
+        self.trees = nn.ModuleList(nn.Embedding(size, TREE_CHANNELS) for size in _TREES.values())
+        self.filled = nn.Embedding(LARGEST_TAIL + 1, TREE_CHANNELS)
         inputs = len(FEATURES) + len(_TREES) * TREE_CHANNELS
         self.head = perceptron(inputs, config.width, config.width, 2 * (config.hidden + 2) + 2)
-        self.tail = perceptron(inputs + 2, config.width, config.width, 1)
+        self.tail = perceptron(inputs + 2 + TREE_CHANNELS, config.width, config.width, 1)
         last: Any = self.head[-1]
         final: Any = self.tail[-1]
         with torch.no_grad():
@@ -138,8 +141,10 @@ class TileModel(_LatencyModel):
     def forward(self, embedding: Tensor, graphs: GraphBatch, features: Tensor, geometry: Tensor) -> Tensor:
         """Return log cycles [C, P] of C graphs' layers under P pairs; `embedding` as `embed` gives it."""
         basis = _hats(embedding)
-        sizes = geometry[..., _TREES].clamp_max(LARGEST_TREE)
-        trees = [own(sizes[..., k]) for k, own in enumerate(self.trees)]
+        trees = [
+            own(geometry[..., GEOMETRY.index(name)].clamp_max(_TREES[name] - 1))
+            for name, own in zip(_TREES, self.trees, strict=True)
+        ]
         inputs = torch.cat((self.scaled(features), *trees), dim=2)
         weights = self.head(inputs)
         channels = basis.shape[1]
@@ -160,7 +165,8 @@ class TileModel(_LatencyModel):
         t_vc = geometry[..., GEOMETRY.index("t_vc")]
         rows = (graphs.vertices[:, None] - 1) % t_vc + 1
         filled = torch.stack((rows / t_vc, rows.double().log2() / 4.0), dim=2).to(inputs.dtype)
-        spared: Tensor = self.tail(torch.cat((inputs, filled), dim=2))[..., 0]
+        each = self.filled(rows.clamp_max(LARGEST_TAIL))
+        spared: Tensor = self.tail(torch.cat((inputs, filled, each), dim=2))[..., 0]
         return torch.where(rows == t_vc, 0.0, spared.clamp(0.0, 1.0))
 
 

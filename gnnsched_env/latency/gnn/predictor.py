@@ -215,8 +215,11 @@ def _checked(manifest: Any, arrays: dict[str, NDArray[Any]], source: str) -> tup
         raise FileFormatError(f"{source}: version must be {VERSION}, got {manifest.get('version')!r}")
     if manifest.pop("sha256", None) != _digest(manifest, arrays):
         raise FileFormatError(f"{source}: content and SHA-256 do not agree; it was changed or damaged")
-    if manifest["features"] != list(FEATURES) or manifest["geometry"] != list(GEOMETRY):
-        raise FileFormatError(f"{source}: its layer features must be {', '.join(FEATURES)}, in this order")
+    for name, known in (("features", FEATURES), ("geometry", GEOMETRY)):
+        if manifest.get(name) != list(known):
+            raise FileFormatError(
+                f"{source}: its {name} of a layer must be, in this order, {', '.join(known)}; got {manifest.get(name)}"
+            )
     return manifest, arrays
 
 

@@ -67,7 +67,7 @@ def training_samples(
         for chunk in range(spec.chunks):
             parts.append(label_samples(training_chunk(spec, chunk), pairs, layers_a_graph=layers_a_graph, depth=depth))
             advance(spec.jobs_of(chunk))
-    return _join(parts)
+    return join_samples(parts)
 
 
 def label_samples(classes: JobClasses, pairs: Sequence[Pair], *, layers_a_graph: int = 1, depth: int = 1) -> Samples:
@@ -104,7 +104,8 @@ def label_samples(classes: JobClasses, pairs: Sequence[Pair], *, layers_a_graph:
     )
 
 
-def _join(parts: Sequence[Samples]) -> Samples:
+def join_samples(parts: Sequence[Samples]) -> Samples:
+    """Return the samples of all parts, one part after another."""
     graphs, layers = (
         np.cumsum([0] + [len(part.graphs) for part in parts]),
         np.cumsum([0] + [len(part.features) for part in parts]),

@@ -1,7 +1,7 @@
 """Training of the GNN predictor: seeded, resumable, validated on held-out synthetic families."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.latency.gnn.model import ModelConfig, ReadoutModel, TileModel, make_network
 from gnnsched_env.latency.gnn.predictor import SIZES, GnnPredictor
-from gnnsched_env.latency.gnn.samples import Samples, training_samples
+from gnnsched_env.latency.gnn.samples import Samples, join_samples, training_samples
 from gnnsched_env.latency.scores import mape, selection_accuracy
 from gnnsched_env.latency.training_jobs import DatasetSpec
 from gnnsched_env.tables import Pair, content_key, distinct_pairs, progress_bar
@@ -33,17 +33,22 @@ class TrainConfig:
     """How to train; everything that decides the result.
 
     `graphs` synthetic jobs of at most `most_vertices`, each under `layers_a_graph` layers and every distinct pair of
-    the preset `fleet`. A step takes `batch` samples under `pairs_a_step` pairs. `held_out` families are for validation.
+    the preset `fleet`; `small_graphs` more of at most `small_vertices` under `small_layers` (where tiles are rarely
+    full). A step takes `batch` samples of all under `pairs_a_step` pairs, half of them small ones, if there are any.
+    `held_out` families are for validation.
     """
 
-    graphs: int = 6_000
+    graphs: int = 5_000
     most_vertices: int = 3_000
     layers_a_graph: int = 4
+    small_graphs: int = 5_000
+    small_vertices: int = 64
+    small_layers: int = 8
     fleet: str = "big_little"
     held_out: tuple[str, ...] = ("protein", "ego", "citation", "thread")
     validation_samples: int = 1_000
-    steps: int = 6_000
-    batch: int = 48
+    steps: int = 5_000
+    batch: int = 80
     pairs_a_step: int = 9
     learning_rate: float = 5e-3
     validate_every: int = 500
@@ -67,9 +72,22 @@ class TrainConfig:
         if self.seed < 0:
             raise ConfigError(f"gnn training: seed must be at least 0, got {self.seed}")
 
-    def dataset(self) -> DatasetSpec:
-        """Return the synthetic jobs that are drawn."""
-        return DatasetSpec(graphs=self.graphs, seed=self.seed, most_vertices=self.most_vertices)
+    def draw(self, pairs: Sequence[Pair], *, progress: bool | None = False) -> Samples:
+        """Return the samples; the small ones are last."""
+        large = DatasetSpec(graphs=self.graphs, seed=self.seed, most_vertices=self.most_vertices)
+        parts = [
+            training_samples(
+                large, pairs, layers_a_graph=self.layers_a_graph, depth=self.model.depth, progress=progress
+            )
+        ]
+        if self.small_graphs:
+            small = DatasetSpec(graphs=self.small_graphs, seed=self.seed + 1, most_vertices=self.small_vertices)
+            parts.append(
+                training_samples(
+                    small, pairs, layers_a_graph=self.small_layers, depth=self.model.depth, progress=progress
+                )
+            )
+        return join_samples(parts)
 
 
 def pick_device(name: str) -> torch.device:
@@ -98,9 +116,7 @@ def train_gnn(
     kill. A checkpoint of another configuration is refused. `progress`: bars on stderr (None: if that is a terminal).
     """
     pairs = distinct_pairs(load_fleet(config.fleet)).pairs
-    samples = training_samples(
-        config.dataset(), pairs, layers_a_graph=config.layers_a_graph, depth=config.model.depth, progress=progress
-    )
+    samples = config.draw(pairs, progress=progress)
     run = TrainingRun(config, samples, pairs, pick_device(device))
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
@@ -149,7 +165,7 @@ class TrainingRun:
         """Take one step down the mean absolute error of log cycles; return it."""
         config = self.config
         rng = np.random.default_rng((config.seed, 2, self.step))
-        members = rng.choice(self._train, min(config.batch, len(self._train)), replace=False)
+        members = self._draw(rng)
         columns = rng.choice(len(self._pairs), min(config.pairs_a_step, len(self._pairs)), replace=False)
         for group in self._optimizer.param_groups:
             group["lr"] = config.learning_rate * _rate(self.step / config.steps)
@@ -235,6 +251,13 @@ class TrainingRun:
         self._optimizer.load_state_dict(state["optimizer"])
         self.best = {name: value.cpu() for name, value in state["best"].items()}
         self.history = state["history"]
+
+    def _draw(self, rng: np.random.Generator) -> IntArray:
+        """Return the samples of a step."""
+        large = self.config.graphs * self.config.layers_a_graph
+        parts = [part for part in (self._train[self._train < large], self._train[self._train >= large]) if len(part)]
+        share = max(1, self.config.batch // len(parts))
+        return np.concatenate([rng.choice(part, min(share, len(part)), replace=False) for part in parts])
 
     def _forward(self, members: IntArray, columns: IntArray) -> tuple[Tensor, Tensor]:
         graphs, features, geometry, logs = self.samples.batch(members, columns)

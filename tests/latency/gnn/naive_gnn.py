@@ -49,7 +49,10 @@ def tile_cycles(network, graph, features, geometry):
 def _pair_cycles(weights, basis, features, geometry):
     g = dict(zip(GEOMETRY, geometry.tolist(), strict=True))
     scaled = (features - weights["shift"]) / weights["scale"]
-    trees = [weights[f"trees.{k}.weight"][min(128, g[name])] for k, name in enumerate(("t_fc", "tree_columns"))]
+    trees = [
+        weights[f"trees.{k}.weight"][min(len(weights[f"trees.{k}.weight"]) - 1, g[name])]
+        for k, name in enumerate(("t_fc", "tree_columns", "tree_layout"))
+    ]
     inputs = np.concatenate((scaled, *trees))
     out = _perceptron(weights, "head", inputs)
     channels = basis.shape[1]
@@ -58,7 +61,13 @@ def _pair_cycles(weights, basis, features, geometry):
     tile = max(1.0, g["tile_folds"] * (1 + g["tile_groups"]) + out[-2] * g["tile_groups"] + out[-1])
     last = (len(rows) - 1) % g["t_vc"] + 1
     filled = np.array([last / g["t_vc"], np.log2(last) / 4.0])
-    spared = min(1.0, max(0.0, _perceptron(weights, "tail", np.concatenate((inputs, filled)))[0]))
+    spared = min(
+        1.0,
+        max(
+            0.0,
+            _perceptron(weights, "tail", np.concatenate((inputs, filled, weights["filled.weight"][min(64, last)])))[0],
+        ),
+    )
     pipelined = features[FEATURES.index("is_pp")] == 1.0
     lag = tile * spared if pipelined and last < g["t_vc"] else 0.0
     order = [g[name] for name in ("t_va", "t_vc", "t_vp", "is_sp", "saved", "saved_per", "overhead")]

@@ -125,6 +125,12 @@ def test_a_changed_file_is_refused(saved, change, says):
         GnnPredictor.load(saved)
 
 
+def test_a_file_for_other_layer_features_is_refused(saved, monkeypatch):
+    monkeypatch.setattr(predictors, "GEOMETRY", ("t_n", *predictors.GEOMETRY[1:]))
+    with pytest.raises(FileFormatError, match="its geometry of a layer must be, in this order, t_n"):
+        GnnPredictor.load(saved)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
 def test_a_truncated_file_is_refused(saved, share):
     content = saved.read_bytes()

@@ -125,6 +125,8 @@ def test_training_from_synthetic_families_repeats(tmp_path):
         graphs=60,
         most_vertices=40,
         layers_a_graph=2,
+        small_graphs=24,
+        small_layers=2,
         fleet="hetero4",
         held_out=first_family(),
         steps=4,

@@ -1,0 +1,135 @@
+"""A tiling in closed form: the cost model without its arbiters, in a fraction of the time of compiling the tiling.
+
+A job of the machinery (a row of the aggregation, a row tile of the combination) pushes its packets, and the results of
+each group drain through the collection lines. The closed form takes every cluster to see only how many others share
+its line and how long its way is: what is left out is the order in which an arbiter serves them.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.cycles import kernels, tilings
+from gnnsched_env.cycles.counts import LayerSpec
+from gnnsched_env.cycles.domain import check_spec
+from gnnsched_env.cycles.plan import COMMON_DEGREES, CompiledTiling
+from gnnsched_env.cycles.quirks import CORRECTED
+from gnnsched_env.hardware import PhaseArray
+
+IntArray = NDArray[np.int64]
+
+_ROW_START, _TILE_START = 3, 2  # SPEC sections 4 and 5: cycles of a job besides its packets, hops and results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCost:
+    """What a row of the aggregation costs by its folds S, and what a row tile of the combination does.
+
+    With n = inputs, x = groups: a row takes S * weights + max over i of base_i + max(S n + lines_i x, S n x + lines_i);
+    i = 0 is the busiest collection line, which takes `lines[0]` results a group, i = 1 the one that is farthest away.
+    `tile_cycles`: a row tile; `stamps` int64 [T_Vc]: cycles until its rows 0..k are written.
+    """
+
+    weights: int
+    inputs: int
+    groups: int
+    lines: tuple[int, int]
+    bases: tuple[int, int]
+    tile_cycles: int
+    stamps: IntArray
+
+    def cycles(self, folds: IntArray) -> IntArray:
+        """Return the cycles of rows of so many folds each, at least 1."""
+        step = folds * self.inputs
+        drained = [
+            base + np.maximum(step + lines * self.groups, step * self.groups + lines)
+            for lines, base in zip(self.lines, self.bases, strict=True)
+        ]
+        total: IntArray = folds * self.weights + np.maximum(*drained)
+        return total
+
+
+def row_cost(spec: LayerSpec) -> RowCost:
+    """Return the closed form of a layer's jobs (SPEC sections 3.2 to 3.4, 4 and 5; Q1 to Q4 mended)."""
+    check_spec(spec, CORRECTED)
+    tiling, array = spec.tiling, spec.aggregation
+    m = array.pes // array.distribution_bandwidth
+    profile = _profile(array, tiling.t_n, tiling.t_fa)
+    start = _ROW_START + (m > 1)
+    busiest = profile[np.lexsort((profile[:, 1], profile[:, 0]))[-1]]
+    farthest = profile[np.lexsort(profile.T)[-1]]
+    tile_cycles, stamps = _row_tile(spec)
+    return RowCost(
+        weights=min(m, tiling.t_n),
+        inputs=min(m, tiling.t_n * tiling.t_fa),
+        groups=_ceil(spec.in_features, tiling.t_fa),
+        lines=(int(busiest[0]), int(farthest[0])),
+        bases=(start + int(busiest[1]), start + int(farthest[1])),
+        tile_cycles=tile_cycles,
+        stamps=stamps,
+    )
+
+
+def closed_form_tiling(spec: LayerSpec, cost: RowCost | None = None) -> CompiledTiling:
+    """Return the tiling in closed form, to be evaluated as a compiled one (`CyclePlan`); `cost`: if known already."""
+    cost, tiling = cost or row_cost(spec), spec.tiling
+    folds = _ceil(spec.combination_features, tiling.t_fc)
+    most = max(2, COMMON_DEGREES // tiling.t_n)
+    degrees = np.arange(most * tiling.t_n + 1)
+    durations = cost.cycles(np.maximum(1, -(-degrees // tiling.t_n)))
+    last = cost.cycles(np.array([most, most + 1]))
+    record = np.zeros(1, tilings.TILING_DTYPE)
+    values = {
+        "t_va": tiling.t_va,
+        "t_vc": tiling.t_vc,
+        "t_n": tiling.t_n,
+        "limit": most * tiling.t_n,
+        "duration_slope": last[1] - last[0],
+        "lag_kind": kernels.UNIFORM,
+        "tile_cycles": cost.tile_cycles,
+        "phases": 1,
+        "latest": degrees.size,
+        "saved": folds * spec.combination.pes,
+        "saved_per": spec.combination.distribution_bandwidth,
+        "overhead": _ceil(spec.out_features * tiling.t_vc * folds, spec.combination.pes) if folds > 1 else 0,
+    }
+    for name, value in values.items():
+        record[name] = value
+    return CompiledTiling(record, np.concatenate((durations, cost.stamps)))
+
+
+def _row_tile(spec: LayerSpec) -> tuple[int, IntArray]:
+    """Return the cycles of a row tile, which ends with its slowest cluster, and of its rows 0..k, int64 [T_Vc].
+
+    A row's stamp is that of the cluster of its last column.
+    """
+    tiling, array = spec.tiling, spec.combination
+    row = tiling.t_g * tiling.t_fc
+    m = array.pes // array.distribution_bandwidth
+    folds, groups = _ceil(spec.combination_features, tiling.t_fc), _ceil(spec.out_features, tiling.t_g)
+    weights, inputs = min(m, _ceil(m, row) * tiling.t_fc), min(m, row)
+    lines, hops = _profile(array, tiling.t_fc, tiling.t_vc * tiling.t_g).T
+    drained = np.maximum(folds * inputs + lines * groups, folds * inputs * groups + lines)
+    ends = folds * weights + _TILE_START + (m > 1) + hops + drained
+    stamps = ends[(spec.out_features - 1) % tiling.t_g :: tiling.t_g]
+    return int(ends.max()), np.maximum.accumulate(stamps)
+
+
+def _profile(array: PhaseArray, size: int, clusters: int) -> IntArray:
+    return _cached_profile(array.pes, array.reduction_bandwidth, size, clusters)
+
+
+@lru_cache(maxsize=16_384)
+def _cached_profile(pes: int, lines: int, size: int, clusters: int) -> IntArray:
+    """Return int64 [clusters, 2]: clusters on the same line, hops."""
+    if size == 1:
+        places = np.arange(clusters) % lines
+        return np.column_stack([np.bincount(places)[places], np.zeros(clusters, np.int64)])
+    profile: IntArray = tilings.line_profile(pes, lines, size, clusters)
+    return profile
+
+
+def _ceil(a: int, b: int) -> int:
+    return -(-a // b)

@@ -1,0 +1,38 @@
+"""The predictor that comes with the package: its file, and its scores on graphs that it was not trained on."""
+
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from gnnsched_env.latency import DatasetSpec, mape, selection_accuracy, training_chunk
+from gnnsched_env.latency.gnn import TrainConfig, shipped_gnn
+from gnnsched_env.latency.gnn.predictor import SHIPPED
+from gnnsched_env.tables import classes_from_files, pair_cycles
+from tests.latency.gnn.jobs import PAIRS
+
+
+def test_the_file_is_small_and_says_how_it_was_made():
+    file = resources.files("gnnsched_env.latency") / "data" / SHIPPED
+    assert len(file.read_bytes()) < 1_000_000
+    training = shipped_gnn().provenance["training"]
+    assert training["seed"] == TrainConfig().seed and training["graphs"] == TrainConfig().graphs
+    assert shipped_gnn().provenance["validation"][-1]["mape"] < 1.0
+
+
+def test_held_out_families_are_predicted_within_a_percent():
+    classes = training_chunk(DatasetSpec(graphs=200, seed=77, most_vertices=2_000), 0)
+    held = TrainConfig().held_out
+    members = [c for c in range(len(classes)) if classes.group_names[classes.groups[c]] in held]
+    classes = classes.subset(members)
+    true, predicted = pair_cycles(classes, PAIRS), shipped_gnn().predict(classes, PAIRS)
+    assert len(members) > 20
+    assert mape(true, predicted) < 1.0 and selection_accuracy(true, predicted) > 95.0
+
+
+@pytest.mark.parametrize("name", ["MUTAG", "PROTEINS", "ENZYMES", "IMDB-BINARY", "Cora", "Citeseer"])
+def test_real_sets_are_predicted_within_a_percent(shared, name):
+    classes = classes_from_files([shared / "graphs" / f"{name}.npz"], classes_per_file=40)
+    true, predicted = pair_cycles(classes, PAIRS), shipped_gnn().predict(classes, PAIRS)
+    assert mape(true, predicted) < 1.0
+    assert np.median(np.abs(predicted / true - 1)) < 0.005

@@ -10,10 +10,7 @@ stand-ins.
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,8 +18,9 @@ from benchmarks.cycles import pin_to_one_core
 from gnnsched_env.graphs import GraphSet
 from gnnsched_env.graphs.generators import citation_graph, molecule_graph
 from gnnsched_env.hardware import load_fleet, make_model
-from gnnsched_env.latency import Job, make_predictor
-from gnnsched_env.tables import JobClasses, Pair, distinct_pairs
+from gnnsched_env.latency import make_predictor
+from gnnsched_env.latency.timing import prediction_times
+from gnnsched_env.tables import JobClasses, distinct_pairs
 
 ROWS = (("MUTAG", 1, 18), ("MUTAG", 64, 18), ("PROTEINS", 64, 39), ("Cora", 1, 2708))  # file, batch, vertices if absent
 PREDICTORS = ("exact", "closed_form", "closed_form_metadata", "gradient_boosting", "gradient_boosting_metadata")
@@ -33,7 +31,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--graphs", type=Path, help="folder of npz files; stand-ins are drawn without it")
-    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--gnn", action="store_true", help="also the GNN (needs the extra gnn)")
     arguments = parser.parse_args()
@@ -45,12 +43,12 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     for name, batch, vertices in ROWS:
         classes = _classes(arguments.graphs, name, batch, vertices, arguments.seed)
-        rows = [(predictor, *_costs(predictor, classes, pairs, arguments.repeats)) for predictor in names]
-        exact = rows[0][2]
+        made = [make_predictor(predictor) for predictor in names]
+        times = [prediction_times(predictor, classes, pairs, repeats=arguments.repeats) for predictor in made]
         size = round(statistics.mean(len(degrees) for degrees in classes.degrees))
-        for predictor, level, one, cold, many in rows:
-            costs = f"{one:.0f} | {one / exact:.2f} | {cold:.0f} | {many:.0f}"
-            print(f"| {name} x{batch} | {size} | {predictor} | {level} | {costs} |")
+        for predictor, own in zip(made, times, strict=True):
+            costs = f"{own.one:.0f} | {own.one / times[0].one:.2f} | {own.new_model:.0f} | {own.many:.0f}"
+            print(f"| {name} x{batch} | {size} | {predictor.name} | {predictor.level} | {costs} |")
 
 
 def _classes(folder: Path | None, name: str, batch: int, vertices: int, seed: int) -> JobClasses:
@@ -80,34 +78,6 @@ def _graph_set(folder: Path | None, name: str, vertices: int, rng: np.random.Gen
     draw = citation_graph if single else molecule_graph
     drawn = [draw(rng, vertices) for _ in range(1 if single else 200)]
     return GraphSet.from_graphs(drawn, name=name, num_features=1433 if single else 7, num_classes=7 if single else 2)
-
-
-def _costs(name: str, classes: JobClasses, pairs: Sequence[Pair], repeats: int) -> tuple[str, float, float, float]:
-    """Return (level, one, new model, many) in microseconds a job."""
-    predictor: Any = make_predictor(name)
-    graphs = classes.graphs or ()
-    jobs = [Job(*job) for job in zip(classes.degrees, classes.models, graphs, strict=True)]
-    many = _median(lambda i: predictor.predict(classes, pairs), 3) / len(classes)
-    if name == "gnn":
-        singles = [classes.subset([c]) for c in range(len(classes))]
-        one = _median(lambda i: predictor.predict(singles[i % len(singles)], pairs), repeats)
-        return str(predictor.level), one, one, many
-    known = predictor.for_pairs(pairs)
-    one = _median(lambda i: known(jobs[i % len(jobs)]), repeats * len(jobs) // 4)
-    fresh = predictor.for_pairs(pairs)  # a width of its own for each call, and so new tilings
-    models = [make_model("gcn", 40 + 3 * i, 2 + i % 5) for i in range(repeats + 1)]
-    cold = _median(lambda i: fresh(jobs[i % len(jobs)]._replace(model=models[i])), repeats)
-    return str(predictor.level), one, cold, many
-
-
-def _median(call: Callable[[int], object], repeats: int) -> float:
-    """Return microseconds a call; the first one is thrown away, each call knows its number."""
-    times = []
-    for i in range(repeats + 1):
-        start = time.perf_counter()
-        call(i)
-        times.append(time.perf_counter() - start)
-    return 1e6 * statistics.median(times[1:])
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ IntArray = NDArray[np.int64]
 class Inputs:
     """What a regressor sees of N layers of job classes under P (accelerator, dataflow) pairs.
 
-    `features` float64 [N, D]: those of a level, `feature_names(level)`. `metadata_terms` float64 [N, P, 3]: closed-form
-    cycles (TERM_NAMES) if all rows had the mean degree. `degree_terms` float64 [N, P, 3]: from the degrees themselves;
-    [N, 0, 3] below level DEGREES. `owners` int64 [N]: the class that a layer belongs to.
+    `features` float64 [N, D]: those of a level, `feature_names(level)`. `metadata_terms` float64 [N, P, 2]: closed-form
+    cycles (TERM_NAMES) if all rows had the mean degree. `degree_terms` float64 [N, P, 2]: from the degrees themselves;
+    [N, 0, 2] below level DEGREES. `owners` int64 [N]: the class that a layer belongs to.
     """
 
     features: FloatArray

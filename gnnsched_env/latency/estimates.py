@@ -14,7 +14,7 @@ from gnnsched_env.tables import Pair
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-TERM_NAMES = ("aggregation", "combination", "cycles")
+TERM_NAMES = ("combination", "cycles")
 
 _COMPOSITIONS = {Composition.SEQ: kernels.SEQ, Composition.SP: kernels.SP, Composition.PP: kernels.PP}
 
@@ -34,28 +34,26 @@ class ClosedForm:
             cost = row_cost(spec)
             tilings[spec] = closed_form_tiling(spec, cost)
             self._record(i, spec, cost, tilings[spec], bound.composition)
-            entries += [(2 * i, spec, bound.composition), (2 * i + 1, spec, Composition.SEQ)]
+            entries.append((i, spec, bound.composition))
         self._plan = CyclePlan(entries, tilings.__getitem__) if entries else None
 
     def degree_terms(self, degrees: IntArray) -> FloatArray:
-        """Return float64 [L, P, 3], cycles by TERM_NAMES, from row degrees int64 [V] in the order of the rows; O(V)."""
-        terms = np.empty((self.records.size, 3))
+        """Return float64 [L, P, 2], cycles by TERM_NAMES, from row degrees int64 [V] in the order of the rows; O(V)."""
+        terms = np.empty((self.records.size, len(TERM_NAMES)))
         if self._plan is not None:
-            cycles = self._plan.cycles(degrees)
-            np.multiply(-(-degrees.size // self.records["t_vc"]), self.records["tile_cycles"], out=terms[:, 1])
-            terms[:, 2] = cycles[::2]
-            np.subtract(cycles[1::2], terms[:, 1], out=terms[:, 0])  # in turn, less the combination
-        return terms.reshape(*self._shape, 3)
+            np.multiply(-(-degrees.size // self.records["t_vc"]), self.records["tile_cycles"], out=terms[:, 0])
+            terms[:, 1] = self._plan.cycles(degrees)
+        return terms.reshape(*self._shape, len(TERM_NAMES))
 
     def degree_cycles(self, degrees: IntArray) -> FloatArray:
         """Return float64 [P]: the last of `degree_terms`, summed over the layers."""
-        total: FloatArray = self.degree_terms(degrees)[:, :, 2].sum(axis=0)
+        total: FloatArray = self.degree_terms(degrees)[:, :, 1].sum(axis=0)
         return total
 
     def metadata_terms(self, vertices: int, entries: int) -> FloatArray:
-        """Return float64 [L, P, 3], cycles by TERM_NAMES, of a graph whose rows all have the mean degree; O(1)."""
+        """Return float64 [L, P, 2], cycles by TERM_NAMES, of a graph whose rows all have the mean degree; O(1)."""
         terms: FloatArray = kernels.metadata_terms(vertices, entries, self.records, self.stamps)
-        return terms.reshape(*self._shape, 3)
+        return terms.reshape(*self._shape, len(TERM_NAMES))
 
     def _record(
         self, i: int, spec: LayerSpec, cost: RowCost, compiled: CompiledTiling, composition: Composition

@@ -40,8 +40,8 @@ class FeatureSet:
         """The names of `columns`, for one pair."""
         if self.terms is Terms.NONE:
             return self.features
-        aggregation, combination, cycles = TERM_NAMES
-        return (*self.features, f"log_{cycles}", f"log_{aggregation}_share", f"log_{combination}_share")
+        combination, cycles = TERM_NAMES
+        return (*self.features, f"log_{cycles}", f"log_{combination}_share")
 
     def estimates(self, inputs: Inputs) -> FloatArray:
         """Return float64 [N, P]: the closed-form cycles that a residual corrects."""
@@ -56,7 +56,7 @@ class FeatureSet:
         if self.terms is Terms.NONE:
             return chosen
         logs = np.log(self._terms(inputs)[:, pair])
-        return np.column_stack([chosen, logs[:, 2], logs[:, 0] - logs[:, 2], logs[:, 1] - logs[:, 2]])
+        return np.column_stack([chosen, logs[:, 1], logs[:, 0] - logs[:, 1]])
 
     def _terms(self, inputs: Inputs) -> FloatArray:
         if self.terms is Terms.NONE:

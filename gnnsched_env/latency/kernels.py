@@ -129,12 +129,12 @@ def _pair_maxima(tops: IntArray, tiles: int) -> int:
 
 @kernel
 def metadata_terms(rows: int, entries: int, records: Records, stamps: IntArray) -> FloatArray:
-    """Return float64 [records, 3]: closed-form cycles of aggregation, combination and both.
+    """Return float64 [records, 2]: closed-form cycles of the combination, and of the whole layer.
 
     All rows have the mean degree; folds are not rounded. SPEC sections 4 to 6 with all quirks mended, but without
     the order in which the bus takes results.
     """
-    out = np.empty((records.size, 3), np.float64)
+    out = np.empty((records.size, 2), np.float64)
     for j in range(records.size):
         record = records[j]
         t_va = record["t_va"]
@@ -159,9 +159,8 @@ def metadata_terms(rows: int, entries: int, records: Records, stamps: IntArray) 
                 whole_a = (agg - last_a) / (chunks - 1)
                 whole_c = done_c / (chunks - 1)
                 both = whole_a + (chunks - 2) * max(whole_a, whole_c) + max(last_a, whole_c) + last_c
-        out[j, 0] = agg
-        out[j, 1] = cmb
-        out[j, 2] = both
+        out[j, 0] = cmb
+        out[j, 1] = both
     return out
 
 
@@ -254,14 +253,13 @@ def corrected_cycles(
 ) -> FloatArray:
     """Return float64 [P]: closed-form cycles of layers, corrected by trees and summed.
 
-    `widths` float64 [L, 3] are the logarithms of a layer's widths, `terms` float64 [L, P, 3] its closed-form cycles
-    (aggregation, combination, both). A pair's columns are log rows, log entries, log (1 + entries / rows), the widths,
-    the logarithms of its cycles, of the aggregation over them and of the combination over them; its forest gives the
-    logarithm of the correction.
+    `widths` float64 [L, 3] are the logarithms of a layer's widths, `terms` float64 [L, P, 2] its closed-form cycles
+    (combination, whole). A pair's columns are log rows, log entries, log (1 + entries / rows), the widths, the
+    logarithms of its cycles and of the combination over them; its forest gives the logarithm of the correction.
     """
     layers, pairs = terms.shape[:2]
     out = np.zeros(pairs, np.float64)
-    columns = np.empty(9, np.float64)
+    columns = np.empty(8, np.float64)
     entries = max(1, entries)
     columns[0] = np.log(rows)
     columns[1] = np.log(entries)
@@ -270,12 +268,11 @@ def corrected_cycles(
         for k in range(3):
             columns[3 + k] = widths[i, k]
         for p in range(pairs):
-            estimate = terms[i, p, 2]
+            estimate = terms[i, p, 1]
             correction = 0.0
             if forest_ptr[p] < forest_ptr[p + 1]:
                 columns[6] = np.log(estimate)
                 columns[7] = np.log(terms[i, p, 0]) - columns[6]
-                columns[8] = np.log(terms[i, p, 1]) - columns[6]
                 for t in range(forest_ptr[p], forest_ptr[p + 1]):
                     node = roots[t]
                     while features[node] != LEAF:

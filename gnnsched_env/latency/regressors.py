@@ -12,6 +12,7 @@ FloatArray = NDArray[np.float64]
 
 EPOCHS = 60  # of the MLP
 REGRESSORS = ("ridge", "random_forest", "hist_gradient_boosting", "lightgbm", "mlp")
+BOOSTED = ("hist_gradient_boosting", "lightgbm")
 
 
 class Regressor(Protocol):
@@ -70,7 +71,7 @@ def _ridge(seed: int, boosting: Boosting) -> Any:
 def _random_forest(seed: int, boosting: Boosting) -> Any:
     from sklearn.ensemble import RandomForestRegressor
 
-    return RandomForestRegressor(n_estimators=50, min_samples_leaf=2, max_features=0.5, random_state=seed)
+    return RandomForestRegressor(n_estimators=30, min_samples_leaf=2, max_features=0.5, random_state=seed)
 
 
 def _hist_gradient_boosting(seed: int, boosting: Boosting) -> Any:

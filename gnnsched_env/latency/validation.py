@@ -1,7 +1,7 @@
 """Choosing models: each is trained on some families of synthetic graphs and scored on families that it never saw."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from gnnsched_env.latency.dataset import Dataset
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.predictor import CYCLES, as_cycles
 from gnnsched_env.latency.regression import RegressionPredictor
-from gnnsched_env.latency.regressors import BOOSTING, Boosting
+from gnnsched_env.latency.regressors import BOOSTED, BOOSTING, Boosting
 from gnnsched_env.latency.scores import score_predictions
 from gnnsched_env.tables import Pair
 
@@ -55,14 +55,15 @@ def validate(candidate: Candidate, dataset: Dataset, pairs: Sequence[Pair], *, f
         model = candidate.fitted(dataset.take(train), pairs)
         predicted[held] = model.predict_layers(dataset.inputs.take(held), pairs)
     about = {"regressor": candidate.regressor, "features": candidate.features, "target": candidate.target}
-    return about | {"joint": candidate.joint} | _scores(dataset.cycles, as_cycles(predicted))
+    boosting = asdict(candidate.boosting) if candidate.regressor in BOOSTED else None
+    return about | {"joint": candidate.joint, "boosting": boosting} | _scores(dataset.cycles, as_cycles(predicted))
 
 
 def closed_form_scores(dataset: Dataset, level: Level) -> Record:
     """Return the scores of the closed form alone, which learns nothing."""
     inputs = dataset.inputs
     terms = inputs.degree_terms if level is Level.DEGREES else inputs.metadata_terms
-    about = {"regressor": "none", "features": f"closed form of {level}", "target": "", "joint": False}
+    about = {"regressor": "none", "features": f"closed form of {level}", "target": "", "joint": False, "boosting": None}
     return about | _scores(dataset.cycles, as_cycles(terms[:, :, CYCLES]))
 
 

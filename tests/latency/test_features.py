@@ -86,7 +86,7 @@ def test_inputs_have_a_row_for_each_layer():
     inputs = job_inputs(classes, PAIRS)
     assert inputs.owners.tolist() == [c for c in range(6) for _ in range(3)]
     assert inputs.features.shape == (18, len(feature_names()))
-    assert inputs.degree_terms.shape == inputs.metadata_terms.shape == (18, 2, 3)
+    assert inputs.degree_terms.shape == inputs.metadata_terms.shape == (18, 2, 2)
     widths = np.exp(inputs.features[:3, feature_names().index("log_in_features")])
     assert widths.tolist() == pytest.approx([classes.models[0].in_features, 16, 8])
     assert inputs.per_class(np.ones((18, 1))).tolist() == [[3.0]] * 6

@@ -62,7 +62,7 @@ def test_one_jobs_cycles_agree_with_columns_and_trees(predictor):
             for p in range(3):
                 columns = predictor.features.columns(inputs, p)[row]
                 correction = np.exp(naive_latency.tree_sum(columns, predictor.forests, p))
-                expected[p] += inputs.degree_terms[row, p, 2] * correction
+                expected[p] += inputs.degree_terms[row, p, 1] * correction
         assert np.abs(one(Job(degrees, model)) - expected).max() <= 0.5 + 1e-6
 
 

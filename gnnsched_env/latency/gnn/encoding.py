@@ -5,6 +5,7 @@ Nothing here depends on edges: all follows from the layer's widths, the tiles an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,12 +84,8 @@ class PairEncoding:
 
 
 def encode_layer(layer: Layer, pairs: Sequence[Pair]) -> PairEncoding:
-    """Return what a layer looks like under each pair; ConfigError where a dataflow cannot be bound to it."""
-    bound = [dataflow.bind(layer, accelerator) for accelerator, dataflow in pairs]
-    return PairEncoding(
-        features=np.array([_features(layer, one) for one in bound], np.float64).reshape(-1, len(FEATURES)),
-        geometry=np.array([_geometry(layer, one) for one in bound], np.int64).reshape(-1, len(GEOMETRY)),
-    )
+    """Return what a layer looks like under each pair (kept); ConfigError where a dataflow cannot be bound to it."""
+    return _encoded(layer, tuple(pairs))
 
 
 def reads_self_loops(model: GnnModel) -> bool:
@@ -96,6 +93,16 @@ def reads_self_loops(model: GnnModel) -> bool:
     if len({layer.self_loops for layer in model.layers}) > 1:
         raise ConfigError(f"model {model.name!r}: self_loops must be the same in all layers to be predicted by a GNN")
     return model.layers[0].self_loops
+
+
+@lru_cache(maxsize=4096)
+def _encoded(layer: Layer, pairs: tuple[Pair, ...]) -> PairEncoding:
+    bound = [dataflow.bind(layer, accelerator) for accelerator, dataflow in pairs]
+    features = np.array([_features(layer, one) for one in bound], np.float64).reshape(-1, len(FEATURES))
+    geometry = np.array([_geometry(layer, one) for one in bound], np.int64).reshape(-1, len(GEOMETRY))
+    for array in (features, geometry):
+        array.setflags(write=False)
+    return PairEncoding(features=features, geometry=geometry)
 
 
 def _counts(layer: Layer, bound: BoundDataflow) -> tuple[int, int, int]:

@@ -131,7 +131,7 @@ class TileModel(_LatencyModel):
             for own in self.trees.parameters():
                 own.mul_(0.1)
             final.weight.mul_(0.1)
-            final.bias.fill_(0.1)
+            final.bias.fill_(-2.0)
             last.weight.mul_(0.1)
             last.bias.zero_()
             last.bias[1] = 0.5  # a fold for every second entry, to begin with
@@ -167,7 +167,7 @@ class TileModel(_LatencyModel):
         filled = torch.stack((rows / t_vc, rows.double().log2() / 4.0), dim=2).to(inputs.dtype)
         each = self.filled(rows.clamp_max(LARGEST_TAIL))
         spared: Tensor = self.tail(torch.cat((inputs, filled, each), dim=2))[..., 0]
-        return torch.where(rows == t_vc, 0.0, spared.clamp(0.0, 1.0))
+        return torch.where(rows == t_vc, 0.0, spared.sigmoid())
 
 
 class ReadoutModel(_LatencyModel):

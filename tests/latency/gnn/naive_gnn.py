@@ -61,13 +61,8 @@ def _pair_cycles(weights, basis, features, geometry):
     tile = max(1.0, g["tile_folds"] * (1 + g["tile_groups"]) + out[-2] * g["tile_groups"] + out[-1])
     last = (len(rows) - 1) % g["t_vc"] + 1
     filled = np.array([last / g["t_vc"], np.log2(last) / 4.0])
-    spared = min(
-        1.0,
-        max(
-            0.0,
-            _perceptron(weights, "tail", np.concatenate((inputs, filled, weights["filled.weight"][min(64, last)])))[0],
-        ),
-    )
+    filled = np.concatenate((inputs, filled, weights["filled.weight"][min(64, last)]))
+    spared = 1.0 / (1.0 + np.exp(-_perceptron(weights, "tail", filled)[0]))
     pipelined = features[FEATURES.index("is_pp")] == 1.0
     lag = tile * spared if pipelined and last < g["t_vc"] else 0.0
     order = [g[name] for name in ("t_va", "t_vc", "t_vp", "is_sp", "saved", "saved_per", "overhead")]

@@ -21,7 +21,7 @@ def test_the_file_is_small_and_says_how_it_was_made():
 
 
 def test_held_out_families_are_predicted_within_a_percent():
-    classes = training_chunk(DatasetSpec(graphs=200, seed=77, most_vertices=2_000), 0)
+    classes = training_chunk(DatasetSpec(graphs=500, seed=77, most_vertices=500), 0)
     held = TrainConfig().held_out
     members = [c for c in range(len(classes)) if classes.group_names[classes.groups[c]] in held]
     classes = classes.subset(members)

@@ -11,12 +11,12 @@ import numpy as np
 import tyro
 
 from gnnsched_env.errors import GnnSchedError
-from gnnsched_env.evaluation import Record, write_json
+from gnnsched_env.evaluation import Runs, paired_ratio, run_policy, run_unbounded, write_json
 from gnnsched_env.latency import make_predictor
 from gnnsched_env.latency.timing import prediction_times
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_classes, scenario_table
 from gnnsched_env.tables import LatencyTable, distinct_pairs
-from scripts.evaluate import compare, policy_factories, with_graphs
+from scripts.evaluate import factory, with_graphs
 
 SAMPLE = 60  # classes that the predictors are timed on
 
@@ -31,17 +31,16 @@ class Arguments:
     predictors: tuple[str, ...] = (
         "exact",
         "closed_form",
-        "closed_form_metadata",
         "gradient_boosting",
+        "closed_form_metadata",
         "gradient_boosting_metadata",
     )
     policy: str = "min_min"
     load: tuple[float, ...] = (0.5, 0.8, 0.95)
     job_ms: float = 1.0
     """How long the median job should last under its best choice; `repeats` follows."""
-    workers: tuple[int, ...] = (1, 4)
     slower: tuple[float, ...] = (1.0, 10.0)
-    """Factors on the measured times: 10 for a slower host."""
+    """Factors on the measured times: 10 for a host ten times slower."""
     episodes: int = 30
     jobs: int = 1000
     seed: int = 0
@@ -70,22 +69,31 @@ def run(arguments: Arguments) -> None:
         "| predictor | us a job | workers | cached | " + " | ".join(f"C at {load:g}" for load in arguments.load) + " |"
     )
     print("|---|---|---|---|" + "---|" * len(arguments.load))
+    references = {load: _reference(arguments, base.with_options(load=load)) for load in arguments.load}
     records = []
     for name in arguments.predictors:
         scenario = replace(base, predictor=name)
         microseconds = _time(scenario)
-        for slower in arguments.slower:
-            charged = slower * microseconds
-            for workers, cached in [*((k, False) for k in arguments.workers), (1, True)]:
-                decision = {"latency_us": charged, "workers": workers, "cached": cached}
-                row = [
-                    _evaluate(arguments, scenario.with_options(decision=decision, load=load)) for load in arguments.load
-                ]
-                records += [{"predictor": name, **record} for record in row]
-                shown = " | ".join(_ratio(record) for record in row)
-                print(f"| {name} | {charged:.0f} | {workers} | {'yes' if cached else 'no'} | {shown} |", flush=True)
+        for slower, workers, cached in _configurations(arguments):
+            decision = {"latency_us": slower * microseconds, "workers": workers, "cached": cached}
+            shown = []
+            for load, reference in references.items():
+                charged = scenario.with_options(decision=decision, load=load)
+                ratio = paired_ratio(_run(arguments, charged).per_episode("completion"), reference)
+                shown.append(f"{ratio.value:.3f} ± {(ratio.high - ratio.low) / 2:.3f}")
+                records.append(
+                    {"predictor": name, "load": load, "ratio": [ratio.value, ratio.low, ratio.high]} | decision
+                )
+            cells = (name, f"{slower * microseconds:.0f}", workers, "yes" if cached else "no", *shown)
+            print(f"| {' | '.join(map(str, cells))} |", flush=True)
     if arguments.json is not None:
         write_json(arguments.json, {"repeats": repeats, "records": records})
+
+
+def _configurations(arguments: Arguments) -> list[tuple[float, int, bool]]:
+    """Return (factor on the time, workers, cached): each alone, then what helps a slow one."""
+    plain = [(slower, 1, False) for slower in arguments.slower]
+    return [*plain, (max(arguments.slower), 4, False), (max(arguments.slower), 1, True)]
 
 
 def _repeats(table: LatencyTable, scenario: Scenario, job_ms: float) -> int:
@@ -102,22 +110,17 @@ def _time(scenario: Scenario) -> float:
     return prediction_times(make_predictor(scenario.predictor, pairs), classes.subset(chosen.tolist()), pairs).one
 
 
-def _evaluate(arguments: Arguments, scenario: Scenario) -> Record:
-    (record,) = compare(
-        scenario,
-        scenario_table(scenario),
-        policy_factories((arguments.policy,), dispatch=False),
-        dispatch=False,
-        seed=arguments.seed,
-        episodes=arguments.episodes,
-        graphs=[path.stem for path in arguments.graphs],
-    )
-    return record
+def _reference(arguments: Arguments, scenario: Scenario) -> np.ndarray:
+    """Return the mean completion time of each episode under clairvoyant SJF, float64 [episodes]."""
+    table = scenario_table(scenario).clairvoyant()
+    runs = run_unbounded(factory("sjf"), scenario, table, seed=arguments.seed, episodes=arguments.episodes)
+    return runs.per_episode("completion")
 
 
-def _ratio(record: Record) -> str:
-    value, low, high = record["ratio_to_sjf_clairvoyant"]["completion"]
-    return f"{value:.3f} ± {(high - low) / 2:.3f}" + ("" if record["stable"] else " (unstable)")
+def _run(arguments: Arguments, scenario: Scenario) -> Runs:
+    table = scenario_table(scenario)
+    policy = factory(arguments.policy)
+    return run_policy(policy, scenario, table, dispatch=False, seed=arguments.seed, episodes=arguments.episodes)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gnnsched_env.evaluation.intervals import paired_ratio
 from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
+from gnnsched_env.files import write_whole
 from gnnsched_env.policy import Routing
 from gnnsched_env.scenario import Scenario, table_rate
 from gnnsched_env.sim import policy_capacity
@@ -89,14 +89,8 @@ def provenance(scenario: Scenario, tables: Sequence[LatencyTable], arguments: Ma
 
 def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
     """Write records and provenance; a killed write leaves no broken file."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    text = json.dumps(content, indent=1) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()))
 
 
 def _mean_completion(run: Runs) -> float:

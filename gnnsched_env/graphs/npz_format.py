@@ -1,7 +1,5 @@
 """The npz format of a graph set: plain arrays, no pickles; read with every check, written whole or not at all."""
 
-import contextlib
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.errors import FileFormatError
+from gnnsched_env.files import write_npz
 
 Array = NDArray[Any]
 
@@ -55,7 +54,7 @@ def read_arrays(path: Path) -> GraphArrays:
 
 
 def write_arrays(path: Path, arrays: GraphArrays) -> None:
-    """Write beside the target, then move into place; nothing is left behind if writing fails."""
+    """Write the file into a folder that is there; FileFormatError where it cannot be written."""
     members: dict[str, Any] = {
         "indptr": _narrow(arrays.indptr),
         "indices": arrays.indices.astype(np.int32),
@@ -67,18 +66,10 @@ def write_arrays(path: Path, arrays: GraphArrays) -> None:
     }
     if arrays.labels is not None:
         members["graph_labels"] = arrays.labels.astype(np.int16)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **members)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_npz(path, members, parents=False)
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 _DIMENSIONS = {

@@ -2,10 +2,9 @@
 
 import contextlib
 import json
-import os
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.files import write_npz, write_whole
 from gnnsched_env.hardware import Fleet
 from gnnsched_env.latency.features import feature_names
 from gnnsched_env.latency.levels import Level
@@ -28,7 +28,6 @@ Settings = dict[str, Any]
 FORMAT = 1
 STORED_LEVEL = Level.STRUCTURE
 DESCRIPTION = "dataset.json"
-PARTIALS = ".*.partial"
 
 _CODE = ("graphs", "hardware", "cycles", "tables", "latency")
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -66,7 +65,9 @@ def describe(folder: Path, settings: Settings) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{folder}: cannot be made a folder: {error.strerror or error}") from None
-        _place(folder / DESCRIPTION, lambda file: file.write(json.dumps(settings, indent=1).encode()))
+        text = json.dumps(settings, indent=1)
+        with _refusing(folder / DESCRIPTION):
+            write_whole(folder / DESCRIPTION, lambda file: file.write(text.encode()), parents=False)
         return
     found = read_settings(folder)
     if found == settings:
@@ -129,23 +130,17 @@ def read_chunk(folder: Path, spec: DatasetSpec, settings: Settings, chunk: int) 
 
 def write_chunk(path: Path, arrays: Arrays) -> None:
     """Write an npz file; equal arrays give equal bytes (numpy stamps members with a fixed time)."""
-    _place(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+    with _refusing(path):
+        write_npz(path, arrays, parents=False)
 
 
-def _place(path: Path, write: Callable[[Any], object]) -> None:
-    """Write beside the target, then move into place."""
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial")
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Turn what the system says of a write into a FileFormatError."""
     try:
-        with partial.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        yield
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _short(value: object) -> str:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.files import PARTIALS
 from gnnsched_env.hardware import Fleet
 from gnnsched_env.latency.dataset import Dataset, Inputs, job_inputs
 from gnnsched_env.latency.dataset_chunks import (
-    PARTIALS,
     STORED_LEVEL,
     Arrays,
     Settings,

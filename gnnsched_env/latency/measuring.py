@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.files import write_whole
 from gnnsched_env.graphs import Graph, GraphSet, load_graph_set
 from gnnsched_env.graphs.generators import RmatParameters, draw_graphs, rmat_graph
 from gnnsched_env.latency.measured import COLUMNS, Job, job_graph, load_measurements
@@ -175,13 +176,7 @@ def _write(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text.getvalue(), encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, lambda file: file.write(text.getvalue().encode()))
 
 
 def _relative(path: Path, folder: Path) -> str:

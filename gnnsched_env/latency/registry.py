@@ -5,8 +5,10 @@ from functools import cache
 from pathlib import Path
 
 from gnnsched_env.errors import ConfigError, FileFormatError, did_you_mean
+from gnnsched_env.latency import predictor_file
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.predictor import ClosedFormPredictor, ExactPredictor, Predictor
+from gnnsched_env.latency.predictor_file import GNN_FORMAT
 from gnnsched_env.latency.shipped import TreePredictor, shipped_predictor
 from gnnsched_env.latency.training import DEFAULT_TRAINING, NAMES, Keep, Trainer
 from gnnsched_env.latency.training_jobs import DatasetSpec
@@ -33,7 +35,7 @@ def make_predictor(
     keep: Keep = cached,
     progress: bool | None = None,
 ) -> Predictor:
-    """Return a predictor by name (PREDICTORS), or from a file that `TreePredictor.save` wrote.
+    """Return a predictor by name (PREDICTORS), or from a file that a predictor's `save` wrote.
 
     Gradient boosting ships for the preset pairs; for others (`pairs`), or with other `training`, it is trained on
     synthetic jobs, about a minute, and kept (`keep`). `progress`: bars on stderr (None: if that is a terminal).
@@ -54,7 +56,7 @@ def make_predictor(
         if pairs is None:
             raise ConfigError(f"predictor {name!r}: training needs the (accelerator, dataflow) pairs")
         return Trainer(pairs, training, keep=keep, progress=progress).predictor(_BOOSTED[name])
-    return TreePredictor.load(name)
+    return _from_file(name)
 
 
 def check_predictor(name: str) -> None:
@@ -69,6 +71,17 @@ def check_predictor(name: str) -> None:
         return
     hint = did_you_mean(name, PREDICTORS)
     raise ConfigError(f"predictor must be one of {', '.join(PREDICTORS)}, or a file (.npz), got {name!r}{hint}")
+
+
+def _from_file(path: str) -> Predictor:
+    """Return the predictor of the kind that the file's manifest says."""
+    source = f"predictor {path}"
+    stored = predictor_file.read(path, source)
+    if predictor_file.format_of(stored, source) == GNN_FORMAT:
+        from gnnsched_env.latency.gnn import GnnPredictor
+
+        return GnnPredictor.from_arrays(stored, source)
+    return TreePredictor.from_arrays(stored, source)
 
 
 @cache

@@ -1,15 +1,10 @@
 """A trained predictor as one file without pickles: boosted trees that correct a closed form, and what they know."""
 
 import dataclasses
-import hashlib
-import io
-import json
-import zipfile
-import zlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -17,13 +12,14 @@ from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import GnnModel
-from gnnsched_env.latency import kernels
+from gnnsched_env.latency import kernels, predictor_file
 from gnnsched_env.latency.domain import Domain
 from gnnsched_env.latency.estimates import ClosedForm
 from gnnsched_env.latency.feature_sets import FeatureSet, feature_set
 from gnnsched_env.latency.features import feature_names, log_widths
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.predictor import Job, as_cycles, one_by_one
+from gnnsched_env.latency.predictor_file import TREE_FORMAT
 from gnnsched_env.latency.regression import RegressionPredictor
 from gnnsched_env.latency.trees import Forests
 from gnnsched_env.tables import JobClasses, Pair, pair_key
@@ -31,7 +27,6 @@ from gnnsched_env.tables import JobClasses, Pair, pair_key
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-FORMAT = "gnnsched-predictor"
 VERSION = 1
 ARRAYS = ("manifest", *(field.name for field in dataclasses.fields(Forests)), "mean_log_cycles", "low", "high")
 
@@ -120,22 +115,19 @@ class TreePredictor:
         """Return all of it as arrays, a manifest in JSON among them; `from_arrays` undoes it."""
         arrays = {**self.forests.arrays(), "mean_log_cycles": self.mean_log_cycles}
         arrays |= {"low": self.domain.low, "high": self.domain.high}
-        manifest = {
-            "format": FORMAT,
-            "version": VERSION,
+        fields = {
             "name": self.name,
             "feature_set": self.features.name,
             "columns": list(self.features.column_names),
             "pairs": list(self.keys),
             "provenance": dict(self.provenance),
         }
-        manifest["sha256"] = _digest(manifest, arrays)
-        return {"manifest": np.array(json.dumps(manifest, sort_keys=True)), **arrays}
+        return predictor_file.pack(TREE_FORMAT, VERSION, fields, arrays)
 
     @classmethod
     def from_arrays(cls, stored: Mapping[str, NDArray[Any]], source: str) -> Self:
         """Return a predictor from `arrays()`; FileFormatError says what is wrong with them."""
-        manifest, arrays = _checked(stored, source)
+        manifest, arrays = predictor_file.unpack(stored, TREE_FORMAT, VERSION, source)
         features = feature_set(manifest["feature_set"])
         if manifest["columns"] != list(features.column_names):
             raise FileFormatError(
@@ -159,33 +151,15 @@ class TreePredictor:
             provenance=manifest["provenance"],
         )
 
-    def save(self, path: str | Path) -> None:
-        """Write the predictor; equal predictors give equal bytes."""
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **self.arrays())  # type: ignore[arg-type]
-        Path(path).write_bytes(buffer.getvalue())
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the predictor; equal predictors give equal bytes, a killed write the file before."""
+        predictor_file.write(path, self.arrays())
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a predictor; FileFormatError says what is wrong with a file."""
         source = f"predictor {path}"
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                stored = {name: file[name] for name in file.files}
-        except FileNotFoundError:
-            raise FileFormatError(f"{source}: no such file") from None
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            EOFError,
-            AttributeError,
-            TypeError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
-            raise FileFormatError(f"{source}: not a predictor file ({error})") from None
-        return cls.from_arrays(stored, source)
+        return cls.from_arrays(predictor_file.read(path, source), source)
 
 
 def _bound(model: GnnModel, pairs: Sequence[Pair]) -> tuple[ClosedForm, FloatArray]:
@@ -196,27 +170,3 @@ def shipped_predictor(name: str) -> TreePredictor:
     """Return a predictor that comes with the package."""
     with resources.as_file(resources.files(__package__) / "data" / f"{name}.npz") as path:
         return TreePredictor.load(path)
-
-
-def _checked(stored: Mapping[str, NDArray[Any]], source: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return the manifest and the other arrays, whose hash agrees."""
-    arrays = dict(stored)
-    try:
-        manifest = json.loads(str(arrays.pop("manifest")))
-    except (KeyError, ValueError) as error:
-        raise FileFormatError(f"{source}: not a predictor file (no manifest: {error})") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise FileFormatError(f"{source}: not a predictor file (its manifest does not say {FORMAT!r})")
-    if manifest.get("version") != VERSION:
-        raise FileFormatError(f"{source}: version must be {VERSION}, got {manifest.get('version')!r}")
-    if manifest.pop("sha256", None) != _digest(manifest, arrays):
-        raise FileFormatError(f"{source}: content and SHA-256 do not agree; it was changed or damaged")
-    return manifest, arrays
-
-
-def _digest(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    state = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        state.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
-    return state.hexdigest()

@@ -127,9 +127,12 @@ class _Build:
         )
         if made.level is not Level.GRAPH:
             return made.predict(self.classes, self.distinct.pairs)
+        from gnnsched_env.latency.gnn import GnnPredictor
+
+        assert isinstance(made, GnnPredictor)
         key = content_key(
             kind="predicted",
-            predictor=made.name,
+            predictor=made.digest(),
             graphs=[graph.digest() for graph in self.classes.graphs or ()],
             classes=self.classes.digest(),
             pairs=self.distinct.keys,

@@ -1,11 +1,9 @@
 """A disk cache of arrays under a content hash: written whole or not at all, never fatal."""
 
-import contextlib
 import hashlib
 import json
 import os
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
+from gnnsched_env.files import write_npz
 from gnnsched_env.version import __version__
 
 Arrays = dict[str, NDArray[Any]]
@@ -62,7 +61,7 @@ def cached(key: str, names: Iterable[str], build: Callable[[], Mapping[str, NDAr
             _warn(f"{path}: damaged cache entry is built anew ({error})")
     arrays = dict(build())
     try:
-        _write(path, arrays)
+        write_npz(path, arrays)
     except OSError as error:
         _warn(f"{path}: not kept in the cache ({error})")
     return arrays
@@ -76,15 +75,3 @@ def _warn(message: str) -> None:
 def _read(path: Path, names: tuple[str, ...]) -> Arrays:
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in names}
-
-
-def _write(path: Path, arrays: Arrays) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:16]}.", suffix=".partial")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        Path(partial).replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(partial).unlink()

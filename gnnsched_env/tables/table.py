@@ -6,13 +6,13 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.errors import FileFormatError, TableError
+from gnnsched_env.files import write_npz
 
 FORMAT_VERSION = 1
 CYCLE_LIMIT = 1 << 50  # so that a thousand jobs one after another stay inside int64; the simulator checks for more
@@ -110,9 +110,6 @@ class LatencyTable:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table as an npz file without pickles; a killed write leaves no broken file."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
         header = {
             "version": FORMAT_VERSION,
             "choice_names": self.choice_names,
@@ -122,12 +119,7 @@ class LatencyTable:
             "provenance": dict(self.provenance),
         }
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        try:
-            with partial.open("wb") as file:
-                np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_npz(path, {"header": np.array(json.dumps(header)), **arrays})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -1,6 +1,7 @@
 """Boosted trees as arrays against LightGBM and a slow twin; files of predictors, whole and broken."""
 
 import json
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from gnnsched_env.latency import (
     TreePredictor,
     job_inputs,
     labelled,
+    make_predictor,
     training_chunk,
 )
+from gnnsched_env.latency.predictor_file import digest
 from gnnsched_env.latency.regressors import Boosting
-from gnnsched_env.latency.shipped import _digest
+from gnnsched_env.latency.shipped import shipped_predictor
 from gnnsched_env.latency.trees import Forests
 from gnnsched_env.tables import distinct_pairs, synthetic_classes
 from tests import naive_latency
@@ -77,6 +80,49 @@ def test_a_file_gives_the_same_predictions_and_the_same_bytes(predictor, tmp_pat
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+def test_a_file_is_written_whole_or_not_at_all(predictor, tmp_path, monkeypatch):
+    predictor.save(tmp_path / "a.npz")
+    before = (tmp_path / "a.npz").read_bytes()
+
+    def fail(file, **arrays):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", fail)
+    with pytest.raises(OSError, match="No space left"):
+        predictor.save(tmp_path / "a.npz")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.npz", before)]
+
+
+@pytest.mark.parametrize("name", ["gradient_boosting", "gradient_boosting_metadata"])
+def test_a_shipped_file_saved_again_is_the_same(name, tmp_path):
+    shipped_predictor(name).save(tmp_path / "again.npz")
+    with np.load(resources.files("gnnsched_env.latency") / "data" / f"{name}.npz") as file:
+        stored = dict(file)
+    with np.load(tmp_path / "again.npz") as file:
+        assert file.files == list(stored)
+        assert all(file[key].dtype == stored[key].dtype and (file[key] == stored[key]).all() for key in stored)
+
+
+def test_a_file_is_a_predictor_by_name(predictor, tmp_path):
+    predictor.save(tmp_path / "a.npz")
+    made, classes = make_predictor(str(tmp_path / "a.npz")), synthetic_classes(8)
+    assert isinstance(made, TreePredictor) and made.name == "toy"
+    assert (made.predict(classes, PAIRS) == predictor.predict(classes, PAIRS)).all()
+    changed = rewritten(tmp_path / "a.npz", _set("format", "other"), sign=True)
+    says = (
+        r"changed\.npz: not a predictor file \(its format must be 'gnnsched-predictor' or 'gnnsched-gnn', got 'other'"
+    )
+    with pytest.raises(FileFormatError, match=says):
+        make_predictor(str(changed))
+    np.savez(tmp_path / "list.npz", manifest=np.array("[1, 2]"))
+    with pytest.raises(FileFormatError, match=r"its manifest must be an object, got \[1, 2\]"):
+        make_predictor(str(tmp_path / "list.npz"))
+    changed = rewritten(tmp_path / "a.npz", _set("name", "renamed"), sign=False)
+    with pytest.raises(FileFormatError, match="changed or damaged"):
+        make_predictor(str(changed))
+
+
 def rewritten(path, change, *, sign):
     """Write the file's arrays again after a change of (manifest, arrays); with a fitting hash if it is to be signed."""
     with np.load(path) as file:
@@ -85,7 +131,7 @@ def rewritten(path, change, *, sign):
     change(manifest, arrays)
     if sign:
         manifest.pop("sha256")
-        manifest["sha256"] = _digest(manifest, arrays)
+        manifest["sha256"] = digest(manifest, arrays)
     out = path.with_name("changed.npz")
     np.savez(out, manifest=np.array(json.dumps(manifest)), **arrays)
     return out

@@ -99,7 +99,7 @@ def _write_often(folder, start):
     os.environ[cache.CACHE_VARIABLE] = str(folder)
     start.wait()
     for _ in range(30):
-        cache._write(folder / "key.npz", {"numbers": np.arange(1_000)})
+        cache.write_npz(folder / "key.npz", {"numbers": np.arange(1_000)})
 
 
 def test_concurrent_writers_leave_a_whole_entry(folder):

@@ -1,17 +1,11 @@
 """`GnnPredictor`: a trained network behind the predictor protocol, and its file."""
 
 import dataclasses
-import hashlib
-import io
-import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -20,18 +14,19 @@ from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import Layer
+from gnnsched_env.latency import predictor_file
 from gnnsched_env.latency.gnn.batch import FoldedGraph, batch_graphs, class_graph, fold_graph, stack_encodings
 from gnnsched_env.latency.gnn.encoding import FEATURES, GEOMETRY, PairEncoding, encode_layer, reads_self_loops
 from gnnsched_env.latency.gnn.model import ModelConfig, ReadoutModel, TileModel, make_network
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.predictor import as_cycles
+from gnnsched_env.latency.predictor_file import GNN_FORMAT
 from gnnsched_env.tables import JobClasses, Pair
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 Weights = Mapping[str, NDArray[Any]]
 
-FORMAT = "gnnsched-gnn"
 VERSION = 1
 SIZES = ("vertices", "entries", "in_features", "combination_features", "out_features")
 ROWS_AT_ONCE = 200_000
@@ -112,35 +107,23 @@ class GnnPredictor:
             flags.append(tuple(name for name in SIZES if _outside(values[name], self.domain[name])))
         return tuple(flags)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an npz file without pickles; equal predictors give equal bytes, a killed write the file before."""
-        arrays = {name: np.asarray(value) for name, value in self.weights.items()}
-        manifest = {
-            "format": FORMAT,
-            "version": VERSION,
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all of it as arrays, a manifest in JSON among them; `from_arrays` undoes it."""
+        fields = {
             "features": list(FEATURES),
             "geometry": list(GEOMETRY),
             "config": dataclasses.asdict(self.config),
             "domain": {name: list(bounds) for name, bounds in self.domain.items()},
             "provenance": dict(self.provenance),
         }
-        manifest["sha256"] = _digest(manifest, arrays)
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, manifest=np.array(json.dumps(manifest, sort_keys=True)), **arrays)  # type: ignore[arg-type]
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        try:
-            partial.write_bytes(buffer.getvalue())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        weights = {name: np.asarray(value) for name, value in self.weights.items()}
+        return predictor_file.pack(GNN_FORMAT, VERSION, fields, weights)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote; FileFormatError says what is wrong with a file."""
-        source = f"gnn predictor {os.fspath(path)}"
-        manifest, arrays = _checked(*_read(path, source), source)
+    def from_arrays(cls, stored: Mapping[str, NDArray[Any]], source: str) -> Self:
+        """Return a predictor from `arrays()`; FileFormatError says what is wrong with them."""
+        manifest, arrays = predictor_file.unpack(stored, GNN_FORMAT, VERSION, source, kind="GNN predictor")
+        _check_encoding(manifest, source)
         try:
             config = ModelConfig(**manifest["config"])
             domain = {name: (int(low), int(high)) for name, (low, high) in manifest["domain"].items()}
@@ -149,6 +132,20 @@ class GnnPredictor:
             return cls.of(config, arrays, domain=domain, provenance=manifest["provenance"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FileFormatError(f"{source}: {error}") from None
+
+    def digest(self) -> str:
+        """Return a hash (SHA-256, hexadecimal) of all that predictions depend on."""
+        return predictor_file.digest({"config": dataclasses.asdict(self.config)}, self.weights)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an npz file without pickles; equal predictors give equal bytes, a killed write the file before."""
+        predictor_file.write(path, self.arrays())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote; FileFormatError says what is wrong with a file."""
+        source = f"gnn predictor {os.fspath(path)}"
+        return cls.from_arrays(predictor_file.read(path, source), source)
 
     def _fold(self, classes: JobClasses, c: int) -> FoldedGraph:
         graph = class_graph(classes, c, self_loops=reads_self_loops(classes.models[c]))
@@ -192,40 +189,10 @@ def _outside(values: Sequence[int], bounds: tuple[int, int]) -> bool:
     return min(values) < bounds[0] or max(values) > bounds[1]
 
 
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error)
-
-
-def _read(path: str | os.PathLike[str], source: str) -> tuple[Any, dict[str, NDArray[Any]]]:
-    """Return the manifest and the arrays of an npz file."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return json.loads(str(arrays.pop("manifest"))), arrays
-    except FileNotFoundError:
-        raise FileFormatError(f"{source}: no such file") from None
-    except _UNREADABLE as error:
-        raise FileFormatError(f"{source}: not a predictor file, or a damaged one ({error})") from None
-
-
-def _checked(manifest: Any, arrays: dict[str, NDArray[Any]], source: str) -> tuple[dict[str, Any], Weights]:
-    """Return both if format, version, encoding and hash are right."""
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise FileFormatError(f"{source}: not a GNN predictor (its manifest does not say {FORMAT!r})")
-    if manifest.get("version") != VERSION:
-        raise FileFormatError(f"{source}: version must be {VERSION}, got {manifest.get('version')!r}")
-    if manifest.pop("sha256", None) != _digest(manifest, arrays):
-        raise FileFormatError(f"{source}: content and SHA-256 do not agree; it was changed or damaged")
+def _check_encoding(manifest: Mapping[str, Any], source: str) -> None:
+    """Refuse a network trained on other features of a layer than today's."""
     for name, known in (("features", FEATURES), ("geometry", GEOMETRY)):
         if manifest.get(name) != list(known):
             raise FileFormatError(
                 f"{source}: its {name} of a layer must be, in this order, {', '.join(known)}; got {manifest.get(name)}"
             )
-    return manifest, arrays
-
-
-def _digest(manifest: Mapping[str, Any], arrays: Weights) -> str:
-    state = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        state.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
-    return state.hexdigest()

@@ -1,6 +1,6 @@
 """Training of the GNN predictor: seeded, resumable, validated on held-out synthetic families."""
 
-import os
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.files import write_whole
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.latency.gnn.model import ModelConfig, ReadoutModel, TileModel, make_network
 from gnnsched_env.latency.gnn.predictor import SIZES, GnnPredictor
@@ -227,13 +228,9 @@ class TrainingRun:
             "best": self.best,
             "history": self.history,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            torch.save(state, partial)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        buffer = io.BytesIO()  # torch would hide what the system says of a write
+        torch.save(state, buffer)
+        write_whole(path, lambda file: file.write(buffer.getbuffer()))
 
     def load(self, path: Path) -> None:
         """Take up what `save` wrote."""

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.hardware import load_fleet
+from gnnsched_env.latency import TreePredictor, build_table, make_predictor
 from gnnsched_env.latency.gnn import predictor as predictors
 from gnnsched_env.latency.gnn.predictor import GnnPredictor
 from gnnsched_env.latency.levels import Level
+from gnnsched_env.tables.cache import CACHE_VARIABLE
 from tests.latency.gnn.jobs import PAIRS, job_classes, random_graph, small_predictor
 
 CLASSES = job_classes([random_graph(k, 9 + 8 * k) for k in range(6)], kinds=("gcn", "sage"), widths=((7, 2), (90, 5)))
@@ -93,6 +96,26 @@ def test_a_saved_predictor_predicts_the_same(saved, tmp_path):
     assert loaded.config == small_predictor().config and loaded.provenance["samples"] > 0
     loaded.save(tmp_path / "again.npz")
     assert (tmp_path / "again.npz").read_bytes() == saved.read_bytes()
+
+
+def test_a_file_is_a_predictor_by_name(saved):
+    made = make_predictor(str(saved))
+    assert isinstance(made, GnnPredictor)
+    assert (made.predict(CLASSES, PAIRS) == small_predictor().predict(CLASSES, PAIRS)).all()
+    with pytest.raises(FileFormatError, match="does not say 'gnnsched-predictor'"):
+        TreePredictor.load(saved)
+
+
+def test_kept_predictions_are_those_of_the_file_that_is_there_now(saved, tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    fleet, predictor = load_fleet("hetero4"), small_predictor()
+    first = build_table(CLASSES, fleet, predictor=str(saved))
+    slower = dict(predictor.weights) | {"shift": predictor.weights["shift"] + 1}
+    GnnPredictor.of(predictor.config, slower, domain=predictor.domain, provenance={}).save(saved)
+    second = build_table(CLASSES, fleet, predictor=str(saved))
+    fresh = build_table(CLASSES, fleet, predictor=str(saved), cache=False)
+    assert (second.predicted_cycles == fresh.predicted_cycles).all()
+    assert (second.predicted_cycles != first.predicted_cycles).any()
 
 
 def change_manifest(**changes):

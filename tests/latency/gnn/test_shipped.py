@@ -20,6 +20,15 @@ def test_the_file_is_small_and_says_how_it_was_made():
     assert shipped_gnn().provenance["validation"][-1]["mape"] < 1.0
 
 
+def test_the_file_saved_again_is_the_same(tmp_path):
+    shipped_gnn().save(tmp_path / "again.npz")
+    with np.load(resources.files("gnnsched_env.latency") / "data" / SHIPPED) as file:
+        stored = dict(file)
+    with np.load(tmp_path / "again.npz") as file:
+        assert file.files == list(stored)
+        assert all(file[key].dtype == stored[key].dtype and (file[key] == stored[key]).all() for key in stored)
+
+
 def test_held_out_families_are_predicted_within_a_percent():
     classes = training_chunk(DatasetSpec(graphs=500, seed=77, most_vertices=500), 0)
     held = TrainConfig().held_out

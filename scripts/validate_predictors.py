@@ -23,6 +23,7 @@ from gnnsched_env.latency.training import BOOSTING_OF, FEATURES_OF
 from gnnsched_env.latency.validation import Candidate, Record, closed_form_scores, learning_curve, validate
 from gnnsched_env.tables import distinct_pairs, progress_bar
 
+WIDTH = 130
 SETS = ("S1", "S2", "S3", "S4", "S5", "S6", "terms")
 SIZES = (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 
@@ -45,7 +46,7 @@ def main() -> int:
     """Parse, validate, print and write; return the exit status."""
     arguments = tyro.cli(Arguments, prog="python -m scripts.validate_predictors", description=__doc__)
     try:
-        run(arguments, Console())
+        run(arguments, Console(width=max(WIDTH, Console().width)))
     except (GnnSchedError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -92,12 +93,14 @@ def run(arguments: Arguments, console: Console) -> None:
 
 
 def _table(records: list[Record]) -> Table:
-    names = list(records[0])
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in names:
-        table.add_column(name)
+    names = [name for name in records[0] if name != "boosting"]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in [*names, "trees"]:
+        table.add_column(name, no_wrap=True)
     for record in records:
-        table.add_row(*(f"{value:.4g}" if isinstance(value := record[name], float) else str(value) for name in names))
+        cells = [f"{value:.4g}" if isinstance(value := record[name], float) else str(value) for name in names]
+        own = record.get("boosting")
+        table.add_row(*cells, f"{own['trees']} of {own['leaves']}, {own['objective']}" if own else "")
     return table
 
 

@@ -1,8 +1,10 @@
-"""A tiling in closed form: the cost model without its arbiters, in a fraction of the time of compiling the tiling.
+"""A tiling in closed form: the cost model without its arbiters, and without a layout of the phases to replay.
 
 A job of the machinery (a row of the aggregation, a row tile of the combination) pushes its packets, and the results of
 each group drain through the collection lines. The closed form takes every cluster to see only how many others share
-its line and how long its way is: what is left out is the order in which an arbiter serves them.
+its line and how long its way is. Left out are the order in which an arbiter serves them, and the lag between a row's
+stamp (the write of its last true column) and its end: both are small where ports and lines are as many as PEs, and can
+be a third of a pipeline's cycles where they are few.
 """
 
 from dataclasses import dataclass
@@ -76,21 +78,21 @@ def closed_form_tiling(spec: LayerSpec, cost: RowCost | None = None) -> Compiled
     """Return the tiling in closed form, to be evaluated as a compiled one (`CyclePlan`); `cost`: if known already."""
     cost, tiling = cost or row_cost(spec), spec.tiling
     folds = _ceil(spec.combination_features, tiling.t_fc)
-    most = max(2, COMMON_DEGREES // tiling.t_n)
-    degrees = np.arange(most * tiling.t_n + 1)
-    durations = cost.cycles(np.maximum(1, -(-degrees // tiling.t_n)))
-    last = cost.cycles(np.array([most, most + 1]))
+    bend = _ceil(max(cost.lines), cost.inputs)  # folds from which on the results of a group drain before the next come
+    most = max(bend, 2, COMMON_DEGREES // tiling.t_n)
+    by_folds = cost.cycles(np.arange(1, most + 2))
+    durations = np.concatenate((by_folds[:1], np.repeat(by_folds[:most], tiling.t_n)))  # an empty row has one fold
     record = np.zeros(1, tilings.TILING_DTYPE)
     values = {
         "t_va": tiling.t_va,
         "t_vc": tiling.t_vc,
         "t_n": tiling.t_n,
         "limit": most * tiling.t_n,
-        "duration_slope": last[1] - last[0],
+        "duration_slope": by_folds[most] - by_folds[most - 1],
         "lag_kind": kernels.UNIFORM,
         "tile_cycles": cost.tile_cycles,
         "phases": 1,
-        "latest": degrees.size,
+        "latest": durations.size,
         "saved": folds * spec.combination.pes,
         "saved_per": spec.combination.distribution_bandwidth,
         "overhead": _ceil(spec.out_features * tiling.t_vc * folds, spec.combination.pes) if folds > 1 else 0,

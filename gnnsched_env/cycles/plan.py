@@ -51,20 +51,22 @@ class CyclePlan:
         self._specs = tuple({spec for _, spec, _ in entries})
         self._safe_rows = min((_safe_rows(spec) for spec in self._specs), default=0)
         self._replayed: list[tuple[int, LayerSpec, Composition]] = []
-        records, tables, offset = [np.empty(0, tilings.TILING_DTYPE)], [np.empty(0, np.int64)], 0
+        records, tables, offset = np.empty(len(entries), tilings.TILING_DTYPE), [np.empty(0, np.int64)], 0
+        known = 0
         for column, spec, composition in entries:
             tiling = (compiled or compile_tiling)(spec)
             if tiling is None:
                 self._replayed.append((column, spec, composition))
                 continue
-            record = tiling.record.copy()
+            records[known] = tiling.record[0]
+            record = records[known]
             record["column"], record["composition"] = column, _COMPOSITIONS[composition]
             for name in ("durations", "stamps", "following", "latest"):
                 record[name] += offset
             offset += tiling.tables.size
-            records.append(record)
             tables.append(tiling.tables)
-        self._records = np.concatenate(records)
+            known += 1
+        self._records = records[:known].copy()
         self._tables = np.concatenate(tables)
         self._heights = _heights(self._records)
 

@@ -5,7 +5,7 @@ from gnnsched_env.latency.feature_sets import FEATURE_SETS, FeatureSet
 from gnnsched_env.latency.features import FEATURES, Feature, feature_names, graph_features
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.predictor import ClosedFormPredictor, ExactPredictor, Job, Predictor
-from gnnsched_env.latency.registry import PREDICTORS, check_predictor, make_predictor
+from gnnsched_env.latency.registry import DEFAULT_PREDICTOR, PREDICTORS, check_predictor, make_predictor
 from gnnsched_env.latency.regression import RegressionPredictor
 from gnnsched_env.latency.regressors import REGRESSORS, Regressor, make_regressor
 from gnnsched_env.latency.scores import Scores, mape, regret, score_predictions, selection_accuracy
@@ -14,6 +14,7 @@ from gnnsched_env.latency.tables import build_table, default_table
 from gnnsched_env.latency.training_jobs import DatasetSpec, training_chunk
 
 __all__ = [
+    "DEFAULT_PREDICTOR",
     "FEATURES",
     "FEATURE_SETS",
     "PREDICTORS",

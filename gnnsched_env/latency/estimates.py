@@ -1,6 +1,7 @@
 """Closed-form cycles of layers, from row degrees or from the size of the graph alone."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -17,6 +18,12 @@ IntArray = NDArray[np.int64]
 TERM_NAMES = ("combination", "cycles")
 
 _COMPOSITIONS = {Composition.SEQ: kernels.SEQ, Composition.SP: kernels.SP, Composition.PP: kernels.PP}
+
+
+@lru_cache(maxsize=256)
+def bound_form(layers: tuple[Layer, ...], pairs: tuple[Pair, ...]) -> "ClosedForm":
+    """Return the closed form of layers under pairs; the latest are kept."""
+    return ClosedForm(layers, pairs)
 
 
 class ClosedForm:

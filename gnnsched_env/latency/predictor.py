@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.cycles import CyclePlan, plan_for
+from gnnsched_env.cycles.domain import MOST_WORK, as_degrees
+from gnnsched_env.errors import GraphError
 from gnnsched_env.graphs import Graph
 from gnnsched_env.hardware import GnnModel
-from gnnsched_env.latency.estimates import TERM_NAMES, ClosedForm
+from gnnsched_env.latency.estimates import TERM_NAMES, ClosedForm, bound_form
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.tables import JobClasses, Pair, pair_cycles
 from gnnsched_env.tables.table import CYCLE_LIMIT
@@ -97,9 +99,7 @@ class ClosedFormPredictor:
         def cycles(job: Job) -> IntArray:
             form = forms[job.model]
             if metadata:
-                return as_cycles(
-                    form.metadata_terms(job.degrees.size, int(job.degrees.sum()))[:, :, CYCLES].sum(axis=0)
-                )
+                return as_cycles(form.metadata_terms(*sizes_of(job))[:, :, CYCLES].sum(axis=0))
             return as_cycles(form.degree_cycles(job.degrees))
 
         return cycles
@@ -117,8 +117,17 @@ class ModelForms(dict[GnnModel, ClosedForm]):
         self._pairs = tuple(pairs)
 
     def __missing__(self, model: GnnModel) -> ClosedForm:
-        self[model] = ClosedForm(model.layers, self._pairs)
+        self[model] = bound_form(model.layers, self._pairs)
         return self[model]
+
+
+def sizes_of(job: Job) -> tuple[int, int]:
+    """Return rows and entries; GraphError where the degrees are no degrees."""
+    rows, entries = job.degrees.size, int(job.degrees.sum())
+    if rows == 0 or job.degrees.min() < 0 or entries > MOST_WORK:
+        as_degrees(job.degrees)
+        raise GraphError(f"a graph of {rows} rows and {entries} entries is beyond the cost model's bounds")
+    return rows, entries
 
 
 def one_by_one(cycles: Callable[[Job], IntArray], classes: JobClasses) -> IntArray:

@@ -22,13 +22,14 @@ PREDICTORS = (
     "gnn",
     "exact",
 )
-"""All names; the first is the default."""
+"""All names."""
+DEFAULT_PREDICTOR = "gradient_boosting"
 
 _BOOSTED = {name: level for level, name in NAMES.items()}
 
 
 def make_predictor(
-    name: str,
+    name: str | Path,
     pairs: Sequence[Pair] | None = None,
     *,
     training: DatasetSpec = DEFAULT_TRAINING,
@@ -40,6 +41,7 @@ def make_predictor(
     Gradient boosting ships for the preset pairs; for others (`pairs`), or with other `training`, it is trained on
     synthetic jobs, about a minute, and kept (`keep`). `progress`: bars on stderr (None: if that is a terminal).
     """
+    name = str(name)
     check_predictor(name)
     if name == "exact":
         return ExactPredictor()

@@ -14,11 +14,11 @@ from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import GnnModel
 from gnnsched_env.latency import kernels, predictor_file
 from gnnsched_env.latency.domain import Domain
-from gnnsched_env.latency.estimates import ClosedForm
+from gnnsched_env.latency.estimates import ClosedForm, bound_form
 from gnnsched_env.latency.feature_sets import FeatureSet, feature_set
 from gnnsched_env.latency.features import feature_names, log_widths
 from gnnsched_env.latency.levels import Level
-from gnnsched_env.latency.predictor import Job, as_cycles, one_by_one
+from gnnsched_env.latency.predictor import Job, as_cycles, one_by_one, sizes_of
 from gnnsched_env.latency.predictor_file import TREE_FORMAT
 from gnnsched_env.latency.regression import RegressionPredictor
 from gnnsched_env.latency.trees import Forests
@@ -28,6 +28,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 VERSION = 1
+KEPT_SETS = ("S2", "terms")  # whose columns the kernel of one job makes
+FIELDS = {"name": str, "feature_set": str, "columns": list, "pairs": list, "provenance": dict}
 ARRAYS = ("manifest", *(field.name for field in dataclasses.fields(Forests)), "mean_log_cycles", "low", "high")
 
 
@@ -57,8 +59,8 @@ class TreePredictor:
         cls, trained: RegressionPredictor, name: str, mean_log_cycles: FloatArray, provenance: Mapping[str, Any]
     ) -> Self:
         """Return what a predictor learned: LightGBM on residuals, one a pair, on sizes, widths and closed forms."""
-        plain = trained.features.features == feature_names(Level.METADATA)
-        if trained.regressor != "lightgbm" or trained.target != "residual" or trained.joint or not plain:
+        plain = trained.features.name in KEPT_SETS and trained.target == "residual" and not trained.joint
+        if trained.regressor != "lightgbm" or not plain:
             raise ConfigError(
                 f"only LightGBM on residuals, one a pair, of sets S2 or terms is kept, got {trained.name}"
             )
@@ -101,7 +103,7 @@ class TreePredictor:
 
         def cycles(job: Job) -> IntArray:
             form, widths = known.get(job.model) or known.setdefault(job.model, _bound(job.model, pairs))
-            rows, entries = job.degrees.size, int(job.degrees.sum())
+            rows, entries = sizes_of(job)
             terms = form.metadata_terms(rows, entries) if metadata else form.degree_terms(job.degrees)
             return as_cycles(kernels.corrected_cycles(rows, entries, widths, terms, *trees, forests.forest_ptr))
 
@@ -128,6 +130,14 @@ class TreePredictor:
     def from_arrays(cls, stored: Mapping[str, NDArray[Any]], source: str) -> Self:
         """Return a predictor from `arrays()`; FileFormatError says what is wrong with them."""
         manifest, arrays = predictor_file.unpack(stored, TREE_FORMAT, VERSION, source)
+        for name, kind in FIELDS.items():
+            if not isinstance(manifest.get(name), kind):
+                found = repr(manifest.get(name))[:40]
+                raise FileFormatError(f"{source}: field {name!r} must be a {kind.__name__}, got {found}")
+        if manifest["feature_set"] not in KEPT_SETS:
+            raise FileFormatError(
+                f"{source}: its feature set must be one of {', '.join(KEPT_SETS)}, got {manifest['feature_set']!r}"
+            )
         features = feature_set(manifest["feature_set"])
         if manifest["columns"] != list(features.column_names):
             raise FileFormatError(
@@ -138,6 +148,8 @@ class TreePredictor:
         for name, shape in (("low", (size,)), ("high", (size,)), ("mean_log_cycles", (len(manifest["pairs"]),))):
             if name not in arrays or arrays[name].shape != shape or arrays[name].dtype != np.float64:
                 raise FileFormatError(f"{source}: array {name!r} must be float64 of shape {shape}")
+            if not np.isfinite(arrays[name]).all():
+                raise FileFormatError(f"{source}: array {name!r} must be finite")
         forests = Forests.from_arrays(
             arrays, outputs=len(manifest["pairs"]), columns=len(features.column_names), source=source
         )
@@ -163,7 +175,7 @@ class TreePredictor:
 
 
 def _bound(model: GnnModel, pairs: Sequence[Pair]) -> tuple[ClosedForm, FloatArray]:
-    return ClosedForm(model.layers, pairs), log_widths(model.layers)
+    return bound_form(model.layers, tuple(pairs)), log_widths(model.layers)
 
 
 def shipped_predictor(name: str) -> TreePredictor:

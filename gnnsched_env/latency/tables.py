@@ -1,7 +1,7 @@
 """From job classes and a fleet to a `LatencyTable`, cached step by step; and the table that ships with the package."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from gnnsched_env.hardware import Fleet, load_fleet
 from gnnsched_env.latency.levels import Level
-from gnnsched_env.latency.registry import check_predictor, make_predictor
+from gnnsched_env.latency.predictor import Predictor
+from gnnsched_env.latency.registry import DEFAULT_PREDICTOR, check_predictor, make_predictor
 from gnnsched_env.latency.shipped import TreePredictor
 from gnnsched_env.latency.training import DEFAULT_TRAINING, Arrays, Keep, Trainer
 from gnnsched_env.latency.training_jobs import DatasetSpec
@@ -31,7 +32,6 @@ from gnnsched_env.version import __version__
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-DEFAULT_PREDICTOR = "gradient_boosting"
 SHIPPED_FILE = "synthetic.npz"
 SHIPPED_FLEET = "big_little"  # has every (accelerator, dataflow) pair of the preset fleets
 
@@ -67,7 +67,8 @@ def build_table(
         keep=cached if cache else _remembered(),
     )
     true = build.true_cycles()
-    predicted = true if predictor == "exact" else build.predicted_cycles()
+    made = build.made()
+    predicted = true if predictor == "exact" else build.predicted_cycles(made)
     means = build.mean_log_cycles()
     columns = build.distinct.columns
     return LatencyTable(
@@ -75,7 +76,7 @@ def build_table(
         predicted_cycles=predicted[:, columns],
         **_class_fields(job_classes),
         **_fleet_fields(fleet, means[columns]),
-        provenance={"predictor": predictor, "training": asdict(training)}
+        provenance={"predictor": predictor, "made": dict(getattr(made, "provenance", {}))}
         | {"classes": job_classes.digest(), **_provenance(fleet)},
     )
 
@@ -120,11 +121,14 @@ class _Build:
 
         return self.keep(key, ["cycles"], build)["cycles"]
 
-    def predicted_cycles(self) -> IntArray:
-        """Return int64 [C, P]."""
-        made = make_predictor(
+    def made(self) -> Predictor:
+        """Return the predictor, shipped, read from its file or trained."""
+        return make_predictor(
             self.predictor, self.distinct.pairs, training=self.training, keep=self.keep, progress=self.progress
         )
+
+    def predicted_cycles(self, made: Predictor) -> IntArray:
+        """Return int64 [C, P]."""
         if made.level is not Level.GRAPH:
             return made.predict(self.classes, self.distinct.pairs)
         from gnnsched_env.latency.gnn import GnnPredictor

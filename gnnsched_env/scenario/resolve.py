@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from gnnsched_env.hardware import Fleet, list_fleets, load_fleet
-from gnnsched_env.latency import build_table, default_table
+from gnnsched_env.latency import DEFAULT_PREDICTOR, build_table, default_table
 from gnnsched_env.scenario.scenario import Scenario, Workload
 from gnnsched_env.sim import SimulationSettings, WindowOrder, fleet_capacity
 from gnnsched_env.tables import JobClasses, LatencyTable, classes_from_files, synthetic_classes
@@ -18,7 +18,8 @@ def scenario_table(scenario: Scenario, *, progress: bool = False) -> LatencyTabl
     """
     if scenario.table is not None:
         return scenario.table
-    states = tuple(_state(path) for path in scenario.workload.graphs)
+    files = (*scenario.workload.graphs, *((scenario.predictor,) if scenario.predictor.endswith(".npz") else ()))
+    states = tuple(_state(path) for path in files)
     return _table(scenario.fleet, replace(scenario.workload, repeats=1), scenario.predictor, progress, states)
 
 
@@ -84,8 +85,8 @@ def _state(path: str) -> tuple[int, int]:
 def _table(
     fleet: Fleet, workload: Workload, predictor: str, progress: bool, states: tuple[tuple[int, int], ...]
 ) -> LatencyTable:
-    """Return a table; `states` of the workload's files only tell a changed file from the one that is remembered."""
-    if workload == Workload() and fleet.name in list_fleets() and fleet == load_fleet(fleet.name):
-        table = default_table(fleet.name)
-        return table.clairvoyant() if predictor == "exact" else table
+    """Return a table; `states` of the files only tell a changed one from the one that is remembered."""
+    shipped = predictor == DEFAULT_PREDICTOR and workload == Workload()
+    if shipped and fleet.name in list_fleets() and fleet == load_fleet(fleet.name):
+        return default_table(fleet.name)
     return build_table(scenario_classes(workload), fleet, predictor=predictor, progress=progress)

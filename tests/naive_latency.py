@@ -35,9 +35,8 @@ def degree_summary(degrees, limits, shares, widths, heights):
 
 def row_cycles(folds, record):
     """Return the cycles of a row of so many folds."""
-    lines = [(record["first_lines"], record["first_base"]), (record["second_lines"], record["second_base"])]
-    n, nx = record["inputs"], record["groups"]
-    return folds * record["weights"] + max(b + max(folds * n + k * nx, folds * n * nx + k) for k, b in lines)
+    n, nx, lines = record["inputs"], record["groups"], record["lines"]
+    return folds * record["weights"] + record["base"] + max(folds * n + lines * nx, folds * n * nx + lines)
 
 
 def degree_terms(degrees, record, stamps):

@@ -29,27 +29,25 @@ _ROW_START, _TILE_START = 3, 2  # SPEC sections 4 and 5: cycles of a job besides
 class RowCost:
     """What a row of the aggregation costs by its folds S, and what a row tile of the combination does.
 
-    With n = inputs, x = groups: a row takes S * weights + max over i of base_i + max(S n + lines_i x, S n x + lines_i);
-    i = 0 is the busiest collection line, which takes `lines[0]` results a group, i = 1 the one that is farthest away.
-    `tile_cycles`: a row tile; `stamps` int64 [T_Vc]: cycles until its rows 0..k are written.
+    With n = inputs, x = groups: a row takes S * weights + base + max(S n + lines x, S n x + lines). The busiest
+    collection line takes `lines` results a group; it is `base` cycles away. (One with fewer may be farther away, but
+    by no more cycles than it has fewer results: 3,700 layouts of 8 to 1,024 PEs tried.) `tile_cycles`: a row tile;
+    `stamps` int64 [T_Vc]: cycles until its rows 0..k are written.
     """
 
     weights: int
     inputs: int
     groups: int
-    lines: tuple[int, int]
-    bases: tuple[int, int]
+    lines: int
+    base: int
     tile_cycles: int
     stamps: IntArray
 
     def cycles(self, folds: IntArray) -> IntArray:
         """Return the cycles of rows of so many folds each, at least 1."""
         step = folds * self.inputs
-        drained = [
-            base + np.maximum(step + lines * self.groups, step * self.groups + lines)
-            for lines, base in zip(self.lines, self.bases, strict=True)
-        ]
-        total: IntArray = folds * self.weights + np.maximum(*drained)
+        drained = np.maximum(step + self.lines * self.groups, step * self.groups + self.lines)
+        total: IntArray = folds * self.weights + self.base + drained
         return total
 
 
@@ -59,16 +57,14 @@ def row_cost(spec: LayerSpec) -> RowCost:
     tiling, array = spec.tiling, spec.aggregation
     m = array.pes // array.distribution_bandwidth
     profile = _profile(array, tiling.t_n, tiling.t_fa)
-    start = _ROW_START + (m > 1)
-    busiest = profile[np.lexsort((profile[:, 1], profile[:, 0]))[-1]]
-    farthest = profile[np.lexsort(profile.T)[-1]]
+    lines, hops = profile[np.lexsort((profile[:, 1], profile[:, 0]))[-1]]  # the farthest of the busiest
     tile_cycles, stamps = _row_tile(spec)
     return RowCost(
         weights=min(m, tiling.t_n),
         inputs=min(m, tiling.t_n * tiling.t_fa),
         groups=_ceil(spec.in_features, tiling.t_fa),
-        lines=(int(busiest[0]), int(farthest[0])),
-        bases=(start + int(busiest[1]), start + int(farthest[1])),
+        lines=int(lines),
+        base=_ROW_START + (m > 1) + int(hops),
         tile_cycles=tile_cycles,
         stamps=stamps,
     )
@@ -78,7 +74,7 @@ def closed_form_tiling(spec: LayerSpec, cost: RowCost | None = None) -> Compiled
     """Return the tiling in closed form, to be evaluated as a compiled one (`CyclePlan`); `cost`: if known already."""
     cost, tiling = cost or row_cost(spec), spec.tiling
     folds = _ceil(spec.combination_features, tiling.t_fc)
-    bend = _ceil(max(cost.lines), cost.inputs)  # folds from which on the results of a group drain before the next come
+    bend = _ceil(cost.lines, cost.inputs)  # folds from which on the results of a group drain before the next come
     most = max(bend, 2, COMMON_DEGREES // tiling.t_n)
     by_folds = cost.cycles(np.arange(1, most + 2))
     durations = np.concatenate((by_folds[:1], np.repeat(by_folds[:most], tiling.t_n)))  # an empty row has one fold

@@ -47,7 +47,7 @@ def run_policy(
     """Play episodes of seeds seed..seed+episodes-1, one each, and return their metrics.
 
     `table` holds the cycles of one inference; the factory gets that of a job. The scenario's decision cost is charged
-    unless the policy ran without predictions.
+    where predictions are used (`uses_predictions`).
     """
     return _run(factory, simulation_settings(scenario, table, dispatch=dispatch), scenario, table, seed, episodes)
 
@@ -84,7 +84,7 @@ def _run(
         batch = EnvBatch(table, settings, lanes=len(seeds), reconfiguration=reconfiguration)
         policy = factory(batch.layout, batch.table)
         knowledge = knowledge_of(policy, settings, table)
-        if knowledge is Knowledge.NONE and settings.decision:
+        if settings.decision and not uses_predictions(policy, settings):
             settings = _without_cost(settings)
             batch = EnvBatch(table, settings, lanes=len(seeds), reconfiguration=reconfiguration)
         _play(batch, policy, seeds)
@@ -95,14 +95,23 @@ def _run(
     )
 
 
+def uses_predictions(policy: Policy, settings: SimulationSettings) -> bool:
+    """Return whether predictions are used as a policy runs: by itself, an exact predictor's too, or for it.
+
+    They are used for it where the environment chooses the dataflow, or orders the window by predicted latency. A policy
+    that is told the truth (of knowledge TRUE) uses none itself.
+    """
+    shortest = settings.window_order is WindowOrder.SHORTEST and not settings.dispatch
+    return policy.knowledge is Knowledge.PREDICTED or shortest or not settings.choose_dataflow
+
+
 def knowledge_of(policy: Policy, settings: SimulationSettings, table: LatencyTable) -> Knowledge:
     """Return what a policy knows as it runs.
 
-    An exact predictor tells the truth. Where the environment chooses the dataflow, or orders the window by predicted
-    latency, a policy that knows nothing has predictions used for it.
+    An exact predictor tells the truth. A policy that knows nothing knows what predictions tell where they are used for
+    it.
     """
-    shortest = settings.window_order is WindowOrder.SHORTEST and not settings.dispatch
-    if policy.knowledge is Knowledge.NONE and (shortest or not settings.choose_dataflow):
+    if policy.knowledge is Knowledge.NONE and uses_predictions(policy, settings):
         return Knowledge.PREDICTED
     if policy.knowledge is Knowledge.PREDICTED and np.array_equal(table.predicted_cycles, table.true_cycles):
         return Knowledge.TRUE

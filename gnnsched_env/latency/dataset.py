@@ -12,7 +12,7 @@ from gnnsched_env.hardware import GnnModel
 from gnnsched_env.latency.estimates import TERM_NAMES, ClosedForm
 from gnnsched_env.latency.features import WIDTHS, feature_names, graph_features, log_widths
 from gnnsched_env.latency.levels import Level
-from gnnsched_env.tables import JobClasses, Pair, pair_cycles
+from gnnsched_env.tables import JobClasses, Pair, pair_cycles, pair_key
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -71,18 +71,27 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
-    """Inputs and labels of single layers: `cycles` int64 [N, P], true; `families` int64 [N], for held-out families."""
+    """Inputs and labels of single layers under P pairs.
+
+    `cycles` int64 [N, P]: true, at least 1. `families` int64 [N]: index into `family_names`, for held-out families.
+    `pair_keys`: what identifies each pair (`tables.pair_key`).
+    """
 
     inputs: Inputs
     cycles: IntArray
     families: IntArray
     family_names: tuple[str, ...]
+    pair_keys: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if len(self.cycles) != len(self.inputs.features):
             raise ConfigError(
                 f"data set: {len(self.inputs.features)} samples need as many labels, got {len(self.cycles)}"
             )
+        if self.cycles.dtype.kind != "i" or self.cycles.min() < 1:
+            raise ConfigError("data set: cycles must be integers of at least 1, got others")
+        if self.cycles.shape[1] != len(self.pair_keys):
+            raise ConfigError(f"data set: {len(self.pair_keys)} pairs need as many labels, got {self.cycles.shape[1]}")
 
     def take(self, rows: IntArray) -> Self:
         """Return some of the samples."""
@@ -91,6 +100,7 @@ class Dataset:
             cycles=self.cycles[rows],
             families=self.families[rows],
             family_names=self.family_names,
+            pair_keys=self.pair_keys,
         )
 
 
@@ -142,4 +152,10 @@ def labelled(
     singles = single_layers(classes)
     cycles = pair_cycles(singles, pairs, workers=workers, progress=progress)
     inputs = job_inputs(singles, pairs, level)
-    return Dataset(inputs=inputs, cycles=cycles, families=singles.groups, family_names=singles.group_names)
+    return Dataset(
+        inputs=inputs,
+        cycles=cycles,
+        families=singles.groups,
+        family_names=singles.group_names,
+        pair_keys=tuple(pair_key(*pair) for pair in pairs),
+    )

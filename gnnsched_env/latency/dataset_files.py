@@ -115,7 +115,7 @@ def load_dataset(folder: str | Path, *, fleet: Fleet | None = None, level: Level
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     columns = _columns(folder, settings["pairs"], fleet)
     return StoredDataset(
-        dataset=_dataset(joined, columns, level),
+        dataset=_dataset(joined, settings["pairs"], columns, level),
         vertices=joined["vertices"],
         entries=joined["entries"],
         layers=joined["layers"],
@@ -196,7 +196,7 @@ def _columns(folder: Path, keys: list[str], fleet: Fleet | None) -> list[int]:
     return [keys.index(key) for key in wanted]
 
 
-def _dataset(joined: Arrays, columns: list[int], level: Level) -> Dataset:
+def _dataset(joined: Arrays, keys: list[str], columns: list[int], level: Level) -> Dataset:
     arrays = {name.removeprefix(_INPUT): array for name, array in joined.items() if name.startswith(_INPUT)}
     arrays |= {name: arrays[name][:, columns] for name in _OF_PAIRS}
     arrays["features"] = arrays["features"][:, : len(feature_names(level))]
@@ -208,4 +208,5 @@ def _dataset(joined: Arrays, columns: list[int], level: Level) -> Dataset:
         cycles=joined["cycles"][:, columns],
         families=joined["families"],
         family_names=tuple(family.name for family in TRAINING_FAMILIES),
+        pair_keys=tuple(keys[column] for column in columns),
     )

@@ -66,8 +66,7 @@ class ClosedForm:
         self, i: int, spec: LayerSpec, cost: RowCost, compiled: CompiledTiling, composition: Composition
     ) -> None:
         tiling, own = spec.tiling, compiled.record[0]
-        (first, second), (first_base, second_base) = cost.lines, cost.bases
-        row = (tiling.t_va, tiling.t_n, cost.weights, cost.inputs, cost.groups, first, first_base, second, second_base)
+        row = (tiling.t_va, tiling.t_n, cost.weights, cost.inputs, cost.groups, cost.lines, cost.base)
         sp = (int(own["saved"]), int(own["saved_per"]), int(own["overhead"]))
         tile = (tiling.t_vc, _COMPOSITIONS[composition], *sp, cost.tile_cycles, self.stamps.size)
         self.records[i] = (*row, *tile)

@@ -18,8 +18,7 @@ BINS = 1_024  # degrees from here on are counted together in shares and quantile
 SEQ, SP, PP = 0, 1, 2
 LEAF = -1
 
-# What the closed form needs of one tiling. A row of S folds takes
-# S * weights + max over i of (base_i + max(S * inputs + lines_i * groups, S * inputs * groups + lines_i)) cycles.
+# What the closed form needs of one tiling; `cycles.RowCost` says what a row costs.
 CLOSED_FORM_DTYPE = np.dtype(
     [
         ("t_va", np.int64),
@@ -27,10 +26,8 @@ CLOSED_FORM_DTYPE = np.dtype(
         ("weights", np.int64),  # packets of adjacency values a fold and port
         ("inputs", np.int64),  # packets of features a fold, group and port
         ("groups", np.int64),  # groups of features
-        ("first_lines", np.int64),  # clusters on the busiest collection line, and the cycles to it
-        ("first_base", np.int64),
-        ("second_lines", np.int64),  # clusters on the line of the longest way, and the cycles to it
-        ("second_base", np.int64),
+        ("lines", np.int64),  # clusters on the busiest collection line
+        ("base", np.int64),  # cycles to it
         ("t_vc", np.int64),
         ("composition", np.int64),  # SEQ, SP or PP
         ("saved", np.int64),  # SP: row tiles * saved // saved_per cycles of redistribution saved
@@ -174,16 +171,13 @@ def _combined(stop: int, record: Records, stamps: IntArray) -> int:
 @helper
 def _row_cycles(folds: float, record: Records) -> float:
     """Return the cycles of a row of so many folds, an integer or not."""
-    first = _line_cycles(folds, record, record["first_lines"], record["first_base"])
-    second = _line_cycles(folds, record, record["second_lines"], record["second_base"])
-    return folds * record["weights"] + max(first, second)
-
-
-@helper
-def _line_cycles(folds: float, record: Records, lines: int, base: int) -> float:
-    """Return the cycles from a row's last weight to its last result on one line that takes `lines` results a group."""
     step = folds * record["inputs"]
-    return base + max(step + lines * record["groups"], step * record["groups"] + lines)
+    lines = record["lines"]
+    return (
+        folds * record["weights"]
+        + record["base"]
+        + max(step + lines * record["groups"], step * record["groups"] + lines)
+    )
 
 
 @kernel

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.cycles.domain import as_degrees
+from gnnsched_env.errors import ConfigError, GraphError, did_you_mean
 from gnnsched_env.latency.scores import regret
 from gnnsched_env.tables import JobClasses, Pair, pair_cycles
 
@@ -20,9 +22,15 @@ SKEW = 1.0  # exponent of Zipf's law
 def twin_degrees(degrees: IntArray, law: str, rng: np.random.Generator) -> IntArray:
     """Return int64 [V] with the sum of `degrees`: "even" (all equal), "random" (Poisson-like), "skewed" (Zipf).
 
-    Every row that had an entry keeps one (the loop of A+I); no row exceeds V.
+    No fewer rows have entries than before (over A+I: all, by their loops), and none has more than V. Raise `GraphError`
+    for degrees that no V rows of at most V entries can hold, `ConfigError` for an unknown law.
     """
+    if law not in LAWS:
+        raise ConfigError(f"limits: law must be one of {', '.join(LAWS)}, got {law!r}{did_you_mean(law, LAWS)}")
+    degrees = as_degrees(degrees)
     rows, entries = degrees.size, int(degrees.sum())
+    if entries > rows * rows:
+        raise GraphError(f"limits: degrees must sum to at most V^2 = {rows * rows:,}, got {entries:,}")
     base = np.minimum(degrees, 1)
     spare = entries - int(base.sum())
     if law == "even":

@@ -8,28 +8,34 @@ and `out_features` (empty: the file's F and G), `again` (microseconds of a secon
 
 import csv
 import math
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.cycles.domain import MOST_FEATURES
 from gnnsched_env.errors import FileFormatError, GraphError
-from gnnsched_env.graphs import Graph, GraphSet, load_graph_set
+from gnnsched_env.graphs import GraphSet, load_graph_set
 from gnnsched_env.hardware import make_model
 from gnnsched_env.tables import JobClasses
 
 FloatArray = NDArray[np.float64]
 
 REQUIRED = ("graph_file", "choice", "microseconds")
-OPTIONAL = ("graph_ids", "in_features", "out_features", "again", "repeats")
+MOST_DIGITS = 18  # of an integer, which then fits int64
 COLUMNS = ("graph_file", "graph_ids", "in_features", "out_features", "choice", "microseconds", "again", "repeats")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Job:
-    """What was measured: graphs of a file (none named: all of it) under one layer of these widths."""
+    """What was measured: graphs of a file under one layer of these widths.
+
+    Equal jobs are equal values: `graph_file` is the shortest path from the CSV's folder, symbolic links followed, and
+    `graph_ids` are all given, in rising order.
+    """
 
     graph_file: str
     graph_ids: tuple[int, ...]
@@ -65,22 +71,19 @@ class _Row:
     choice: str
     microseconds: float
     again: float | None
+    cells: Mapping[str, str]
 
 
 def load_measurements(path: str | Path) -> Measurements:
     """Read and check a CSV file of measured latencies (columns: see the module).
 
     Raises `FileFormatError`, naming line (the header being 1) and column, for a missing, unknown or repeated column,
-    a latency that is not a number above 0, an unknown graph file, ids or widths out of range, a row given twice, and
-    a job that lacks a choice which others have.
+    a latency that is not a number above 0, an unknown graph file, one that holds the same graphs as another, ids or
+    widths out of range, ids given twice, a row given twice, and a job that lacks a choice which others have.
     """
-    path = Path(path)
-    sets: dict[str, GraphSet] = {}
-    rows = list(_rows(path, sets))
-    if not rows:
-        raise FileFormatError(f"{path}: must hold at least one measurement, got a header only")
-    choices = tuple(dict.fromkeys(row.choice for row in rows))
-    cells = _cells(path, rows, choices)
+    files = _Files(folder=Path(path).parent)
+    cells = _cells(Path(path), files)
+    choices = tuple(next(iter(cells.values())))
     order = [[cells[job][choice] for choice in choices] for job in cells]
     again = [[row.again for row in of_job] for of_job in order]
     complete = all(value is not None for of_job in again for value in of_job)
@@ -89,31 +92,47 @@ def load_measurements(path: str | Path) -> Measurements:
         jobs=tuple(cells),
         microseconds=np.array([[row.microseconds for row in of_job] for of_job in order]),
         again=np.array(again, np.float64) if complete else None,
-        classes=_classes(tuple(cells), sets),
+        classes=_classes(tuple(cells), files.sets),
     )
 
 
-def job_graph(graphs: GraphSet, job: Job) -> Graph:
-    """Return the graph of a job: the batch of its ids, or of all graphs of the file."""
-    return graphs.batch(job.graph_ids or range(len(graphs)))
+def measured_cells(path: str | Path) -> dict[Job, dict[str, Mapping[str, str]]]:
+    """Read and check a CSV file as `load_measurements` does; return its rows as they stand, by job and choice."""
+    cells = _cells(Path(path), _Files(folder=Path(path).parent))
+    return {job: {choice: row.cells for choice, row in own.items()} for job, own in cells.items()}
+
+
+def relative_file(path: Path, folder: Path) -> str:
+    """Return a graph file's path from the CSV's folder, the same however it was spelt."""
+    return os.path.relpath(path.resolve(), folder.resolve())
 
 
 def _classes(jobs: tuple[Job, ...], sets: Mapping[str, GraphSet]) -> JobClasses:
     files = tuple(dict.fromkeys(job.graph_file for job in jobs))
-    graphs = tuple(job_graph(sets[job.graph_file], job) for job in jobs)
+    graphs = tuple(sets[job.graph_file].batch(job.graph_ids) for job in jobs)
     return JobClasses(
-        names=tuple(f"{sets[job.graph_file].name} x{max(1, len(job.graph_ids))} #{i}" for i, job in enumerate(jobs)),
+        names=tuple(f"{sets[job.graph_file].name} x{len(job.graph_ids)} #{i}" for i, job in enumerate(jobs)),
         models=tuple(make_model("gcn", job.in_features, job.out_features, ()) for job in jobs),
         degrees=tuple(graph.row_degrees(self_loops=True) for graph in graphs),
         weights=np.full(len(jobs), 1.0 / len(jobs)),
         groups=np.array([files.index(job.graph_file) for job in jobs], np.int64),
-        group_names=tuple(sets[file].name for file in files),
+        group_names=_distinct_names({file: sets[file].name for file in files}),
         graphs=graphs,
     )
 
 
-def _cells(path: Path, rows: list[_Row], choices: tuple[str, ...]) -> dict[Job, dict[str, _Row]]:
-    """Return the rows by job and choice; every job must have every choice once."""
+def _distinct_names(names: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of files, with the path where several have the same."""
+    taken = list(names.values())
+    return tuple(name if taken.count(name) == 1 else f"{name} ({file})" for file, name in names.items())
+
+
+def _cells(path: Path, files: "_Files") -> dict[Job, dict[str, _Row]]:
+    """Return the rows by job and choice, every job having every choice once, in the order of their first rows."""
+    rows = list(_rows(path, files))
+    if not rows:
+        raise FileFormatError(f"{path}: must hold at least one measurement, got a header only")
+    choices = tuple(dict.fromkeys(row.choice for row in rows))
     cells: dict[Job, dict[str, _Row]] = {}
     for row in rows:
         own = cells.setdefault(row.job, {})
@@ -131,10 +150,10 @@ def _cells(path: Path, rows: list[_Row], choices: tuple[str, ...]) -> dict[Job, 
                 f"{path}, line {line}, column choice: every job must have all choices, "
                 f"{', '.join(choices)}, but {_words(job)} lacks {', '.join(missing)}"
             )
-    return cells
+    return {job: {choice: own[choice] for choice in choices} for job, own in cells.items()}
 
 
-def _rows(path: Path, sets: dict[str, GraphSet]) -> Iterator[_Row]:
+def _rows(path: Path, files: "_Files") -> Iterator[_Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -149,7 +168,9 @@ def _rows(path: Path, sets: dict[str, GraphSet]) -> Iterator[_Row]:
                         f"got {len(values)}"
                     )
                 cells = dict(zip(header, (value.strip() for value in values), strict=True))
-                yield _row(_Line(path=path, number=reader.line_num, cells=cells), sets)
+                yield _row(_Line(path=path, number=reader.line_num, cells=cells), files)
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise FileFormatError(f"{path}: must be UTF-8 text ({error})") from None
     except csv.Error as error:
@@ -161,7 +182,7 @@ def _check_header(path: Path, header: list[str]) -> None:
         if name not in header:
             raise FileFormatError(f"{path}, line 1: column {name} is missing, got {', '.join(header) or 'nothing'}")
     for i, name in enumerate(header):
-        if name not in (*REQUIRED, *OPTIONAL):
+        if name not in COLUMNS:
             raise FileFormatError(f"{path}, line 1: unknown column {name!r}; known: {', '.join(COLUMNS)}")
         if name in header[:i]:
             raise FileFormatError(f"{path}, line 1: column {name} must occur once, got it twice")
@@ -195,38 +216,72 @@ class _Line:
             raise self.refuse(column, "must be a finite number above 0")
         return value
 
-    def integers(self, column: str, *, least: int, default: int | None = None) -> tuple[int, ...]:
+    def integers(self, column: str, *, least: int) -> tuple[int, ...]:
         """Return the integers of a cell, which may be missing."""
         words = self.cells.get(column, "").split()
-        if not words:
-            return () if default is None else (default,)
-        if not all(word.isascii() and word.isdigit() and int(word) >= least for word in words):
-            raise self.refuse(column, f"must hold integers of at least {least}")
-        if default is not None and len(words) > 1:
-            raise self.refuse(column, "must be one integer")
+        digits = all(word.isascii() and word.isdigit() and len(word) <= MOST_DIGITS for word in words)
+        if not digits or not all(int(word) >= least for word in words):
+            raise self.refuse(column, f"must hold integers of at least {least}, and at most {MOST_DIGITS} digits")
         return tuple(int(word) for word in words)
 
+    def width(self, column: str, default: int) -> int:
+        """Return the width in a cell, or the default where it is empty, within what the cost model takes."""
+        width, *more = self.integers(column, least=1) or (default,)
+        if more:
+            raise self.refuse(column, "must be one integer")
+        if width > MOST_FEATURES:
+            raise self.refuse(column, f"must be at most 2^20, but the width is {width:,}")
+        return width
 
-def _row(line: _Line, sets: dict[str, GraphSet]) -> _Row:
-    file = line.text("graph_file")
-    if file not in sets:
-        sets[file] = _load_set(line, file)
-    graphs = sets[file]
-    ids = line.integers("graph_ids", least=0)
-    if ids and max(ids) >= len(graphs):
-        raise line.refuse("graph_ids", f"must lie in 0..{len(graphs) - 1}, the file's graphs")
+    def graph_ids(self, graphs: GraphSet) -> tuple[int, ...]:
+        """Return the ids of a cell in rising order, all that there are where it is empty."""
+        ids = sorted(self.integers("graph_ids", least=0)) or range(len(graphs))
+        if ids[-1] >= len(graphs):
+            raise self.refuse("graph_ids", f"must lie in 0..{len(graphs) - 1}, the file's graphs")
+        if len(set(ids)) < len(ids):
+            raise self.refuse("graph_ids", "must name each graph once")
+        return tuple(ids)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Files:
+    """The graph files of a CSV in `folder`: paths from there, by how they were spelt, and sets, by these paths."""
+
+    folder: Path
+    paths: dict[str, str] = field(default_factory=dict)
+    sets: dict[str, GraphSet] = field(default_factory=dict)
+    _origins: dict[str, str] = field(default_factory=dict)
+
+    def path_of(self, line: _Line) -> str:
+        """Return the path of a line's graph file, which is read if it is new."""
+        spelt = line.text("graph_file")
+        if spelt not in self.paths:
+            self.paths[spelt] = relative_file(self.folder / spelt, self.folder)
+        file = self.paths[spelt]
+        if file not in self.sets:
+            graphs = _load_set(line, spelt)
+            if (earlier := self._origins.setdefault(graphs.digest(), file)) != file:
+                raise line.refuse("graph_file", f"files must differ, but this one holds the same graphs as {earlier}")
+            self.sets[file] = graphs
+        return file
+
+
+def _row(line: _Line, files: _Files) -> _Row:
+    file = files.path_of(line)
+    graphs = files.sets[file]
     line.integers("repeats", least=1)
     return _Row(
         line=line.number,
         job=Job(
             file,
-            ids,
-            *line.integers("in_features", least=1, default=graphs.num_features),
-            *line.integers("out_features", least=1, default=graphs.num_classes),
+            line.graph_ids(graphs),
+            line.width("in_features", graphs.num_features),
+            line.width("out_features", graphs.num_classes),
         ),
         choice=line.text("choice"),
         microseconds=line.latency("microseconds"),
         again=line.latency("again") if line.cells.get("again") else None,
+        cells=line.cells,
     )
 
 
@@ -242,4 +297,4 @@ def _load_set(line: _Line, file: str) -> GraphSet:
 
 def _words(job: Job) -> str:
     ids = " ".join(map(str, job.graph_ids[:8])) + (" ..." if len(job.graph_ids) > 8 else "")
-    return f"{job.graph_file}, graphs {ids or 'all'}, {job.in_features} -> {job.out_features}"
+    return f"{job.graph_file}, graphs {ids}, {job.in_features} -> {job.out_features}"

@@ -209,25 +209,27 @@ def score_sets_apart(
 ) -> list[Record]:
     """Return two records per real set: trained on the synthetic sets only, and on every set but that one.
 
-    `synthetic` and `targets` are group names (targets by default all that are not synthetic). Without synthetic sets
-    there is the second record only.
+    `synthetic` and `targets` are group names (targets by default all that are not synthetic, of which none may be a
+    target). Without synthetic sets there is the second record only.
     """
     names, groups = measured.classes.group_names, measured.classes.groups
     for name in (*synthetic, *(targets or ())):
         if name not in names:
             raise ConfigError(f"measured sets: must be among {', '.join(names)}, got {name!r}")
-    chosen = targets or [name for name in names if name not in synthetic]
+    chosen = [g for g, name in enumerate(names) if (name in targets if targets else name not in synthetic)]
+    if overlap := sorted({names[g] for g in chosen} & set(synthetic)):
+        raise ConfigError(f"measured sets: targets must not be synthetic too, got {', '.join(overlap)}")
     if not chosen:
         raise ConfigError("measured sets: at least one must not be synthetic, to be tested on, got none")
     if len(names) == 1:
         raise ConfigError(f"measured sets: one file must be left to train on, got {names[0]} alone")
-    made_up = np.flatnonzero(np.isin(groups, [names.index(name) for name in synthetic]))
+    made_up = np.flatnonzero(np.isin(groups, [g for g, name in enumerate(names) if name in synthetic]))
     records = []
-    for name in chosen:
-        test = np.flatnonzero(groups == names.index(name))
+    for group in chosen:
+        test = np.flatnonzero(groups == group)
         if len(made_up):
             records.append(score_held_out(measured, inputs, made_up, test, training="synthetic"))
-        rest = np.flatnonzero(groups != names.index(name))
+        rest = np.flatnonzero(groups != group)
         records.append(score_held_out(measured, inputs, rest, test, training="all other sets"))
     return records
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.files import write_whole
 from gnnsched_env.graphs import Graph, GraphSet, load_graph_set
 from gnnsched_env.graphs.generators import RmatParameters, draw_graphs, rmat_graph
-from gnnsched_env.latency.measured import COLUMNS, Job, job_graph, load_measurements
-from gnnsched_env.latency.scoring import ScoringSpec, draw_batches
+from gnnsched_env.latency.measured import COLUMNS, Job, measured_cells, relative_file
+from gnnsched_env.latency.scoring import ScoringSpec, draw_batches, load_distinct_sets
 from gnnsched_env.tables.workload import log_uniform
 
 SYNTHETIC_PREFIX = "synthetic_"
@@ -74,12 +73,12 @@ def real_jobs(path: str | Path, folder: str | Path, *, samples: int, seed: int =
 
     A file of one graph gives one job of each layer. `folder` is the CSV's: files are named relative to it.
     """
-    graphs, name = load_graph_set(path), _relative(Path(path), Path(folder))
+    graphs, name = load_graph_set(path), relative_file(Path(path), Path(folder))
     layers = (graphs.num_features, HIDDEN), (HIDDEN, graphs.num_classes)
     if len(graphs) == 1:
         return [Job(name, (0,), *layer) for layer in layers]
     batches = draw_batches(graphs, ScoringSpec(samples=samples, seed=seed))
-    return [Job(name, tuple(ids.tolist()), *layers[i % 2]) for i, ids in enumerate(batches)]
+    return [Job(name, tuple(sorted(ids.tolist())), *layers[i % 2]) for i, ids in enumerate(batches)]
 
 
 def synthetic_jobs(path: str | Path, folder: str | Path, *, count: int, seed: int = 0) -> list[Job]:
@@ -87,7 +86,7 @@ def synthetic_jobs(path: str | Path, folder: str | Path, *, count: int, seed: in
 
     Batches are cut to MOST_VERTICES vertices, and widths drawn again where a dense product would pass MOST_WORK.
     """
-    graphs, name = load_graph_set(path), _relative(Path(path), Path(folder))
+    graphs, name = load_graph_set(path), relative_file(Path(path), Path(folder))
     sizes = np.diff(graphs.graph_ptr)
     rng = np.random.default_rng((seed, int(graphs.digest()[:16], 16)))
     jobs: dict[Job, None] = {}
@@ -97,7 +96,7 @@ def synthetic_jobs(path: str | Path, folder: str | Path, *, count: int, seed: in
         width_in, width_out = (log_uniform(rng, *widths) for widths in SYNTHETIC_WIDTHS)
         vertices = int(sizes[ids].sum())
         if vertices * width_in * (vertices + width_out) <= MOST_WORK:
-            jobs[Job(name, tuple(ids.tolist()), width_in, width_out)] = None
+            jobs[Job(name, tuple(sorted(ids.tolist())), width_in, width_out)] = None
     return list(jobs)
 
 
@@ -109,11 +108,13 @@ def append_measurements(
     The second measurement of a job comes when all have had their first, so that the noise floor holds what changes
     over minutes, not over milliseconds only. Each is added as soon as it is there: the file is written beside its
     place and moved there whole, so that a killed run leaves whole jobs and the next one goes on after them.
-    `advance` is called twice a job.
+    `advance` is called twice a job. Graph files that hold the same graphs, those that the CSV file names included, are
+    refused before anything is measured.
     """
     path = Path(path)
     rows = _existing(path)
-    left_out, sets = [], {name: load_graph_set(path.parent / name) for name in {job.graph_file for job in jobs}}
+    names = sorted({job.graph_file for job in (*rows, *jobs)})
+    left_out, sets = [], load_distinct_sets([path.parent / name for name in names]) if names else {}
     for second in (False, True):
         for job in jobs:
             advance(1)
@@ -122,7 +123,7 @@ def append_measurements(
                 continue  # left out; measured before
             if own is not None and all(row["again"] for row in own.values()):
                 continue
-            graph = job_graph(sets[job.graph_file], job)
+            graph = sets[path.parent / job.graph_file].batch(job.graph_ids)
             try:
                 readings = measure(graph, job.in_features, job.out_features)
             except ConfigError as error:
@@ -133,25 +134,19 @@ def append_measurements(
     return left_out
 
 
-def _existing(path: Path) -> dict[Job, dict[str, dict[str, str]]]:
+def _existing(path: Path) -> dict[Job, dict[str, Mapping[str, str]]]:
     """Return the rows of a file written here before, by job and choice."""
     if not path.exists():
         return {}
-    jobs = iter(load_measurements(path).jobs)
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise FileFormatError(f"{path}: to be added to, its columns must be {', '.join(COLUMNS)}")
-    by_job: dict[tuple[str, ...], dict[str, dict[str, str]]] = {}
-    for row in rows:  # in the order of their first row, as `load_measurements` lists them
-        by_job.setdefault(tuple(row[name] for name in COLUMNS[:4]), {})[row["choice"]] = row
-    return dict(zip(jobs, by_job.values(), strict=True))
+    rows = measured_cells(path)
+    if any(tuple(row) != COLUMNS for own in rows.values() for row in own.values()):
+        raise FileFormatError(f"{path}: to be added to, its columns must be {', '.join(COLUMNS)}")
+    return rows
 
 
 def _filled(
     job: Job, own: Mapping[str, Mapping[str, str]] | None, readings: Mapping[str, Reading]
-) -> dict[str, dict[str, str]]:
+) -> dict[str, Mapping[str, str]]:
     """Return a job's rows: new ones, or those it has with the second measurement filled in."""
     if own is None:
         return {choice: _row(job, choice, reading) for choice, reading in readings.items()}
@@ -177,10 +172,6 @@ def _write(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_whole(path, lambda file: file.write(text.getvalue().encode()))
-
-
-def _relative(path: Path, folder: Path) -> str:
-    return os.path.relpath(path.resolve(), folder.resolve())
 
 
 def _draw(family: str, rng: np.random.Generator, count: int) -> Sequence[Graph]:

@@ -66,8 +66,11 @@ class RegressionPredictor:
         """Train on single layers labelled under the pairs; `advance` is called after each regressor."""
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-        if dataset.cycles.shape[1] != len(pairs):
-            raise ConfigError(f"data set: labelled under {dataset.cycles.shape[1]} pairs, got {len(pairs)} pairs")
+        if dataset.pair_keys != tuple(pair_key(*pair) for pair in pairs):
+            raise ConfigError(
+                f"data set: the pairs must be those it is labelled under, in order; it has {len(dataset.pair_keys)}, "
+                f"got {len(pairs)}"
+            )
         self.pairs, self.domain = tuple(pairs), Domain.of(dataset.inputs, self.level)
         targets = np.log(dataset.cycles / self._base(dataset.inputs))
         columns = [self._columns(dataset.inputs, p) for p in range(len(pairs))]
@@ -92,6 +95,8 @@ class RegressionPredictor:
 
     def predict_layers(self, inputs: Inputs, pairs: Sequence[Pair]) -> FloatArray:
         """Return float64 [N, P]: cycles of single layers, not rounded."""
+        if not self.models:
+            raise ConfigError(f"{self.name}: not trained yet")
         known = [pair_key(*pair) for pair in self.pairs]
         out = self._base(inputs).copy()
         for p, pair in enumerate(pairs):

@@ -42,8 +42,10 @@ class Boosting:
 
     def __post_init__(self) -> None:
         for field, fewest in (("trees", 1), ("leaves", 2), ("least", 1)):
-            if (value := getattr(self, field)) < fewest:
-                raise ConfigError(f"boosting: {field} must be at least {fewest}, got {value}")
+            if type(value := getattr(self, field)) is not int or value < fewest:
+                raise ConfigError(f"boosting: {field} must be an integer of at least {fewest}, got {value!r}")
+        if not 0.0 < self.rate <= 1.0:
+            raise ConfigError(f"boosting: rate must lie in (0, 1], got {self.rate!r}")
         if self.objective not in ("l1", "l2"):
             raise ConfigError(f"boosting: objective must be 'l1' or 'l2', got {self.objective!r}")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from itertools import combinations
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.cycles import uses_self_loops
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.errors import ConfigError, did_you_mean
 from gnnsched_env.graphs import GraphSet, load_graph_set
-from gnnsched_env.hardware import Fleet, make_model
+from gnnsched_env.hardware import MODEL_KINDS, Fleet, make_model
+from gnnsched_env.hardware.validation import require_integer
 from gnnsched_env.latency.predictor import Predictor
 from gnnsched_env.latency.scores import CONFIDENCE, confusion, score_intervals, score_predictions
 from gnnsched_env.tables import DistinctPairs, JobClasses, code_digest, distinct_pairs, pair_cycles, progress_bar
@@ -46,15 +48,30 @@ class ScoringSpec:
     confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
-        if not self.batch_sizes or min(self.batch_sizes) < 1 or len(set(self.batch_sizes)) < len(self.batch_sizes):
+        if self.model_kind not in MODEL_KINDS:
+            hint = did_you_mean(self.model_kind, MODEL_KINDS)
             raise ConfigError(
-                f"scoring: batch_sizes must be different integers of at least 1, one or more, got {self.batch_sizes}"
+                f"scoring: model_kind must be one of {', '.join(MODEL_KINDS)}, got {self.model_kind!r}{hint}"
             )
-        for field, least in (("samples", 1), ("seed", 0)):
-            if getattr(self, field) < least:
-                raise ConfigError(f"scoring: {field} must be at least {least}, got {getattr(self, field)}")
-        if not 0.0 < self.confidence < 1.0:
-            raise ConfigError(f"scoring: confidence must be above 0 and below 1, got {self.confidence}")
+        if not _are_sizes(self.hidden):
+            raise ConfigError(f"scoring: hidden must be integers of at least 1, or none, got {self.hidden!r}")
+        sizes = self.batch_sizes
+        if not _are_sizes(sizes) or not sizes or len(set(sizes)) < len(sizes):
+            raise ConfigError(
+                f"scoring: batch_sizes must be different integers of at least 1, one or more, got {sizes!r}"
+            )
+        require_integer(self, "scoring", "samples", minimum=1)
+        require_integer(self, "scoring", "seed", minimum=0)
+        confidence = self.confidence
+        if isinstance(confidence, bool) or not isinstance(confidence, Real) or not 0.0 < float(confidence) < 1.0:
+            raise ConfigError(f"scoring: confidence must be a number above 0 and below 1, got {confidence!r}")
+
+
+def _are_sizes(values: object) -> bool:
+    """Return whether these are integers of at least 1 in a tuple or list."""
+    return isinstance(values, tuple | list) and all(
+        isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1 for value in values
+    )
 
 
 DEFAULT_SCORING = ScoringSpec()

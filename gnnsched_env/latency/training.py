@@ -52,6 +52,7 @@ def draw_dataset(
         cycles=cycles,
         families=np.concatenate([part.families for part in parts]),
         family_names=parts[0].family_names,
+        pair_keys=parts[0].pair_keys,
     )
 
 
@@ -120,6 +121,7 @@ class Trainer:
                 cycles=stored["cycles"],
                 families=stored["families"],
                 family_names=tuple(family.name for family in TRAINING_FAMILIES),
+                pair_keys=tuple(pair_key(*pair) for pair in self._pairs),
             )
         return self._dataset
 

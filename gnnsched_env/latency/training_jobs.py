@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.graphs import Graph, GraphSet
 from gnnsched_env.hardware import GnnModel, Layer
+from gnnsched_env.hardware.validation import require_integer
 from gnnsched_env.latency.training_families import (
     MOST_ENTRIES,
     SMALLEST,
@@ -48,8 +49,7 @@ class DatasetSpec:
 
     def __post_init__(self) -> None:
         for field, fewest in (("graphs", 1), ("seed", 0), ("chunk_jobs", 1), ("most_vertices", FEWEST_VERTICES)):
-            if (value := getattr(self, field)) < fewest:
-                raise ConfigError(f"training data: {field} must be at least {fewest}, got {value}")
+            require_integer(self, "training data", field, minimum=fewest)
 
     @property
     def chunks(self) -> int:

@@ -40,7 +40,8 @@ def scenario_classes(workload: Workload) -> JobClasses:
 def simulation_settings(scenario: Scenario, table: LatencyTable, *, dispatch: bool) -> SimulationSettings:
     """Return the settings of a simulation of the scenario at its load; the rate follows from the true latencies.
 
-    `table` holds the cycles of one inference. Microseconds become cycles of the fleet's clock, to the nearest.
+    `table` holds the cycles of one inference. Microseconds become cycles of the fleet's
+    clock, to the nearest; above 0 they become at least one.
     """
     options, cost = scenario.environment, scenario.decision
     repeats = scenario.workload.repeats
@@ -69,7 +70,8 @@ def table_rate(table: LatencyTable) -> float:
 
 
 def _cycles(microseconds: float, fleet: Fleet) -> int:
-    return round(microseconds * fleet.clock_hz / 1e6)
+    """Return the nearest number of cycles; what costs anything costs at least one."""
+    return max(int(microseconds > 0), round(microseconds * fleet.clock_hz / 1e6))
 
 
 def _state(path: str) -> tuple[int, int]:

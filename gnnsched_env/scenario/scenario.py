@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from gnnsched_env.errors import ConfigError, FileFormatError, did_you_mean
 from gnnsched_env.hardware import MODEL_KINDS, Fleet, load_fleet
-from gnnsched_env.latency import check_predictor
+from gnnsched_env.latency import DEFAULT_PREDICTOR, check_predictor
 from gnnsched_env.sim import MOST_WORKERS
 from gnnsched_env.tables import LatencyTable
 
@@ -63,10 +63,10 @@ class Workload:
 class DecisionCost:
     """What it costs to predict a job's latencies: it comes to the scheduler only when that is done.
 
-    `latency_us`: microseconds to predict one job; 0 charges nothing. `workers`: predictions under way at once; jobs
-    take the next free worker in order of arrival. `cached`: a class is predicted once an episode; its later jobs look
-    the prediction up in `lookup_us`, which needs no worker. Jobs come to the scheduler in order of arrival, so a
-    lookup waits for the predictions of earlier jobs.
+    `latency_us`: microseconds to predict one job; 0 charges nothing, anything above 0 at least one cycle. `workers`:
+    predictions under way at once; jobs take the next free worker in order of arrival. `cached`: a class is predicted
+    once an episode; its later jobs look the prediction up in `lookup_us`, which needs no worker. Jobs come to the
+    scheduler in order of arrival, so a lookup waits for the predictions of earlier jobs.
     """
 
     latency_us: float = 0.0
@@ -132,7 +132,7 @@ class Scenario:
     name: str
     fleet: Fleet
     workload: Workload = field(default_factory=Workload)
-    predictor: str = "gradient_boosting"
+    predictor: str = DEFAULT_PREDICTOR
     environment: EnvironmentOptions = field(default_factory=EnvironmentOptions)
     decision: DecisionCost = field(default_factory=DecisionCost)
     table: LatencyTable | None = None
@@ -199,12 +199,14 @@ class Scenario:
         graphs = tables["workload"].get("graphs")
         if isinstance(graphs, list) and all(isinstance(entry, str) for entry in graphs):
             tables["workload"]["graphs"] = [str(folder / entry) for entry in graphs]
-        fleet = data["fleet"]
+        fleet, predictor = data["fleet"], data.get("predictor", DEFAULT_PREDICTOR)
+        if isinstance(predictor, str) and predictor.endswith(".npz"):
+            predictor = str(folder / predictor)
         return cls(
             name=name,
             fleet=load_fleet(folder / fleet if fleet.endswith(".toml") else fleet),
             workload=Workload(**tables["workload"]),
-            predictor=data.get("predictor", "gradient_boosting"),
+            predictor=predictor,
             environment=EnvironmentOptions(**tables["environment"]),
             decision=DecisionCost(**tables["decision"]),
         )

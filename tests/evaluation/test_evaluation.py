@@ -291,6 +291,35 @@ def test_an_exact_predictor_is_charged_too(scenario):
     assert by_name["shortest"]["mean_predicting"] >= 500
 
 
+class Told(First):
+    """One machine alone, in hindsight; knows the truth, and reads no predictions."""
+
+    knowledge = Knowledge.TRUE
+
+
+def test_a_policy_that_is_told_the_truth_pays_for_no_predictions(scenario):
+    charged = scenario.with_options(decision={"latency_us": 0.5})
+    run = run_policy(Told, charged, scenario.table, dispatch=False, seed=0, episodes=2)
+    assert (run.knowledge, run.settings.decision) == ("true", 0)
+    assert (run.pooled("predicting") == 0).all()
+    free = run_policy(Told, scenario, scenario.table, dispatch=False, seed=0, episodes=2)
+    assert run.pooled("completion").tolist() == free.pooled("completion").tolist()
+
+
+@pytest.mark.parametrize("options", [{"dataflow": "predicted_best"}, {"window_order": "shortest"}])
+def test_a_policy_that_is_told_the_truth_pays_where_predictions_are_used_for_it(scenario, options):
+    charged = scenario.with_options(decision={"latency_us": 0.5}, **options)
+    run = run_policy(Told, charged, scenario.table, dispatch=False, seed=0, episodes=2)
+    assert run.knowledge == "true"
+    assert (run.pooled("predicting") >= 500).all()
+
+
+def test_a_cost_of_less_than_half_a_cycle_is_one_cycle(scenario):
+    by_name = {record["policy"]: record for record in run_all(scenario.with_options(decision={"latency_us": 1e-7}))}
+    assert by_name["shortest"]["decision"]["latency_us"] == 1e-7
+    assert by_name["shortest"]["mean_predicting"] >= 1
+
+
 @pytest.mark.parametrize(
     ("options", "dispatch", "known"),
     [

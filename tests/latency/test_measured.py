@@ -1,5 +1,7 @@
 """Measured latencies: files that are read or refused, files that are filled, and what is learnt from them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,7 +53,8 @@ def test_a_file_becomes_jobs_with_their_graphs(tmp_path):
 def test_columns_may_come_in_any_order_and_optional_ones_may_lack(tmp_path):
     lines = ["microseconds,choice,graph_file", "3,x,A.npz", "4,y,A.npz"]
     measured = load_measurements(write_csv(tmp_path, lines))
-    assert measured.jobs[0].graph_ids == ()
+    assert measured.jobs[0].graph_ids == (0, 1, 2)
+    assert measured.classes.names == ("A x3 #0",)
     assert measured.classes.graphs[0].num_vertices == 15  # all graphs of the file
     assert (measured.again, measured.noise()) == (None, None)
 
@@ -81,20 +84,70 @@ def changed(line, old, new):
         (changed(4, "A.npz", "B.npz"), "line 4, column graph_file: must name a graph file that exists, got 'B.npz'"),
         (changed(4, "A.npz", "m.csv"), "line 4, column graph_file: .*m.csv"),
         (changed(4, "2 1", "2 3"), r"line 4, column graph_ids: must lie in 0..2, the file's graphs, got '2 3'"),
-        (changed(4, "2 1", "-1"), "line 4, column graph_ids: must hold integers of at least 0, got '-1'"),
-        (changed(4, ",7,3", ",0,3"), "line 4, column in_features: must hold integers of at least 1, got '0'"),
+        (changed(4, "2 1", "-1"), "line 4, column graph_ids: must hold integers of at least 0, .*got '-1'"),
+        (changed(4, "2 1", "1 2 1"), "line 4, column graph_ids: must name each graph once, got '1 2 1'"),
+        (changed(4, "2 1", "9" * 5_000), "line 4, column graph_ids: must hold integers .* at most 18 digits, got '999"),
+        (changed(4, ",7,3", ",0,3"), "line 4, column in_features: must hold integers of at least 1, .*got '0'"),
+        (changed(4, ",7,3", ",1048577,3"), r"line 4, column in_features: must be at most 2\^20, .*got '1048577'"),
+        (changed(4, ",7,3", ",7,1048577"), r"line 4, column out_features: must be at most 2\^20, .*got '1048577'"),
         (changed(4, ",7,3", ",7,3 4"), "line 4, column out_features: must be one integer, got '3 4'"),
-        (changed(4, ",30,5", ",30,0"), "line 4, column repeats: must hold integers of at least 1, got '0'"),
+        (changed(4, ",30,5", ",30,0"), "line 4, column repeats: must hold integers of at least 1, .*got '0'"),
         (changed(4, "slow", ""), "line 4, column choice: must not be empty"),
         (changed(4, ",30,5", ",30"), "line 4: must have 8 fields, as the header, got 7"),
         ([*GOOD, GOOD[2]], r"line 6, column choice: .*'slow' of A.npz, graphs 0, 10 -> 2 is on line 3 already"),
         ([*GOOD, "A.npz,0,10,2,fast,1,1,1"], "line 6, column choice: .* is on line 2 already"),
+        ([*GOOD, "A.npz,1 2,7,3,fast,1,1,1"], "line 6, column choice: .*graphs 1 2, 7 -> 3 is on line 5 already"),
+        ([*GOOD, "./A.npz,0,,,fast,1,1,1"], "line 6, column choice: .*'fast' of A.npz, .* is on line 2 already"),
         (GOOD[:4], "line 4, column choice: every job must have all choices, fast, slow, .* lacks fast"),
     ],
 )
 def test_bad_files_are_refused_with_line_and_column(lines, message, tmp_path):
     with pytest.raises(FileFormatError, match=message):
         load_measurements(write_csv(tmp_path, lines))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileFormatError, match=r"none.csv: cannot be read: No such file"):
+        load_measurements(tmp_path / "none.csv")
+    with pytest.raises(FileFormatError, match=r"cannot be read: Is a directory"):
+        load_measurements(tmp_path)
+
+
+def test_the_whole_of_one_graph_is_the_same_job_as_its_id(tmp_path):
+    write_set(tmp_path / "one.npz", sizes=(5,))
+    path = tmp_path / "m.csv"
+    path.write_text("graph_file,graph_ids,choice,microseconds\none.npz,,x,1\none.npz,0,x,2\n")
+    with pytest.raises(FileFormatError, match=r"line 3, column choice: .* is on line 2 already"):
+        load_measurements(path)
+    path.write_text("graph_file,graph_ids,choice,microseconds\none.npz,,x,1\none.npz,0,y,2\n")
+    assert load_measurements(path).microseconds.tolist() == [[1.0, 2.0]]
+
+
+def test_every_spelling_of_a_path_is_one_file(tmp_path):
+    path = write_csv(tmp_path, ["graph_file,choice,microseconds"])
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link.npz").symlink_to(tmp_path / "A.npz")
+    spellings = "A.npz", "sub/../A.npz", str(tmp_path / "A.npz"), "link.npz"
+    rows = [f"{spelling},{choice},1" for choice, spelling in enumerate(spellings)]
+    path.write_text("\n".join(["graph_file,choice,microseconds", *rows]) + "\n")
+    measured = load_measurements(path)
+    assert [job.graph_file for job in measured.jobs] == ["A.npz"]
+    assert measured.microseconds.shape == (1, 4)
+    assert measured.classes.group_names == ("A",)
+
+
+def test_a_copy_of_a_file_is_refused(tmp_path):
+    write_set(tmp_path / "copy.npz")
+    path = write_csv(tmp_path, ["graph_file,choice,microseconds", "A.npz,x,1", "copy.npz,x,1"])
+    with pytest.raises(FileFormatError, match=r"line 3, column graph_file: .*the same graphs as A.npz, got 'copy.npz'"):
+        load_measurements(path)
+
+
+def test_the_files_own_widths_are_bounded_too(tmp_path):
+    write_set(tmp_path / "wide.npz", features=2**20 + 1)
+    path = write_csv(tmp_path, ["graph_file,choice,microseconds", "wide.npz,x,1"])
+    with pytest.raises(FileFormatError, match=r"line 2, column in_features: .*but the width is 1,048,577, got ''"):
+        load_measurements(path)
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):
@@ -200,6 +253,58 @@ def test_sets_are_checked(tmp_path):
         mm.cross_validated_errors(inputs, measured.microseconds, measured.classes.groups)
     with pytest.raises(ConfigError, match="one file must be left to train on"):
         mm.score_sets_apart(measured, inputs, synthetic=[])
+
+
+def test_sets_of_one_name_are_tested_each_and_leave_training(tmp_path):
+    rows = []
+    for place, first in (("a", 3), ("b", 30)):
+        (tmp_path / place).mkdir()
+        write_set(tmp_path / place / "same.npz", sizes=range(first, first + 6))
+        rows += [f"{place}/same.npz,{i},{f},{c},{1 + i + first}" for i in range(6) for f in (4, 9) for c in "xy"]
+    path = tmp_path / "m.csv"
+    path.write_text("\n".join(["graph_file,graph_ids,in_features,choice,microseconds", *rows]) + "\n")
+    measured = load_measurements(path)
+    assert measured.classes.group_names == ("same (a/same.npz)", "same (b/same.npz)")
+    inputs = mm.measured_inputs(measured.classes, Level.METADATA)
+    plain = replace(measured, classes=replace(measured.classes, group_names=("same", "same")))
+    for each in (measured, plain):
+        records = mm.score_sets_apart(each, inputs, synthetic=[])
+        seen = [(record["training_jobs"], record["samples"]) for record in records]
+        assert seen == [(12, 12), (12, 12)]
+    first, second = (record["mape"] for record in mm.score_sets_apart(plain, inputs, synthetic=[]))
+    assert first != second  # the one was tested on a, the other on b
+
+
+def test_targets_that_are_trained_on_are_refused(tmp_path):
+    measured = load_measurements(fill(tmp_path, jobs=5))
+    inputs = mm.measured_inputs(measured.classes, Level.METADATA)
+    with pytest.raises(ConfigError, match="targets must not be synthetic too, got far"):
+        mm.score_sets_apart(measured, inputs, synthetic=["near", "far"], targets=["real", "far"])
+
+
+def test_a_copy_is_refused_before_anything_is_measured(tmp_path):
+    one, copy = write_set(tmp_path / "A.npz"), write_set(tmp_path / "copy.npz")
+    jobs = [measuring.real_jobs(path, tmp_path, samples=2) for path in (one, copy)]
+    out, machine = tmp_path / "m.csv", Machine()
+    with pytest.raises(ConfigError, match=r"copy.npz holds the same graphs as .*A.npz"):
+        measuring.append_measurements(out, jobs[0] + jobs[1], machine, lambda amount: None)
+    assert not machine.seen and not out.exists()
+    measuring.append_measurements(out, jobs[0], machine, lambda amount: None)
+    before = out.read_bytes()
+    with pytest.raises(ConfigError, match=r"copy.npz holds the same graphs as .*A.npz"):
+        measuring.append_measurements(out, jobs[1], machine, lambda amount: None)
+    assert out.read_bytes() == before
+
+
+def test_jobs_that_a_file_has_in_other_words_are_not_measured_again(tmp_path):
+    path, out = write_set(tmp_path / "A.npz"), tmp_path / "m.csv"
+    rows = ["./A.npz,2 1,7,3,sparse,4.000,4.100,5", f"{path},1 2,7,3,dense,5.000,5.100,5"]
+    out.write_text("\n".join([HEADER, *rows]) + "\n")
+    machine = Machine()
+    job = load_measurements(out).jobs[0]
+    assert job.graph_ids == (1, 2)
+    measuring.append_measurements(out, [job], machine, lambda amount: None)
+    assert not machine.seen and out.read_text().splitlines() == [HEADER, *rows]
 
 
 class Killed(Machine):

@@ -105,17 +105,35 @@ def test_bad_regressions_are_refused(dataset):
         RegressionPredictor("ridge", "S7")
     with pytest.raises(ConfigError, match="its target must be 'log'"):
         RegressionPredictor("ridge", "S1")
-    with pytest.raises(ConfigError, match="labelled under 3 pairs, got 9"):
+    with pytest.raises(ConfigError, match="it has 3, got 9"):
         RegressionPredictor("ridge", "S5").fit(dataset, PAIRS)
     with pytest.raises(ConfigError, match="not trained yet"):
         RegressionPredictor("ridge", "S5").out_of_domain(synthetic_classes(4))
     fitted = RegressionPredictor("ridge", "S5").fit(dataset, PAIRS[:3])
     with pytest.raises(ConfigError, match="not trained for"):
         fitted.predict(synthetic_classes(4), PAIRS[3:5])
-    with pytest.raises(ConfigError, match="leaves must be at least 2, got 1"):
+    with pytest.raises(ConfigError, match="leaves must be an integer of at least 2, got 1"):
         Boosting(leaves=1)
+    with pytest.raises(ConfigError, match=r"trees must be an integer of at least 1, got 1\.5"):
+        Boosting(trees=1.5)
+    with pytest.raises(ConfigError, match=r"rate must lie in \(0, 1\], got -1"):
+        Boosting(rate=-1)
+    with pytest.raises(ConfigError, match="in order; it has 3, got 3"):
+        RegressionPredictor("ridge", "S5").fit(dataset, PAIRS[2::-1])
+    with pytest.raises(ConfigError, match="not trained yet"):
+        RegressionPredictor("ridge", "S5").predict(synthetic_classes(4), PAIRS[:1])
+    with pytest.raises(ConfigError, match="cycles must be integers of at least 1"):
+        replace(dataset, cycles=dataset.cycles * 0)
     with pytest.raises(ConfigError, match="at least one row"):
         dataset.take(np.zeros(0, np.int64))
+
+
+def test_small_graphs_and_narrow_models_lie_outside_too():
+    predictor = RegressionPredictor("ridge", "terms")
+    big = labelled(classes_of([9] * 50, [7] * 40), PAIRS[:1])
+    domain = predictor.fit(big, PAIRS[:1]).domain
+    (names,) = domain.outside(classes_of([1, 1]))
+    assert {"log_vertices", "log_entries", "log_max_degree"} <= set(names)
 
 
 def test_predictors_by_name():

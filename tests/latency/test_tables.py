@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
@@ -11,6 +12,7 @@ from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import list_fleets, load_fleet
 from gnnsched_env.latency import DatasetSpec, build_table, default_table, make_predictor, score_predictions, training
 from gnnsched_env.latency import tables as latency_tables
+from gnnsched_env.latency.shipped import shipped_predictor
 from gnnsched_env.tables import cache, classes_from_files, synthetic_classes, true_cycles
 
 TINY = DatasetSpec(graphs=60, seed=1, most_vertices=500)
@@ -60,9 +62,39 @@ def test_the_cache_serves_equal_hardware_under_any_name(monkeypatch, folder):
 
 
 def test_other_classes_reuse_the_training_set(monkeypatch):
-    build_table(synthetic_classes(8), load_fleet("hetero4"), training=TINY)
+    fleet, others = load_fleet("hetero4"), synthetic_classes(8, seed=5)
+    first = build_table(synthetic_classes(8), fleet, training=TINY)
     forbid(monkeypatch, training, "training_chunk", "train")
-    build_table(synthetic_classes(8, seed=5), load_fleet("hetero4"), training=TINY)
+    second = build_table(others, fleet, training=TINY)
+    assert (second.true_cycles == true_cycles(others, fleet)).all()
+    assert (second.predicted_cycles != first.predicted_cycles).any()
+
+
+def test_another_training_set_or_fleet_misses_the_cache():
+    classes = synthetic_classes(8)
+    first = build_table(classes, load_fleet("hetero4"), training=TINY)
+    other = build_table(classes, load_fleet("hetero4"), training=replace(TINY, seed=2))
+    assert (first.predicted_cycles != other.predicted_cycles).any()
+    assert (first.mean_log_cycles != other.mean_log_cycles).any()
+    little = build_table(classes, load_fleet("big_little"), training=TINY)
+    assert little.mean_log_cycles.shape == (27,) and set(little.mean_log_cycles) > set(first.mean_log_cycles)
+
+
+@pytest.mark.parametrize("name", list_fleets())
+def test_means_belong_to_the_choices(name):
+    fleet, shipped = load_fleet(name), shipped_predictor("gradient_boosting")
+    places = shipped.places([(choice.accelerator, choice.dataflow) for choice in fleet.choices])
+    for table in (default_table(name), build_table(synthetic_classes(4), fleet)):
+        assert table.mean_log_cycles.tolist() == shipped.mean_log_cycles[places].tolist()
+
+
+def test_the_shipped_table_holds_what_the_shipped_predictor_says():
+    classes, fleet = synthetic_classes(), load_fleet("big_little")
+    pairs = [(choice.accelerator, choice.dataflow) for choice in fleet.choices]
+    predicted = shipped_predictor("gradient_boosting").predict(classes, pairs)
+    assert (default_table("big_little").predicted_cycles == predicted).all()
+    made = default_table("big_little").provenance["made"]
+    assert made["training"]["graphs"] == made["samples"] == 100_000
 
 
 def test_the_shipped_predictor_serves_preset_pairs_without_training(monkeypatch):

@@ -144,10 +144,23 @@ def test_every_family_draws_any_size_under_any_parameters(family, seed, size):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "fewest"), [("graphs", 0, 1), ("seed", -1, 0), ("chunk_jobs", 0, 1), ("most_vertices", 31, 32)]
+    ("field", "value", "fewest"),
+    [
+        ("graphs", 0, 1),
+        ("graphs", 10.5, 1),
+        ("graphs", True, 1),
+        ("seed", -1, 0),
+        ("seed", "3", 0),
+        ("chunk_jobs", 0, 1),
+        ("chunk_jobs", None, 1),
+        ("most_vertices", 31, 32),
+        ("most_vertices", 1e5, 32),
+    ],
 )
 def test_bad_specs_are_refused(field, value, fewest):
-    with pytest.raises(ConfigError, match=f"training data: {field} must be at least {fewest}, got {value}"):
+    with pytest.raises(
+        ConfigError, match=f"training data: {field} must be an integer of at least {fewest}, got {value!r}"
+    ):
         DatasetSpec(**{field: value})
 
 

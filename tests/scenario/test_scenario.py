@@ -7,6 +7,8 @@ import pytest
 
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import load_fleet
+from gnnsched_env.latency import make_predictor
+from gnnsched_env.latency.shipped import shipped_predictor
 from gnnsched_env.scenario import (
     DecisionCost,
     EnvironmentOptions,
@@ -14,6 +16,7 @@ from gnnsched_env.scenario import (
     Workload,
     list_scenarios,
     load_scenario,
+    scenario_classes,
     scenario_table,
     simulation_settings,
 )
@@ -166,10 +169,27 @@ def test_microseconds_become_cycles_of_the_fleets_clock():
         decision={"latency_us": 12.5, "workers": 3, "cached": True, "lookup_us": 0.1}
     )
     table = toys.random_table(np.random.default_rng(0))
-    for clock, cycles, lookup in ((10**9, 12_500, 100), (2 * 10**8, 2_500, 20), (10**6, 12, 0)):
+    for clock, cycles, lookup in ((10**9, 12_500, 100), (2 * 10**8, 2_500, 20), (10**6, 12, 1), (1_000, 1, 1)):
         slower = replace(scenario, fleet=replace(scenario.fleet, clock_hz=clock))
         settings = simulation_settings(slower, table, dispatch=True)
         assert (settings.decision, settings.lookup, settings.workers, settings.cached) == (cycles, lookup, 3, True)
+
+
+def test_no_cost_stays_no_cost():
+    settings = simulation_settings(load_scenario("hetero4"), toys.random_table(np.random.default_rng(0)), dispatch=True)
+    assert (settings.decision, settings.lookup) == (0, 0)
+
+
+def test_a_predictor_file_is_looked_for_beside_the_scenario(tmp_path, monkeypatch):
+    (tmp_path / "models").mkdir()
+    file = tmp_path / "models" / "mine.npz"
+    file.write_bytes(b"")  # read when a table is built
+    monkeypatch.chdir(tmp_path / "models")
+    text = 'name = "x"\nfleet = "hetero4"\npredictor = '
+    assert load_scenario(write(tmp_path, f'{text}"models/mine.npz"')).predictor == str(file)
+    assert load_scenario(write(tmp_path, f'{text}"{file}"')).predictor == str(file)
+    with pytest.raises(FileFormatError, match=r"mine.npz: no such file"):
+        load_scenario(write(tmp_path, f'{text}"mine.npz"'))  # it is in the working folder only
 
 
 def test_repeats_leave_the_table_and_stretch_the_arrivals():
@@ -180,3 +200,23 @@ def test_repeats_leave_the_table_and_stretch_the_arrivals():
     assert many.mean_gap == pytest.approx(100 * one.mean_gap)
     assert many.unit == pytest.approx(100 * one.unit)
     assert (one.repeats, many.repeats) == (1, 100)
+
+
+@pytest.mark.parametrize("name", ["exact", "closed_form", "closed_form_metadata", "gradient_boosting_metadata"])
+def test_the_embedded_workload_is_predicted_by_the_predictor_named(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("GNNSCHED_CACHE", str(tmp_path))
+    scenario = replace(load_scenario("hetero4"), predictor=name)
+    table, classes = scenario_table(scenario), scenario_classes(scenario.workload)
+    pairs = [(choice.accelerator, choice.dataflow) for choice in scenario.fleet.choices]
+    assert (table.predicted_cycles == make_predictor(name).predict(classes, pairs)).all()
+    assert table.provenance["predictor"] == name
+
+
+def test_a_changed_predictor_file_is_read_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("GNNSCHED_CACHE", str(tmp_path / "cache"))
+    shipped_predictor("gradient_boosting").save(tmp_path / "mine.npz")
+    scenario = replace(load_scenario("hetero4"), predictor=str(tmp_path / "mine.npz"))
+    first = scenario_table(scenario)
+    shipped_predictor("gradient_boosting_metadata").save(tmp_path / "mine.npz")
+    second = scenario_table(scenario)
+    assert (first.predicted_cycles != second.predicted_cycles).any()

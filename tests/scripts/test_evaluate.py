@@ -69,7 +69,7 @@ def test_repeats_and_the_cost_of_deciding(tmp_path):
         (["--load", "-1"], "load must be above 0 and below 1.5, got -1"),
         (["--graphs", "none.npz"], "none.npz"),
         (["--repeats", "0"], "repeats must be an integer of at least 1, got 0"),
-        (["--repeats", "900000000"], "repeats must keep every job below 2^50 cycles"),
+        (["--repeats", "900000000"], "repeats must keep every job below 2^40 cycles"),
         (["--decision-us", "-1"], "latency_us must be a number from 0 to 1e+09, got -1"),
         (["--decision-us", "nan"], "latency_us must be a number from 0 to 1e+09, got nan"),
         (["--decision-workers", "0"], "workers must be an integer of at least 1, got 0"),

@@ -52,7 +52,7 @@ def test_records_and_table(tmp_path, monkeypatch, capsys):
         (["--predictor", "exact", "--graphs", "A.npz", "./A.npz"], "holds the same graphs"),
         (["--predictor", "exact", "--graphs", "A.npz", "--fleet", "flexible"], "did you mean 'flexible4'"),
         (["--predictor", "exact", "--graphs", "A.npz", "--batch-sizes", "64"], "batch_sizes must include"),
-        (["--predictor", "exact", "--graphs", "A.npz", "--samples", "0"], "samples must be at least 1"),
+        (["--predictor", "exact", "--graphs", "A.npz", "--samples", "0"], "samples must be an integer of at least 1"),
         (["--predictor", "exact", "--graphs", "A.npz", "--json", "."], "must be a file"),
     ],
 )

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from gnnsched_env.envs.encoding import encode_cycles
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.sim import Simulation, SimulationSettings, episode_metrics, kernels, seed_arrays
 from tests import toys
 
 pytestmark = pytest.mark.kernels
 
+LONGEST = (1 << 40) - 1
 TWO_MACHINES = [[4, 9], [6, 2]]  # class 0 prefers machine 0, class 1 machine 1
 
 
@@ -87,11 +89,11 @@ def test_actions_outside_the_range_are_illegal():
 
 def test_an_episode_that_could_pass_int64_is_refused():
     with pytest.raises(ConfigError, match=r"may take 2\^62 cycles or more"):
-        fleet_of([[1 << 49, 1 << 49]], [1], jobs=10_000)
+        fleet_of([[LONGEST, LONGEST]], [1], jobs=10_000_000)
 
 
 def test_rewards_are_right_for_giant_latencies():
-    fleet = fleet_of([[1 << 49, 1 << 49]], [1], jobs=2000, dispatch=True)
+    fleet = fleet_of([[LONGEST, LONGEST]], [1], jobs=2000, dispatch=True)
     rewards = play(fleet, [0] * 2000)
     completion = (fleet.jobs["finish"] - fleet.jobs["arrival"]).astype(float).sum()
     assert sum(rewards) == pytest.approx(-completion, rel=1e-12)
@@ -193,8 +195,11 @@ def test_repeats_multiply_every_latency():
     [
         ({"repeats": 0}, "repeats must be an integer of at least 1, got 0"),
         ({"repeats": 1.5}, "repeats must be an integer of at least 1, got 1.5"),
-        ({"repeats": 1 << 47}, r"repeats must keep every job below 2\^50 cycles: at most [\d,]+ inferences of up to 9"),
-        ({"repeats": 1 << 70}, r"repeats must keep every job below 2\^50 cycles"),
+        (
+            {"repeats": 1 << 38},
+            r"repeats must keep every job below 2\^40 cycles, .* got 274877906944, which make 2,473,",
+        ),
+        ({"repeats": 1 << 70}, r"repeats must keep every job below 2\^40 cycles"),
         ({"decision": -1}, "decision must be an integer of at least 0, got -1"),
         ({"decision": 1, "workers": 0}, "workers must be an integer of at least 1, got 0"),
         ({"decision": 1, "workers": 5000}, "workers must be at most 1,024, got 5000"),
@@ -205,3 +210,20 @@ def test_repeats_multiply_every_latency():
 def test_bad_repeats_and_decision_costs_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         decided(jobs=2, **options)
+
+
+def test_the_longest_job_must_be_one_that_policies_can_tell():
+    """The limit is exact, holds for predictions too and for single inferences, and the longest job is named."""
+    assert encode_cycles(np.array([LONGEST - LONGEST // 1000]))[0] < 1.0 == encode_cycles(np.array([2 * LONGEST]))[0]
+    assert decided(jobs=2, repeats=LONGEST // 9).table.true_cycles.max() == 9 * (LONGEST // 9)
+    with pytest.raises(
+        ConfigError, match=r"at most 122,167,958,641 inferences of up to 9 cycles \(true, of class 'class0'"
+    ):
+        decided(jobs=2, repeats=LONGEST // 9 + 1)
+    assert fleet_of([[LONGEST, 1]], [1], jobs=2).true.max() == LONGEST
+    with pytest.raises(
+        ConfigError, match=r"\(true, of class 'class1' under 'a1/d1'\), got 1, which make 1,099,511,627,776"
+    ):
+        fleet_of([[1, 1], [1, LONGEST + 1]], [1, 1], jobs=2)
+    with pytest.raises(ConfigError, match=r"\(predicted, of class 'class0' under 'a0/d0'\)"):
+        fleet_of([[1, 1]], [1], jobs=2, predicted=[[LONGEST + 1, 1]])

@@ -81,7 +81,7 @@ def _predictor_table(table: LatencyTable) -> Table:
             name,
             str(own.num_classes),
             f"{selection_accuracy(true, predicted):.1f}%",
-            f"{mape(true, predicted):.1f}%",
+            f"{mape(true, predicted):.2f}%",
             f"{regret(true, predicted).mean():.3f}",
             f"{spread:.1f}x",
         )

@@ -74,9 +74,18 @@ def test_bad_input_is_one_line_and_status_2(command, arguments, message, tmp_pat
     assert not (tmp_path / "x.csv").exists()
 
 
+class NoTorch:
+    """An importer that has no torch."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+
 def test_without_torch_the_extra_is_named(tmp_path, monkeypatch, capsys):
     package = pytest.importorskip("gnnsched_env.latency.gnn")
-    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)  # None there is what the parser of arguments stumbles on
+    monkeypatch.setattr(sys, "meta_path", [NoTorch(), *sys.meta_path])
     monkeypatch.delitem(sys.modules, "gnnsched_env.latency.gnn.cpu_device", raising=False)
     monkeypatch.delattr(package, "cpu_device", raising=False)
     graphs = write_set(tmp_path / "A.npz")

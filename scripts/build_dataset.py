@@ -10,13 +10,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
-from gnnsched_env.errors import GnnSchedError
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.latency.dataset_files import build_dataset
 from gnnsched_env.latency.training_jobs import DatasetSpec
 from gnnsched_env.tables import distinct_pairs
+from scripts.command import run_command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +34,13 @@ class Arguments:
     """Of a graph or a batch."""
 
 
-def main() -> None:
-    """Run the command line."""
-    arguments = tyro.cli(Arguments, description=__doc__)
+def main() -> int:
+    """Run the command line; return the exit status."""
     try:
-        run(arguments)
-    except GnnSchedError as error:
-        sys.exit(f"error: {error}")
+        return run_command("scripts.build_dataset", Arguments, run, __doc__)
     except KeyboardInterrupt:
-        sys.exit("interrupted: run the same command again to go on")
+        print("interrupted: run the same command again to go on", file=sys.stderr)
+        return 130
 
 
 def run(arguments: Arguments) -> None:
@@ -60,4 +56,4 @@ def run(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import tyro
 
-from gnnsched_env.errors import GnnSchedError
 from gnnsched_env.evaluation import Runs, paired_ratio, run_policy, run_unbounded, write_json
 from gnnsched_env.latency import make_predictor
 from gnnsched_env.latency.timing import prediction_times
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_classes, scenario_table
 from gnnsched_env.tables import LatencyTable, distinct_pairs
+from scripts.command import run_command
 from scripts.evaluate import factory, with_graphs
 
 SAMPLE = 60  # classes that the predictors are timed on
@@ -47,13 +46,9 @@ class Arguments:
     json: Path | None = None
 
 
-def main() -> None:
-    """Run the command line."""
-    arguments = tyro.cli(Arguments, description=__doc__)
-    try:
-        run(arguments)
-    except (GnnSchedError, OSError) as error:
-        sys.exit(f"error: {error}")
+def main() -> int:
+    """Run the command line; return the exit status."""
+    return run_command("scripts.decision_cost", Arguments, run, __doc__)
 
 
 def run(arguments: Arguments) -> None:
@@ -124,4 +119,4 @@ def _run(arguments: Arguments, scenario: Scenario) -> Runs:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

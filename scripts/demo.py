@@ -17,7 +17,8 @@ from gnnsched_env.latency import mape, regret, selection_accuracy
 from gnnsched_env.report import LEGEND, policy_table
 from gnnsched_env.scenario import load_scenario, scenario_table
 from gnnsched_env.tables import LatencyTable
-from scripts.evaluate import compare, make_console, with_graphs
+from scripts.command import wide_console
+from scripts.evaluate import WIDTH, compare, with_graphs
 
 VARIABLE = "GNNSCHED_GRAPHS"
 SCENARIO = "hetero4"
@@ -28,7 +29,7 @@ EPISODES = 20
 def main() -> None:
     """Run the demonstration."""
     try:
-        run(make_console(), graph_files(os.environ.get(VARIABLE, "")))
+        run(wide_console(WIDTH), graph_files(os.environ.get(VARIABLE, "")))
     except (GnnSchedError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -16,6 +16,7 @@ from gnnsched_env.policy import Knowledge
 from gnnsched_env.report import LEGEND, policy_table
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
 from gnnsched_env.tables import LatencyTable
+from scripts.command import plain, wide_console
 
 WIDTH = 120
 
@@ -61,7 +62,7 @@ def main() -> None:
     """Run the command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
     try:
-        run(arguments, make_console())
+        run(arguments, wide_console(WIDTH))
     except (GnnSchedError, OSError) as error:
         sys.exit(f"error: {error}")
 
@@ -96,7 +97,7 @@ def run(arguments: Arguments, console: Console) -> None:
             console.print(policy_table(batch, title=title))
     console.print(LEGEND)
     if arguments.json is not None:
-        about = provenance(scenario, tables, _plain(arguments))
+        about = provenance(scenario, tables, plain(arguments))
         write_json(arguments.json, {"provenance": about, "records": records})
 
 
@@ -113,11 +114,6 @@ def check(arguments: Arguments) -> None:
         raise ConfigError("--per-file: needs --graphs")
     if arguments.window is not None and arguments.env == "dispatch":
         raise ConfigError("--window: belongs to --env queue; Dispatch-v0 shows the arriving job only")
-
-
-def make_console() -> Console:
-    """Return a console that is wide enough for the tables: a narrow terminal wraps lines, but loses no figure."""
-    return Console(width=max(WIDTH, Console().width))
 
 
 def policy_factories(names: tuple[str, ...], *, dispatch: bool) -> dict[str, PolicyFactory]:
@@ -185,16 +181,6 @@ def _decision(arguments: Arguments) -> dict[str, object]:
         "cached": arguments.decision_cached,
         "lookup_us": arguments.lookup_us,
     }
-
-
-def _plain(arguments: Arguments) -> dict[str, object]:
-    return {name: _text(value) for name, value in vars(arguments).items()}
-
-
-def _text(value: object) -> object:
-    if isinstance(value, tuple):
-        return [_text(entry) for entry in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 if __name__ == "__main__":

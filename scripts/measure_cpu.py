@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tyro
-
-from gnnsched_env.errors import ConfigError, GnnSchedError
+from gnnsched_env.errors import ConfigError
 from gnnsched_env.latency.measured import load_measurements
 from gnnsched_env.latency.measuring import append_measurements, draw_jobs, write_synthetic_sets
 from gnnsched_env.tables import progress_bar
+from scripts.command import run_command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +31,8 @@ class Arguments:
 
 
 def main() -> int:
-    """Parse, measure, write; return the exit status."""
-    arguments = tyro.cli(Arguments, prog="python -m scripts.measure_cpu", description=__doc__)
-    try:
-        run(arguments)
-    except (GnnSchedError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line; return the exit status."""
+    return run_command("scripts.measure_cpu", Arguments, run, __doc__)
 
 
 def run(arguments: Arguments) -> None:

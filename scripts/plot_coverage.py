@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 
-from gnnsched_env.errors import GnnSchedError
 from gnnsched_env.graphs import load_graph_set
 from gnnsched_env.latency.coverage import covered_share, measure_cloud, synthetic_cloud
 from gnnsched_env.report.coverage import plot_coverage
+from scripts.command import run_command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +32,9 @@ class Arguments:
     seed: int = 0
 
 
-def main() -> None:
-    """Run the command line."""
-    arguments = tyro.cli(Arguments, description=__doc__)
-    try:
-        run(arguments)
-    except (GnnSchedError, OSError) as error:
-        sys.exit(f"error: {error}")
+def main() -> int:
+    """Run the command line; return the exit status."""
+    return run_command("scripts.plot_coverage", Arguments, run, __doc__)
 
 
 def run(arguments: Arguments) -> None:
@@ -58,4 +53,4 @@ def run(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

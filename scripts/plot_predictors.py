@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
-from gnnsched_env.errors import FileFormatError, GnnSchedError
+from gnnsched_env.errors import FileFormatError
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.graphs import GraphSet
 from gnnsched_env.hardware import Fleet, load_fleet
@@ -20,6 +18,7 @@ from gnnsched_env.latency.limits import metadata_limits
 from gnnsched_env.latency.scoring import Record, ScoringSpec, load_distinct_sets, score_sets, scoring_classes
 from gnnsched_env.report import predictors as report
 from gnnsched_env.tables import distinct_pairs, pair_cycles
+from scripts.command import run_command
 
 PAPER = "| the paper, best figures on synthetic graphs | sizes, structure | up to 91.28 | 3.78 | - |"
 
@@ -49,13 +48,9 @@ class Arguments:
     json: Path | None = None
 
 
-def main() -> None:
-    """Run the command line."""
-    arguments = tyro.cli(Arguments, description=__doc__)
-    try:
-        run(arguments)
-    except (GnnSchedError, OSError) as error:
-        sys.exit(f"error: {error}")
+def main() -> int:
+    """Run the command line; return the exit status."""
+    return run_command("scripts.plot_predictors", Arguments, run, __doc__)
 
 
 def run(arguments: Arguments) -> None:
@@ -158,4 +153,4 @@ def _print_validation(records: Sequence[Record]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,13 +4,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
-from gnnsched_env.errors import ConfigError, GnnSchedError
+from gnnsched_env.errors import ConfigError
 from gnnsched_env.evaluation import Record
 from gnnsched_env.graphs import GraphSet
 from gnnsched_env.latency import mape, regret, selection_accuracy
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
+from scripts.command import run_command
 from scripts.evaluate import compare, with_graphs
 
 PAPER_LOAD = 0.8
@@ -30,13 +29,9 @@ class Arguments:
     seed: int = 0
 
 
-def main() -> None:
-    """Run the command line."""
-    arguments = tyro.cli(Arguments, description=__doc__)
-    try:
-        run(arguments)
-    except (GnnSchedError, OSError) as error:
-        sys.exit(f"error: {error}")
+def main() -> int:
+    """Run the command line; return the exit status."""
+    return run_command("scripts.results", Arguments, run, __doc__)
 
 
 def run(arguments: Arguments) -> None:
@@ -103,4 +98,4 @@ def _speed_up(ratio: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

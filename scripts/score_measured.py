@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from gnnsched_env.errors import ConfigError, GnnSchedError
+from gnnsched_env.errors import ConfigError
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.measured import Measurements, load_measurements
@@ -25,6 +23,7 @@ from gnnsched_env.latency.measured_model import (
     score_sets_apart,
 )
 from gnnsched_env.latency.measuring import SYNTHETIC_PREFIX
+from scripts.command import run_command, wide_console
 
 WIDTH = 120
 LEGEND = """\
@@ -50,18 +49,13 @@ class Arguments:
 
 
 def main() -> int:
-    """Parse, score, print and write; return the exit status."""
-    arguments = tyro.cli(Arguments, prog="python -m scripts.score_measured", description=__doc__)
-    try:
-        run(arguments, Console(width=max(WIDTH, Console().width)))
-    except (GnnSchedError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line; return the exit status."""
+    return run_command("scripts.score_measured", Arguments, run, __doc__)
 
 
-def run(arguments: Arguments, console: Console) -> None:
+def run(arguments: Arguments) -> None:
     """Score, print and write."""
+    console = wide_console(WIDTH)
     if arguments.json is not None and arguments.json.is_dir():
         raise ConfigError(f"--json: must be a file, but {arguments.json} is a folder")
     measured, level = load_measurements(arguments.csv), Level(arguments.level)

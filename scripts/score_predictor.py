@@ -7,14 +7,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import tyro
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from gnnsched_env.errors import ConfigError, GnnSchedError
+from gnnsched_env.errors import ConfigError
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.latency import make_predictor
@@ -27,6 +25,7 @@ from gnnsched_env.latency.scoring import (
     scoring_provenance,
 )
 from gnnsched_env.tables import distinct_pairs
+from scripts.command import plain, run_command, wide_console
 
 WIDTH = 120
 LEGEND = """\
@@ -63,18 +62,13 @@ class Arguments:
 
 
 def main() -> int:
-    """Parse, score, print and write; return the exit status."""
-    arguments = tyro.cli(Arguments, prog="python -m scripts.score_predictor", description=__doc__)
-    try:
-        run(arguments, Console(width=max(WIDTH, Console().width)))
-    except (GnnSchedError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line; return the exit status."""
+    return run_command("scripts.score_predictor", Arguments, run, __doc__)
 
 
-def run(arguments: Arguments, console: Console) -> None:
+def run(arguments: Arguments) -> None:
     """Score, print and write."""
+    console = wide_console(WIDTH)
     check(arguments)
     spec = ScoringSpec(
         model_kind=arguments.model,
@@ -95,7 +89,7 @@ def run(arguments: Arguments, console: Console) -> None:
             if record["batch_size"] is None:
                 console.print(confusion_table(record))
     if arguments.json is not None:
-        about = scoring_provenance(predictor, fleet, spec, _plain(arguments))
+        about = scoring_provenance(predictor, fleet, spec, plain(arguments))
         write_json(arguments.json, {"provenance": about, "records": records})
 
 
@@ -151,16 +145,6 @@ def _with_interval(record: Record, name: str, digits: int) -> str:
     low, high = record[f"{name}_interval"]
     spread = f" ±{(high - low) / 2:.{digits}f}" if record["samples"] > 1 else ""  # one class tells nothing of it
     return f"{record[name]:.{digits}f}{spread}"
-
-
-def _plain(arguments: Arguments) -> dict[str, Any]:
-    return {name: _text(value) for name, value in vars(arguments).items()}
-
-
-def _text(value: object) -> object:
-    if isinstance(value, tuple):
-        return [_text(entry) for entry in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 if __name__ == "__main__":

@@ -8,15 +8,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-from rich.console import Console
-
-from gnnsched_env.errors import GnnSchedError
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.latency.dataset_files import load_dataset
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.training import NAMES, train
 from gnnsched_env.tables import distinct_pairs
+from scripts.command import run_command, wide_console
 
 PACKAGED = Path(__file__).parents[1] / "gnnsched_env" / "latency" / "data"
 
@@ -34,18 +31,13 @@ class Arguments:
 
 
 def main() -> int:
-    """Parse, train and write; return the exit status."""
-    arguments = tyro.cli(Arguments, prog="python -m scripts.train_predictors", description=__doc__)
-    try:
-        run(arguments, Console())
-    except (GnnSchedError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line; return the exit status."""
+    return run_command("scripts.train_predictors", Arguments, run, __doc__)
 
 
-def run(arguments: Arguments, console: Console) -> None:
+def run(arguments: Arguments) -> None:
     """Train and write."""
+    console = wide_console(120)
     fleet = load_fleet(arguments.fleet)
     stored = load_dataset(arguments.data, fleet=fleet, level=Level.DEGREES)
     provenance = {name: stored.settings[name] for name in ("graphs", "seed", "most_vertices", "chunk_jobs", "code")}

@@ -8,12 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import tyro
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from gnnsched_env.errors import GnnSchedError
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.latency.dataset_files import load_dataset
@@ -22,6 +19,7 @@ from gnnsched_env.latency.regressors import REGRESSORS
 from gnnsched_env.latency.training import BOOSTING_OF, FEATURES_OF
 from gnnsched_env.latency.validation import Candidate, Record, closed_form_scores, learning_curve, validate
 from gnnsched_env.tables import distinct_pairs, progress_bar
+from scripts.command import run_command, wide_console
 
 WIDTH = 130
 SETS = ("S1", "S2", "S3", "S4", "S5", "S6", "terms")
@@ -43,14 +41,8 @@ class Arguments:
 
 
 def main() -> int:
-    """Parse, validate, print and write; return the exit status."""
-    arguments = tyro.cli(Arguments, prog="python -m scripts.validate_predictors", description=__doc__)
-    try:
-        run(arguments, Console(width=max(WIDTH, Console().width)))
-    except (GnnSchedError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line; return the exit status."""
+    return run_command("scripts.validate_predictors", Arguments, run, __doc__)
 
 
 def candidates() -> list[Candidate]:
@@ -63,8 +55,9 @@ def candidates() -> list[Candidate]:
     return list(dict.fromkeys(found))
 
 
-def run(arguments: Arguments, console: Console) -> None:
+def run(arguments: Arguments) -> None:
     """Validate and print."""
+    console = wide_console(WIDTH)
     fleet = load_fleet(arguments.fleet)
     pairs = distinct_pairs(fleet).pairs
     stored = load_dataset(arguments.data, fleet=fleet)

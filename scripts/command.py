@@ -1,0 +1,40 @@
+"""What command lines share: parsing, one line for a known error, arguments as JSON has them."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import tyro
+from rich.console import Console
+
+from gnnsched_env.errors import GnnSchedError
+
+Arguments = TypeVar("Arguments")
+
+
+def run_command(module: str, kind: type[Arguments], run: Callable[[Arguments], None], description: str | None) -> int:
+    """Parse the command line as `kind` and run it; return the exit status: 2, after one line on stderr, for an error."""
+    arguments = tyro.cli(kind, prog=f"python -m {module}", description=description)
+    try:
+        run(arguments)
+    except (GnnSchedError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def wide_console(width: int) -> Console:
+    """Return a console of at least this width: a narrow terminal wraps lines, but loses no figure."""
+    return Console(width=max(width, Console().width))
+
+
+def plain(arguments: object) -> dict[str, object]:
+    """Return parsed arguments as JSON has them."""
+    return {name: _text(value) for name, value in vars(arguments).items()}
+
+
+def _text(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_text(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value

@@ -14,7 +14,7 @@ Arguments = TypeVar("Arguments")
 
 
 def run_command(module: str, kind: type[Arguments], run: Callable[[Arguments], None], description: str | None) -> int:
-    """Parse the command line as `kind` and run it; return the exit status: 2, after one line on stderr, for an error."""
+    """Parse the command line as `kind` and run it; return the exit status (2 for a known error, said in one line)."""
     arguments = tyro.cli(kind, prog=f"python -m {module}", description=description)
     try:
         run(arguments)

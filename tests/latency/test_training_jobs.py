@@ -140,7 +140,7 @@ def test_every_family_draws_any_size_under_any_parameters(family, seed, size):
     rng = np.random.default_rng(seed)
     graph = decorated(rng, family.parameters(rng))(rng, size)
     Graph(graph.indptr, graph.indices)
-    assert SMALLEST <= graph.num_vertices <= max(3, size)
+    assert SMALLEST <= graph.num_vertices <= max(5, size)  # the least graph of some families, and empty rows
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,8 @@ class Arguments:
     """Jobs an episode (the scenario's by default)."""
     repeats: int | None = None
     """Inferences a job (the scenario's by default)."""
+    predictor: str | None = None
+    """A latency predictor's name, or its file (the scenario's by default)."""
     decision_us: float | None = None
     """Microseconds to predict a job, charged to policies that use predictions (the scenario's by default)."""
     decision_workers: int | None = None
@@ -71,7 +73,11 @@ def run(arguments: Arguments, console: Console) -> None:
     """Evaluate, print and write."""
     scenario = load_scenario(arguments.scenario)
     scenario = scenario.with_options(
-        jobs=arguments.jobs, window=arguments.window, repeats=arguments.repeats, decision=_decision(arguments)
+        jobs=arguments.jobs,
+        window=arguments.window,
+        repeats=arguments.repeats,
+        predictor=arguments.predictor,
+        decision=_decision(arguments),
     )
     dispatch = arguments.env == "dispatch"
     policies = policy_factories(arguments.policies, dispatch=dispatch)

@@ -1,6 +1,6 @@
 """Print the tables of docs/predictor.md and draw its pictures: every predictor on every graph file.
 
-python -m scripts.plot_predictors --graphs ../shared/graphs/*.npz --validation docs/data/predictor_validation.json
+python -m scripts.plot_predictors --graphs A.npz B.npz --out docs --validation docs/data/predictor_validation.json
 """
 
 import json
@@ -28,6 +28,8 @@ class Arguments:
     """Score predictors, print Markdown tables and draw pictures."""
 
     graphs: tuple[Path, ...]
+    out: Path
+    """The folder of the pictures."""
     predictors: tuple[str, ...] = (
         "exact",
         "closed_form",
@@ -37,14 +39,12 @@ class Arguments:
         "gradient_boosting_metadata",
     )
     shown: tuple[str, ...] = ("gradient_boosting", "gnn", "gradient_boosting_metadata")
-    """Predictors whose predictions are drawn against the truth."""
+    """Those of the predictors whose predictions are drawn against the truth."""
     validation: Path | None = None
     """Records of scripts.validate_predictors; their pictures are drawn too."""
     fleet: str = "flexible4"
     samples: int = 200
     seed: int = 0
-    out: Path = Path("docs")
-    """The folder of the pictures."""
     json: Path | None = None
 
 
@@ -58,16 +58,16 @@ def run(arguments: Arguments) -> None:
     fleet = load_fleet(arguments.fleet)
     spec = ScoringSpec(samples=arguments.samples, seed=arguments.seed)
     sets = load_distinct_sets(arguments.graphs)
+    found = None if arguments.validation is None else _validation(arguments.validation)
     made = {name: make_predictor(name, distinct_pairs(fleet).pairs) for name in arguments.predictors}
     records = [record for predictor in made.values() for record in score_sets(predictor, sets, fleet, spec)]
     _print_scores(records)
     limits = {graphs.name: _limits(graphs, spec, fleet) for graphs in sets.values()}
     _print_limits(limits)
-    shown = {name: _clouds(made[name], list(sets.values()), spec, fleet) for name in arguments.shown}
+    shown = {name: _clouds(made[name], list(sets.values()), spec, fleet) for name in arguments.shown if name in made}
     report.plot_predicted_against_true(shown, arguments.out / "predictor_scatter.png")
     report.plot_regret(records, arguments.out / "predictor_regret.png")
-    if arguments.validation is not None:
-        found = _validation(arguments.validation)
+    if found is not None:
         report.plot_ablation(found["records"], arguments.out / "predictor_ablation.png")
         report.plot_learning_curve(found["curve"], arguments.out / "predictor_learning.png")
         _print_validation(found["records"])

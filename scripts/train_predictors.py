@@ -1,7 +1,7 @@
 """Train the two predictors that ship with the package on a data set of `scripts.build_dataset`.
 
-python -m scripts.build_dataset --graphs 40000 --seed 0 --fleet big_little --out DIR
-python -m scripts.train_predictors --data DIR
+python -m scripts.build_dataset --graphs 100000 --seed 0 --out DIR
+python -m scripts.train_predictors --data DIR --out gnnsched_env/latency/data
 """
 
 import sys
@@ -15,8 +15,6 @@ from gnnsched_env.latency.training import NAMES, train
 from gnnsched_env.tables import distinct_pairs
 from scripts.command import run_command, wide_console
 
-PACKAGED = Path(__file__).parents[1] / "gnnsched_env" / "latency" / "data"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
@@ -24,8 +22,8 @@ class Arguments:
 
     data: Path
     """A data set of scripts.build_dataset."""
-    out: Path = PACKAGED
-    """The folder that the two files go to."""
+    out: Path
+    """The folder that the two files go to (those of the package lie in gnnsched_env/latency/data)."""
     fleet: str = "big_little"
     """Whose distinct (accelerator, dataflow) pairs are trained; big_little has those of all presets."""
 

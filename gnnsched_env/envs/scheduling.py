@@ -50,6 +50,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         dataflow: str | None = None,
         shaping: str | None = None,
         repeats: int | None = None,
+        predictor: str | None = None,
         decision: DecisionCost | Mapping[str, Any] | None = None,
         table: LatencyTable | None = None,
     ) -> None:
@@ -72,6 +73,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
             dataflow=dataflow,
             shaping=shaping,
             repeats=repeats,
+            predictor=predictor,
             decision=decision,
         )
         inference = scenario_table(self.scenario)

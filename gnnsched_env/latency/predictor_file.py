@@ -6,6 +6,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,8 @@ def format_of(stored: Mapping[str, NDArray[Any]], source: str) -> str:
 
 def read(path: str | os.PathLike[str], source: str) -> Arrays:
     """Return all arrays of a file; FileFormatError if it is missing, damaged or no npz file."""
+    if Path(path).is_file() and not zipfile.is_zipfile(path):
+        raise FileFormatError(f"{source}: not a predictor file, or a damaged one (it is no npz archive)")
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}

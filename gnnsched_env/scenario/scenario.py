@@ -159,16 +159,17 @@ class Scenario:
     def with_options(self, **options: Any) -> Self:
         """Return the scenario with some of its options changed (None leaves one as it is).
 
-        The environment's options by name, the workload's `repeats`, and `decision`: a DecisionCost, or a mapping that
-        changes some of its fields.
+        The environment's options by name, the workload's `repeats`, the `predictor`, and `decision`: a DecisionCost, or
+        a mapping that changes some of its fields.
         """
         known = tuple(entry.name for entry in fields(EnvironmentOptions))
-        _check_known("environment", options, (*known, "repeats", "decision"))
+        _check_known("environment", options, (*known, "repeats", "predictor", "decision"))
         chosen = {name: value for name, value in options.items() if value is not None}
         decision = _changed_decision(self.decision, chosen.pop("decision", {}))
         workload = replace(self.workload, repeats=chosen.pop("repeats", self.workload.repeats))
+        predictor = chosen.pop("predictor", self.predictor)
         environment = replace(self.environment, **chosen)
-        return replace(self, environment=environment, workload=workload, decision=decision)
+        return replace(self, environment=environment, workload=workload, predictor=predictor, decision=decision)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:

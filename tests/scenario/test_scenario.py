@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -220,3 +221,13 @@ def test_a_changed_predictor_file_is_read_again(tmp_path, monkeypatch):
     shipped_predictor("gradient_boosting_metadata").save(tmp_path / "mine.npz")
     second = scenario_table(scenario)
     assert (first.predicted_cycles != second.predicted_cycles).any()
+
+
+def test_the_predictor_is_an_option_too():
+    scenario = load_scenario("hetero4")
+    assert scenario.with_options(predictor="exact").predictor == "exact"
+    assert scenario.with_options(predictor=None).predictor == scenario.predictor
+    with pytest.raises(ConfigError, match="did you mean 'closed_form'"):
+        scenario.with_options(predictor="closed_from")
+    env = gymnasium.make("gnnsched/Queue-v0", predictor="exact", jobs=3)
+    assert (env.unwrapped.table.predicted_cycles == env.unwrapped.table.true_cycles).all()

@@ -4,7 +4,7 @@ python -m scripts.validate_predictors --data DIR --json docs/data/predictor_vali
 """
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -65,15 +65,15 @@ def run(arguments: Arguments) -> None:
     part = every.take(np.arange(min(arguments.graphs, len(every.cycles))))
     records: list[Record] = [closed_form_scores(part, level) for level in (Level.METADATA, Level.DEGREES)]
     tried = candidates()
-    curves = {level: Candidate(features=FEATURES_OF[level], boosting=BOOSTING_OF[level]) for level in FEATURES_OF}
-    curves[Level.STRUCTURE] = replace(Candidate(), features="S4")
+    shipped = [Candidate(features=FEATURES_OF[level], boosting=BOOSTING_OF[level]) for level in FEATURES_OF]
+    curves = [*shipped, Candidate(features="S4")]
     sizes = [size for size in SIZES if size <= len(every.cycles)]
     with progress_bar("validation", len(tried) + len(curves) * len(sizes), shown=None) as advance:
         for candidate in tried:
             records.append(validate(candidate, part, pairs, folds=arguments.folds))
             advance(1)
         curve: list[Record] = []
-        for candidate in curves.values():
+        for candidate in curves:
             for size in sizes:
                 curve += learning_curve(candidate, every, pairs, [size], folds=arguments.folds)
                 advance(1)

@@ -1,6 +1,6 @@
 """Cycles: OMEGA's two-phase cost model, exact to the cycle, compiled; its typed face and its table-building face."""
 
-from gnnsched_env.cycles.closed_form import RowCost, closed_form_tiling, row_cost
+from gnnsched_env.cycles.closed_form import RowCost, closed_form_tiling, row_cost, sp_terms
 from gnnsched_env.cycles.counts import LayerSpec, PhaseAccesses
 from gnnsched_env.cycles.layer import LayerCycles, simulate_layer
 from gnnsched_env.cycles.model import CycleCounts, LayerCounts, count_cycles
@@ -29,5 +29,6 @@ __all__ = [
     "plan_for",
     "row_cost",
     "simulate_layer",
+    "sp_terms",
     "uses_self_loops",
 ]

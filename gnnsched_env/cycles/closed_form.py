@@ -70,10 +70,20 @@ def row_cost(spec: LayerSpec) -> RowCost:
     )
 
 
+def sp_terms(spec: LayerSpec) -> tuple[int, int, int]:
+    """Return what SP adds (SPEC section 6): (saved, saved_per, overhead).
+
+    cV row tiles save cV * saved // saved_per cycles of redistribution, and take cV * overhead cycles of partial sums.
+    """
+    folds, array = _ceil(spec.combination_features, spec.tiling.t_fc), spec.combination
+    overhead = _ceil(spec.out_features * spec.tiling.t_vc * folds, array.pes) if folds > 1 else 0
+    return folds * array.pes, array.distribution_bandwidth, overhead
+
+
 def closed_form_tiling(spec: LayerSpec, cost: RowCost | None = None) -> CompiledTiling:
     """Return the tiling in closed form, to be evaluated as a compiled one (`CyclePlan`); `cost`: if known already."""
     cost, tiling = cost or row_cost(spec), spec.tiling
-    folds = _ceil(spec.combination_features, tiling.t_fc)
+    saved, saved_per, overhead = sp_terms(spec)
     bend = _ceil(cost.lines, cost.inputs)  # folds from which on the results of a group drain before the next come
     most = max(bend, 2, COMMON_DEGREES // tiling.t_n)
     by_folds = cost.cycles(np.arange(1, most + 2))
@@ -89,9 +99,9 @@ def closed_form_tiling(spec: LayerSpec, cost: RowCost | None = None) -> Compiled
         "tile_cycles": cost.tile_cycles,
         "phases": 1,
         "latest": durations.size,
-        "saved": folds * spec.combination.pes,
-        "saved_per": spec.combination.distribution_bandwidth,
-        "overhead": _ceil(spec.out_features * tiling.t_vc * folds, spec.combination.pes) if folds > 1 else 0,
+        "saved": saved,
+        "saved_per": saved_per,
+        "overhead": overhead,
     }
     for name, value in values.items():
         record[name] = value

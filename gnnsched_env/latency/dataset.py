@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import GnnModel
 from gnnsched_env.latency.estimates import TERM_NAMES, ClosedForm
-from gnnsched_env.latency.features import WIDTHS, feature_names, graph_features, log_widths
+from gnnsched_env.latency.features import WIDTHS, feature_names, graph_features
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.tables import JobClasses, Pair, pair_cycles, pair_key
 
@@ -117,7 +117,7 @@ def job_inputs(classes: JobClasses, pairs: Sequence[Pair], level: Level = Level.
         own, form = classes.degrees[c], forms[model]
         here = slice(row, row + len(model.layers))
         features[here] = graph_features(own, level, None if classes.graphs is None else classes.graphs[c])
-        features[here, WIDTHS] = log_widths(model.layers)
+        features[here, WIDTHS] = form.widths
         metadata[here] = form.metadata_terms(own.size, int(own.sum()))
         if known:
             degrees[here] = form.degree_terms(own)

@@ -1,6 +1,5 @@
 """The range of features that a predictor was trained on; graphs outside are flagged and still predicted."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -44,8 +43,3 @@ class Domain:
 
 def _slack(bound: FloatArray) -> FloatArray:
     return 1e-9 * (1.0 + np.abs(bound))
-
-
-def names_of(flags: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return all names that occur, sorted."""
-    return tuple(sorted({name for names in flags for name in names}))

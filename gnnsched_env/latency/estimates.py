@@ -7,9 +7,19 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.cycles import CompiledTiling, CyclePlan, LayerSpec, RowCost, closed_form_tiling, layer_spec, row_cost
+from gnnsched_env.cycles import (
+    CompiledTiling,
+    CyclePlan,
+    LayerSpec,
+    RowCost,
+    closed_form_tiling,
+    layer_spec,
+    row_cost,
+    sp_terms,
+)
 from gnnsched_env.hardware import Composition, Layer
 from gnnsched_env.latency import kernels
+from gnnsched_env.latency.features import log_widths
 from gnnsched_env.tables import Pair
 
 FloatArray = NDArray[np.float64]
@@ -27,10 +37,14 @@ def bound_form(layers: tuple[Layer, ...], pairs: tuple[Pair, ...]) -> "ClosedFor
 
 
 class ClosedForm:
-    """L layers under P pairs, without a graph: the cost model without its arbiters (`cycles.closed_form_tiling`)."""
+    """L layers under P pairs, without a graph: the cost model without its arbiters (`cycles.closed_form_tiling`).
+
+    `widths` float64 [L, 3]: the layers' `log_widths`.
+    """
 
     def __init__(self, layers: Sequence[Layer], pairs: Sequence[Pair]) -> None:
         self._shape = len(layers), len(pairs)
+        self.widths = log_widths(layers)
         self.records = np.zeros(len(layers) * len(pairs), kernels.CLOSED_FORM_DTYPE)
         self.stamps = np.zeros(0, np.int64)
         entries: list[tuple[int, LayerSpec, Composition]] = []
@@ -40,7 +54,7 @@ class ClosedForm:
             spec = layer_spec(layer, bound)
             cost = row_cost(spec)
             tilings[spec] = closed_form_tiling(spec, cost)
-            self._record(i, spec, cost, tilings[spec], bound.composition)
+            self._record(i, spec, cost, bound.composition)
             entries.append((i, spec, bound.composition))
         self._plan = CyclePlan(entries, tilings.__getitem__) if entries else None
 
@@ -52,22 +66,14 @@ class ClosedForm:
             terms[:, 1] = self._plan.cycles(degrees)
         return terms.reshape(*self._shape, len(TERM_NAMES))
 
-    def degree_cycles(self, degrees: IntArray) -> FloatArray:
-        """Return float64 [P]: the last of `degree_terms`, summed over the layers."""
-        total: FloatArray = self.degree_terms(degrees)[:, :, 1].sum(axis=0)
-        return total
-
     def metadata_terms(self, vertices: int, entries: int) -> FloatArray:
         """Return float64 [L, P, 2], cycles by TERM_NAMES, of a graph whose rows all have the mean degree; O(1)."""
         terms: FloatArray = kernels.metadata_terms(vertices, entries, self.records, self.stamps)
         return terms.reshape(*self._shape, len(TERM_NAMES))
 
-    def _record(
-        self, i: int, spec: LayerSpec, cost: RowCost, compiled: CompiledTiling, composition: Composition
-    ) -> None:
-        tiling, own = spec.tiling, compiled.record[0]
+    def _record(self, i: int, spec: LayerSpec, cost: RowCost, composition: Composition) -> None:
+        tiling = spec.tiling
         row = (tiling.t_va, tiling.t_n, cost.weights, cost.inputs, cost.groups, cost.lines, cost.base)
-        sp = (int(own["saved"]), int(own["saved_per"]), int(own["overhead"]))
-        tile = (tiling.t_vc, _COMPOSITIONS[composition], *sp, cost.tile_cycles, self.stamps.size)
+        tile = (tiling.t_vc, _COMPOSITIONS[composition], *sp_terms(spec), cost.tile_cycles, self.stamps.size)
         self.records[i] = (*row, *tile)
         self.stamps = np.concatenate((self.stamps, cost.stamps))

@@ -223,13 +223,28 @@ def tree_sums(
     """
     out = np.zeros(columns.shape[0], np.float64)
     for i in range(columns.shape[0]):
-        for root in roots:
-            node = root
-            while features[node] != LEAF:
-                side = 0 if columns[i, features[node]] <= thresholds[node] else 1
-                node = children[node, side]
-            out[i] += values[node]
+        out[i] = _forest_sum(columns[i], features, thresholds, children, values, roots)
     return out
+
+
+@helper
+def _forest_sum(
+    columns: FloatArray,
+    features: IntArray,
+    thresholds: FloatArray,
+    children: IntArray,
+    values: FloatArray,
+    roots: IntArray,
+) -> float:
+    """Return the leaf values that one row's `columns` reach, summed over the trees."""
+    total = 0.0
+    for root in roots:
+        node = root
+        while features[node] != LEAF:
+            side = 0 if columns[features[node]] <= thresholds[node] else 1
+            node = children[node, side]
+        total += values[node]
+    return total
 
 
 @kernel
@@ -267,11 +282,7 @@ def corrected_cycles(
             if forest_ptr[p] < forest_ptr[p + 1]:
                 columns[6] = np.log(estimate)
                 columns[7] = np.log(terms[i, p, 0]) - columns[6]
-                for t in range(forest_ptr[p], forest_ptr[p + 1]):
-                    node = roots[t]
-                    while features[node] != LEAF:
-                        side = 0 if columns[features[node]] <= thresholds[node] else 1
-                        node = children[node, side]
-                    correction += values[node]
+                own = roots[forest_ptr[p] : forest_ptr[p + 1]]
+                correction = _forest_sum(columns, features, thresholds, children, values, own)
             out[p] += estimate * np.exp(correction)
     return out

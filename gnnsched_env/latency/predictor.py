@@ -98,9 +98,8 @@ class ClosedFormPredictor:
 
         def cycles(job: Job) -> IntArray:
             form = forms[job.model]
-            if metadata:
-                return as_cycles(form.metadata_terms(*sizes_of(job))[:, :, CYCLES].sum(axis=0))
-            return as_cycles(form.degree_cycles(job.degrees))
+            terms = form.metadata_terms(*sizes_of(job)) if metadata else form.degree_terms(job.degrees)
+            return as_cycles(terms[:, :, CYCLES].sum(axis=0))
 
         return cycles
 
@@ -132,8 +131,13 @@ def sizes_of(job: Job) -> tuple[int, int]:
 
 def one_by_one(cycles: Callable[[Job], IntArray], classes: JobClasses) -> IntArray:
     """Return int64 [C, P] from a function of one job."""
+    return np.stack([cycles(job) for job in jobs_of(classes)])
+
+
+def jobs_of(classes: JobClasses) -> list[Job]:
+    """Return a job of each class."""
     graphs = classes.graphs or (None,) * len(classes)
-    return np.stack([cycles(Job(*job)) for job in zip(classes.degrees, classes.models, graphs, strict=True)])
+    return [Job(*job) for job in zip(classes.degrees, classes.models, graphs, strict=True)]
 
 
 def as_cycles(values: FloatArray) -> IntArray:

@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError, FileFormatError
-from gnnsched_env.hardware import GnnModel
 from gnnsched_env.latency import kernels, predictor_file
 from gnnsched_env.latency.domain import Domain
-from gnnsched_env.latency.estimates import ClosedForm, bound_form
 from gnnsched_env.latency.feature_sets import FeatureSet, feature_set
-from gnnsched_env.latency.features import feature_names, log_widths
+from gnnsched_env.latency.features import feature_names
 from gnnsched_env.latency.levels import Level
-from gnnsched_env.latency.predictor import Job, as_cycles, one_by_one, sizes_of
+from gnnsched_env.latency.predictor import Job, ModelForms, as_cycles, one_by_one, sizes_of
 from gnnsched_env.latency.predictor_file import TREE_FORMAT
 from gnnsched_env.latency.regression import RegressionPredictor
 from gnnsched_env.latency.trees import Forests
@@ -82,13 +80,14 @@ class TreePredictor:
 
     def places(self, pairs: Sequence[Pair]) -> list[int]:
         """Return the place of each pair among those trained for."""
-        for accelerator, dataflow in pairs:
-            if pair_key(accelerator, dataflow) not in self.keys:
+        keys = [pair_key(*pair) for pair in pairs]
+        for key, (accelerator, dataflow) in zip(keys, pairs, strict=True):
+            if key not in self.keys:
                 raise ConfigError(
                     f"predictor {self.name!r} was trained for {len(self.keys)} (accelerator, dataflow) pairs, and "
                     f"{accelerator.name!r} ({accelerator.pes} PEs) under {dataflow.name!r} is not one of them"
                 )
-        return [self.keys.index(pair_key(*pair)) for pair in pairs]
+        return [self.keys.index(key) for key in keys]
 
     def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
         """Return cycles, int64 [C, P]."""
@@ -98,14 +97,14 @@ class TreePredictor:
         """Return a function from one job to int64 [P], as `predict` gives; a layer's tilings are bound once."""
         forests = self.forests.take(self.places(pairs))
         trees = (forests.features, forests.thresholds, forests.children, forests.values, forests.roots)
-        known: dict[GnnModel, tuple[ClosedForm, FloatArray]] = {}
+        forms = ModelForms(pairs)
         metadata = self.level is Level.METADATA
 
         def cycles(job: Job) -> IntArray:
-            form, widths = known.get(job.model) or known.setdefault(job.model, _bound(job.model, pairs))
+            form = forms[job.model]
             rows, entries = sizes_of(job)
             terms = form.metadata_terms(rows, entries) if metadata else form.degree_terms(job.degrees)
-            return as_cycles(kernels.corrected_cycles(rows, entries, widths, terms, *trees, forests.forest_ptr))
+            return as_cycles(kernels.corrected_cycles(rows, entries, form.widths, terms, *trees, forests.forest_ptr))
 
         return cycles
 
@@ -172,10 +171,6 @@ class TreePredictor:
         """Read a predictor; FileFormatError says what is wrong with a file."""
         source = f"predictor {path}"
         return cls.from_arrays(predictor_file.read(path, source), source)
-
-
-def _bound(model: GnnModel, pairs: Sequence[Pair]) -> tuple[ClosedForm, FloatArray]:
-    return bound_form(model.layers, tuple(pairs)), log_widths(model.layers)
 
 
 def shipped_predictor(name: str) -> TreePredictor:

@@ -9,7 +9,7 @@ from itertools import count
 import numpy as np
 
 from gnnsched_env.hardware import GnnModel, make_model
-from gnnsched_env.latency.predictor import Job, Predictor
+from gnnsched_env.latency.predictor import Job, Predictor, jobs_of
 from gnnsched_env.tables import JobClasses, Pair
 
 NEW_MODELS = 15
@@ -33,7 +33,7 @@ def prediction_times(
 ) -> PredictionTimes:
     """Time the predictor on the classes, taken in turn; `repeats` calls for the first figure."""
     one = job_predictor(predictor, classes, pairs)
-    own = [_job(classes, c) for c in range(len(classes))]
+    own = jobs_of(classes)
     for job in own:
         one(job)
     alone = median_us(lambda i: one(own[i % len(own)]), repeats)
@@ -61,10 +61,6 @@ def median_us(call: Callable[[int], object], repeats: int) -> float:
         call(i)
         times.append(time.perf_counter() - start)
     return 1e6 * statistics.median(times[1:])
-
-
-def _job(classes: JobClasses, c: int) -> Job:
-    return Job(classes.degrees[c], classes.models[c], None if classes.graphs is None else classes.graphs[c])
 
 
 def _alone(job: Job) -> JobClasses:

@@ -10,8 +10,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.hardware import BoundDataflow, Composition, GnnModel, Layer
+from gnnsched_env.cycles import layer_spec, sp_terms
+from gnnsched_env.hardware import BoundDataflow, Composition, Layer
 from gnnsched_env.tables import Pair
 
 FloatArray = NDArray[np.float64]
@@ -88,13 +88,6 @@ def encode_layer(layer: Layer, pairs: Sequence[Pair]) -> PairEncoding:
     return _encoded(layer, tuple(pairs))
 
 
-def reads_self_loops(model: GnnModel) -> bool:
-    """Say whether a model aggregates over A+I; its layers must agree (the true cycles ask the same)."""
-    if len({layer.self_loops for layer in model.layers}) > 1:
-        raise ConfigError(f"model {model.name!r}: self_loops must be the same in all layers to be predicted by a GNN")
-    return model.layers[0].self_loops
-
-
 @lru_cache(maxsize=4096)
 def _encoded(layer: Layer, pairs: tuple[Pair, ...]) -> PairEncoding:
     bound = [dataflow.bind(layer, accelerator) for accelerator, dataflow in pairs]
@@ -140,7 +133,6 @@ def _geometry(layer: Layer, bound: BoundDataflow) -> list[int]:
     tiling, array = bound.tiling, bound.combination
     groups, folds, columns = _counts(layer, bound)
     pipelined = bound.composition is Composition.PP
-    partial_sums = -(-layer.out_features * tiling.t_vc * folds // array.pes) if folds > 1 else 0
     return [
         tiling.t_va,
         tiling.t_vc,
@@ -149,9 +141,7 @@ def _geometry(layer: Layer, bound: BoundDataflow) -> list[int]:
         folds,
         columns,
         int(bound.composition is Composition.SP),
-        folds * array.pes,
-        array.distribution_bandwidth,
-        partial_sums,
+        *sp_terms(layer_spec(layer, bound)),
         tiling.t_fc,
         tiling.t_fa if tiling.t_n > 1 else 1,
         min(tiling.t_fc, NARROW_TREES) * ARRAY_SIZES + min(array.pes.bit_length(), ARRAY_SIZES) - 1,

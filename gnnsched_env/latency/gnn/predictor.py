@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gnnsched_env.cycles import uses_self_loops
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import Layer
 from gnnsched_env.latency import predictor_file
 from gnnsched_env.latency.gnn.batch import FoldedGraph, batch_graphs, class_graph, fold_graph, stack_encodings
-from gnnsched_env.latency.gnn.encoding import FEATURES, GEOMETRY, PairEncoding, encode_layer, reads_self_loops
+from gnnsched_env.latency.gnn.encoding import FEATURES, GEOMETRY, PairEncoding, encode_layer
 from gnnsched_env.latency.gnn.model import ModelConfig, ReadoutModel, TileModel, make_network
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.predictor import as_cycles
@@ -148,7 +149,7 @@ class GnnPredictor:
         return cls.from_arrays(predictor_file.read(path, source), source)
 
     def _fold(self, classes: JobClasses, c: int) -> FoldedGraph:
-        graph = class_graph(classes, c, self_loops=reads_self_loops(classes.models[c]))
+        graph = class_graph(classes, c, self_loops=uses_self_loops(classes.models[c]))
         if graph.num_vertices != classes.degrees[c].size:
             raise ConfigError(
                 f"gnn: graphs must be those of the degrees, got {graph.num_vertices} vertices and "

@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gnnsched_env.cycles import uses_self_loops
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.latency.gnn.batch import FoldedGraph, GraphBatch, batch_graphs, class_graph, fold_graph
-from gnnsched_env.latency.gnn.encoding import encode_layer, reads_self_loops
+from gnnsched_env.latency.gnn.encoding import encode_layer
 from gnnsched_env.latency.training_jobs import DatasetSpec, training_chunk
 from gnnsched_env.tables import JobClasses, Pair, pair_cycles, progress_bar
 
@@ -74,7 +75,7 @@ def label_samples(classes: JobClasses, pairs: Sequence[Pair], *, layers_a_graph:
     """Return samples of classes whose models have one layer, labelled by the cost model."""
     if any(len(model.layers) != 1 for model in classes.models):
         raise ConfigError("gnn: training classes must have models of one layer")
-    loops = np.array([reads_self_loops(model) for model in classes.models])
+    loops = np.array([uses_self_loops(model) for model in classes.models])
     layers = list(dict.fromkeys(model.layers[0] for model in classes.models))
     own = np.array([layers.index(model.layers[0]) for model in classes.models])
     columns, labels = [], []

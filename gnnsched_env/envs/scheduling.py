@@ -1,7 +1,6 @@
 """The two Gymnasium environments: a decision at each arrival (Dispatch-v0), or over a central queue (Queue-v0)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,10 +8,10 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.envs.batch import EnvBatch
-from gnnsched_env.errors import ConfigError, InvalidAction, ResetNeeded
+from gnnsched_env.envs.construction import make_batch
+from gnnsched_env.errors import InvalidAction, ResetNeeded
 from gnnsched_env.policy import FloatArray
-from gnnsched_env.scenario import DecisionCost, Scenario, load_scenario, scenario_table, simulation_settings
+from gnnsched_env.scenario import DecisionCost, Scenario
 from gnnsched_env.sim import episode_metrics, summarise
 from gnnsched_env.tables import LatencyTable
 
@@ -60,31 +59,25 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         changes fields of its DecisionCost. Raise ConfigError naming the option, the rule and the value where one is
         bad.
         """
-        if self.dispatch and (window not in (None, 1) or window_order not in (None, "arrival")):
-            raise ConfigError("Dispatch-v0 shows the arriving job only: window and window_order belong to Queue-v0")
-        chosen = load_scenario(scenario)
-        if table is not None:
-            chosen = replace(chosen, table=table)
-        self.scenario = chosen.with_options(
-            load=load,
-            jobs=jobs,
-            window=window,
-            window_order=window_order,
-            dataflow=dataflow,
-            shaping=shaping,
-            repeats=repeats,
-            predictor=predictor,
-            decision=decision,
-        )
-        inference = scenario_table(self.scenario)
-        settings = simulation_settings(self.scenario, inference, dispatch=self.dispatch)
-        fleet = [accelerator.reconfiguration_cycles for accelerator in self.scenario.fleet.accelerators]
-        self.batch = EnvBatch(inference, settings, reconfiguration=fleet)
+        options = {
+            "load": load,
+            "jobs": jobs,
+            "window": window,
+            "window_order": window_order,
+            "dataflow": dataflow,
+            "shaping": shaping,
+            "repeats": repeats,
+            "predictor": predictor,
+            "decision": decision,
+        }
+        made = make_batch(scenario, dispatch=self.dispatch, table=table, options=options)
+        self.scenario = made.scenario
+        self.batch = made.batch
         self.table = self.batch.table
         self.layout = self.batch.layout
         self.observation_space = self.layout.observation_space()  # type: ignore[assignment]
         self.action_space = self.layout.action_space()  # type: ignore[assignment]
-        self.metadata = {**self.metadata, "reward_unit_cycles": settings.unit}
+        self.metadata = {**self.metadata, "reward_unit_cycles": made.reward_unit_cycles}
         self._running = False
         self._seed: int | None = None
         self._episode = 0

@@ -1,0 +1,47 @@
+"""From a scenario and options to a batch of environments: what the single and the vector environment share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gnnsched_env.envs.batch import EnvBatch
+from gnnsched_env.errors import ConfigError
+from gnnsched_env.scenario import Scenario, load_scenario, scenario_table, simulation_settings
+from gnnsched_env.tables import LatencyTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Construction:
+    """A scenario with its options applied and the batch of environments made from it."""
+
+    scenario: Scenario
+    batch: EnvBatch
+    reward_unit_cycles: float
+
+
+def make_batch(
+    scenario: str | Path | Scenario,
+    *,
+    dispatch: bool,
+    lanes: int = 1,
+    table: LatencyTable | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Construction:
+    """Return the batch of `lanes` environments of a scenario (a preset's name, a TOML file's path, or a Scenario).
+
+    `options` are those of `Scenario.with_options`; None leaves the scenario's own. `table` (of one inference) replaces
+    its latencies. Raise ConfigError naming the option, the rule and the value where one is bad.
+    """
+    options = dict(options or {})
+    if dispatch and (options.get("window") not in (None, 1) or options.get("window_order") not in (None, "arrival")):
+        raise ConfigError("Dispatch-v0 shows the arriving job only: window and window_order belong to Queue-v0")
+    chosen = load_scenario(scenario)
+    if table is not None:
+        chosen = replace(chosen, table=table)
+    chosen = chosen.with_options(**options)
+    inference = scenario_table(chosen)
+    settings = simulation_settings(chosen, inference, dispatch=dispatch)
+    fleet = [accelerator.reconfiguration_cycles for accelerator in chosen.fleet.accelerators]
+    batch = EnvBatch(inference, settings, lanes=lanes, reconfiguration=fleet)
+    return Construction(scenario=chosen, batch=batch, reward_unit_cycles=settings.unit)

@@ -1,5 +1,7 @@
 """Write the latency table that ships with the package: the embedded synthetic classes under every preset pair.
 
+Cycles, true and predicted, and energies in the default preset's unit energies.
+
 python -m scripts.build_default_tables [FILE]
 """
 
@@ -24,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     table.save(path)
     scores = score_predictions(table.true_cycles, table.predicted_cycles)
     print(f"{path}: {table.num_classes} classes, {table.num_choices} choices; {scores}")
+    print(f"energies: {table.provenance['unit_energies']['name']}")
     return 0
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.hardware import Fleet, load_fleet
+from gnnsched_env.hardware.energy import UnitEnergies, load_unit_energies
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.predictor import Predictor
 from gnnsched_env.latency.registry import DEFAULT_PREDICTOR, check_predictor, make_predictor
@@ -27,6 +28,7 @@ from gnnsched_env.tables import (
     pair_cycles,
     pair_key,
 )
+from gnnsched_env.tables.energy import pair_energy
 from gnnsched_env.version import __version__
 
 FloatArray = NDArray[np.float64]
@@ -48,15 +50,18 @@ def build_table(
     cache: bool = True,
     workers: int | None = None,
     training: DatasetSpec = DEFAULT_TRAINING,
+    units: UnitEnergies | None = None,
 ) -> LatencyTable:
-    """Return the true and predicted cycles of the classes under the fleet's choices.
+    """Return the true and predicted cycles of the classes under the fleet's choices, and their energy.
 
     `predictor`: a name of PREDICTORS or a predictor's file. "gradient_boosting" ships trained for the preset pairs and
     is trained on synthetic jobs for others (about a minute for nine); "exact" predicts the truth. With `cache`,
     labels and predictions are kept on disk, so that the next call takes a fraction of a second. `progress`: bars on
-    stderr (None: if that is a terminal); `workers`: as in `tables.pair_cycles`.
+    stderr (None: if that is a terminal); `workers`: as in `tables.pair_cycles`. `units`: what an access
+    costs, the default preset if None.
     """
     check_predictor(predictor)
+    units = load_unit_energies() if units is None else units
     build = _Build(
         classes=job_classes,
         distinct=distinct_pairs(fleet),
@@ -74,10 +79,11 @@ def build_table(
     return LatencyTable(
         true_cycles=true[:, columns],
         predicted_cycles=predicted[:, columns],
+        energy_pj=build.energy_pj(units)[:, columns],
         **_class_fields(job_classes),
         **_fleet_fields(fleet, means[columns]),
         provenance={"predictor": predictor, "made": dict(getattr(made, "provenance", {}))}
-        | {"classes": job_classes.digest(), **_provenance(fleet)},
+        | {"classes": job_classes.digest(), "unit_energies": units.to_dict(), **_provenance(fleet)},
     )
 
 
@@ -92,6 +98,7 @@ def default_table(fleet_name: str) -> LatencyTable:
         shipped,
         true_cycles=shipped.true_cycles[:, columns],
         predicted_cycles=shipped.predicted_cycles[:, columns],
+        energy_pj=None if shipped.energy_pj is None else shipped.energy_pj[:, columns],
         **_fleet_fields(fleet, shipped.mean_log_cycles[columns]),
         provenance={**shipped.provenance, "fleet": fleet.digest()},
     )
@@ -120,6 +127,21 @@ class _Build:
             return {"cycles": pair_cycles(self.classes, pairs, workers=self.workers, progress=self.progress)}
 
         return self.keep(key, ["cycles"], build)["cycles"]
+
+    def energy_pj(self, units: UnitEnergies) -> FloatArray:
+        """Return float64 [C, P]."""
+        key = content_key(
+            kind="energy",
+            classes=self.classes.digest(),
+            pairs=self.distinct.keys,
+            units=units.key(),
+            code=code_digest(*_LABEL_ROOMS),
+        )
+
+        def build() -> Arrays:
+            return {"energy_pj": pair_energy(self.classes, self.distinct.pairs, units=units)}
+
+        return self.keep(key, ["energy_pj"], build)["energy_pj"]
 
     def made(self) -> Predictor:
         """Return the predictor, shipped, read from its file or trained."""

@@ -16,6 +16,7 @@ from gnnsched_env.files import write_npz
 
 FORMAT_VERSION = 1
 CYCLE_LIMIT = 1 << 50  # so that a thousand jobs one after another stay inside int64; the simulator checks for more
+ENERGY_LIMIT = 1e30  # pJ; what is more was never computed
 
 CycleArray = NDArray[np.int64]
 
@@ -28,6 +29,7 @@ class LatencyTable:
     (normalised at birth). `choice_accelerators`: int64 [K], the accelerator of each choice. `mean_log_cycles`:
     float64 [K], the mean logarithm of each choice's cycles over the predictor's training set: all that a policy without
     latencies may know. `class_groups`: int64 [C], the file that a class came from, index into `group_names`.
+    `energy_pj`: float64 [C, K], the energy of each class under each choice, above 0; None where it was not computed.
     """
 
     true_cycles: CycleArray
@@ -41,6 +43,7 @@ class LatencyTable:
     class_groups: NDArray[np.int64]
     group_names: tuple[str, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    energy_pj: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         classes, choices = len(self.class_names), len(self.choice_names)
@@ -55,6 +58,9 @@ class LatencyTable:
             raise TableError("latency table: weights must be finite, not negative, and sum to more than 0")
         object.__setattr__(self, "weights", self.weights / total)
         self._check_indices()
+        if self.energy_pj is not None:
+            _freeze(self, "energy_pj", np.float64, (classes, choices))
+            _check_energy(self.energy_pj)
 
     def _check_indices(self) -> None:
         owners = self.choice_accelerators
@@ -106,6 +112,7 @@ class LatencyTable:
             class_names=tuple(self.class_names[i] for i in keep),
             class_groups=np.zeros(len(keep), np.int64),
             group_names=(name,),
+            energy_pj=None if self.energy_pj is None else self.energy_pj[keep],
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -119,15 +126,21 @@ class LatencyTable:
             "provenance": dict(self.provenance),
         }
         arrays = {name: getattr(self, name) for name in _ARRAYS}
+        if self.energy_pj is not None:
+            arrays["energy_pj"] = self.energy_pj
         write_npz(path, {"header": np.array(json.dumps(header)), **arrays})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a table that `save` wrote; raise FileFormatError where it is damaged or of another version."""
+        """Read a table that `save` wrote; raise FileFormatError where it is damaged or of another version.
+
+        A file without energies (early ones have none) is read all the same, its latencies being whole: `energy_pj` is
+        None.
+        """
         try:
             with np.load(path, allow_pickle=False) as file:
                 header = json.loads(str(file["header"]))
-                arrays = {name: file[name] for name in _ARRAYS}
+                arrays = {name: file[name] for name in (*_ARRAYS, *(("energy_pj",) if "energy_pj" in file else ()))}
             version = header["version"]
             names: dict[str, Sequence[str]] = {name: tuple(header[name]) for name in _NAMES}
             provenance = dict(header["provenance"])
@@ -161,6 +174,16 @@ def _as_cycles(name: str, values: Any, shape: tuple[int, int]) -> CycleArray:
     array = np.array(array, np.int64, order="C")
     array.setflags(write=False)
     return array
+
+
+def _check_energy(energy: NDArray[np.float64]) -> None:
+    bad = ~(np.isfinite(energy) & (energy > 0) & (energy < ENERGY_LIMIT))
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise TableError(
+            f"latency table: energy_pj must be above 0 and below {ENERGY_LIMIT:g} pJ, "
+            f"got {float(energy[row, column])!r} at class {row}, choice {column}"
+        )
 
 
 def _freeze(table: LatencyTable, name: str, dtype: type, shape: tuple[int, ...]) -> None:

@@ -64,7 +64,7 @@ def run(console: Console, graphs: tuple[str, ...]) -> None:
                 episodes=EPISODES,
                 graphs=list(table.group_names),
             )
-            title = f"gnnsched/{env.title()}-v0, load {load:g}, {scenario.environment.jobs} jobs, {EPISODES} episodes"
+            title = f"gnnsched/{env.title()}-v0, load {load:g}, {records[0]['jobs']} jobs, {EPISODES} episodes"
             console.print(policy_table(records, title=title))
     console.print(LEGEND)
 

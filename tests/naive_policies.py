@@ -5,6 +5,8 @@ accelerator) that starts, or None for waiting.
 """
 
 from itertools import permutations, product
+from math import sqrt
+from statistics import mean, stdev
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -18,6 +20,35 @@ def min_min(latencies, remaining, idle):
         free[accelerator] += latencies[job][accelerator]
         left.remove(job)
         plan.append((job, accelerator))
+    return first_to_start(plan, idle)
+
+
+def max_min(latencies, remaining, idle):
+    """Plan the job whose best completion is the latest, where that is; start the first one planned that can."""
+    free, left, plan = list(remaining), list(range(len(latencies))), []
+    while left:
+        best = {job: min((free[a] + latencies[job][a], a) for a in range(len(free))) for job in left}
+        job = max(left, key=lambda job: (best[job][0], -job))
+        accelerator = best[job][1]
+        free[accelerator] += latencies[job][accelerator]
+        left.remove(job)
+        plan.append((job, accelerator))
+    return first_to_start(plan, idle)
+
+
+def sufferage(latencies, remaining, idle):
+    """Plan in rounds; in each every accelerator takes the job that suffers most of those that are best off there."""
+    free, left, plan = list(remaining), list(range(len(latencies))), []
+    while left:
+        takers = {}
+        for job in left:
+            completions = sorted((free[a] + latencies[job][a], a) for a in range(len(free)))
+            loss = completions[1][0] - completions[0][0] if len(free) > 1 else 0
+            takers.setdefault(completions[0][1], []).append((-loss, job))
+        for _, job, accelerator in sorted((*min(jobs), accelerator) for accelerator, jobs in takers.items()):
+            free[accelerator] += latencies[job][accelerator]
+            left.remove(job)
+            plan.append((job, accelerator))
     return first_to_start(plan, idle)
 
 
@@ -63,6 +94,19 @@ def assignment_costs(latencies, remaining, c):
     places = np.arange(1, len(latencies) + 1) + c
     costs = latencies[:, :, np.newaxis] * places + np.asarray(remaining, float)[:, np.newaxis]
     return costs.reshape(len(latencies), -1)
+
+
+def clearly_best(costs, base, margin):
+    """Return the candidate of smallest mean cost among those better than `base` by `margin` standard errors, or `base`.
+
+    `costs`: for each candidate, its cost in each future.
+    """
+    better = []
+    for candidate, own in costs.items():
+        differences = [cost - reference for cost, reference in zip(own, costs[base], strict=True)]
+        if mean(differences) < -margin * stdev(differences) / sqrt(len(differences)):
+            better.append((mean(differences), candidate))
+    return min(better)[1] if better else base
 
 
 def least_total_completion(latencies, remaining):

@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 from gnnsched_env.scenario import list_scenarios, load_scenario, scenario_table
 
 IDS = ("gnnsched/Dispatch-v0", "gnnsched/Queue-v0")
-HEAVY = ("torch", "sklearn", "lightgbm", "stable_baselines3", "networkx", "matplotlib")
+HEAVY = ("torch", "sklearn", "lightgbm", "stable_baselines3", "networkx", "matplotlib", "pygame")
 
 
 def run_python(code):
@@ -34,7 +34,7 @@ def test_every_preset_makes_every_environment(name, scenario):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         env = gymnasium.make(name, scenario=scenario, load=0.7, jobs=20)
-        check_env(env.unwrapped, skip_render_check=True)
+        check_env(env.unwrapped)
     assert env.spec.id == name
     assert env.unwrapped.scenario.fleet.name == scenario
 

@@ -5,6 +5,7 @@ from gnnsched_env.envs.encoding import View, decode_counts, decode_cycles, encod
 from gnnsched_env.envs.registration import DISPATCH_ID, QUEUE_ID, register_envs
 from gnnsched_env.envs.scheduling import DispatchEnv, QueueEnv, SchedulingEnv
 from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, SLOT_FIELDS, SYSTEM_FIELDS, Layout
+from gnnsched_env.envs.vector import DispatchVectorEnv, QueueVectorEnv, SchedulingVectorEnv
 
 __all__ = [
     "ACCELERATOR_FIELDS",
@@ -13,10 +14,13 @@ __all__ = [
     "SLOT_FIELDS",
     "SYSTEM_FIELDS",
     "DispatchEnv",
+    "DispatchVectorEnv",
     "EnvBatch",
     "Layout",
     "QueueEnv",
+    "QueueVectorEnv",
     "SchedulingEnv",
+    "SchedulingVectorEnv",
     "View",
     "decode_counts",
     "decode_cycles",

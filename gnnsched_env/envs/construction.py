@@ -7,7 +7,7 @@ from typing import Any
 
 from gnnsched_env.envs.batch import EnvBatch
 from gnnsched_env.errors import ConfigError
-from gnnsched_env.scenario import Scenario, load_scenario, scenario_table, simulation_settings
+from gnnsched_env.scenario import Scenario, job_source, load_scenario, scenario_table, simulation_settings
 from gnnsched_env.tables import LatencyTable
 
 
@@ -25,13 +25,15 @@ def make_batch(
     *,
     dispatch: bool,
     lanes: int = 1,
+    threads: int = 1,
     table: LatencyTable | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Construction:
     """Return the batch of `lanes` environments of a scenario (a preset's name, a TOML file's path, or a Scenario).
 
     `options` are those of `Scenario.with_options`; None leaves the scenario's own. `table` (of one inference) replaces
-    its latencies. Raise ConfigError naming the option, the rule and the value where one is bad.
+    its latencies. `threads` share the lanes of a step. Raise ConfigError naming the option, the
+    rule and the value where one is bad.
     """
     options = dict(options or {})
     if dispatch and (options.get("window") not in (None, 1) or options.get("window_order") not in (None, "arrival")):
@@ -43,5 +45,7 @@ def make_batch(
     inference = scenario_table(chosen)
     settings = simulation_settings(chosen, inference, dispatch=dispatch)
     fleet = [accelerator.reconfiguration_cycles for accelerator in chosen.fleet.accelerators]
-    batch = EnvBatch(inference, settings, lanes=lanes, reconfiguration=fleet)
+    batch = EnvBatch(
+        inference, settings, lanes=lanes, reconfiguration=fleet, threads=threads, source=job_source(chosen)
+    )
     return Construction(scenario=chosen, batch=batch, reward_unit_cycles=settings.unit)

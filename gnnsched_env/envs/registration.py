@@ -7,15 +7,17 @@ QUEUE_ID = "gnnsched/Queue-v0"
 
 
 def register_envs() -> None:
-    """Register both environments (again does no harm).
+    """Register both environments (again does no harm); `gymnasium.make_vec` makes the native batch of them.
 
     The environments check their own calls, so Gymnasium's order and type checkers, which would double a step's time,
     are left off.
     """
-    entry_points = {
-        DISPATCH_ID: "gnnsched_env.envs.scheduling:DispatchEnv",
-        QUEUE_ID: "gnnsched_env.envs.scheduling:QueueEnv",
-    }
-    for name, entry_point in entry_points.items():
+    for name, kind in {DISPATCH_ID: "Dispatch", QUEUE_ID: "Queue"}.items():
         if name not in gymnasium.registry:
-            gymnasium.register(name, entry_point=entry_point, order_enforce=False, disable_env_checker=True)
+            gymnasium.register(
+                name,
+                entry_point=f"gnnsched_env.envs.scheduling:{kind}Env",
+                vector_entry_point=f"gnnsched_env.envs.vector:{kind}VectorEnv",
+                order_enforce=False,
+                disable_env_checker=True,
+            )

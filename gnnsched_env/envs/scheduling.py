@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.envs.construction import make_batch
+from gnnsched_env.envs.labels import ScheduleLabels
+from gnnsched_env.envs.rendering import RENDER_FPS, RENDER_MODES, Renderer, default_span
 from gnnsched_env.errors import InvalidAction, ResetNeeded
 from gnnsched_env.policy import FloatArray
-from gnnsched_env.scenario import DecisionCost, Scenario
+from gnnsched_env.scenario import Arrivals, DecisionCost, Failures, PredictionError, Reward, Scenario
 from gnnsched_env.sim import episode_metrics, summarise
+from gnnsched_env.sim.schedule import Schedule, schedule_of
 from gnnsched_env.tables import LatencyTable
 
 Info = dict[str, Any]
@@ -35,7 +38,10 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
     gamma below 1, which would reward waiting.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (as Gymnasium declares it)
+    metadata: dict[str, Any] = {  # noqa: RUF012 (as Gymnasium declares it)
+        "render_modes": list(RENDER_MODES),
+        "render_fps": RENDER_FPS,
+    }
     dispatch: ClassVar[bool]
 
     def __init__(
@@ -51,13 +57,19 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         repeats: int | None = None,
         predictor: str | None = None,
         decision: DecisionCost | Mapping[str, Any] | None = None,
+        arrivals: Arrivals | Mapping[str, Any] | str | None = None,
+        failures: Failures | Mapping[str, Any] | None = None,
+        prediction_error: PredictionError | Mapping[str, Any] | float | None = None,
+        reward: Reward | Mapping[str, Any] | str | None = None,
+        reconfiguration: int | None = None,
         table: LatencyTable | None = None,
+        render_mode: str | None = None,
     ) -> None:
         """Make the environment of a scenario (a preset's name, a TOML file's path, or a Scenario).
 
-        Options left at None are the scenario's; `table` (of one inference) replaces its latencies; a mapping `decision`
-        changes fields of its DecisionCost. Raise ConfigError naming the option, the rule and the value where one is
-        bad.
+        Options left at None are the scenario's; what they mean, and the short forms of sections, tells
+        `Scenario.with_options`. `table` (of one inference) replaces the latencies. Raise ConfigError naming the option,
+        the rule and the value where one is bad.
         """
         options = {
             "load": load,
@@ -69,6 +81,11 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
             "repeats": repeats,
             "predictor": predictor,
             "decision": decision,
+            "arrivals": arrivals,
+            "failures": failures,
+            "prediction_error": prediction_error,
+            "reward": reward,
+            "reconfiguration": reconfiguration,
         }
         made = make_batch(scenario, dispatch=self.dispatch, table=table, options=options)
         self.scenario = made.scenario
@@ -78,10 +95,26 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         self.observation_space = self.layout.observation_space()  # type: ignore[assignment]
         self.action_space = self.layout.action_space()  # type: ignore[assignment]
         self.metadata = {**self.metadata, "reward_unit_cycles": made.reward_unit_cycles}
+        self.render_mode = render_mode
+        self.labels = ScheduleLabels.of(self.table, self.scenario.fleet.clock_hz)
+        self._renderer = (
+            None if render_mode is None else Renderer(render_mode, self.labels, span=default_span(self.table))
+        )
         self._running = False
         self._seed: int | None = None
         self._episode = 0
         self._action = np.zeros(1, np.int64)
+        self._num_actions = self.layout.num_actions
+        self._bind()
+
+    def _bind(self) -> None:
+        """Keep views of what each step reads: making them costs as much as the step."""
+        self._rows = [(name, array[0]) for name, array in self.batch.observation.items()]
+        self._mask_row = self.batch.mask[0].view(np.int8)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._bind()  # a copy's views are arrays of their own
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -99,23 +132,48 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
             self._episode = 0
         self.batch.reset([self._seed], [self._episode])
         self._running = True
+        if self.render_mode == "human":
+            self.render()
         return self._observe(), self._info()
 
     def step(self, action: Any) -> tuple[dict[str, FloatArray], float, bool, bool, Info]:
         """Take the action, then run to the next decision or to the end of the episode."""
         if not self._running:
             raise ResetNeeded("step: call reset first; no episode is running")
-        if not self.action_space.contains(action):
-            raise InvalidAction(f"action must be an integer in [0, {self.layout.num_actions}), got {action!r}")
+        if (type(action) is not int and not self.action_space.contains(action)) or not 0 <= action < self._num_actions:
+            raise InvalidAction(f"action must be an integer in [0, {self._num_actions}), got {action!r}")
         self._action[0] = action
         self.batch.step(self._action)
-        lane = self.batch.simulation.lanes[0]
-        ended = bool(lane["ended"])
-        self._running = not ended
+        ended = self.batch.ended.item(0)
         info = self._info()
         if ended:
+            self._running = False
             info["metrics"] = summarise(episode_metrics(self.batch.simulation))
-        return self._observe(), float(lane["reward"]), ended, False, info
+        if self.render_mode == "human":
+            self.render()
+        return self._observe(), self.batch.rewards.item(0), ended, False, info
+
+    def schedule(self) -> Schedule:
+        """Return what happened in this episode so far: runs, waiting jobs, downtimes (see `sim.schedule`)."""
+        return schedule_of(self.batch.simulation)
+
+    def render(self) -> Any:
+        """Draw the recent past: a uint8 array [height, width, 3] ("rgb_array"), text ("ansi"), or a window ("human").
+
+        In "human" mode `reset` and `step` call this. Without a render_mode it warns and returns None.
+        """
+        if self._renderer is None:
+            gymnasium.logger.warn('render: no render_mode was given; make the environment with render_mode="rgb_array"')
+            return None
+        if self._seed is None:
+            raise ResetNeeded("render: call reset first; no episode was started")
+        return self._renderer.render(schedule_of(self.batch.simulation, span=self._renderer.span))
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._renderer is not None:
+            self._renderer.close()
+        super().close()
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return bool [actions]: True where an action is legal; at least one always is (the name is sb3-contrib's)."""
@@ -123,15 +181,15 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         return mask
 
     def _observe(self) -> dict[str, FloatArray]:
-        return {name: array[0].copy() for name, array in self.batch.observation.items()}
+        return {name: row.copy() for name, row in self._rows}
 
     def _info(self) -> Info:
-        lane = self.batch.simulation.lanes[0]
+        batch = self.batch
         return {
-            "action_mask": self.batch.mask[0].astype(np.int8),
-            "elapsed": int(lane["elapsed"]),
-            "legal": bool(lane["legal"]),
-            "time": int(lane["time"]),
+            "action_mask": self._mask_row.copy(),
+            "elapsed": batch.elapsed.item(0),
+            "legal": batch.legal.item(0),
+            "time": batch.times.item(0),
         }
 
 

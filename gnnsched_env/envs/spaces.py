@@ -6,8 +6,18 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-SLOT_FIELDS = ("present", "waited", "shortest", "longest")
-ACCELERATOR_FIELDS = ("busy", "remaining", "queued", "configured", "up", "preferred_share", "price")
+SLOT_FIELDS = ("present", "waited", "shortest", "longest", "weight", "due")
+ACCELERATOR_FIELDS = (
+    "busy",
+    "remaining",
+    "queued",
+    "configured",
+    "up",
+    "preferred_share",
+    "price",
+    "down_for",
+    "switching",
+)
 SYSTEM_FIELDS = (
     "in_system",
     "waiting",
@@ -18,7 +28,7 @@ SYSTEM_FIELDS = (
     "to_come",
     "elapsed",
 )
-OBSERVATION_VERSION = 1
+OBSERVATION_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

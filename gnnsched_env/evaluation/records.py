@@ -15,11 +15,12 @@ from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_un
 from gnnsched_env.files import write_whole
 from gnnsched_env.policy import Routing
 from gnnsched_env.scenario import Scenario, table_rate
-from gnnsched_env.sim import policy_capacity
+from gnnsched_env.sim import policy_capacity, summarise
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.version import __version__
 
 Record = dict[str, Any]
+SECTIONS = ("arrivals", "failures", "prediction_error", "reward")  # of a scenario: what a record tells of it
 LIBRARIES = ("gymnasium", "numba", "numpy", "scikit-learn", "scipy")
 
 
@@ -37,7 +38,8 @@ def evaluate(
 ) -> list[Record]:
     """Run every policy on the same episodes of one scenario at its load; return a record each, best first.
 
-    `shortest_job_first` makes the policy whose clairvoyant twin in Queue-v0, unbounded window, all ratios refer to;
+    `shortest_job_first` makes the policy whose clairvoyant twin in Queue-v0, unbounded window, all ratios refer to: it
+    meets the same arrivals and failures, and neither the predictor's nor the scenario's prediction error;
     the best of `uninformed`, whose results are not recorded unless they are among `policies` too, is the other
     reference. The scenario's decision cost is charged to the policies that use predictions, and not to the clairvoyant
     reference, so that ratios show it.
@@ -49,20 +51,23 @@ def evaluate(
         for name, factory in {**uninformed, **policies}.items()
     }
     best = min((runs[name] for name in uninformed), key=_mean_completion, default=None)
+    conditions = {name: _unless_default(getattr(scenario, name)) for name in SECTIONS}
     records = []
     for name in policies:
         run = runs[name]
+        load = _load(scenario, table, run)
         record = {
             "policy": name,
             "knowledge": str(run.knowledge),
             "fleet": scenario.fleet.name,
             "env": "dispatch" if dispatch else "queue",
-            "load": scenario.environment.load,
-            **_stability(run, table, scenario.environment.load),
+            "load": load,
+            **_stability(run, table, load),
             "episodes": episodes,
-            "jobs": scenario.environment.jobs,
-            "repeats": scenario.workload.repeats,
+            "jobs": run.settings.jobs,
+            "repeats": run.settings.repeats,
             "decision": asdict(scenario.decision) if run.settings.decision else None,
+            **conditions,
             "graphs": list(graphs),
             **_summary(run),
             "ratio_to_best_uninformed": None if best is None else _ratios(run, best),
@@ -82,6 +87,7 @@ def provenance(scenario: Scenario, tables: Sequence[LatencyTable], arguments: Ma
         "fleet": scenario.fleet.to_dict(),
         "repeats": scenario.workload.repeats,
         "decision": asdict(scenario.decision),
+        **{name: asdict(getattr(scenario, name)) for name in SECTIONS},
         "tables": [dict(table.provenance) for table in tables],
         "arguments": dict(arguments),
     }
@@ -97,13 +103,32 @@ def _mean_completion(run: Runs) -> float:
     return float(run.per_episode("completion").mean())
 
 
+def _unless_default(section: Any) -> Record | None:
+    """Return a scenario's section as JSON has it, None where all is as it is by default."""
+    if section == type(section)():
+        return None
+    section_json: Record = json.loads(json.dumps(asdict(section)))
+    return section_json
+
+
+def _load(scenario: Scenario, table: LatencyTable, run: Runs) -> float:
+    """Return the arrival rate over the fleet's largest sustainable rate: the scenario's, or that of its trace."""
+    if scenario.arrivals.trace is None:
+        return scenario.environment.load
+    return run.settings.repeats / (run.settings.mean_gap * table_rate(table))
+
+
 def _stability(run: Runs, table: LatencyTable, load: float) -> Record:
     """Return the largest load that the policy and its predictor can sustain, and whether this load is below it.
 
-    A predictor that is charged and not cached predicts at most `workers` jobs in the cycles that one takes.
+    A fleet that fails serves while it is up, a share of the time. A predictor that is charged and not cached predicts
+    at most `workers` jobs in the cycles that one takes. Both are rates on average over time and mix.
     """
     routing = getattr(run.policy, "routing", Routing.FREE)
     rate = policy_capacity(table, routing=routing, choices=getattr(run.policy, "choices", None))
+    up, down = run.settings.mean_up, run.settings.mean_down
+    if up:
+        rate *= up / (up + down)
     if run.settings.decision and not run.settings.cached:
         rate = min(rate, run.settings.repeats * run.settings.workers / run.settings.decision)
     capacity = rate / table_rate(table)
@@ -111,19 +136,13 @@ def _stability(run: Runs, table: LatencyTable, load: float) -> Record:
 
 
 def _summary(run: Runs) -> Record:
-    completion = run.pooled("completion")
-    p50, p95, p99 = np.percentile(completion, [50, 95, 99])
-    jobs = len(completion) / len(run.pooled("makespan"))
+    p50, p95, p99 = np.percentile(run.pooled("completion"), [50, 95, 99])
     return {
-        "mean_completion": float(completion.mean()),
+        **summarise(run.metrics),
         "p50_completion": float(p50),
         "p95_completion": float(p95),
         "p99_completion": float(p99),
-        "mean_execution": float(run.pooled("execution").mean()),
-        "mean_slowdown": float(run.pooled("slowdown").mean()),
-        "mean_predicting": float(run.pooled("predicting").mean()),
-        "utilisation": float(run.pooled("utilisation").mean()),
-        "throughput_per_mcycle": float((jobs * 1e6 / run.pooled("makespan")).mean()),
+        "throughput_per_mcycle": float((run.settings.jobs * 1e6 / run.pooled("makespan")).mean()),
     }
 
 

@@ -9,19 +9,21 @@ from numpy.typing import NDArray
 from gnnsched_env.envs.batch import EnvBatch
 from gnnsched_env.envs.spaces import Layout
 from gnnsched_env.errors import ConfigError, GnnSchedError
-from gnnsched_env.policy import Knowledge, Policy
-from gnnsched_env.scenario import Scenario, simulation_settings
+from gnnsched_env.policy import IntArray, Knowledge, Policy
+from gnnsched_env.scenario import Scenario, job_source, simulation_settings
 from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, WindowOrder, episode_metrics
+from gnnsched_env.sim.metrics import joined
 from gnnsched_env.tables import LatencyTable
 
 PolicyFactory = Callable[[Layout, LatencyTable], Policy]
 FIRST_UNBOUNDED_WINDOW = 64
 MAX_LANES = 128
+MOST_HELD = 1 << 22  # jobs of episodes that are played together: some 80 bytes each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Runs:
-    """Finished episodes of one policy: the policy as it ran, and the metrics of each group of episodes.
+    """Finished episodes of one policy: the policy as it ran, and the metrics of its episodes.
 
     `knowledge` is what the policy knew of latencies as it ran, `settings` what the simulation ran with.
     """
@@ -29,16 +31,18 @@ class Runs:
     policy: Policy
     knowledge: Knowledge
     settings: SimulationSettings
-    metrics: tuple[EpisodeMetrics, ...]
+    metrics: EpisodeMetrics
     most_waiting: int
 
     def per_episode(self, name: str) -> NDArray[np.float64]:
         """Return float64 [episodes]: the mean over an episode's jobs of "completion", "execution" or "slowdown"."""
-        return np.concatenate([getattr(entry, name).mean(axis=1) for entry in self.metrics])
+        means: NDArray[np.float64] = getattr(self.metrics, name).mean(axis=1)
+        return means
 
     def pooled(self, name: str) -> NDArray[np.float64]:
-        """Return a metric of every job of every episode; "utilisation", "makespan", "predicting" of every episode."""
-        return np.concatenate([getattr(entry, name).ravel() for entry in self.metrics])
+        """Return a metric of every job of every episode, or of every episode, by its name in `EpisodeMetrics`."""
+        pooled: NDArray[np.float64] = getattr(self.metrics, name).ravel()
+        return pooled
 
 
 def run_policy(
@@ -76,22 +80,35 @@ def _run(
 ) -> Runs:
     if episodes < 1:
         raise ConfigError(f"evaluation: episodes must be at least 1, got {episodes!r}")
-    reconfiguration = [accelerator.reconfiguration_cycles for accelerator in scenario.fleet.accelerators]
     metrics = []
     most_waiting = 0
-    for first in range(seed, seed + episodes, MAX_LANES):
-        seeds = range(first, min(first + MAX_LANES, seed + episodes))
-        batch = EnvBatch(table, settings, lanes=len(seeds), reconfiguration=reconfiguration)
+    together = max(1, min(MAX_LANES, MOST_HELD // settings.jobs))
+    for first in range(seed, seed + episodes, together):
+        seeds = range(first, min(first + together, seed + episodes))
+        batch = _batch(scenario, table, settings, len(seeds))
         policy = factory(batch.layout, batch.table)
         knowledge = knowledge_of(policy, settings, table)
         if settings.decision and not uses_predictions(policy, settings):
             settings = _without_cost(settings)
-            batch = EnvBatch(table, settings, lanes=len(seeds), reconfiguration=reconfiguration)
+            batch = _batch(scenario, table, settings, len(seeds))
         _play(batch, policy, seeds)
         metrics.append(episode_metrics(batch.simulation))
         most_waiting = max(most_waiting, int(batch.simulation.lanes["most_waiting"].max()))
     return Runs(
-        policy=policy, knowledge=knowledge, settings=settings, metrics=tuple(metrics), most_waiting=most_waiting
+        policy=policy, knowledge=knowledge, settings=settings, metrics=joined(metrics), most_waiting=most_waiting
+    )
+
+
+def _batch(scenario: Scenario, table: LatencyTable, settings: SimulationSettings, lanes: int) -> EnvBatch:
+    """Return a batch of environments that holds every job of a trace too: percentiles need them all."""
+    reconfiguration = [accelerator.reconfiguration_cycles for accelerator in scenario.fleet.accelerators]
+    return EnvBatch(
+        table,
+        settings,
+        lanes=lanes,
+        reconfiguration=reconfiguration,
+        source=job_source(scenario),
+        capacity=settings.jobs,
     )
 
 
@@ -124,17 +141,24 @@ def _without_cost(settings: SimulationSettings) -> SimulationSettings:
 
 def _play(batch: EnvBatch, policy: Policy, seeds: range) -> None:
     batch.reset(list(seeds))
-    lanes = np.arange(len(seeds))
     while not batch.ended.all():
-        actions = np.asarray(policy.act(batch.observation, batch.mask))
-        if actions.shape != lanes.shape or actions.dtype.kind not in "iu":
-            raise GnnSchedError(
-                f"policy {type(policy).__name__}: act must return integers of shape [{len(lanes)}], "
-                f"got {actions.dtype} {list(actions.shape)}"
-            )
-        if (actions < 0).any() or (actions >= batch.layout.num_actions).any():
-            raise GnnSchedError(
-                f"policy {type(policy).__name__}: actions must be in [0, {batch.layout.num_actions}), "
-                f"got {actions.min()}..{actions.max()}"
-            )
-        batch.step(actions.astype(np.int64, copy=False))
+        batch.step(decide(batch, policy))
+
+
+def decide(batch: EnvBatch, policy: Policy) -> IntArray:
+    """Return a policy's actions int64 [L], checked; one with a method `observe_belief` is told the belief before."""
+    observe = getattr(policy, "observe_belief", None)
+    if observe is not None:
+        observe(batch.simulation.belief())
+    actions = np.asarray(policy.act(batch.observation, batch.mask))
+    lanes, count = batch.mask.shape
+    if actions.shape != (lanes,) or actions.dtype.kind not in "iu":
+        raise GnnSchedError(
+            f"policy {type(policy).__name__}: act must return integers of shape [{lanes}], "
+            f"got {actions.dtype} {list(actions.shape)}"
+        )
+    if (actions < 0).any() or (actions >= count).any():
+        raise GnnSchedError(
+            f"policy {type(policy).__name__}: actions must be in [0, {count}), got {actions.min()}..{actions.max()}"
+        )
+    return actions.astype(np.int64, copy=False)

@@ -1,13 +1,18 @@
-"""Records as a rich table for the terminal."""
+"""Records as a rich table for the terminal, and in words what a scenario changes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-KILO = 1_000
+from gnnsched_env.latency import DEFAULT_PREDICTOR
+from gnnsched_env.scenario import EnvironmentOptions, Scenario
+from gnnsched_env.scenario.options import DEFAULT_JOBS
 
+KILO = 1_000
+PICO_TO_MICRO = 1e-6
 
 LEGEND = """C, E: completion and execution time of a job, thousands of cycles; slowd.: completion over the shortest.
 cap.: a bound on the load that the policy can sustain (the fleet's is 1); ! marks one below this load, whose means
@@ -15,17 +20,31 @@ grow with the number of jobs. SJF*: clairvoyant shortest-job-first in Queue-v0 w
 uninf.: the best baseline that knows no latencies. ±: half of a paired 95 % interval."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """A column that is shown where its figure can differ: what it is called, says, and shows of a record."""
+
+    name: str
+    meaning: str
+    belongs: Callable[[dict[str, Any]], bool]
+    show: Callable[[dict[str, Any]], str]
+
+
 def policy_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
-    """Return one row per record; ratios with half their 95 % interval, cycles in thousands."""
+    """Return one row per record; ratios with half their 95 % interval, cycles in thousands.
+
+    Deadlines, weights, failures and energy have columns where the records' scenario has them.
+    """
     table = Table(
         title=title,
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
+    extras = _extras(records)
     table.add_column("policy", no_wrap=True)
     table.add_column("knows", no_wrap=True)
-    for name in ("C", "C p95", "E", "slowd.", "used", "cap.", "C / SJF*", "C / uninf.", "E / uninf."):
+    for name in ("C", "C p95", "E", "slowd.", "used", "cap.", "C / SJF*", "C / uninf.", "E / uninf.", *extras):
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
         uninformed, episodes = record["ratio_to_best_uninformed"], record["episodes"]
@@ -38,12 +57,105 @@ def policy_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
             _figure(record["mean_slowdown"]),
             f"{100 * record['utilisation']:.0f}%",
             f"{record['capacity']:.2f}" + (" " if record["stable"] else "!"),
-            _ratio(record["ratio_to_sjf_clairvoyant"]["completion"], episodes),
-            "-" if uninformed is None else _ratio(uninformed["completion"], episodes),
-            "-" if uninformed is None else _ratio(uninformed["execution"], episodes),
+            ratio_text(record["ratio_to_sjf_clairvoyant"]["completion"], episodes),
+            "-" if uninformed is None else ratio_text(uninformed["completion"], episodes),
+            "-" if uninformed is None else ratio_text(uninformed["execution"], episodes),
+            *(extra.show(record) for extra in extras.values()),
             style="" if record["stable"] else "dim",
         )
     return table
+
+
+def legend(records: Sequence[dict[str, Any]]) -> str:
+    """Return what the columns of `policy_table` mean, line by line."""
+    return "\n".join([LEGEND, *(f"{extra.name}: {extra.meaning}." for extra in _extras(records).values())])
+
+
+def ratio_text(interval: Sequence[float], episodes: int) -> str:
+    """Return a ratio and half of its interval [value, low, high]."""
+    value, low, high = interval
+    digits = 3 if value < 10 else 1
+    spread = f" ±{(high - low) / 2:.{digits}f}" if episodes > 1 else ""  # one episode tells nothing of its spread
+    return f"{value:.{digits}f}{spread}"
+
+
+def changed_options(scenario: Scenario) -> tuple[str, ...]:
+    """Return what a scenario sets that is not as by default, as "section.key = value", files and load left out."""
+    changes = [] if scenario.predictor == DEFAULT_PREDICTOR else [f"predictor = {scenario.predictor}"]
+    for name in ("workload", "environment", "decision", "arrivals", "failures", "prediction_error", "reward"):
+        section = getattr(scenario, name)
+        plain = _default(scenario, name)
+        for key in (entry.name for entry in fields(section) if entry.name not in ("graphs", "load")):
+            if (value := getattr(section, key)) != getattr(plain, key):
+                changes.append(f"{name}.{key} = {_plain(value)}")
+    cycles = sorted({accelerator.reconfiguration_cycles for accelerator in scenario.fleet.accelerators})
+    if cycles != [0]:
+        changes.append(f"reconfiguration = {' or '.join(map(str, cycles))}")
+    return tuple(changes)
+
+
+def _default(scenario: Scenario, name: str) -> Any:
+    """Return a section as it is by default; as many jobs as by default are no change, however they are said."""
+    if name == "environment" and scenario.environment.jobs == DEFAULT_JOBS and scenario.arrivals.trace is None:
+        return EnvironmentOptions(jobs=DEFAULT_JOBS)
+    return type(getattr(scenario, name))()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_plain, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _arrivals(record: dict[str, Any], name: str) -> bool:
+    """Return whether a record's arrivals have deadlines or priorities: their own, or perhaps those of a trace."""
+    arrivals = record["arrivals"]
+    return arrivals is not None and bool(arrivals[name] or arrivals["trace"])
+
+
+EXTRAS = (
+    Extra(
+        name="wC",
+        meaning="completion time weighted by the jobs' weights, thousands of cycles",
+        belongs=lambda record: _arrivals(record, "priorities"),
+        show=lambda record: _kilo(record["mean_weighted_completion"]),
+    ),
+    Extra(
+        name="missed",
+        meaning="share of the deadlines that were missed",
+        belongs=lambda record: _arrivals(record, "deadlines"),
+        show=lambda record: f"{100 * record['missed_deadlines']:.1f}%",
+    ),
+    Extra(
+        name="tard.",
+        meaning="mean time by which jobs with a deadline were late, thousands of cycles",
+        belongs=lambda record: _arrivals(record, "deadlines"),
+        show=lambda record: _kilo(record["mean_tardiness"]),
+    ),
+    Extra(
+        name="up",
+        meaning="share of the time in which accelerators were up",
+        belongs=lambda record: record["failures"] is not None,
+        show=lambda record: f"{100 * record['availability']:.1f}%",
+    ),
+    Extra(
+        name="abort.",
+        meaning="runs an episode that failures stopped",
+        belongs=lambda record: record["failures"] is not None,
+        show=lambda record: _figure(record["mean_aborted"]),
+    ),
+    Extra(
+        name="uJ",
+        meaning="energy of a job, microjoules",
+        belongs=lambda record: record["reward"] is not None and record["reward"]["energy"] > 0,
+        show=lambda record: _figure(record["mean_energy_pj"] * PICO_TO_MICRO),
+    ),
+)
+
+
+def _extras(records: Sequence[dict[str, Any]]) -> dict[str, Extra]:
+    """Return by name the columns that some record's scenario asks for."""
+    return {extra.name: extra for extra in EXTRAS if any(map(extra.belongs, records))}
 
 
 def _kilo(cycles: float) -> str:
@@ -52,10 +164,3 @@ def _kilo(cycles: float) -> str:
 
 def _figure(value: float) -> str:
     return f"{value:,.1f}" if value < KILO else f"{value:,.0f}"
-
-
-def _ratio(interval: Sequence[float], episodes: int) -> str:
-    value, low, high = interval
-    digits = 3 if value < 10 else 1
-    spread = f" ±{(high - low) / 2:.{digits}f}" if episodes > 1 else ""  # one episode tells nothing of its spread
-    return f"{value:.{digits}f}{spread}"

@@ -1,20 +1,27 @@
 """Scenarios: fleet, workload, predictor and environment options in one object."""
 
-from gnnsched_env.scenario.resolve import scenario_classes, scenario_table, simulation_settings, table_rate
-from gnnsched_env.scenario.scenario import (
+from gnnsched_env.scenario.options import (
+    Arrivals,
     DecisionCost,
     EnvironmentOptions,
-    Scenario,
+    Failures,
+    PredictionError,
+    Reward,
     Workload,
-    list_scenarios,
-    load_scenario,
 )
+from gnnsched_env.scenario.resolve import job_source, scenario_classes, scenario_table, simulation_settings, table_rate
+from gnnsched_env.scenario.scenario import Scenario, list_scenarios, load_scenario
 
 __all__ = [
+    "Arrivals",
     "DecisionCost",
     "EnvironmentOptions",
+    "Failures",
+    "PredictionError",
+    "Reward",
     "Scenario",
     "Workload",
+    "job_source",
     "list_scenarios",
     "load_scenario",
     "scenario_classes",

@@ -1,21 +1,87 @@
 """From a scenario to what a simulation needs: the latency table, the arrival rate, the reward's unit."""
 
-from dataclasses import replace
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import Fleet, list_fleets, load_fleet
 from gnnsched_env.latency import DEFAULT_PREDICTOR, build_table, default_table
-from gnnsched_env.scenario.scenario import Scenario, Workload
-from gnnsched_env.sim import SimulationSettings, WindowOrder, fleet_capacity
+from gnnsched_env.scenario.options import DEFAULT_JOBS, Arrivals, PredictionError, Workload
+from gnnsched_env.scenario.scenario import Scenario
+from gnnsched_env.scenario.trace import Trace, read_trace, trace_classes, trace_table
+from gnnsched_env.sim import Modulation, SimulationSettings, WindowOrder, fleet_capacity
+from gnnsched_env.sim.jobs import JOB_LIMIT
 from gnnsched_env.tables import JobClasses, LatencyTable, classes_from_files, synthetic_classes
+
+DIURNAL_STEPS = 96  # a quarter of an hour each, of a day
 
 
 def scenario_table(scenario: Scenario, *, progress: bool = False) -> LatencyTable:
     """Return the scenario's latency table: its own, the shipped one, or one built now (and cached on disk).
 
-    It holds the cycles of one inference, whatever the workload's `repeats`.
+    It holds the cycles of one inference, whatever the workload's `repeats`, the scenario's prediction error applied.
     """
+    trace = scenario_trace(scenario)
+    if trace is None:
+        table = _base_table(scenario, progress=progress)
+    elif trace.kind == "graph":
+        table = trace_table(trace, _graph_table(scenario, trace, progress))
+    else:
+        table = trace_table(trace, _base_table(scenario, progress=progress))
+    return perturbed(table, scenario.prediction_error)
+
+
+def scenario_trace(scenario: Scenario) -> Trace | None:
+    """Return the trace that a scenario replays, read and checked (remembered while the file stays the same), or None.
+
+    Raise FileFormatError naming file, line and column where it is bad.
+    """
+    path = scenario.arrivals.trace
+    if path is None:
+        return None
+    return _trace(path, _state(path))
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSource:
+    """The jobs of a trace at a fleet's clock, as a simulation reads them."""
+
+    trace: Trace
+    clock_hz: int
+
+    @property
+    def num_jobs(self) -> int:
+        """Return the number of jobs."""
+        return self.trace.num_jobs
+
+    def chunks(self, size: int) -> Iterator[NDArray[np.void]]:
+        """Yield all jobs, at most `size` at a time (see `sim.feed.JobSource`)."""
+        return self.trace.chunks(self.clock_hz, size=size)
+
+
+def job_source(scenario: Scenario) -> TraceSource | None:
+    """Return where a scenario's jobs are read from, None where they are drawn."""
+    trace = scenario_trace(scenario)
+    return None if trace is None else TraceSource(trace, scenario.fleet.clock_hz)
+
+
+@lru_cache(maxsize=8)
+def _trace(path: str, state: tuple[int, int]) -> Trace:
+    return read_trace(path)
+
+
+def _graph_table(scenario: Scenario, trace: Trace, progress: bool) -> LatencyTable:
+    classes = trace_classes(trace, scenario.workload.hidden)
+    return build_table(classes, scenario.fleet, predictor=scenario.predictor, progress=progress)
+
+
+def _base_table(scenario: Scenario, *, progress: bool) -> LatencyTable:
     if scenario.table is not None:
         return scenario.table
     files = (*scenario.workload.graphs, *((scenario.predictor,) if scenario.predictor.endswith(".npz") else ()))
@@ -43,13 +109,21 @@ def simulation_settings(scenario: Scenario, table: LatencyTable, *, dispatch: bo
     `table` holds the cycles of one inference. Microseconds become cycles of the fleet's
     clock, to the nearest; above 0 they become at least one.
     """
-    options, cost = scenario.environment, scenario.decision
-    repeats = scenario.workload.repeats
-    rate = options.load * table_rate(table)
+    options, cost, reward = scenario.environment, scenario.decision, scenario.reward
+    trace = scenario_trace(scenario)
+    repeats = 1 if trace else scenario.workload.repeats  # a trace's table is of jobs
+    mean_gap = _trace_gap(trace, scenario.fleet) if trace else repeats / (options.load * table_rate(table))
+    unit = repeats * table.mean_shortest_predicted
+    service = repeats * mean_service(table)
+    arrivals, failures = scenario.arrivals, scenario.failures
+    modulation, phases = arrival_phases(arrivals, mean_gap)
+    due = arrivals.deadlines
+    if trace:  # what it brings of deadlines and weights is in its jobs; only that the times are shown is set here
+        modulation, phases, due = Modulation.STEADY, (), (0.0, 0.0) if trace.deadlines else None
     return SimulationSettings(
-        mean_gap=repeats / rate,
-        unit=repeats * table.mean_shortest_predicted,
-        jobs=options.jobs,
+        mean_gap=mean_gap,
+        unit=unit,
+        jobs=options.jobs or (trace.num_jobs if trace else DEFAULT_JOBS),
         window=1 if dispatch else options.window,
         dispatch=dispatch,
         window_order=WindowOrder[options.window_order.upper()],
@@ -60,13 +134,70 @@ def simulation_settings(scenario: Scenario, table: LatencyTable, *, dispatch: bo
         workers=cost.workers,
         cached=cost.cached,
         lookup=_cycles(cost.lookup_us, scenario.fleet),
+        modulation=modulation,
+        phases=phases,
+        drift=0.0 if trace else arrivals.drift,
+        mix_jobs=arrivals.drift_jobs,
+        priorities=((1.0, 1.0),) if trace else arrivals.priorities,
+        slack=None if due is None else (due[0] * service, due[1] * service),
+        mean_up=failures.up * service,
+        mean_down=failures.down * service if failures.up else 0.0,
+        completion=reward.completion,
+        weighted=reward.weighted,
+        tardiness=reward.tardiness,
+        energy=reward.energy and reward.energy * unit / (repeats * mean_least_energy(table)),
     )
+
+
+def arrival_phases(arrivals: Arrivals, mean_gap: float) -> tuple[Modulation, tuple[tuple[float, float], ...]]:
+    """Return how a process of a mean gap (cycles) changes its rate: the kind, and (length, rate over the mean) each.
+
+    Calm and burst rates c and r c average to 1 over the time: c = 1 / (1 + share x (r - 1)).
+    """
+    if arrivals.process == "bursty":
+        share = arrivals.burst_share
+        calm = 1.0 / (1.0 + share * (arrivals.burst_rate - 1.0))
+        burst = arrivals.burst_rate * calm
+        length = arrivals.burst_jobs * mean_gap / burst
+        return Modulation.MARKOV, ((length * (1.0 - share) / share, calm), (length, burst))
+    if arrivals.process == "diurnal":
+        length = arrivals.period_jobs * mean_gap / DIURNAL_STEPS
+        angles = [2.0 * math.pi * (step + 0.5) / DIURNAL_STEPS for step in range(DIURNAL_STEPS)]
+        return Modulation.PERIODIC, tuple((length, 1.0 + arrivals.amplitude * math.sin(angle)) for angle in angles)
+    return Modulation.STEADY, ()
+
+
+def mean_service(table: LatencyTable) -> float:
+    """Return the workload's mean best true latency, cycles: the unit of deadlines and failures."""
+    return float(table.weights @ table.true_cycles.min(axis=1))
+
+
+def mean_least_energy(table: LatencyTable) -> float:
+    """Return the workload's mean least energy, picojoules: the unit of energy in rewards."""
+    if table.energy_pj is None:
+        raise ConfigError("reward: energy needs a latency table with energies, got one without")
+    return float(table.weights @ table.energy_pj.min(axis=1))
+
+
+def perturbed(table: LatencyTable, error: PredictionError) -> LatencyTable:
+    """Return the table with its predictions made wrong: times bias x exp(noise x z), at least one cycle."""
+    if error.noise == 0.0 and error.bias == 1.0:
+        return table
+    draws = np.random.default_rng(error.seed).standard_normal(table.predicted_cycles.shape)
+    predicted = np.rint(table.predicted_cycles * (error.bias * np.exp(error.noise * draws)))
+    return replace(table, predicted_cycles=np.clip(predicted, 1, JOB_LIMIT - 1).astype(np.int64))
 
 
 @lru_cache(maxsize=64)
 def table_rate(table: LatencyTable) -> float:
     """Return the fleet's largest sustainable rate for the table's mix, inferences a cycle."""
     return fleet_capacity(table.true_cycles, table.weights, table.choice_accelerators).rate
+
+
+def _trace_gap(trace: Trace, fleet: Fleet) -> float:
+    """Return the mean gap between a trace's jobs, cycles; of a single job or a single moment, one."""
+    span = (trace.last_time_s - trace.first_time_s) * fleet.clock_hz
+    return max(1.0, span / max(1, trace.num_jobs - 1))
 
 
 def _cycles(microseconds: float, fleet: Fleet) -> int:

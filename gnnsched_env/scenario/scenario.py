@@ -4,121 +4,26 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from importlib import resources
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
-from gnnsched_env.errors import ConfigError, FileFormatError, did_you_mean
-from gnnsched_env.hardware import MODEL_KINDS, Fleet, load_fleet
+from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.hardware import Fleet, load_fleet
 from gnnsched_env.latency import DEFAULT_PREDICTOR, check_predictor
-from gnnsched_env.sim import MOST_WORKERS
+from gnnsched_env.scenario.checks import check_keys, check_known, require_integer, require_one_of
+from gnnsched_env.scenario.options import (
+    Arrivals,
+    DecisionCost,
+    EnvironmentOptions,
+    Failures,
+    PredictionError,
+    Reward,
+    Workload,
+)
 from gnnsched_env.tables import LatencyTable
 
-LOAD_LIMIT = 1.5
-MOST_JOBS = 10_000_000  # an episode's jobs are kept in memory
-MOST_REPEATS = 1_000_000_000
-LONGEST_DECISION_US = 1e9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    """Which jobs come: graph files (none: the embedded synthetic classes), and the model that each job runs.
-
-    Each file is equally likely; a graph set gives `classes_per_file` batches, their sizes spread evenly over
-    `batch_sizes` and their graphs drawn with `seed`; a file of one graph is one class. `hidden` are the widths between
-    a graph's input features and its classes. A job is `repeats` inferences of its class: its latencies are those of one
-    inference times `repeats`.
-    """
-
-    graphs: tuple[str, ...] = ()
-    model: str = "gcn"
-    hidden: tuple[int, ...] = (16,)
-    batch_sizes: tuple[int, ...] = (1, 4, 16, 64)
-    classes_per_file: int = 120
-    seed: int = 0
-    repeats: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("graphs", "hidden", "batch_sizes"):
-            value = getattr(self, name)
-            if isinstance(value, str | bytes) or not isinstance(value, list | tuple):
-                raise ConfigError(f"workload: {name} must be a list, got {value!r}")
-            object.__setattr__(self, name, tuple(value))
-        if not all(isinstance(path, str | Path) for path in self.graphs):
-            raise ConfigError(f"workload: graphs must be a list of paths, got {self.graphs!r}")
-        object.__setattr__(self, "graphs", tuple(str(path) for path in self.graphs))
-        _require_one_of("workload", "model", self.model, MODEL_KINDS)
-        for name in ("hidden", "batch_sizes"):
-            for value in getattr(self, name):
-                _require_integer("workload", name, value, 1)
-        if not self.batch_sizes:
-            raise ConfigError("workload: batch_sizes must not be empty")
-        _require_integer("workload", "classes_per_file", self.classes_per_file, len(self.batch_sizes))
-        _require_integer("workload", "seed", self.seed, 0)
-        _require_integer("workload", "repeats", self.repeats, 1, MOST_REPEATS)
-        object.__setattr__(self, "repeats", int(self.repeats))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionCost:
-    """What it costs to predict a job's latencies: it comes to the scheduler only when that is done.
-
-    `latency_us`: microseconds to predict one job; 0 charges nothing, anything above 0 at least one cycle. `workers`:
-    predictions under way at once; jobs take the next free worker in order of arrival. `cached`: a class is predicted
-    once an episode; its later jobs look the prediction up in `lookup_us`, which needs no worker. Jobs come to the
-    scheduler in order of arrival, so a lookup waits for the predictions of earlier jobs.
-    """
-
-    latency_us: float = 0.0
-    workers: int = 1
-    cached: bool = False
-    lookup_us: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("latency_us", "lookup_us"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= LONGEST_DECISION_US:
-                raise ConfigError(f"decision: {name} must be a number from 0 to {LONGEST_DECISION_US:g}, got {value!r}")
-            object.__setattr__(self, name, float(value))
-        _require_integer("decision", "workers", self.workers, 1, MOST_WORKERS)
-        object.__setattr__(self, "workers", int(self.workers))
-        if not isinstance(self.cached, bool):
-            raise ConfigError(f"decision: cached must be true or false, got {self.cached!r}")
-        if self.lookup_us > self.latency_us:
-            raise ConfigError(
-                f"decision: lookup_us must be at most latency_us ({self.latency_us:g}), got {self.lookup_us!r}"
-            )
-        if self.lookup_us > 0 and not self.cached:
-            raise ConfigError(f"decision: lookup_us must be 0 unless cached is true, got {self.lookup_us!r}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentOptions:
-    """What an episode is and what the agent sees of it.
-
-    `load`: arrival rate over the fleet's largest sustainable rate. `jobs`: arrivals an episode. `window`: waiting jobs
-    shown (Queue-v0). `window_order`: "arrival" shows the oldest, "shortest" those of smallest predicted latency.
-    `dataflow`: "agent" lets the action choose it, "predicted_best" takes the predicted best of the accelerator.
-    `shaping`: "none", or "drain" for a potential that telescopes.
-    """
-
-    load: float = 0.8
-    jobs: int = 1000
-    window: int = 32
-    window_order: str = "arrival"
-    dataflow: str = "agent"
-    shaping: str = "none"
-
-    def __post_init__(self) -> None:
-        if isinstance(self.load, bool) or not isinstance(self.load, Real) or not 0 < self.load < LOAD_LIMIT:
-            raise ConfigError(f"environment: load must be above 0 and below {LOAD_LIMIT}, got {self.load!r}")
-        object.__setattr__(self, "load", float(self.load))
-        for name, maximum in (("jobs", MOST_JOBS), ("window", MOST_JOBS)):
-            _require_integer("environment", name, getattr(self, name), 1, maximum)
-            object.__setattr__(self, name, int(getattr(self, name)))
-        _require_one_of("environment", "window_order", self.window_order, ("arrival", "shortest"))
-        _require_one_of("environment", "dataflow", self.dataflow, ("agent", "predicted_best"))
-        _require_one_of("environment", "shaping", self.shaping, ("none", "drain"))
+LONGEST_RECONFIGURATION = 1 << 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +40,10 @@ class Scenario:
     predictor: str = DEFAULT_PREDICTOR
     environment: EnvironmentOptions = field(default_factory=EnvironmentOptions)
     decision: DecisionCost = field(default_factory=DecisionCost)
+    arrivals: Arrivals = field(default_factory=Arrivals)
+    failures: Failures = field(default_factory=Failures)
+    prediction_error: PredictionError = field(default_factory=PredictionError)
+    reward: Reward = field(default_factory=Reward)
     table: LatencyTable | None = None
 
     def __post_init__(self) -> None:
@@ -159,17 +68,21 @@ class Scenario:
     def with_options(self, **options: Any) -> Self:
         """Return the scenario with some of its options changed (None leaves one as it is).
 
-        The environment's options by name, the workload's `repeats`, the `predictor`, and `decision`: a DecisionCost, or
-        a mapping that changes some of its fields.
+        The environment's options by name; the workload's `repeats`; the `predictor`; `reconfiguration`, the cycles that
+        every accelerator takes to change its dataflow; and whole sections, `decision`, `arrivals`, `failures`,
+        `prediction_error`, `reward`: an object of the section's class, or a mapping that changes some of its fields.
+        Short forms: `arrivals="bursty"` (the process), `prediction_error=0.05` (the noise), `reward="energy"` (that
+        alone).
         """
         known = tuple(entry.name for entry in fields(EnvironmentOptions))
-        _check_known("environment", options, (*known, "repeats", "predictor", "decision"))
+        check_known("environment", options, (*known, "repeats", "predictor", "reconfiguration", *_CHANGED_SECTIONS))
         chosen = {name: value for name, value in options.items() if value is not None}
-        decision = _changed_decision(self.decision, chosen.pop("decision", {}))
+        sections = {name: _changed(name, getattr(self, name), chosen.pop(name, {})) for name in _CHANGED_SECTIONS}
         workload = replace(self.workload, repeats=chosen.pop("repeats", self.workload.repeats))
         predictor = chosen.pop("predictor", self.predictor)
+        fleet = _reconfigured(self.fleet, chosen.pop("reconfiguration", None))
         environment = replace(self.environment, **chosen)
-        return replace(self, environment=environment, workload=workload, predictor=predictor, decision=decision)
+        return replace(self, environment=environment, workload=workload, predictor=predictor, fleet=fleet, **sections)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
@@ -185,8 +98,8 @@ class Scenario:
 
     @classmethod
     def _from_dict(cls, data: Mapping[str, Any], *, origin: str, folder: Path) -> Self:
-        known = ("name", "fleet", "predictor", "workload", "environment", "decision")
-        _check_known(origin, data, known)
+        known = ("name", "fleet", "predictor", *_SECTIONS)
+        check_known(origin, data, known)
         name = data.get("name", Path(origin).stem)
         if not isinstance(data.get("fleet"), str):
             raise ConfigError(f"{origin}: fleet must be given as a string, got {data.get('fleet')!r}")
@@ -195,25 +108,32 @@ class Scenario:
             section = data.get(key, {})
             if not isinstance(section, Mapping):
                 raise ConfigError(f"{origin}: {key} must be a table, got {section!r}")
-            _check_keys(f"{origin}: {key}", section, kind)
+            check_keys(f"{origin}: {key}", section, kind)
             tables[key] = dict(section)
         graphs = tables["workload"].get("graphs")
         if isinstance(graphs, list) and all(isinstance(entry, str) for entry in graphs):
             tables["workload"]["graphs"] = [str(folder / entry) for entry in graphs]
+        if isinstance(tables["arrivals"].get("trace"), str):
+            tables["arrivals"]["trace"] = str(folder / tables["arrivals"]["trace"])
         fleet, predictor = data["fleet"], data.get("predictor", DEFAULT_PREDICTOR)
         if isinstance(predictor, str) and predictor.endswith(".npz"):
             predictor = str(folder / predictor)
         return cls(
             name=name,
             fleet=load_fleet(folder / fleet if fleet.endswith(".toml") else fleet),
-            workload=Workload(**tables["workload"]),
             predictor=predictor,
-            environment=EnvironmentOptions(**tables["environment"]),
-            decision=DecisionCost(**tables["decision"]),
+            **{key: kind(**tables[key]) for key, kind in _SECTIONS.items()},
         )
 
 
-_SECTIONS = {"workload": Workload, "environment": EnvironmentOptions, "decision": DecisionCost}
+_CHANGED_SECTIONS: dict[str, Any] = {
+    "decision": DecisionCost,
+    "arrivals": Arrivals,
+    "failures": Failures,
+    "prediction_error": PredictionError,
+    "reward": Reward,
+}
+_SECTIONS: dict[str, Any] = {"workload": Workload, "environment": EnvironmentOptions, **_CHANGED_SECTIONS}
 
 
 def list_scenarios() -> tuple[str, ...]:
@@ -230,39 +150,33 @@ def load_scenario(scenario: "str | Path | Scenario") -> Scenario:
         raise ConfigError(f"scenario must be a name, a path or a Scenario, got {scenario!r}")
     if isinstance(scenario, Path) or scenario.endswith(".toml"):
         return Scenario.from_toml(scenario)
-    _require_one_of("scenario", "name", scenario, list_scenarios())
+    require_one_of("scenario", "name", scenario, list_scenarios())
     text = (resources.files(__package__) / "presets" / f"{scenario}.toml").read_text(encoding="utf-8")
     return Scenario._from_dict(tomllib.loads(text), origin=f"{scenario}.toml", folder=Path())
 
 
-def _changed_decision(decision: DecisionCost, change: Any) -> DecisionCost:
-    if isinstance(change, DecisionCost):
+def _changed(name: str, section: Any, change: Any) -> Any:
+    """Return a section replaced by another, or with the fields of a mapping (or of a short form) changed."""
+    kind = _CHANGED_SECTIONS[name]
+    if isinstance(change, kind):
         return change
+    if name == "arrivals" and isinstance(change, str):
+        change = {"process": change}
+    elif name == "prediction_error" and isinstance(change, Real) and not isinstance(change, bool):
+        change = {"noise": change}
+    elif name == "reward" and isinstance(change, str):
+        names = tuple(entry.name for entry in fields(Reward))
+        require_one_of("reward", "reward", change, names)
+        change = {other: float(other == change) for other in names}
     if not isinstance(change, Mapping):
-        raise ConfigError(f"decision must be a DecisionCost or a mapping of its fields, got {change!r}")
-    _check_keys("decision", change, DecisionCost)
-    return replace(decision, **{name: value for name, value in change.items() if value is not None})
+        raise ConfigError(f"{name} must be a {kind.__name__} or a mapping of its fields, got {change!r}")
+    check_keys(name, change, kind)
+    return replace(section, **{key: value for key, value in change.items() if value is not None})
 
 
-def _require_integer(where: str, name: str, value: Any, minimum: int, maximum: int | None = None) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
-        raise ConfigError(f"{where}: {name} must be an integer of at least {minimum}, got {value!r}")
-    if maximum is not None and int(value) > maximum:
-        raise ConfigError(f"{where}: {name} must be at most {maximum:,}, got {value!r}")
-
-
-def _require_one_of(where: str, name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(
-            f"{where}: {name} must be one of {', '.join(allowed)}, got {value!r}{did_you_mean(value, allowed)}"
-        )
-
-
-def _check_keys(where: str, given: Mapping[str, Any], kind: type) -> None:
-    _check_known(where, given, tuple(entry.name for entry in fields(kind)))
-
-
-def _check_known(where: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for key in given:
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}{did_you_mean(key, known)} (known: {', '.join(known)})")
+def _reconfigured(fleet: Fleet, cycles: Any) -> Fleet:
+    if cycles is None:
+        return fleet
+    require_integer("environment", "reconfiguration", cycles, 0, LONGEST_RECONFIGURATION)
+    changed = tuple(replace(entry, reconfiguration_cycles=int(cycles)) for entry in fleet.accelerators)
+    return replace(fleet, accelerators=changed)

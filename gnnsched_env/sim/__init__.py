@@ -3,12 +3,14 @@
 from gnnsched_env.sim.capacity import Capacity, fleet_capacity, policy_capacity
 from gnnsched_env.sim.jobs import job_table
 from gnnsched_env.sim.metrics import EpisodeMetrics, episode_metrics, summarise
-from gnnsched_env.sim.state import MOST_WORKERS, Simulation, SimulationSettings, WindowOrder, seed_arrays
+from gnnsched_env.sim.settings import MOST_WORKERS, Modulation, SimulationSettings, WindowOrder
+from gnnsched_env.sim.state import Simulation, seed_arrays
 
 __all__ = [
     "MOST_WORKERS",
     "Capacity",
     "EpisodeMetrics",
+    "Modulation",
     "Simulation",
     "SimulationSettings",
     "WindowOrder",

@@ -29,6 +29,7 @@ def job_table(table: LatencyTable, repeats: int) -> LatencyTable:
         true_cycles=table.true_cycles * repeats,
         predicted_cycles=table.predicted_cycles * repeats,
         mean_log_cycles=table.mean_log_cycles + np.log(repeats),
+        energy_pj=None if table.energy_pj is None else table.energy_pj * repeats,
     )
 
 

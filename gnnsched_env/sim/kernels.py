@@ -1,25 +1,39 @@
 """The one transition: an event-driven fleet, compiled over a batch of lanes.
 
-Every function works on the record arrays that `state.py` lays out. Events have a total order: time, then completions
-before arrivals, then the accelerator's index or the job's number. A job comes to the scheduler (that is the event) when
-its prediction is done: at once where predicting costs nothing. Its completion time counts from its arrival. Random
-numbers are counter-based (splitmix64, Steele, Lea and Flood 2014, keyed by seed, episode and purpose, counted by job),
-so they depend on neither actions nor lanes.
+Every function works on the record arrays that `records.py` lays out; `simulate` names those of a call in one order:
+`settings` [1], `classes` [C], `pairs` [C, K], `best` int64 [C, A], `owners` int64 [K], `devices` [A] (the tables), and
+`lanes` [L], `accelerators` [L, A], `jobs` [L, J], `queue` [L, J], `aborted` [L, M] (the state).
+Events have a total order: time, then completions before failures and repairs before arrivals, then the accelerator's
+index or the job's number. A job comes to the scheduler (that is its arrival as an event) when its prediction is done:
+at once where predicting costs nothing. Its completion time counts from its arrival.
+Random numbers are counter-based (splitmix64, Steele, Lea and Flood 2014, keyed by seed, episode and purpose, counted by
+job or by failure), so they depend on neither actions nor lanes. An episode's jobs are drawn when it starts.
 All that a kernel calls stands in this file, because numba's cache does not see edits elsewhere.
 """
 
 import math
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
 
 NEVER = 1 << 62
+AHEAD = 3  # lanes by which memory is asked for before it is needed
+UNCHANGED = 1 << 30  # no slot of the window, as in lanes["rewrite"]
 GAP_PURPOSE = 1
 CLASS_PURPOSE = 2
+PHASE_PURPOSE = 3
+SLACK_PURPOSE = 4
+WEIGHT_PURPOSE = 5
+FAILURE_PURPOSE = 64  # and those above it: one stream an accelerator
 GAP_MEMORY = 16.0  # gaps over which the recent arrival rate is averaged
+STEADY, PERIODIC, MARKOV = 0, 1, 2  # how the arrival rate changes
 
 # Without reference counts: nothing here allocates, and counting would cost more than the work (docs/design.md).
-_compiled = njit(cache=True, error_model="numpy", _nrt=False)
+_compiled = njit(cache=True, error_model="numpy", _nrt=False, nogil=True)
+_inlined = njit(cache=True, error_model="numpy", _nrt=False, nogil=True, forceinline=True)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -27,7 +41,61 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _U1, _U11, _U27, _U30, _U31 = np.uint64(1), np.uint64(11), np.uint64(27), np.uint64(30), np.uint64(31)
 
 
-@_compiled
+def move_cells(array, row, to, source, count):
+    """Move `count` cells within a row of a C-ordered 2-D array, as memmove does: the ranges may overlap."""
+    array[row, to : to + count] = array[row, source : source + count].copy()
+
+
+@intrinsic
+def _memmove(_, array, row, to, source, count):
+    def generate(context, builder, signature, arguments):
+        cells = context.make_array(signature.args[0])(context, builder, arguments[0])
+        start = builder.mul(arguments[1], builder.extract_value(cells.shape, 1))
+        data = builder.bitcast(cells.data, ir.IntType(8).as_pointer())
+        places = [builder.gep(data, [builder.mul(builder.add(start, arguments[k]), cells.itemsize)]) for k in (2, 3)]
+        cgutils.raw_memmove(builder, places[0], places[1], arguments[4], cells.itemsize)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp, types.intp), generate
+
+
+@overload(move_cells)
+def _move_cells(array, row, to, source, count):
+    def compiled(array, row, to, source, count):
+        _memmove(array, row, to, source, count)
+
+    return compiled
+
+
+def fetch_ahead(array, row, place):
+    """Ask for a cell of a C-ordered 2-D array to be brought near: no effect but on the time of a later access."""
+
+
+@intrinsic
+def _prefetch(_, array, row, place):
+    def generate(context, builder, signature, arguments):
+        cells = context.make_array(signature.args[0])(context, builder, arguments[0])
+        start = builder.mul(arguments[1], builder.extract_value(cells.shape, 1))
+        data = builder.bitcast(cells.data, ir.IntType(8).as_pointer())
+        cell = builder.gep(data, [builder.mul(builder.add(start, arguments[2]), cells.itemsize)])
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [cell.type, flag, flag, flag])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [cell, flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp), generate
+
+
+@overload(fetch_ahead)
+def _fetch_ahead(array, row, place):
+    def compiled(array, row, place):
+        _prefetch(array, row, place)
+
+    return compiled
+
+
+@_inlined
 def mix(state):
     """Return splitmix64's output function of a uint64."""
     state = (state ^ (state >> _U30)) * _MIX_1
@@ -43,144 +111,126 @@ def stream_key(seed, episode, purpose):
     return mix(key ^ (np.uint64(purpose) * _GOLDEN))
 
 
-@_compiled
+@_inlined
 def uniform(key, index):
     """Return draw `index` of a stream: a float64 in [0, 1)."""
     return np.float64(mix(key + (np.uint64(index) + _U1) * _GOLDEN) >> _U11) * 1.1102230246251565e-16
 
 
 @_compiled
-def reset(
-    settings, classes, true, predicted, best, owners, reconfiguration, lanes, accelerators, jobs, queue, free,
-    known, seeds, episodes, which,
-):  # fmt: skip
-    """Empty the lanes named by `which` and run each to its first decision.
+def draw(settings, mixes, guide, phases, priorities, lanes, jobs, free, known, seeds, episodes, which):
+    """Draw the jobs of the lanes named by `which`: arrivals, classes, due times, weights, and when each is predicted.
 
-    `free` int64 [workers] and `known` uint8 [C] are scratch of the predictor.
+    `mixes` float64 [M, C]: cumulative shares of the classes, in turn; `guide` int32 [M, n]: where to begin to search
+    them; `phases` (records): lengths and rates of the
+    arrival process; `priorities` float64 [N, 2]: cumulative share and weight. `free` int64 [workers] and `known` uint8
+    [C] are scratch of the predictor.
     """
     for i in range(len(lanes)):
         if which[i]:
-            _clear(i, lanes, accelerators, seeds[i], episodes[i])
-            _draw_job(settings, classes, i, 0, lanes, jobs)
-            if settings[0]["decision"] > 0:
-                _predict_jobs(settings, classes, i, lanes, jobs, free, known)
-            lanes[i]["next_ready"] = jobs[i, 0]["ready"]
-            _advance(settings, classes, true, predicted, reconfiguration, i, lanes, accelerators, jobs, queue)
-            lane = lanes[i]
-            lane["decided"] = lane["time"]
-            lane["potential"] = drain_cost(classes, i, lanes, accelerators, jobs, queue)
+            _draw_arrivals(settings, phases, i, jobs, seeds[i], episodes[i])
+            _draw_jobs(settings, mixes, guide, priorities, i, jobs, seeds[i], episodes[i])
+            set_ready(settings, i, jobs, free, known)
 
 
-@_compiled
-def step(
-    settings, classes, true, predicted, best, owners, reconfiguration, lanes, accelerators, jobs, queue, actions
-):  # fmt: skip
-    """Take one action a lane, then run each lane to its next decision or its end."""
-    for i in range(len(lanes)):
-        if lanes[i]["ended"]:
-            continue
-        _take(
-            settings, classes, true, predicted, best, owners, reconfiguration, i, lanes, accelerators, jobs, queue,
-            actions[i],
-        )  # fmt: skip
-        _advance(settings, classes, true, predicted, reconfiguration, i, lanes, accelerators, jobs, queue)
-        _settle(settings, classes, i, lanes, accelerators, jobs, queue)
+@_inlined
+def _draw_arrivals(settings, phases, i, jobs, seed, episode):
+    """Draw arrival times: a Poisson process, its rate constant or changing from phase to phase.
 
-
-@_compiled
-def drain_cost(classes, i, lanes, accelerators, jobs, queue):
-    """Return the believed total completion time, from now on, if each waiting job went where it is predicted shortest.
-
-    Jobs in the system only; accelerators work through their own queues and then through the waiting jobs that prefer
-    them, in the order of the queue. A potential for reward shaping: zero in an empty system.
+    A gap is an exponential draw of mean 1, spent at the rate of each phase that it passes.
     """
-    lane = lanes[i]
-    cost = 0.0
-    for a in range(accelerators.shape[1]):
-        accelerator = accelerators[i, a]
-        ahead = 0.0
-        if accelerator["job"] >= 0:
-            ahead = float(max(0, accelerator["believed_finish"] - lane["time"]))
-            cost += ahead
-        share = accelerator["queued_work"] / max(1, accelerator["queued"])
-        cost += accelerator["queued"] * ahead + share * accelerator["queued"] * (accelerator["queued"] + 1) / 2
-        accelerator["free"] = ahead + accelerator["queued_work"]
-    for k in range(lane["head"], lane["head"] + lane["waiting"]):
-        job_class = classes[jobs[i, queue[i, k]]["job_class"]]
-        accelerator = accelerators[i, job_class["preferred"]]
-        accelerator["free"] += job_class["shortest"]
-        cost += accelerator["free"]
-    return cost
+    key = stream_key(seed, episode, GAP_PURPOSE)
+    mean_gap, kind = settings[0]["mean_gap"], settings[0]["modulation"]
+    arrival = np.int64(0)
+    if kind == STEADY:
+        for number in range(jobs.shape[1]):
+            arrival += np.int64(math.floor(-math.log(1.0 - uniform(key, number)) * mean_gap + 0.5))
+            jobs[i, number]["arrival"] = arrival
+        return
+    phase_key = stream_key(seed, episode, PHASE_PURPOSE)
+    phase, left = _first_phase(kind, phases, phase_key)
+    passed = 1
+    for number in range(jobs.shape[1]):
+        due = -math.log(1.0 - uniform(key, number)) * mean_gap
+        gap = 0.0
+        while phases[phase]["rate"] * left <= due:
+            due -= phases[phase]["rate"] * left
+            gap += left
+            phase = (phase + 1) % len(phases)
+            left = phases[phase]["length"]
+            if kind == MARKOV:
+                passed += 1
+                left *= -math.log(1.0 - uniform(phase_key, passed))
+        spent = due / phases[phase]["rate"]
+        left -= spent
+        arrival += np.int64(math.floor(gap + spent + 0.5))
+        jobs[i, number]["arrival"] = arrival
+
+
+@_inlined
+def _first_phase(kind, phases, key):
+    """Return the phase in which an episode starts and what is left of it: a random moment of the process."""
+    total = 0.0
+    for p in range(len(phases)):
+        total += phases[p]["length"]
+    moment = uniform(key, 0) * total
+    phase = 0
+    while phase < len(phases) - 1 and moment >= phases[phase]["length"]:
+        moment -= phases[phase]["length"]
+        phase += 1
+    if kind == MARKOV:
+        return phase, -math.log(1.0 - uniform(key, 1)) * phases[phase]["length"]
+    return phase, phases[phase]["length"] - moment
+
+
+@_inlined
+def _draw_jobs(settings, mixes, guide, priorities, i, jobs, seed, episode):
+    """Draw what each job is: its class from the mix of its time, its due time and its weight."""
+    class_key = stream_key(seed, episode, CLASS_PURPOSE)
+    slack_key = stream_key(seed, episode, SLACK_PURPOSE)
+    weight_key = stream_key(seed, episode, WEIGHT_PURPOSE)
+    low, span = settings[0]["slack_low"], settings[0]["slack_high"] - settings[0]["slack_low"]
+    for number in range(jobs.shape[1]):
+        job = jobs[i, number]
+        turn = 0
+        if len(mixes) > 1:
+            turn = number % settings[0]["mix_jobs"] * len(mixes) // settings[0]["mix_jobs"]
+        job["job_class"] = _search(mixes, guide, turn, uniform(class_key, number))
+        job["due"] = NEVER
+        if settings[0]["due"]:
+            job["due"] = job["arrival"] + np.int64(math.floor(low + span * uniform(slack_key, number) + 0.5))
+        job["weight"] = 1.0
+        if len(priorities) > 1:
+            place = 0
+            part = uniform(weight_key, number)
+            while place < len(priorities) - 1 and priorities[place, 0] <= part:
+                place += 1
+            job["weight"] = priorities[place, 1]
+
+
+@_inlined
+def _search(shares, guide, row, part):
+    """Return the first place of a row of cumulative shares that is above `part`, at most the last.
+
+    `guide` tells where to begin, for each of its equal parts of [0, 1) (an indexed search, Chen and Asau 1974).
+    """
+    place = guide[row, int(part * guide.shape[1])]
+    while place < shares.shape[1] - 1 and shares[row, place] <= part:
+        place += 1
+    return place
 
 
 @_compiled
-def _clear(i, lanes, accelerators, seed, episode):
-    lane = lanes[i]
-    lane["time"] = 0
-    lane["decided"] = 0
-    lane["arrived"] = 0
-    lane["done"] = 0
-    lane["head"] = 0
-    lane["waiting"] = 0
-    lane["most_waiting"] = 0
-    lane["waiting_work"] = 0
-    lane["integral"] = 0.0
-    lane["elapsed"] = 0
-    lane["steps"] = 0
-    lane["recent_gap"] = 0.0
-    lane["potential"] = 0.0
-    lane["reward"] = 0.0
-    lane["gap_key"] = stream_key(seed, episode, GAP_PURPOSE)
-    lane["class_key"] = stream_key(seed, episode, CLASS_PURPOSE)
-    lane["legal"] = 1
-    lane["ended"] = 0
-    for a in range(accelerators.shape[1]):
-        accelerator = accelerators[i, a]
-        accelerator["finish"] = NEVER
-        accelerator["believed_finish"] = 0
-        accelerator["queued_work"] = 0
-        accelerator["preferred_work"] = 0
-        accelerator["busy_cycles"] = 0
-        accelerator["job"] = -1
-        accelerator["choice"] = -1
-        accelerator["head"] = -1
-        accelerator["tail"] = -1
-        accelerator["queued"] = 0
-
-
-@_compiled
-def _draw_job(settings, classes, i, number, lanes, jobs):
-    """Draw a job's arrival time, after that of the job before it, and its class."""
-    lane = lanes[i]
-    draw = uniform(lane["gap_key"], number)
-    arrival = np.int64(math.floor(-math.log(1.0 - draw) * settings[0]["mean_gap"] + 0.5))
-    if number > 0:
-        arrival += jobs[i, number - 1]["arrival"]
-    job = jobs[i, number]
-    job["arrival"] = arrival
-    job["start"] = -1
-    job["finish"] = -1
-    job["choice"] = -1
-    job["next"] = -1
-    job["ready"] = arrival
-    draw = uniform(lane["class_key"], number)
-    low, high = 0, len(classes) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if classes[middle]["cdf"] > draw:
-            high = middle
-        else:
-            low = middle + 1
-    job["job_class"] = low
-
-
-@_compiled
-def _predict_jobs(settings, classes, i, lanes, jobs, free, known):
-    """Draw all jobs and set when each comes to the scheduler: when it and all jobs before it have been predicted.
+def set_ready(settings, i, jobs, free, known):
+    """Set when each job comes to the scheduler: when it and all jobs before it have been predicted.
 
     All predictions take equally long, so workers finish in the order in which they started: number n of an episode
     takes the worker of number n - k, k being the workers. A lookup needs no worker.
     """
+    if settings[0]["decision"] == 0:
+        for number in range(jobs.shape[1]):
+            jobs[i, number]["ready"] = jobs[i, number]["arrival"]
+        return
     for w in range(len(free)):
         free[w] = 0
     for c in range(len(known)):
@@ -188,7 +238,6 @@ def _predict_jobs(settings, classes, i, lanes, jobs, free, known):
     started = 0
     last = np.int64(0)
     for number in range(jobs.shape[1]):
-        _draw_job(settings, classes, i, number, lanes, jobs)
         job = jobs[i, number]
         if settings[0]["cached"] and known[job["job_class"]]:
             ready = job["arrival"] + settings[0]["lookup"]
@@ -203,111 +252,422 @@ def _predict_jobs(settings, classes, i, lanes, jobs, free, known):
 
 
 @_compiled
+def reset(
+    settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, seeds, episodes, which
+):  # fmt: skip
+    """Empty the lanes named by `which`, whose jobs are drawn, and run each to its first decision."""
+    for i in range(len(lanes)):
+        if not which[i]:
+            continue
+        _clear(settings, i, lanes, accelerators, jobs, seeds[i], episodes[i])
+        _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
+        lane = lanes[i]
+        lane["decided"] = lane["time"]
+        lane["potential"] = drain_cost(settings, classes, i, lanes, accelerators, jobs, queue)
+
+
+@_compiled
+def step(
+    settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, actions, first, stop
+):  # fmt: skip
+    """Take one action in each lane from `first` to before `stop`, then run it to its next decision or its end."""
+    for i in range(first, stop):
+        if i + AHEAD < stop:
+            later = lanes[i + AHEAD]
+            fetch_ahead(jobs, i + AHEAD, min(later["cursor"], later["loaded"] - 1))
+        if lanes[i]["ended"]:
+            continue
+        _take(settings, classes, pairs, best, owners, devices, i, lanes, accelerators, jobs, queue, aborted, actions[i])
+        _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
+        if not lanes[i]["starved"]:
+            _settle(settings, classes, i, lanes, accelerators, jobs, queue)
+
+
+@_compiled
+def resume(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted):
+    """Go on where lanes had run out of loaded jobs: run each to its next decision or its end."""
+    for i in range(len(lanes)):
+        if lanes[i]["starved"]:
+            lanes[i]["starved"] = 0
+            lanes[i]["next_ready"] = jobs[i, lanes[i]["cursor"]]["ready"]
+            _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
+            if not lanes[i]["starved"]:
+                _settle(settings, classes, i, lanes, accelerators, jobs, queue)
+
+
+@_compiled
+def drain_cost(settings, classes, i, lanes, accelerators, jobs, queue):
+    """Return the believed total completion time, from now on, if each waiting job went where it is predicted shortest.
+
+    Jobs in the system only; accelerators work through their own queues and then through the waiting jobs that prefer
+    them, in the order of the queue, one that is down after a mean repair. A potential for reward shaping: zero in an
+    empty system.
+    """
+    lane = lanes[i]
+    cost = 0.0
+    for a in range(accelerators.shape[1]):
+        accelerator = accelerators[i, a]
+        ahead = 0.0 if accelerator["up"] else settings[0]["mean_down"]
+        if accelerator["job"] >= 0:
+            ahead = float(max(0, accelerator["believed_finish"] - lane["time"]))
+            cost += ahead
+        share = accelerator["queued_work"] / max(1, accelerator["queued"])
+        cost += accelerator["queued"] * ahead + share * accelerator["queued"] * (accelerator["queued"] + 1) / 2
+        accelerator["free"] = ahead + accelerator["queued_work"]
+    for k in range(lane["head"], lane["head"] + lane["waiting"]):
+        job_class = classes[queue[i, k]["job_class"]]
+        accelerator = accelerators[i, job_class["preferred"]]
+        accelerator["free"] += job_class["shortest"]
+        cost += accelerator["free"]
+    return cost
+
+
+@_compiled
+def changes_until(settings, key, until, moments):
+    """Write the moments at which an accelerator fails, is repaired, fails ..., up to `until`; return how many.
+
+    At most as many as `moments` int64 [n] holds. `key` is the accelerator's stream.
+    """
+    moment = np.int64(0)
+    for count in range(len(moments)):
+        moment += _change_after(settings, key, count)
+        if moment > until:
+            return count
+        moments[count] = moment
+    return len(moments)
+
+
+@_inlined
+def _change_after(settings, key, count):
+    """Return the cycles until an accelerator fails (its changes so far are even in number) or is repaired."""
+    mean = settings[0]["mean_down"] if count % 2 else settings[0]["mean_up"]
+    return max(1, np.int64(math.floor(-math.log(1.0 - uniform(key, count)) * mean + 0.5)))
+
+
+@_inlined
+def _clear(settings, i, lanes, accelerators, jobs, seed, episode):
+    lane = lanes[i]
+    lane["time"] = 0
+    lane["decided"] = 0
+    lane["next_ready"] = jobs[i, 0]["ready"]
+    lane["soonest"] = NEVER
+    lane["next_change"] = NEVER
+    lane["arrived"] = 0
+    lane["cursor"] = 0
+    lane["done"] = 0
+    lane["head"] = 0
+    lane["waiting"] = 0
+    lane["most_waiting"] = 0
+    lane["waiting_work"] = 0
+    lane["shown_work"] = 0
+    lane["weight"] = 0.0
+    lane["integral"] = 0.0
+    lane["weighted"] = 0.0
+    lane["late"] = 0.0
+    lane["energy"] = 0.0
+    lane["total_energy"] = 0.0
+    lane["elapsed"] = 0
+    lane["steps"] = 0
+    lane["recent_gap"] = 0.0
+    lane["potential"] = 0.0
+    lane["reward"] = 0.0
+    lane["aborted"] = 0
+    lane["legal"] = 1
+    lane["ended"] = 0
+    lane["starved"] = 0
+    lane["first"] = 0
+    lane["idle"] = accelerators.shape[1]
+    lane["running"] = 0
+    lane["rewrite"] = 0
+    lane["removed"] = -1
+    for number in range(jobs.shape[1]):
+        job = jobs[i, number]
+        job["start"] = -1
+        job["finish"] = -1
+        job["choice"] = -1
+        job["next"] = -1
+        job["aborted"] = 0
+    for a in range(accelerators.shape[1]):
+        accelerator = accelerators[i, a]
+        accelerator["finish"] = NEVER
+        accelerator["believed_finish"] = 0
+        accelerator["queued_work"] = 0
+        accelerator["preferred_work"] = 0
+        accelerator["busy_cycles"] = 0
+        accelerator["job"] = -1
+        accelerator["choice"] = -1
+        accelerator["head"] = -1
+        accelerator["tail"] = -1
+        accelerator["queued"] = 0
+        accelerator["up"] = 1
+        accelerator["changed"] = 0
+        accelerator["changes"] = 0
+        accelerator["change"] = NEVER
+        if settings[0]["failing"]:
+            accelerator["key"] = stream_key(seed, episode, FAILURE_PURPOSE + a)
+            accelerator["change"] = _change_after(settings, accelerator["key"], 0)
+            lane["next_change"] = min(lane["next_change"], accelerator["change"])
+
+
+@_inlined
+def _goes_before(settings, classes, entry, job, job_class):
+    """Tell whether a waiting entry stays ahead of a job: a shorter one where the order is such, else an earlier one."""
+    if settings[0]["shortest_first"]:
+        own, other = classes[job_class]["shortest"], classes[entry["job_class"]]["shortest"]
+        if own != other:
+            return other < own
+    return entry["job"] < job
+
+
+@_inlined
+def _fill(settings, classes, i, lanes, accelerators, jobs, queue, place, job):
+    """Write a waiting job to a free place of the queue, and count it."""
+    lane = lanes[i]
+    record = jobs[i, job]
+    entry = queue[i, place]
+    entry["arrival"] = record["arrival"]
+    entry["job"] = job
+    entry["job_class"] = record["job_class"]
+    lane["waiting"] += 1
+    lane["rewrite"] = min(lane["rewrite"], place - lane["head"])
+    job_class = classes[record["job_class"]]
+    lane["waiting_work"] += job_class["shortest"]
+    accelerators[i, job_class["preferred"]]["preferred_work"] += job_class["shortest"]
+    if place - lane["head"] < settings[0]["window"]:
+        lane["shown_work"] += job_class["shortest"]
+        if lane["waiting"] > settings[0]["window"]:
+            pushed_out = queue[i, lane["head"] + settings[0]["window"]]["job_class"]
+            lane["shown_work"] -= classes[pushed_out]["shortest"]
+
+
+@_inlined
 def _enqueue(settings, classes, i, lanes, accelerators, jobs, queue):
     """Let the next job come: it joins the waiting jobs at its place in the window's order.
 
     The time that it spent being predicted is charged now: it was in the system, but nobody could decide on it.
     """
     lane = lanes[i]
-    job = lane["arrived"]
-    arrival = jobs[i, job]["arrival"]
-    lane["integral"] += float(lane["time"] - arrival)
-    job_class = classes[jobs[i, job]["job_class"]]
+    job = lane["cursor"]
+    record = jobs[i, job]
+    arrival = record["arrival"]
+    waited = float(lane["time"] - arrival)
+    lane["integral"] += waited
+    lane["weighted"] += record["weight"] * waited
+    lane["weight"] += record["weight"]
     place = lane["head"] + lane["waiting"]
     if settings[0]["shortest_first"]:
-        while (
-            place > lane["head"]
-            and classes[jobs[i, queue[i, place - 1]]["job_class"]]["shortest"] > job_class["shortest"]
-        ):
-            queue[i, place] = queue[i, place - 1]
+        number = record["job_class"]
+        while place > lane["head"] and not _goes_before(settings, classes, queue[i, place - 1], job, number):
             place -= 1
-    queue[i, place] = job
-    lane["waiting"] += 1
+        move_cells(queue, i, place + 1, place, lane["head"] + lane["waiting"] - place)
+    _fill(settings, classes, i, lanes, accelerators, jobs, queue, place, job)
     lane["most_waiting"] = max(lane["most_waiting"], lane["waiting"])
-    lane["waiting_work"] += job_class["shortest"]
-    accelerators[i, job_class["preferred"]]["preferred_work"] += job_class["shortest"]
-    if job == 0:
+    if lane["arrived"] == 0:
         lane["recent_gap"] = float(arrival)
     else:
-        lane["recent_gap"] += (arrival - jobs[i, job - 1]["arrival"] - lane["recent_gap"]) / GAP_MEMORY
+        lane["recent_gap"] += (arrival - lane["last_arrival"] - lane["recent_gap"]) / GAP_MEMORY
+    lane["last_arrival"] = arrival
     lane["arrived"] += 1
+    lane["cursor"] += 1
     if lane["arrived"] == settings[0]["jobs"]:
         lane["next_ready"] = NEVER
-        return
-    if settings[0]["decision"] == 0:  # else all have been drawn
-        _draw_job(settings, classes, i, lane["arrived"], lanes, jobs)
-    lane["next_ready"] = jobs[i, lane["arrived"]]["ready"]
+    elif lane["cursor"] < lane["loaded"]:
+        lane["next_ready"] = jobs[i, lane["cursor"]]["ready"]
+    else:
+        lane["starved"] = 1
 
 
-@_compiled
-def _dequeue(classes, i, lanes, accelerators, jobs, queue, slot):
-    """Remove and return the waiting job of a slot; the gap closes."""
+@_inlined
+def _return(settings, classes, i, lanes, accelerators, jobs, queue, job):
+    """Put a job whose accelerator failed back among the waiting jobs; it had left them, so a place before is free."""
+    lane = lanes[i]
+    place = lane["head"]
+    number = jobs[i, job]["job_class"]
+    behind = lane["head"] + lane["waiting"]
+    while place < behind and _goes_before(settings, classes, queue[i, place], job, number):
+        place += 1
+    move_cells(queue, i, lane["head"] - 1, lane["head"], place - lane["head"])
+    lane["head"] -= 1
+    lane["rewrite"] = 0
+    _fill(settings, classes, i, lanes, accelerators, jobs, queue, place - 1, job)
+    lane["most_waiting"] = max(lane["most_waiting"], lane["waiting"])
+
+
+@_inlined
+def _dequeue(settings, classes, i, lanes, accelerators, jobs, queue, slot):
+    """Remove the waiting job of a slot and return it and its class; the gap closes."""
     lane = lanes[i]
     head = lane["head"]
-    job = queue[i, head + slot]
-    for k in range(head + slot, head, -1):
-        queue[i, k] = queue[i, k - 1]
+    entry = queue[i, head + slot]
+    job, number = entry["job"], entry["job_class"]
+    job_class = classes[number]
+    move_cells(queue, i, head + 1, head, slot)
     lane["head"] += 1
     lane["waiting"] -= 1
-    job_class = classes[jobs[i, job]["job_class"]]
+    if lane["removed"] == -1 and lane["rewrite"] == UNCHANGED:
+        lane["removed"] = slot
+    else:
+        lane["rewrite"] = 0
     lane["waiting_work"] -= job_class["shortest"]
     accelerators[i, job_class["preferred"]]["preferred_work"] -= job_class["shortest"]
-    return job
+    lane["shown_work"] -= job_class["shortest"]
+    if lane["waiting"] >= settings[0]["window"]:
+        moved_in = queue[i, lane["head"] + settings[0]["window"] - 1]["job_class"]
+        lane["shown_work"] += classes[moved_in]["shortest"]
+    return job, number
 
 
-@_compiled
-def _start(true, predicted, reconfiguration, i, owner, lanes, accelerators, jobs, job, choice):
+@_inlined
+def _start(pairs, devices, i, owner, lanes, accelerators, jobs, job, job_class, choice):
     """Start a job on its idle accelerator under a choice."""
     lane = lanes[i]
     accelerator = accelerators[i, owner]
     record = jobs[i, job]
     extra = 0
     if accelerator["choice"] >= 0 and accelerator["choice"] != choice:
-        extra = reconfiguration[owner]
-    duration = true[record["job_class"], choice] + extra
+        extra = devices[owner]["reconfiguration"]
+    pair = pairs[job_class, choice]
+    duration = pair["true"] + extra
     record["start"] = lane["time"]
     record["choice"] = choice
+    finish = lane["time"] + duration
     accelerator["job"] = job
     accelerator["choice"] = choice
-    accelerator["finish"] = lane["time"] + duration
-    accelerator["believed_finish"] = lane["time"] + predicted[record["job_class"], choice] + extra
+    accelerator["finish"] = finish
+    accelerator["believed_finish"] = lane["time"] + pair["predicted"] + extra
     accelerator["busy_cycles"] += duration
+    lane["energy"] += pair["energy"]
+    lane["idle"] -= 1
+    lane["running"] += 1
+    if finish < lane["soonest"] or (finish == lane["soonest"] and owner < lane["first"]):
+        lane["soonest"] = finish
+        lane["first"] = owner
 
 
-@_compiled
-def _finish(true, predicted, reconfiguration, i, owner, lanes, accelerators, jobs):
+@_inlined
+def _start_next(pairs, devices, i, owner, lanes, accelerators, jobs):
+    """Start the first job of an accelerator's own queue."""
+    accelerator = accelerators[i, owner]
+    job = accelerator["head"]
+    accelerator["head"] = jobs[i, job]["next"]
+    accelerator["queued"] -= 1
+    choice, job_class = jobs[i, job]["choice"], jobs[i, job]["job_class"]
+    accelerator["queued_work"] -= pairs[job_class, choice]["predicted"]
+    _start(pairs, devices, i, owner, lanes, accelerators, jobs, job, job_class, choice)
+
+
+@_inlined
+def _finish(settings, pairs, devices, i, owner, lanes, accelerators, jobs):
     """Complete the running job; the next of the accelerator's own queue starts."""
     lane = lanes[i]
     accelerator = accelerators[i, owner]
-    jobs[i, accelerator["job"]]["finish"] = lane["time"]
+    record = jobs[i, accelerator["job"]]
+    record["finish"] = lane["time"]
     lane["done"] += 1
-    accelerator["job"] = -1
-    accelerator["finish"] = NEVER
+    if settings[0]["mixed"]:  # what is not charged is not read: the record may be far away
+        if lane["time"] > record["due"]:
+            lane["late"] += float(lane["time"] - record["due"])
+        lane["weight"] = lane["weight"] - record["weight"] if lane["arrived"] > lane["done"] else 0.0
+    _vacate(i, owner, lanes, accelerators)
+    lane["idle"] += 1
     if accelerator["queued"] > 0:
-        job = accelerator["head"]
-        accelerator["head"] = jobs[i, job]["next"]
-        accelerator["queued"] -= 1
-        choice = jobs[i, job]["choice"]
-        accelerator["queued_work"] -= predicted[jobs[i, job]["job_class"], choice]
-        _start(true, predicted, reconfiguration, i, owner, lanes, accelerators, jobs, job, choice)
+        _start_next(pairs, devices, i, owner, lanes, accelerators, jobs)
 
 
-@_compiled
+@_inlined
+def _vacate(i, owner, lanes, accelerators):
+    """Take the running job from an accelerator, and find which completes first of those that still run."""
+    lane = lanes[i]
+    accelerators[i, owner]["job"] = -1
+    accelerators[i, owner]["finish"] = NEVER
+    lane["running"] -= 1
+    first, soonest = 0, accelerators[i, 0]["finish"]
+    for a in range(1, accelerators.shape[1]):
+        if accelerators[i, a]["finish"] < soonest:
+            first, soonest = a, accelerators[i, a]["finish"]
+    lane["first"] = first
+    lane["soonest"] = soonest
+
+
+@_inlined
+def _change(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted):
+    """Let the accelerator whose turn it is fail or come back; ties take the lowest."""
+    lane = lanes[i]
+    owner = 0
+    while accelerators[i, owner]["change"] != lane["next_change"]:
+        owner += 1
+    accelerator = accelerators[i, owner]
+    accelerator["changes"] += 1
+    accelerator["changed"] = lane["time"]
+    accelerator["change"] = lane["time"] + _change_after(settings, accelerator["key"], accelerator["changes"])
+    lane["next_change"] = NEVER
+    for a in range(accelerators.shape[1]):
+        lane["next_change"] = min(lane["next_change"], accelerators[i, a]["change"])
+    if accelerator["up"]:
+        accelerator["up"] = 0
+        if accelerator["job"] < 0:
+            lane["idle"] -= 1
+        else:
+            _abort(settings, classes, pairs, i, owner, lanes, accelerators, jobs, queue, aborted)
+        accelerator["choice"] = -1
+    else:
+        accelerator["up"] = 1
+        lane["idle"] += 1
+        if accelerator["queued"] > 0:
+            _start_next(pairs, devices, i, owner, lanes, accelerators, jobs)
+
+
+@_inlined
+def _abort(settings, classes, pairs, i, owner, lanes, accelerators, jobs, queue, aborted):
+    """Give the job of a failing accelerator back: to the accelerator's own queue, first in line, or to the central one.
+
+    What it had done is lost. Only the cycles and the energy until now are charged.
+    """
+    lane = lanes[i]
+    accelerator = accelerators[i, owner]
+    job = accelerator["job"]
+    record = jobs[i, job]
+    pair = pairs[record["job_class"], record["choice"]]
+    lost = accelerator["finish"] - lane["time"]
+    accelerator["busy_cycles"] -= lost
+    lane["energy"] -= pair["energy"] * (float(lost) / float(accelerator["finish"] - record["start"]))
+    entry = aborted[i, lane["aborted"] % aborted.shape[1]]
+    entry["job"] = job
+    entry["accelerator"] = owner
+    entry["choice"] = record["choice"]
+    entry["start"] = record["start"]
+    entry["finish"] = lane["time"]
+    lane["aborted"] += 1
+    record["aborted"] += 1
+    record["start"] = -1
+    _vacate(i, owner, lanes, accelerators)
+    if settings[0]["dispatch"]:
+        record["next"] = accelerator["head"]
+        if accelerator["queued"] == 0:
+            accelerator["tail"] = job
+            record["next"] = -1
+        accelerator["head"] = job
+        accelerator["queued"] += 1
+        accelerator["queued_work"] += pair["predicted"]
+    else:
+        record["choice"] = -1
+        _return(settings, classes, i, lanes, accelerators, jobs, queue, job)
+
+
+@_inlined
 def _take(
-    settings, classes, true, predicted, best, owners, reconfiguration, i, lanes, accelerators, jobs, queue, action
+    settings, classes, pairs, best, owners, devices, i, lanes, accelerators, jobs, queue, aborted, action
 ):  # fmt: skip
     """Carry out an action; an illegal one waits, or where waiting is illegal takes the first legal one."""
     lane = lanes[i]
     lane["legal"] = 1
     if settings[0]["dispatch"]:
-        job = _dequeue(classes, i, lanes, accelerators, jobs, queue, 0)
-        lane["legal"] = 0 <= action < (len(owners) if settings[0]["choose_dataflow"] else accelerators.shape[1])
-        action = action if lane["legal"] else 0
-        choice = action if settings[0]["choose_dataflow"] else best[jobs[i, job]["job_class"], action]
+        job, number = _dequeue(settings, classes, i, lanes, accelerators, jobs, queue, 0)
+        choice = _dispatched(settings, best, owners, i, lanes, accelerators, number, action)
         owner = owners[choice]
         accelerator = accelerators[i, owner]
-        if accelerator["job"] < 0:
-            _start(true, predicted, reconfiguration, i, owner, lanes, accelerators, jobs, job, choice)
+        if accelerator["job"] < 0 and accelerator["up"]:
+            _start(pairs, devices, i, owner, lanes, accelerators, jobs, job, number, choice)
             return
         jobs[i, job]["choice"] = choice
         if accelerator["queued"] == 0:
@@ -316,102 +676,125 @@ def _take(
             jobs[i, accelerator["tail"]]["next"] = job
         accelerator["tail"] = job
         accelerator["queued"] += 1
-        accelerator["queued_work"] += predicted[jobs[i, job]["job_class"], choice]
+        accelerator["queued_work"] += pairs[number, choice]["predicted"]
         return
     slot, choice = _resolve(settings, best, owners, i, lanes, accelerators, jobs, queue, action)
     if slot >= 0:
-        job = _dequeue(classes, i, lanes, accelerators, jobs, queue, slot)
-        owner = owners[choice]
-        _start(true, predicted, reconfiguration, i, owner, lanes, accelerators, jobs, job, choice)
+        job, number = _dequeue(settings, classes, i, lanes, accelerators, jobs, queue, slot)
+        _start(pairs, devices, i, owners[choice], lanes, accelerators, jobs, job, number, choice)
     else:
-        _next_event(settings, classes, true, predicted, reconfiguration, i, lanes, accelerators, jobs, queue)
+        _next_event(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
 
 
-@_compiled
+@_inlined
+def _dispatched(settings, best, owners, i, lanes, accelerators, job_class, action):
+    """Return the choice that an action of Dispatch means: the first legal one where it is illegal.
+
+    An action is illegal while its accelerator is down, unless all are.
+    """
+    columns = len(owners) if settings[0]["choose_dataflow"] else accelerators.shape[1]
+    any_up = False
+    for a in range(accelerators.shape[1]):
+        any_up = any_up or accelerators[i, a]["up"] == 1
+    if 0 <= action < columns:
+        owner = owners[action] if settings[0]["choose_dataflow"] else action
+        if accelerators[i, owner]["up"] or not any_up:
+            return action if settings[0]["choose_dataflow"] else best[job_class, action]
+    lanes[i]["legal"] = 0
+    column = 0
+    while any_up and not accelerators[i, owners[column] if settings[0]["choose_dataflow"] else column]["up"]:
+        column += 1
+    return column if settings[0]["choose_dataflow"] else best[job_class, column]
+
+
+@_inlined
 def _resolve(settings, best, owners, i, lanes, accelerators, jobs, queue, action):
     """Return (slot, choice) of a central-queue action, or (-1, -1) for waiting."""
     lane = lanes[i]
     columns = len(owners) if settings[0]["choose_dataflow"] else accelerators.shape[1]
-    may_wait = lane["next_ready"] < NEVER
-    for a in range(accelerators.shape[1]):
-        may_wait = may_wait or accelerators[i, a]["job"] >= 0
+    may_wait = lane["next_ready"] < NEVER or lane["running"] > 0
     waits = action == settings[0]["window"] * columns
     if waits and may_wait:
         return -1, -1
     if not waits and action >= 0:
-        slot, column = action // columns, action % columns
+        slot = action // columns
+        column = action - slot * columns
         if slot < min(lane["waiting"], settings[0]["window"]):
-            job_class = jobs[i, queue[i, lane["head"] + slot]]["job_class"]
+            job_class = queue[i, lane["head"] + slot]["job_class"]
             choice = column if settings[0]["choose_dataflow"] else best[job_class, column]
-            if accelerators[i, owners[choice]]["job"] < 0:
+            accelerator = accelerators[i, owners[choice]]
+            if accelerator["job"] < 0 and accelerator["up"]:
                 return slot, choice
     lane["legal"] = 0
     if may_wait:
         return -1, -1
-    if settings[0]["choose_dataflow"]:  # nothing runs, so every accelerator is idle: the first pair is legal
-        return 0, 0
-    return 0, best[jobs[i, queue[i, lane["head"]]]["job_class"], 0]
+    column = 0
+    while not accelerators[i, owners[column] if settings[0]["choose_dataflow"] else column]["up"]:
+        column += 1  # nothing runs, so every accelerator that is up is idle
+    if settings[0]["choose_dataflow"]:
+        return 0, column
+    return 0, best[queue[i, lane["head"]]["job_class"], column]
 
 
-@_compiled
-def _next_finish(i, accelerators):
-    """Return the accelerator that finishes first and when; ties take the lowest."""
-    first, soonest = 0, accelerators[i, 0]["finish"]
-    for a in range(1, accelerators.shape[1]):
-        if accelerators[i, a]["finish"] < soonest:
-            first, soonest = a, accelerators[i, a]["finish"]
-    return first, soonest
-
-
-@_compiled
-def _next_event(settings, classes, true, predicted, reconfiguration, i, lanes, accelerators, jobs, queue):
-    """Process one event: the earliest; a completion before an arrival of the same time."""
+@_inlined
+def _next_event(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted):
+    """Process one event: the earliest; at the same time completions, then failures and repairs, then arrivals."""
     lane = lanes[i]
-    first, soonest = _next_finish(i, accelerators)
-    completes = soonest <= lane["next_ready"]
-    moment = soonest if completes else lane["next_ready"]
-    in_system = lane["arrived"] - lane["done"]
-    lane["integral"] += float(in_system) * float(moment - lane["time"])
+    moment = min(lane["soonest"], lane["next_ready"], lane["next_change"])
+    passed = float(moment - lane["time"])
+    lane["integral"] += float(lane["arrived"] - lane["done"]) * passed
+    lane["weighted"] += lane["weight"] * passed
     lane["time"] = moment
-    if completes:
-        _finish(true, predicted, reconfiguration, i, first, lanes, accelerators, jobs)
+    if lane["soonest"] == moment:
+        _finish(settings, pairs, devices, i, lane["first"], lanes, accelerators, jobs)
+    elif lane["next_change"] == moment:
+        _change(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
     else:
         _enqueue(settings, classes, i, lanes, accelerators, jobs, queue)
 
 
-@_compiled
-def _advance(settings, classes, true, predicted, reconfiguration, i, lanes, accelerators, jobs, queue):
-    """Process events until a decision is due or all jobs are done.
+@_inlined
+def _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted):
+    """Process events until a decision is due or all jobs are done, or until the loaded jobs have run out.
 
     Dispatch decides as soon as a job has come. The central queue first lets all events of the moment happen, then
     decides if a job waits and an accelerator is idle.
     """
     lane = lanes[i]
     while lane["done"] < settings[0]["jobs"]:
-        if settings[0]["dispatch"]:
-            if lane["waiting"] > 0:
+        if lane["starved"]:
+            return
+        if lane["waiting"] > 0:
+            if settings[0]["dispatch"]:
                 return
-        elif lane["waiting"] > 0:
-            idle = False
-            for a in range(accelerators.shape[1]):
-                idle = idle or accelerators[i, a]["job"] < 0
-            if idle and min(_next_finish(i, accelerators)[1], lane["next_ready"]) > lane["time"]:
+            if lane["idle"] > 0 and min(lane["soonest"], lane["next_ready"], lane["next_change"]) > lane["time"]:
                 return
-        _next_event(settings, classes, true, predicted, reconfiguration, i, lanes, accelerators, jobs, queue)
+        _next_event(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
     lane["ended"] = 1
 
 
-@_compiled
+@_inlined
 def _settle(settings, classes, i, lanes, accelerators, jobs, queue):
-    """Close the step's books: the reward is minus the time-integral of jobs in the system, in units of `unit`."""
+    """Close the step's books: the reward is minus what the objective charges, in units of `unit`.
+
+    It charges the time-integral of jobs in the system, the same weighted, the time by which jobs that finished were
+    late, and energy.
+    """
     lane = lanes[i]
-    cost = lane["integral"]
+    cost = settings[0]["completion"] * lane["integral"]
+    if settings[0]["mixed"]:
+        cost += settings[0]["weighted"] * lane["weighted"] + settings[0]["tardiness"] * lane["late"]
+        cost += settings[0]["energy"] * lane["energy"]
     if settings[0]["shaped"]:
-        potential = drain_cost(classes, i, lanes, accelerators, jobs, queue)
+        potential = drain_cost(settings, classes, i, lanes, accelerators, jobs, queue)
         cost += potential - lane["potential"]
         lane["potential"] = potential
     lane["reward"] = -cost / settings[0]["unit"]
     lane["integral"] = 0.0
+    lane["weighted"] = 0.0
+    lane["late"] = 0.0
+    lane["total_energy"] += lane["energy"]
+    lane["energy"] = 0.0
     lane["elapsed"] = lane["time"] - lane["decided"]
     lane["decided"] = lane["time"]
     lane["steps"] += 1

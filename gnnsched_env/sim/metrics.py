@@ -1,59 +1,160 @@
-"""What an episode's job records amount to: completion, execution, slowdown, utilisation, throughput."""
+"""What finished episodes amount to: times, deadlines, energy, failures, use of the fleet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.errors import GnnSchedError
+from gnnsched_env.sim.records import NEVER, RecordArray
 from gnnsched_env.sim.state import Simulation
+from gnnsched_env.sim.totals import JobTotals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EpisodeMetrics:
     """Every job of L finished episodes of J jobs each, and each episode's use of the fleet.
 
-    `completion` and `execution` int64 [L, J] cycles (finish - arrival, finish - start), `slowdown` float64 [L, J]
-    (completion / smallest true latency), `utilisation` float64 [L] (busy cycles / (accelerators x makespan)),
-    `makespan` int64 [L] cycles, `predicting` float64 [L] (mean cycles from a job's arrival until it was predicted and
-    came to the scheduler: part of its completion time).
+    `jobs`: JOB records [L, J], a copy; without rows (J = 0) where jobs were streamed and their records not kept.
+    `true` int64 [C, K]: the classes' true latencies, cycles. `totals`: sums over all L x J jobs, those whose records
+    were not kept too.
+    Of episodes, [L]: `makespan` int64 cycles, `utilisation` float64 (busy cycles, those of aborted runs too /
+    (accelerators x makespan)), `energy_pj` float64 (of all runs, aborted ones as far as they came; 0 for a table
+    without energies), `failures` and `aborted` int64 (times that an accelerator failed, runs that this stopped),
+    `availability` float64 (share of the accelerators' time until the makespan in which they were up).
     """
 
-    completion: NDArray[np.int64]
-    execution: NDArray[np.int64]
-    slowdown: NDArray[np.float64]
-    utilisation: NDArray[np.float64]
+    jobs: RecordArray
+    true: NDArray[np.int64]
+    totals: JobTotals
     makespan: NDArray[np.int64]
-    predicting: NDArray[np.float64]
+    utilisation: NDArray[np.float64]
+    energy_pj: NDArray[np.float64]
+    failures: NDArray[np.int64]
+    aborted: NDArray[np.int64]
+    availability: NDArray[np.float64]
+
+    @property
+    def completion(self) -> NDArray[np.int64]:
+        """Return int64 [L, J] cycles: finish - arrival."""
+        return np.asarray(self.jobs["finish"] - self.jobs["arrival"])
+
+    @property
+    def execution(self) -> NDArray[np.int64]:
+        """Return int64 [L, J] cycles: finish - start of the last run."""
+        return np.asarray(self.jobs["finish"] - self.jobs["start"])
+
+    @property
+    def slowdown(self) -> NDArray[np.float64]:
+        """Return float64 [L, J]: completion over the smallest true latency."""
+        return np.asarray(self.completion / self.true.min(axis=1)[self.jobs["job_class"]])
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """Return float64 [L, J]: what a job's time counts where weights matter."""
+        return self.jobs["weight"].astype(np.float64)
+
+    @property
+    def has_deadline(self) -> NDArray[np.bool_]:
+        """Return bool [L, J]."""
+        return np.asarray(self.jobs["due"] < NEVER)
+
+    @property
+    def tardiness(self) -> NDArray[np.int64]:
+        """Return int64 [L, J] cycles: by which a job finished after its due time; 0 in time or without one."""
+        return np.where(self.has_deadline, np.maximum(self.jobs["finish"] - self.jobs["due"], 0), 0)
+
+    @property
+    def predicting(self) -> NDArray[np.float64]:
+        """Return float64 [L]: mean cycles from a job's arrival until it came to the scheduler, being predicted."""
+        return np.asarray((self.jobs["ready"] - self.jobs["arrival"]).mean(axis=1))
 
 
 def summarise(metrics: EpisodeMetrics) -> dict[str, float]:
-    """Return the means over all jobs ("completion", "execution", cycles; "slowdown") and over episodes (the rest)."""
+    """Return means over all jobs and over all episodes, by name; none is NaN.
+
+    Of jobs: "mean_completion", "mean_execution" (cycles), "mean_slowdown", "mean_predicting" (cycles),
+    "mean_weighted_completion" (cycles: the mean in which a job counts as much as its weight), "missed_deadlines" (share
+    of the jobs with a deadline), "mean_tardiness" (cycles, of those; both 0 where none has one), "mean_energy_pj".
+    Of episodes: "utilisation", "makespan" (cycles), "energy_pj" (of a whole one), "mean_failures", "mean_aborted",
+    "availability".
+    """
+    episodes, sums = len(metrics.makespan), metrics.totals
+    due = max(1, sums.due)
     return {
-        "mean_completion": float(metrics.completion.mean()),
-        "mean_execution": float(metrics.execution.mean()),
-        "mean_slowdown": float(metrics.slowdown.mean()),
-        "utilisation": float(metrics.utilisation.mean()),
-        "makespan": float(metrics.makespan.mean()),
-        "mean_predicting": float(metrics.predicting.mean()),
+        "mean_completion": sums.completion / sums.jobs,
+        "mean_execution": sums.execution / sums.jobs,
+        "mean_slowdown": sums.slowdown / sums.jobs,
+        "mean_predicting": sums.predicting / sums.jobs,
+        "mean_weighted_completion": sums.weighted / sums.weight,
+        "missed_deadlines": sums.missed / due,
+        "mean_tardiness": sums.tardiness / due,
+        "mean_energy_pj": float(metrics.energy_pj.sum()) / sums.jobs,
+        "utilisation": float(metrics.utilisation.sum()) / episodes,
+        "makespan": float(metrics.makespan.sum()) / episodes,
+        "energy_pj": float(metrics.energy_pj.sum()) / episodes,
+        "mean_failures": float(metrics.failures.sum()) / episodes,
+        "mean_aborted": float(metrics.aborted.sum()) / episodes,
+        "availability": float(metrics.availability.sum()) / episodes,
     }
+
+
+def joined(parts: Sequence[EpisodeMetrics]) -> EpisodeMetrics:
+    """Return the metrics of the episodes of several, in their order: at least one, of one table and number of jobs."""
+    arrays = ("jobs", "makespan", "utilisation", "energy_pj", "failures", "aborted", "availability")
+    return EpisodeMetrics(
+        true=parts[0].true,
+        totals=reduce(JobTotals.plus, (part.totals for part in parts)),
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays},
+    )
 
 
 def episode_metrics(simulation: Simulation) -> EpisodeMetrics:
     """Return the metrics of all lanes; raise where a lane has not ended."""
-    if not simulation.lanes["ended"].all():
-        running = np.flatnonzero(simulation.lanes["ended"] == 0).tolist()
+    lanes, accelerators = simulation.lanes, simulation.accelerators
+    if not lanes["ended"].all():
+        running = np.flatnonzero(lanes["ended"] == 0).tolist()
         raise GnnSchedError(f"metrics: every lane must have ended, but lanes {running[:8]} still run")
-    jobs = simulation.jobs
-    completion = jobs["finish"] - jobs["arrival"]
-    best = simulation.true.min(axis=1)[jobs["job_class"]]
-    makespan = jobs["finish"].max(axis=1)
-    busy = simulation.accelerators["busy_cycles"].sum(axis=1)
+    makespan = lanes["time"].copy()  # an episode ends with its last job
+    fleet_time = accelerators.shape[1] * makespan
     return EpisodeMetrics(
-        completion=completion,
-        execution=jobs["finish"] - jobs["start"],
-        slowdown=completion / best,
-        utilisation=busy / (simulation.accelerators.shape[1] * makespan),
+        jobs=_copied(simulation.jobs[:, :0] if simulation.streaming else simulation.jobs),
+        true=simulation.true,
+        totals=_totals(simulation),
         makespan=makespan,
-        predicting=(jobs["ready"] - jobs["arrival"]).mean(axis=1),
+        utilisation=accelerators["busy_cycles"].sum(axis=1) / fleet_time,
+        energy_pj=lanes["total_energy"].copy(),
+        failures=((accelerators["changes"] + 1) // 2).sum(axis=1),  # every other change is a repair
+        aborted=lanes["aborted"].copy(),
+        availability=1.0 - _down_time(simulation) / fleet_time,
     )
+
+
+def _copied(records: RecordArray) -> RecordArray:
+    """Return a copy, made of whole records: numpy copies field by field otherwise, ten times as slowly."""
+    return records.view(f"V{records.dtype.itemsize}").copy().view(records.dtype)
+
+
+def _totals(simulation: Simulation) -> JobTotals:
+    """Return the sums over the jobs of all lanes: those that are held, and where they are streamed those before."""
+    totals = JobTotals()
+    if not simulation.streaming:
+        totals.add(simulation.jobs.ravel(), simulation.true)
+        return totals
+    for before, records, loaded in zip(
+        simulation.forgotten, simulation.jobs, simulation.lanes["loaded"].tolist(), strict=True
+    ):
+        totals = totals.plus(before)
+        totals.add(records[:loaded], simulation.true)
+    return totals
+
+
+def _down_time(simulation: Simulation) -> NDArray[np.float64]:
+    """Return float64 [L]: cycles in which accelerators were down, summed over them."""
+    down = np.zeros(simulation.num_lanes)
+    for lane in np.flatnonzero(simulation.accelerators["changes"].any(axis=1)).tolist():
+        intervals = simulation.down_intervals(lane)
+        down[lane] = float((intervals["end"] - intervals["start"]).sum())
+    return down

@@ -1,13 +1,11 @@
-"""The state of a batch of simulated fleets, as a few record arrays, and the class that owns them.
+"""A batch of simulated fleets: what a simulation needs, and the class that owns its record arrays.
 
 Lanes are independent fleets; every array has the lane as its first axis. Times are int64 cycles. The dynamics live in
-`kernels.py` alone; this module lays out memory and calls them.
+`kernels.py` alone; `records.py` lays out memory, this module fills the tables and calls the kernels.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,149 +13,35 @@ from numpy.typing import NDArray
 from gnnsched_env.compilation import announce_compilation
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.sim import kernels
-from gnnsched_env.sim.jobs import job_table, require_count
+from gnnsched_env.sim.feed import CAPACITY, Feed, JobSource
+from gnnsched_env.sim.jobs import job_table
+from gnnsched_env.sim.records import (
+    ABORTED,
+    ACCELERATOR,
+    CLASS,
+    DEVICE,
+    DOWN,
+    JOB,
+    LANE,
+    PAIR,
+    PHASE,
+    QUEUED,
+    RecordArray,
+)
+from gnnsched_env.sim.settings import SimulationSettings
+from gnnsched_env.sim.totals import JobTotals
 from gnnsched_env.tables import LatencyTable
 
-IDLE = -1
+if TYPE_CHECKING:
+    from gnnsched_env.sim.belief import Belief
+
 SEED_LIMIT = 1 << 64
 HORIZON = 1 << 62
 LONGEST_GAP = 37  # mean gaps: -log(2^-53), the largest that a draw of 53 bits gives
-MOST_WORKERS = 1024  # of the predictor
-
-SETTINGS = np.dtype(
-    [
-        ("mean_gap", "f8"),  # cycles between arrivals, on average
-        ("unit", "f8"),  # cycles; rewards are in this unit
-        ("jobs", "i8"),  # arrivals an episode
-        ("window", "i8"),  # slots that the agent sees
-        ("dispatch", "i8"),  # 1: a decision at each arrival; 0: a central queue
-        ("shortest_first", "i8"),  # 1: the window shows the jobs of smallest predicted latency; 0: the oldest
-        ("choose_dataflow", "i8"),  # 1: an action names a choice; 0: an accelerator (predicted best dataflow there)
-        ("shaped", "i8"),  # 1: the reward includes the change of the drain potential
-        ("decision", "i8"),  # cycles to predict a job; 0: jobs come to the scheduler as they arrive
-        ("workers", "i8"),  # predictions that may be under way at once
-        ("cached", "i8"),  # 1: a class is predicted once an episode, then looked up
-        ("lookup", "i8"),  # cycles of a lookup
-    ],
-    align=True,
-)
-CLASS = np.dtype(
-    [
-        ("cdf", "f8"),  # share of jobs that are of this class or of one before it
-        ("shortest", "i8"),  # smallest predicted latency over the choices, cycles
-        ("longest", "i8"),  # largest predicted latency over the choices, cycles
-        ("preferred", "i8"),  # accelerator of the smallest predicted latency
-    ],
-    align=True,
-)
-LANE = np.dtype(
-    [
-        ("time", "i8"),
-        ("decided", "i8"),  # time of the last decision
-        ("next_ready", "i8"),  # when the next job comes to the scheduler; NEVER once all have come
-        ("arrived", "i8"),  # jobs that have come to the scheduler
-        ("done", "i8"),  # jobs that have finished
-        ("head", "i8"),  # first waiting job's place in the queue array
-        ("waiting", "i8"),  # jobs that wait
-        ("most_waiting", "i8"),  # the most that ever waited in this episode
-        ("waiting_work", "i8"),  # sum of their smallest predicted latencies
-        ("integral", "f8"),  # jobs in the system x cycles since the last decision
-        ("elapsed", "i8"),  # cycles between the last two decisions
-        ("steps", "i8"),
-        ("recent_gap", "f8"),  # moving average of the gaps between arrivals
-        ("potential", "f8"),  # believed cost of draining the lane, cycles
-        ("reward", "f8"),
-        ("gap_key", "u8"),
-        ("class_key", "u8"),
-        ("legal", "u1"),  # was the last action legal
-        ("ended", "u1"),  # are all jobs done
-    ],
-    align=True,
-)
-ACCELERATOR = np.dtype(
-    [
-        ("finish", "i8"),  # true finish of the running job, NEVER if idle
-        ("believed_finish", "i8"),  # start + predicted latency of the running job
-        ("queued_work", "i8"),  # predicted latencies of the jobs in its own queue (dispatch)
-        ("preferred_work", "i8"),  # smallest predicted latencies of waiting jobs that prefer it
-        ("busy_cycles", "i8"),
-        ("job", "i8"),  # running job, IDLE if none
-        ("choice", "i8"),  # choice it is configured for, IDLE before its first job
-        ("head", "i8"),  # first and last job of its own queue (dispatch)
-        ("tail", "i8"),
-        ("queued", "i8"),
-        ("free", "f8"),  # scratch of the drain plan
-    ],
-    align=True,
-)
-JOB = np.dtype(
-    [
-        ("arrival", "i8"),
-        ("start", "i8"),
-        ("finish", "i8"),
-        ("job_class", "i4"),
-        ("choice", "i4"),
-        ("next", "i8"),  # the job behind it in an accelerator's queue (dispatch)
-        ("ready", "i8"),  # when it comes to the scheduler: its arrival, or when it has been predicted
-    ],
-    align=True,
-)
-
-RecordArray = NDArray[np.void]
-
-
-class WindowOrder(IntEnum):
-    """Which waiting jobs the window shows."""
-
-    ARRIVAL = 0
-    SHORTEST = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulationSettings:
-    """What a simulation needs beside the table (of one inference).
-
-    `mean_gap` and `unit` are cycles. A job is `repeats` inferences of its class. It comes to the scheduler when it has
-    been predicted, which takes `decision` cycles of one of `workers`, first come, first served; where predictions are
-    `cached`, a class is predicted once an episode and then looked up in `lookup` cycles.
-    """
-
-    mean_gap: float
-    unit: float
-    jobs: int
-    window: int
-    dispatch: bool = False
-    window_order: WindowOrder = WindowOrder.ARRIVAL
-    choose_dataflow: bool = True
-    shaped: bool = False
-    repeats: int = 1
-    decision: int = 0
-    workers: int = 1
-    cached: bool = False
-    lookup: int = 0
-
-    def __post_init__(self) -> None:
-        for field in ("jobs", "window", "repeats", "workers"):
-            require_count(field, getattr(self, field), minimum=1)
-        for field in ("decision", "lookup"):
-            require_count(field, getattr(self, field), minimum=0)
-        if self.workers > MOST_WORKERS:
-            raise ConfigError(f"simulation: workers must be at most {MOST_WORKERS:,}, got {self.workers!r}")
-        if self.lookup > self.decision:
-            raise ConfigError(
-                f"simulation: lookup must be at most decision ({self.decision} cycles), got {self.lookup!r}"
-            )
-        for field in ("mean_gap", "unit"):
-            value = getattr(self, field)
-            if not (np.isfinite(value) and value > 0):
-                raise ConfigError(f"simulation: {field} must be a positive number of cycles, got {value!r}")
-
-    def record(self) -> RecordArray:
-        """Return the settings as a record array of one element, for the kernels."""
-        row = np.zeros(1, SETTINGS)
-        for name in SETTINGS.names or ():
-            row[name] = self.window_order if name == "shortest_first" else getattr(self, name)
-        return row
+MIX_TURNS = 64  # steps in which a drifting mix goes round
+GUIDE_PARTS = 1024  # of the search for a class
+MOST_ABORTED = 256  # aborted runs that a lane remembers
+LONGEST_RISK = 4.0  # the longest job's latency over the mean time between failures, at most
 
 
 class Simulation:
@@ -165,10 +49,11 @@ class Simulation:
 
     The table given is of one inference; `table`, `true` and `predicted` are of a job, `repeats` inferences.
 
-    Attributes: `settings` [1], `classes` [C], `lanes` [L], `accelerators` [L, A], `jobs` [L, J] (record arrays above),
-    `queue` int32 [L, J] (waiting jobs from `lanes["head"]` on), `true`, `predicted` int64 [C, K] cycles,
-    `best_choices` int64 [C, A] (choice of smallest predicted latency on each accelerator), `choice_accelerators` and
-    `reconfiguration` int64 [K] and [A].
+    Attributes: `settings` [1], `classes` [C], `pairs` [C, K], `devices` [A], `lanes` [L], `accelerators` [L, A],
+    `jobs` [L, J], `queue` [L, J] (waiting jobs from `lanes["head"]` on), `aborted` [L, M] (record arrays of
+    `records.py`), `true`, `predicted` int64 [C, K] cycles, `best_choices` int64 [C, A] (choice of smallest predicted
+    latency on each accelerator), `choice_accelerators` int64 [K].
+    With a `source` jobs are not drawn but read, at most `capacity` of them held at once.
     """
 
     def __init__(
@@ -178,11 +63,14 @@ class Simulation:
         *,
         lanes: int = 1,
         reconfiguration: Sequence[int] | None = None,
+        source: JobSource | None = None,
+        capacity: int = CAPACITY,
     ) -> None:
         if lanes < 1:
             raise ConfigError(f"simulation: lanes must be at least 1, got {lanes!r}")
-        announce_compilation(kernels.step, "the simulator", 10)
+        announce_compilation(kernels.reset, "the simulator", 20)
         self.table = table = job_table(table, settings.repeats)
+        self.config = settings
         self.settings = settings.record()
         _check_horizon(table, settings)
         # Copies of their own: a table's arrays are read-only, and a copied or unpickled table's are not, which would
@@ -191,20 +79,30 @@ class Simulation:
         self.predicted = np.array(table.predicted_cycles, order="C")
         self.choice_accelerators = np.array(table.choice_accelerators)
         count = table.num_accelerators
-        self.reconfiguration = np.zeros(count, np.int64)
+        self.devices: RecordArray = np.zeros(count, DEVICE)
         if reconfiguration is not None:
-            self.reconfiguration[:] = reconfiguration
+            self.devices["reconfiguration"] = reconfiguration
         self.best_choices = best_choices(self.predicted, self.choice_accelerators, count)
-        self.classes = _class_records(table, self.predicted, self.choice_accelerators)
+        self.classes = _class_records(self.predicted, self.choice_accelerators)
+        self.pairs = _pair_records(table, settings)
         self.lanes: RecordArray = np.zeros(lanes, LANE)
         self.lanes["ended"] = 1
+        held = settings.jobs if source is None else min(settings.jobs, capacity)
+        self.lanes["loaded"] = held
         self.accelerators: RecordArray = np.zeros((lanes, count), ACCELERATOR)
-        self.jobs: RecordArray = np.zeros((lanes, settings.jobs), JOB)
-        self.queue = np.zeros((lanes, settings.jobs), np.int32)
-        self._tables = (self.settings, self.classes, self.true, self.predicted, self.best_choices)
-        self._fleet = (self.choice_accelerators, self.reconfiguration)
-        self._state = (self.lanes, self.accelerators, self.jobs, self.queue)
-        self._predictor = (np.zeros(settings.workers, np.int64), np.zeros(len(self.classes), np.uint8))
+        self.jobs: RecordArray = np.zeros((lanes, held), JOB)
+        self.queue: RecordArray = np.zeros((lanes, held + count), QUEUED)
+        self.aborted: RecordArray = np.zeros((lanes, MOST_ABORTED if settings.mean_up else 1), ABORTED)
+        self.seeds = np.zeros(lanes, np.uint64)
+        self.episodes = np.zeros(lanes, np.uint64)
+        mixes = _mixes(table, settings)
+        phases = np.array(list(settings.phases) or [(1.0, 1.0)], PHASE)
+        self._tables = (self.classes, self.pairs, self.best_choices, self.choice_accelerators, self.devices)
+        self._streams = (mixes, _guide(mixes), phases, _priorities(settings))
+        self.predictor = (np.zeros(settings.workers, np.int64), np.zeros(len(self.classes), np.uint8))
+        self.feed = None if source is None else Feed(source, self, capacity=capacity)
+        self.streaming = self.feed is not None and settings.jobs > held  # an episode has more jobs than are held
+        self.forgotten = [JobTotals() for _ in range(lanes)] if self.streaming else []
 
     @property
     def num_lanes(self) -> int:
@@ -212,12 +110,71 @@ class Simulation:
         return len(self.lanes)
 
     def reset(self, seeds: NDArray[np.uint64], episodes: NDArray[np.uint64], which: NDArray[np.bool_]) -> None:
-        """Empty the lanes where `which` [L] is True and run each to its first decision."""
-        kernels.reset(*self._tables, *self._fleet, *self._state, *self._predictor, seeds, episodes, which)
+        """Empty the lanes where `which` [L] is True, draw their jobs and run each to its first decision."""
+        np.copyto(self.seeds, seeds, where=which)
+        np.copyto(self.episodes, episodes, where=which)
+        if self.feed is None:
+            drawn = (self.settings, *self._streams, self.lanes, self.jobs, *self.predictor)
+            kernels.draw(*drawn, seeds, episodes, which)
+        else:
+            self.feed.load(which)
+        for lane in np.flatnonzero(which).tolist() if self.streaming else ():
+            self.forgotten[lane] = JobTotals()
+        kernels.reset(*self.state, seeds, episodes, which)
+        self.refill()
 
-    def step(self, actions: NDArray[np.int64]) -> None:
-        """Take one action [L] a lane and run each to its next decision; ended lanes stay as they are."""
-        kernels.step(*self._tables, *self._fleet, *self._state, actions)
+    def step(self, actions: NDArray[np.int64], first: int = 0, stop: int | None = None) -> None:
+        """Take one action [L] a lane and run each to its next decision; ended lanes stay as they are.
+
+        Only the lanes from `first` to before `stop` move (all by default).
+        """
+        kernels.step(*self.state, actions, first, len(self.lanes) if stop is None else stop)
+        self.refill()
+
+    @property
+    def state(self) -> tuple[NDArray[Any], ...]:
+        """Return the arrays that the kernels take, tables and state, in their order."""
+        return (self.settings, *self._tables, self.lanes, self.accelerators, self.jobs, self.queue, self.aborted)
+
+    def refill(self) -> None:
+        """Let lanes go on that have run out of loaded jobs (the kernels stop there)."""
+        while self.feed is not None and self.streaming and self.lanes["starved"].any():
+            for lane in np.flatnonzero(self.lanes["starved"]).tolist():
+                self.forgotten[lane].add(self.feed.refill(lane), self.true)
+            kernels.resume(*self.state)
+
+    def grow(self, held: int) -> None:
+        """Make room for `held` jobs in each lane."""
+        lanes, before = self.jobs.shape
+        jobs, queue = np.zeros((lanes, held), JOB), np.zeros((lanes, held + self.accelerators.shape[1]), QUEUED)
+        jobs[:, :before] = self.jobs
+        queue[:, : self.queue.shape[1]] = self.queue
+        self.jobs, self.queue = jobs, queue
+
+    def belief(self) -> "Belief":
+        """Return what may be known of the fleets now: beliefs, no truth and no future (see `sim.belief`)."""
+        from gnnsched_env.sim.belief import belief_of  # it makes simulations itself
+
+        return belief_of(self)
+
+    def aborted_runs(self, lane: int = 0) -> RecordArray:
+        """Return the runs that failures have stopped (ABORTED records, oldest first; the last 256 of them)."""
+        count, kept = int(self.lanes["aborted"][lane]), self.aborted.shape[1]
+        order = np.arange(max(0, count - kept), count) % kept
+        runs: RecordArray = self.aborted[lane, order]
+        return runs
+
+    def down_intervals(self, lane: int = 0) -> RecordArray:
+        """Return when each accelerator was down (DOWN records, by accelerator), until now where it still is."""
+        now = int(self.lanes["time"][lane])
+        intervals = []
+        for number, accelerator in enumerate(self.accelerators[lane]):
+            moments = np.zeros(int(accelerator["changes"]), np.int64)
+            if len(moments):
+                kernels.changes_until(self.settings, accelerator["key"], now, moments)
+            ends = [*moments[1::2].tolist(), now]
+            intervals += [(number, start, end) for start, end in zip(moments[::2].tolist(), ends, strict=False)]
+        return np.array(intervals, DOWN)
 
 
 def best_choices(cycles: NDArray[np.int64], owners: NDArray[np.int64], accelerators: int) -> NDArray[np.int64]:
@@ -229,30 +186,87 @@ def best_choices(cycles: NDArray[np.int64], owners: NDArray[np.int64], accelerat
     return np.ascontiguousarray(np.stack(columns, axis=1))
 
 
-def seed_arrays(seeds: Sequence[int], episodes: Sequence[int]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def seed_arrays(
+    seeds: Sequence[int] | NDArray[np.uint64], episodes: Sequence[int] | NDArray[np.uint64]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Return seeds and episode numbers as uint64 arrays; seeds are taken modulo 2^64."""
-    return (
-        np.array([int(seed) % SEED_LIMIT for seed in seeds], np.uint64),
-        np.array([int(episode) % SEED_LIMIT for episode in episodes], np.uint64),
-    )
+    return _as_keys(seeds), _as_keys(episodes)
+
+
+def _as_keys(values: Sequence[int] | NDArray[np.uint64]) -> NDArray[np.uint64]:
+    if isinstance(values, np.ndarray) and values.dtype == np.uint64:
+        return np.ascontiguousarray(values)
+    return np.array([int(value) % SEED_LIMIT for value in values], np.uint64)
 
 
 def _check_horizon(table: LatencyTable, settings: SimulationSettings) -> None:
-    """Refuse what could run past int64: an episode is at most all its gaps, latencies and predictions in a row."""
+    """Refuse what could run past int64: an episode is at most all its gaps, latencies and predictions in a row.
+
+    A changing rate stretches gaps by at most a few phases; failures could repeat a job without end, so a job must
+    usually finish between two of them.
+    """
     longest = max(int(table.true_cycles.max()), int(table.predicted_cycles.max()))
-    if settings.jobs * (LONGEST_GAP * settings.mean_gap + longest + settings.decision) >= HORIZON:
+    phases = sum(length for length, _ in settings.phases)
+    if settings.jobs * (LONGEST_GAP * (settings.mean_gap + phases) + longest + settings.decision) >= HORIZON:
         raise ConfigError(
             f"simulation: {settings.jobs} jobs, a mean gap of {settings.mean_gap:.3g} cycles, latencies of up to "
             f"{longest:.3g} cycles and predictions of {settings.decision:.3g} may take 2^62 cycles or more; "
             "take fewer jobs, a higher load or shorter latencies"
         )
+    if settings.mean_up and longest > LONGEST_RISK * settings.mean_up:
+        raise ConfigError(
+            f"simulation: the mean time between failures must be at least a quarter of the longest latency "
+            f"({longest:,} cycles), else jobs may never finish, got {settings.mean_up:,.0f} cycles"
+        )
 
 
-def _class_records(table: LatencyTable, predicted: NDArray[np.int64], owners: NDArray[np.int64]) -> Any:
+def _class_records(predicted: NDArray[np.int64], owners: NDArray[np.int64]) -> Any:
     records = np.zeros(len(predicted), CLASS)
-    weights = np.cumsum(table.weights)
-    records["cdf"] = weights / weights[-1]
     records["shortest"] = predicted.min(axis=1)
     records["longest"] = predicted.max(axis=1)
     records["preferred"] = owners[predicted.argmin(axis=1)]
     return records
+
+
+def _pair_records(table: LatencyTable, settings: SimulationSettings) -> Any:
+    records = np.zeros(table.true_cycles.shape, PAIR)
+    records["true"] = table.true_cycles
+    records["predicted"] = table.predicted_cycles
+    energy = getattr(table, "energy_pj", None)
+    if energy is not None:
+        records["energy"] = energy
+    elif settings.energy:
+        raise ConfigError("simulation: energy can only be charged with a table that has energies, got one without")
+    return records
+
+
+def _mixes(table: LatencyTable, settings: SimulationSettings) -> NDArray[np.float64]:
+    """Return cumulative shares of the classes, float64 [M, C]: one row, or those of a mix that drifts over the groups.
+
+    In turn m, group g of G weighs 1 + drift x cos(2 pi (m / M - g / G)) as much as on average.
+    """
+    shares = np.asarray(table.weights)[np.newaxis]
+    if settings.drift:
+        groups = len(table.group_names)
+        if groups < 2:
+            raise ConfigError("simulation: a mix can only drift between two or more groups of classes, got 1")
+        angle = np.arange(MIX_TURNS)[:, np.newaxis] / MIX_TURNS - np.asarray(table.class_groups) / groups
+        shares = shares * (1.0 + settings.drift * np.cos(2.0 * np.pi * angle))
+    totals = np.cumsum(shares, axis=1)
+    return np.ascontiguousarray(totals / totals[:, -1:])
+
+
+def _guide(mixes: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Return int32 [M, n]: for each of n equal parts of [0, 1), the first class whose cumulative share is above it."""
+    parts = np.arange(GUIDE_PARTS) / GUIDE_PARTS
+    places = np.stack([np.searchsorted(row, parts, side="right") for row in mixes])
+    guide: NDArray[np.int32] = np.minimum(places, mixes.shape[1] - 1).astype(np.int32)
+    return guide
+
+
+def _priorities(settings: SimulationSettings) -> NDArray[np.float64]:
+    """Return float64 [N, 2]: cumulative share and weight."""
+    if not settings.priorities:
+        return np.ones((1, 2))
+    weights, shares = np.array(settings.priorities, np.float64).T
+    return np.ascontiguousarray(np.stack([np.cumsum(shares) / shares.sum(), weights], axis=1))

@@ -1,105 +1,255 @@
-"""The compiled transition against its slow twin, on random fleets, loads and actions."""
+"""The compiled transition against its slow twin, on random fleets, loads, failures, objectives and actions."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnsched_env.sim import Simulation, SimulationSettings, WindowOrder, seed_arrays
-from tests import naive_fleet, toys
+from gnnsched_env.envs.batch import EnvBatch
+from gnnsched_env.sim import Modulation, Simulation, SimulationSettings, WindowOrder, seed_arrays
+from gnnsched_env.sim.records import NEVER
+from tests import naive_fleet, naive_observation, toys
 
 pytestmark = pytest.mark.kernels
+
+SHORT = 0.01  # latencies of a few cycles: many things happen at once
 
 
 @st.composite
 def decision_costs(draw):
     """Return what deciding costs, from nothing to more than a typical latency."""
     cached = draw(st.booleans())
-    decision = draw(st.sampled_from([0, 1, 40, 1500]))
+    decision = draw(st.sampled_from([0, 0, 1, 40, 1500]))
     lookup = draw(st.integers(0, decision)) if cached else 0
     return {"decision": decision, "workers": draw(st.integers(1, 4)), "cached": cached, "lookup": lookup}
 
 
-def naive_twin(table, config, seed, episode, reconfiguration):
-    weights = np.cumsum(table.weights)
-    jobs = naive_fleet.draw_jobs(seed, episode, config.jobs, config.mean_gap, (weights / weights[-1]).tolist())
-    ready = naive_fleet.ready_times(jobs, config.decision, config.workers, config.cached, config.lookup)
-    return naive_fleet.NaiveFleet(
-        table.true_cycles.tolist(),
-        table.predicted_cycles.tolist(),
-        table.choice_accelerators.tolist(),
-        jobs,
-        window=config.window,
-        dispatch=config.dispatch,
-        shortest=config.window_order is WindowOrder.SHORTEST,
-        reconfiguration=reconfiguration,
-        choose_dataflow=config.choose_dataflow,
-        repeats=config.repeats,
-        ready=ready,
+@st.composite
+def arrival_processes(draw):
+    """Return how jobs come (phases in mean gaps), what they are and when they are due (in units)."""
+    kind = draw(st.sampled_from(Modulation))
+    phases = draw(
+        st.lists(st.tuples(st.floats(0.3, 30), st.sampled_from([0.0, 0.2, 1.0, 6.0])), min_size=1, max_size=4)
+    )
+    return {
+        "modulation": kind,
+        "phases": () if kind is Modulation.STEADY else (*phases, (2.0, 1.5)),
+        "drift": draw(st.sampled_from([0.0, 0.0, 0.6, 1.0])),
+        "mix_jobs": draw(st.integers(1, 40)),
+        "priorities": draw(st.sampled_from([(), ((1.0, 3.0), (8.0, 1.0)), ((0.1, 1.0), (0.7, 1.0), (3.0, 2.0))])),
+        "slack": draw(st.sampled_from([None, (0.0, 0.0), (0.0, 3.0), (2.0, 40.0)])),
+    }
+
+
+@st.composite
+def failures(draw):
+    """Return mean times up and down in units; up 0: nothing fails."""
+    if draw(st.booleans()):
+        return 0.0, 0.0
+    return draw(st.sampled_from([1.0, 5.0, 40.0])), draw(st.sampled_from([0.01, 1.0, 9.0]))
+
+
+prices = st.sampled_from([0.0, 1.0, 0.3])
+objectives = st.fixed_dictionaries(
+    {"completion": prices, "weighted": prices, "tardiness": prices, "energy": prices, "shaped": st.booleans()}
+)
+rules = st.fixed_dictionaries(
+    {
+        "dispatch": st.booleans(),
+        "window_order": st.sampled_from(WindowOrder),
+        "choose_dataflow": st.booleans(),
+        "window": st.integers(1, 5),
+        "repeats": st.sampled_from([1, 1, 3, 1000]),
+        "jobs": st.integers(1, 25),
+    }
+)
+
+
+def random_table(rng, scale):
+    """Return a table of two groups of classes with energies, its latencies scaled."""
+    table = toys.random_table(rng)
+    cycles = {
+        name: np.maximum(1, np.rint(getattr(table, name) * scale).astype(np.int64))
+        for name in ("true_cycles", "predicted_cycles")
+    }
+    return replace(
+        table,
+        **cycles,
+        energy_pj=rng.uniform(1.0, 50.0, table.true_cycles.shape),
+        weights=rng.uniform(0.2, 1.0, table.num_classes),
+        class_groups=rng.integers(0, 2, table.num_classes),
+        group_names=("one", "other"),
     )
 
 
-def beliefs(accelerators):
-    return [(int(row["believed_finish"]) if row["job"] >= 0 else None, int(row["queued_work"])) for row in accelerators]
+def settings_of(table, speed, rules, process, failing, objective, cost):
+    """Return settings whose times are in units of the table's mean best latency."""
+    unit = table.mean_shortest_predicted * rules["repeats"]
+    longest = float(table.true_cycles.max() * rules["repeats"])
+    longest = max(longest, float(table.predicted_cycles.max() * rules["repeats"]))
+    gap = unit * speed
+    up, down = failing
+    return SimulationSettings(
+        mean_gap=gap,
+        unit=unit,
+        **rules,
+        **cost,
+        **objective,
+        **process
+        | {
+            "phases": tuple((length * gap, rate) for length, rate in process["phases"]),
+            "slack": process["slack"] and tuple(part * unit for part in process["slack"]),
+        },
+        mean_up=up and max(up * unit, longest / 4),
+        mean_down=down * unit,
+    )
 
 
-@settings(max_examples=60, deadline=None)
+def lane_of(simulation, i):
+    """Return what the simulator knows of a lane, as the twin says it."""
+    lane, machines, jobs = simulation.lanes[i], simulation.accelerators[i], simulation.jobs[i]
+    head = int(lane["head"])
+    own = [int(row["queued"]) for row in machines]
+    return {
+        "time": (int(lane["time"]), int(lane["decided"]), int(lane["elapsed"])),
+        "next": tuple(int(lane[name]) for name in ("soonest", "next_change", "next_ready")),
+        "counts": tuple(int(lane[name]) for name in ("arrived", "done", "waiting", "most_waiting", "steps", "aborted")),
+        "machines": (int(lane["idle"]), int(lane["running"])),
+        "order": simulation.queue[i, head : head + int(lane["waiting"])]["job"].tolist(),
+        "work": (int(lane["waiting_work"]), int(lane["shown_work"]), machines["preferred_work"].tolist()),
+        "beliefs": [
+            (int(row["believed_finish"]) if row["job"] >= 0 else None, int(row["queued_work"])) for row in machines
+        ],
+        "own": [_linked(jobs, row) for row in machines],
+        "queued": own,
+        "configured": machines["choice"].tolist(),
+        "up": [(bool(row["up"]), int(row["changed"])) for row in machines],
+        "busy": machines["busy_cycles"].tolist(),
+        "ended": (bool(lane["ended"]), bool(lane["legal"])),
+        "records": [
+            tuple(int(row[name]) for name in ("arrival", "ready", "start", "finish", "job_class", "choice", "aborted"))
+            for row in jobs
+        ],
+        "due": jobs["due"].tolist(),
+        "weights": jobs["weight"].tolist(),
+        "aborted": [tuple(int(part) for part in run) for run in simulation.aborted_runs(i).tolist()],
+        "downs": [tuple(interval) for interval in simulation.down_intervals(i).tolist()],
+    }
+
+
+def _linked(jobs, machine):
+    """Return the jobs of an accelerator's own queue, first to last."""
+    found, job = [], int(machine["head"])
+    for _ in range(int(machine["queued"])):
+        found.append(job)
+        job = int(jobs[job]["next"])
+    return found
+
+
+def twin_of(twin):
+    """Return the same of the twin."""
+    machines = twin.machines
+    running = [machine.until for machine in machines if machine.running]
+    came = len(twin.came)
+    preferred = [0] * len(machines)
+    for job in twin.waiting:
+        preferred[twin.preferred(job)] += twin.shortest(job)
+    stops = [run.job for run in twin.aborted]
+    return {
+        "time": (twin.time, twin.decided, twin.elapsed),
+        "next": (
+            min([*running, NEVER]),
+            min([*twin.next_change, NEVER]),
+            twin.to_come[0].ready if twin.to_come else NEVER,
+        ),
+        "counts": (came, len(twin.done), len(twin.waiting), twin.most_waiting, twin.steps, len(twin.aborted)),
+        "machines": (sum(machine.idle for machine in machines), len(running)),
+        "order": [job.number for job in twin.waiting],
+        "work": (
+            sum(twin.shortest(job) for job in twin.waiting),
+            sum(twin.shortest(job) for job in twin.shown()),
+            preferred,
+        ),
+        "beliefs": twin.beliefs(),
+        "own": [[job.number for job, _ in machine.backlog] for machine in machines],
+        "queued": [len(machine.backlog) for machine in machines],
+        "configured": [machine.choice for machine in machines],
+        "up": [(machine.up, machine.changed) for machine in machines],
+        "busy": [twin.busy_cycles(a) for a in range(len(machines))],
+        "ended": (twin.ended, twin.was_legal),
+        "records": [
+            (job.arrival, job.ready, job.start, job.finish, job.job_class, job.choice, stops.count(job.number))
+            for job in twin.jobs
+        ],
+        "due": [NEVER if job.due is None else job.due for job in twin.jobs],
+        "weights": [job.weight for job in twin.jobs],
+        "aborted": [(run.job, run.machine, run.choice, run.start, run.finish) for run in twin.aborted[-256:]],
+        "downs": twin.down_intervals(),
+    }
+
+
+def compare(twin, batch, i, price):
+    """Compare a lane's state, sums, mask and observation with the twin's."""
+    simulation = batch.simulation
+    lane, config = simulation.lanes[i], twin.config
+    assert lane_of(simulation, i) == twin_of(twin)
+    assert lane["recent_gap"] == pytest.approx(twin.recent_gap, rel=1e-12)
+    assert lane["total_energy"] == pytest.approx(twin.total_energy(), rel=1e-9, abs=1e-6)
+    if config.shaped:
+        assert lane["potential"] == pytest.approx(twin.potential, rel=1e-9)
+    if config.weighted:
+        in_system = sum(job.weight for job in twin.came if job.finish < 0)
+        assert lane["weight"] == pytest.approx(in_system, rel=1e-6, abs=1e-9)
+    assert batch.mask[i].tolist() == twin.legal()
+    for name, expected in naive_observation.observe(twin, price).items():
+        assert batch.observation[name][i] == pytest.approx(expected, abs=2e-6), name
+
+
+@settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 2**64 - 1),
     table_seed=st.integers(0, 1000),
-    dispatch=st.booleans(),
-    shortest=st.booleans(),
-    window=st.integers(1, 5),
-    speed=st.sampled_from([0.05, 0.3, 1.0, 3.0]),
-    reconfigure=st.booleans(),
-    eager=st.booleans(),
-    choose_dataflow=st.booleans(),
-    repeats=st.sampled_from([1, 1, 3, 1000]),
+    scale=st.sampled_from([1.0, SHORT]),
+    speed=st.sampled_from([1e-9, 0.05, 0.3, 1.0, 3.0]),
+    reconfiguration=st.sampled_from([[0, 0, 0], [50, 0, 7]]),
+    rules=rules,
+    process=arrival_processes(),
+    failing=failures(),
+    objective=objectives,
     cost=decision_costs(),
+    manner=st.sampled_from(["eager", "legal", "random"]),
 )
 def test_the_kernels_agree_with_the_twin(
-    seed, table_seed, dispatch, shortest, window, speed, reconfigure, eager, choose_dataflow, repeats, cost
+    seed, table_seed, scale, speed, reconfiguration, rules, process, failing, objective, cost, manner
 ):
     rng = np.random.default_rng(table_seed)
-    table = toys.random_table(rng)
-    config = SimulationSettings(
-        mean_gap=table.mean_shortest_predicted * speed * repeats,
-        unit=table.mean_shortest_predicted,
-        jobs=25,
-        window=window,
-        dispatch=dispatch,
-        window_order=WindowOrder.SHORTEST if shortest else WindowOrder.ARRIVAL,
-        choose_dataflow=choose_dataflow,
-        repeats=repeats,
-        **cost,
-    )
-    extra = [50, 0, 7] if reconfigure else [0, 0, 0]
-    fleet = Simulation(table, config, lanes=2, reconfiguration=extra)
-    fleet.reset(*seed_arrays([seed, seed], [0, 1]), np.ones(2, bool))
-    twins = [naive_twin(table, config, seed, episode, extra) for episode in (0, 1)]
-    columns = 6 if choose_dataflow else 3
-    actions = columns if dispatch else columns * window + 1
-    while not fleet.lanes["ended"].all():
-        for twin, lane in zip(twins, fleet.lanes, strict=True):
-            assert (twin.time, len(twin.waiting), twin.ended) == (lane["time"], lane["waiting"], bool(lane["ended"]))
-        for twin, accelerators in zip(twins, fleet.accelerators, strict=True):
-            assert twin.beliefs() == beliefs(accelerators)
-        choice = np.array([_pick(rng, twin, actions, eager) for twin in twins])
-        fleet.step(choice)
-        for twin, lane, action in zip(twins, fleet.lanes, choice, strict=True):
-            if not twin.ended:
-                cost = twin.step(int(action))
-                assert lane["reward"] == -cost / config.unit
-    for twin, records in zip(twins, fleet.jobs, strict=True):
-        assert [(job.arrival, job.ready, job.start, job.finish, job.job_class, job.choice) for job in twin.jobs] == [
-            (row["arrival"], row["ready"], row["start"], row["finish"], row["job_class"], row["choice"])
-            for row in records
-        ]
+    table = random_table(rng, scale)
+    rules["window"] = 1 if rules["dispatch"] else rules["window"]
+    config = settings_of(table, speed, rules, process, failing, objective, cost)
+    batch = EnvBatch(table, config, lanes=2, reconfiguration=reconfiguration)
+    batch.reset([seed, seed], [0, 1])
+    price = batch.observation["accelerators"][0].reshape(3, -1)[:, 6].tolist()
+    twins = [naive_fleet.NaiveFleet(table, config, seed, episode, reconfiguration) for episode in (0, 1)]
+    for i, twin in enumerate(twins):
+        compare(twin, batch, i, price)
+    while not batch.ended.all():
+        actions = np.array([_pick(rng, twin, batch.layout.num_actions, manner) for twin in twins])
+        going = [not twin.ended for twin in twins]
+        batch.step(actions)
+        for i, (twin, action, goes) in enumerate(zip(twins, actions.tolist(), going, strict=True)):
+            if goes:
+                expected = -twin.step(action) / config.unit
+                assert batch.rewards[i] == pytest.approx(expected, rel=1e-9, abs=1e-9 * max(1, twin.charged))
+                compare(twin, batch, i, price)
 
 
-def _pick(rng, twin, actions, eager):
+def _pick(rng, twin, actions, manner):
     legal = np.flatnonzero(twin.legal())
-    return int(legal[0]) if eager and len(legal) else int(rng.integers(actions))
+    if manner == "random":
+        return int(rng.integers(-1, actions + 1))
+    return int(legal[0] if manner == "eager" else rng.choice(legal))
 
 
 def test_random_numbers_are_those_of_the_twin():
@@ -114,18 +264,25 @@ def test_random_numbers_are_those_of_the_twin():
     assert [(row["arrival"], row["job_class"]) for row in fleet.jobs[0]] == expected
 
 
-def test_arrivals_do_not_depend_on_actions_or_on_the_lane():
+def test_arrivals_and_failures_do_not_depend_on_actions_or_on_the_lane():
     table = toys.random_table(np.random.default_rng(1))
-    config = SimulationSettings(mean_gap=300.0, unit=1.0, jobs=50, window=4)
+    config = SimulationSettings(
+        mean_gap=300.0, unit=1.0, jobs=50, window=4, mean_up=9000.0, mean_down=500.0, slack=(5.0, 900.0),
+        priorities=((1.0, 1.0), (2.0, 1.0)), modulation=Modulation.MARKOV, phases=((3000.0, 0.5), (1000.0, 2.5)),
+    )  # fmt: skip
     rng = np.random.default_rng(0)
-    arrivals = []
+    drawn, downs = [], []
     for lanes, lane in ((1, 0), (3, 2)):
         fleet = Simulation(table, config, lanes=lanes)
         fleet.reset(*seed_arrays([9] * lanes, [4] * lanes), np.ones(lanes, bool))
         while not fleet.lanes["ended"].all():
             fleet.step(rng.integers(0, 25, lanes))
-        arrivals.append(fleet.jobs[lane][["arrival", "job_class"]].tolist())
-    assert arrivals[0] == arrivals[1]
+        drawn.append(fleet.jobs[lane][["arrival", "job_class", "due", "weight"]].tolist())
+        downs.append([tuple(down) for down in fleet.down_intervals(lane) if down["end"] < fleet.lanes["time"][lane]])
+    assert drawn[0] == drawn[1]
+    common = [set(intervals) for intervals in downs]
+    assert len(min(common, key=len)) > 3
+    assert common[0] <= common[1] or common[1] <= common[0]
 
 
 def test_uniforms_fill_the_unit_interval_evenly():

@@ -1,0 +1,86 @@
+"""Checks of what callers hand to a vector environment, before anything moves."""
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from gnnsched_env.errors import ConfigError, InvalidAction, did_you_mean
+from gnnsched_env.policy import BoolArray
+
+SEED_LIMIT = 1 << 64
+
+
+def as_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    """Return Gymnasium's mode of a value ("NextStep") or name ("NEXT_STEP")."""
+    if isinstance(mode, AutoresetMode):
+        return mode
+    known = {str(entry.value): entry for entry in AutoresetMode} | {entry.name: entry for entry in AutoresetMode}
+    if not isinstance(mode, str) or mode not in known:
+        names = ", ".join(entry.value for entry in AutoresetMode)
+        raise ConfigError(f"autoreset_mode must be one of {names}, got {mode!r}{did_you_mean(mode, known)}")
+    return known[mode]
+
+
+def require_count(name: str, value: Any) -> int:
+    """Return a number of lanes or threads; raise ConfigError where it is not an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
+        raise ConfigError(f"{name} must be an integer of at least 1, got {value!r}")
+    return int(value)
+
+
+def action_array(actions: Any, lanes: int) -> NDArray[np.integer[Any]]:
+    """Return the actions as an integer array [lanes]; their range is not checked."""
+    try:
+        given = np.asarray(actions)
+    except ValueError:
+        raise InvalidAction(f"actions must be one integer for each of {lanes} lanes, got {actions!r}") from None
+    if given.dtype.kind not in "iu" or given.shape != (lanes,):
+        raise InvalidAction(f"actions must be integers of shape ({lanes},), got {given.dtype} of shape {given.shape}")
+    return given
+
+
+def reset_mask(options: dict[str, Any] | None, lanes: int) -> BoolArray:
+    """Return the lanes that `reset` is asked to start, bool [lanes]: all, or where "reset_mask" is True."""
+    for name in options or {}:
+        if name != "reset_mask":
+            raise ConfigError(f"reset: unknown option {name!r}{did_you_mean(name, ['reset_mask'])}")
+    if not options:
+        return np.ones(lanes, np.bool_)
+    mask = options["reset_mask"]
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (lanes,):
+        got = f"{mask.dtype} of shape {mask.shape}" if isinstance(mask, np.ndarray) else repr(mask)
+        raise ConfigError(f"reset: reset_mask must be a bool array of shape ({lanes},), got {got}")
+    if not mask.any():
+        raise ConfigError("reset: reset_mask must be True for one lane or more, got none")
+    return mask.copy()
+
+
+def lane_seeds(seed: Any, lanes: int) -> tuple[BoolArray, NDArray[np.uint64]]:
+    """Return the lanes that are given a seed, bool [lanes], and their seeds modulo 2^64, uint64 [lanes]."""
+    if seed is None:
+        return np.zeros(lanes, np.bool_), np.zeros(lanes, np.uint64)
+    if isinstance(seed, Integral):
+        seeds = np.arange(lanes, dtype=np.uint64)
+        seeds += np.uint64(_seed(seed))
+        return np.ones(lanes, np.bool_), seeds
+    if isinstance(seed, str | bytes) or not isinstance(seed, Sequence | np.ndarray) or len(seed) != lanes:
+        raise ConfigError(f"reset: seed must be an integer or one for each of {lanes} lanes, got {seed!r}")
+    numbers = [0 if entry is None else _seed(entry) for entry in seed]
+    return np.array([entry is not None for entry in seed], np.bool_), np.array(numbers, np.uint64)
+
+
+def some_lanes(which: BoolArray) -> str:
+    """Return the first lanes where `which` is True, for a message."""
+    lanes = np.flatnonzero(which)
+    return ", ".join(map(str, lanes[:8])) + (", ..." if len(lanes) > 8 else "")
+
+
+def _seed(value: Any) -> int:
+    """Return a seed modulo 2^64, as the simulator takes it."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 0:
+        raise ConfigError(f"reset: a seed must be an integer of at least 0, got {value!r}")
+    return int(value) % SEED_LIMIT

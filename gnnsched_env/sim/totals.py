@@ -1,0 +1,52 @@
+"""Sums over finished jobs whose records are not kept."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.sim.records import NEVER, RecordArray
+
+
+@dataclass(slots=True, kw_only=True)
+class JobTotals:
+    """How many jobs there were, and sums over them: times in cycles, `slowdown` over the smallest true latency.
+
+    `due` counts the jobs with a deadline, `missed` those that finished after it, by `tardiness` cycles in all;
+    `weighted` is the sum of weight x completion time, `weight` that of the weights.
+    """
+
+    jobs: int = 0
+    completion: float = 0.0
+    execution: float = 0.0
+    slowdown: float = 0.0
+    predicting: float = 0.0
+    due: int = 0
+    missed: int = 0
+    tardiness: float = 0.0
+    weight: float = 0.0
+    weighted: float = 0.0
+    makespan: int = 0
+
+    def plus(self, other: "JobTotals") -> "JobTotals":
+        """Return the totals of both."""
+        sums = {entry.name: getattr(self, entry.name) + getattr(other, entry.name) for entry in fields(self)}
+        return JobTotals(**{**sums, "makespan": max(self.makespan, other.makespan)})
+
+    def add(self, records: RecordArray, true: NDArray[np.int64]) -> None:
+        """Count finished jobs (JOB records); `true` int64 [C, K] cycles."""
+        if not len(records):
+            return
+        completion = records["finish"] - records["arrival"]
+        late = np.where(records["due"] < NEVER, np.maximum(0, records["finish"] - records["due"]), 0)
+        self.jobs += len(records)
+        self.completion += float(completion.sum())
+        self.execution += float((records["finish"] - records["start"]).sum())
+        self.slowdown += float((completion / true.min(axis=1)[records["job_class"]]).sum())
+        self.predicting += float((records["ready"] - records["arrival"]).sum())
+        self.due += int((records["due"] < NEVER).sum())
+        self.missed += int((late > 0).sum())
+        self.tardiness += float(late.sum())
+        self.weight += float(records["weight"].sum(dtype=np.float64))
+        self.weighted += float((records["weight"] * completion).sum(dtype=np.float64))
+        self.makespan = max(self.makespan, int(records["finish"].max()))

@@ -1,0 +1,26 @@
+"""The code in docs/adapters.md runs, as far as its libraries are installed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+DOC = Path(__file__).resolve().parents[2] / "docs" / "adapters.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
+OPTIONAL = ("sb3_contrib", "torch", "torchrl", "tianshou", "ray")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("number", range(1, len(BLOCKS)))
+def test_a_block_runs(number, capsys):
+    code = BLOCKS[0] + BLOCKS[1] if number == 1 else BLOCKS[number]  # the second goes on from the first
+    for name in OPTIONAL:
+        if re.search(rf"^(import|from) {name}\b", code, re.MULTILINE):
+            pytest.importorskip(name, reason=f"{name} is not installed")
+    if "import ray" in code:
+        pytest.skip("Ray takes long to start; test_libraries.py runs the same")
+    exec(compile(code, f"docs/adapters.md, block {number}", "exec"), {})
+
+
+def test_every_library_has_a_block():
+    assert all(any(name in block for block in BLOCKS) for name in OPTIONAL)

@@ -1,0 +1,59 @@
+"""Observations are written where something changed; they must be those that a fresh look at the state gives."""
+
+import numpy as np
+import pytest
+
+from gnnsched_env.envs import EnvBatch
+from gnnsched_env.hardware import load_fleet
+from gnnsched_env.scenario import Scenario, simulation_settings
+from tests.envs.environments import hetero_table
+
+pytestmark = pytest.mark.kernels
+
+CASES = [
+    {},
+    {"window": 3},
+    {"window": 5, "window_order": "shortest"},
+    {"window": 4, "dataflow": "predicted_best", "load": 1.3},
+    {"window": 4, "failures": {"up": 60.0, "down": 10.0}, "arrivals": {"process": "bursty", "deadlines": [1, 9]}},
+    {"window": 4, "window_order": "shortest", "failures": {"up": 60.0, "down": 10.0}, "reconfiguration": 70},
+    {"arrivals": {"process": "diurnal", "priorities": [[1, 3], [8, 1]], "deadlines": [0, 5]}, "load": 1.2},
+]
+
+
+@pytest.mark.parametrize("dispatch", [False, True])
+@pytest.mark.parametrize("options", CASES)
+def test_what_is_rewritten_is_all_that_changed(options, dispatch):
+    if dispatch:
+        options = {name: value for name, value in options.items() if not name.startswith("window")}
+    scenario = Scenario(name="random", fleet=load_fleet("hetero4"), table=hetero_table()).with_options(
+        jobs=60, **options
+    )
+    settings = simulation_settings(scenario, hetero_table(), dispatch=dispatch)
+    fleet = [accelerator.reconfiguration_cycles for accelerator in scenario.fleet.accelerators]
+    batch = EnvBatch(hetero_table(), settings, lanes=4, reconfiguration=fleet)
+    batch.reset([1, 2, 3, 4])
+    rng = np.random.default_rng(0)
+    compared = 0
+    while not batch.ended.all():
+        legal = rng.random(batch.mask.shape) * batch.mask
+        random = rng.integers(batch.layout.num_actions, size=4)
+        batch.step(np.where(rng.random(4) < 0.7, legal.argmax(axis=1), random))
+        if compared % 7 == 0:  # after some steps that nobody looked at too
+            batch.simulation.step(rng.integers(batch.layout.num_actions, size=4))
+            batch.encode()
+        _compare(batch)
+        compared += 1
+    assert compared > 40
+
+
+def _compare(batch):
+    simulation = batch.simulation
+    before = simulation.lanes.copy()
+    fresh = EnvBatch.around(simulation)
+    for name, array in batch.observation.items():
+        assert (fresh.observation[name] == array).all(), name
+        assert ((array >= 0) & (array <= 1)).all(), name
+    assert (fresh.mask == batch.mask).all()
+    assert fresh.mask.any(axis=1).all()
+    simulation.lanes[:] = before

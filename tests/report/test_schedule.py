@@ -1,0 +1,81 @@
+"""The picture of a whole schedule, and the animation."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib import image
+from PIL import Image
+
+from gnnsched_env.envs.labels import DOWN_COLOUR
+from gnnsched_env.errors import ConfigError
+from gnnsched_env.report.schedule import plot_schedule, write_gif
+from gnnsched_env.sim.schedule import schedule_of
+from tests.envs.rendered import made_up_labels, made_up_schedule, make_rendered, play
+
+
+def shares(picture):
+    """Return how large a share of a picture each colour has."""
+    pixels = (picture[..., :3].reshape(-1, 3) * 255).round().astype(int)
+    colours, counts = np.unique(pixels, axis=0, return_counts=True)
+    return {tuple(colour): count / len(pixels) for colour, count in zip(colours.tolist(), counts, strict=True)}
+
+
+def test_the_picture_has_every_run_in_its_colour(tmp_path):
+    labels, path = made_up_labels(), tmp_path / "new" / "schedule.png"
+    plot_schedule(made_up_schedule(), labels, path, title="made up")
+    found = shares(image.imread(path))
+    first, second, third = (found.get(colour, 0.0) for colour in labels.colours)
+    assert first / third == pytest.approx(1.0, abs=0.1)  # 300 cycles each; both have an entry in the legend
+    assert first > 0.02  # the legend's entries alone are far less
+    assert 0.5 * first < second  # 400 cycles, hatched
+    assert found[DOWN_COLOUR] > 0.001 and found[(252, 224, 224)] > 0.01
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_short_runs_are_drawn_as_long_as_can_be_seen(tmp_path):
+    schedule = made_up_schedule(until=1_000_000)
+    schedule = replace(schedule, downs=schedule.downs[:0])
+    pictures = []
+    for cycles in (1, 300, 3000):
+        runs = schedule.runs[:1].copy()
+        runs["start"], runs["finish"] = 500_100, 500_100 + cycles
+        plot_schedule(replace(schedule, runs=runs), made_up_labels(), tmp_path / "a.png")
+        pictures.append(image.imread(tmp_path / "a.png"))
+    assert np.array_equal(pictures[0], pictures[1])
+    assert not np.array_equal(pictures[0], pictures[2])
+    axes = pictures[0][: len(pictures[0]) // 2, :, :3]
+    assert (axes.max(axis=-1) - axes.min(axis=-1)).max() > 0.15  # blue on white, if blurred over two pixels
+
+
+@pytest.mark.parametrize("decisions", [0, 20, 1000])
+@pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
+def test_any_stage_of_an_episode_can_be_drawn(decisions, ending, tmp_path):
+    env = make_rendered("queue", "ansi")
+    play(env, decisions)
+    path = tmp_path / f"schedule{ending}"
+    plot_schedule(schedule_of(env.batch.simulation), env.labels, path)
+    assert path.stat().st_size > 1000
+
+
+def test_an_animation_shows_its_frames(tmp_path):
+    env = make_rendered("queue", "rgb_array")
+    frames = []
+    for decisions in (3, 9, 20):
+        play(env, decisions)
+        frames.append(env.render())
+    write_gif(frames, tmp_path / "a.gif", fps=10)
+    with Image.open(tmp_path / "a.gif") as animation:
+        assert animation.n_frames == 3
+        for k, frame in enumerate(frames):
+            animation.seek(k)
+            shown = np.asarray(animation.convert("RGB")).astype(int)
+            assert (abs(shown - frame) < 24).all(axis=-1).mean() > 0.98
+
+
+def test_bad_input_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"must end in one of .png, .svg, .pdf, got '.bmp'"):
+        plot_schedule(made_up_schedule(), made_up_labels(), tmp_path / "a.bmp")
+    with pytest.raises(ConfigError, match=r"a.gif: needs at least one frame, got none"):
+        write_gif([], tmp_path / "a.gif", fps=10)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,62 @@
+"""The schedule's command line, as a user runs it."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "scripts.schedule", "--jobs", "20"]
+
+
+def run(*arguments):
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_everything_that_is_asked_for_is_written(tmp_path):
+    paths = {name: tmp_path / f"out.{name}" for name in ("csv", "trace", "png", "gif")}
+    result = run(*(part for name, path in paths.items() for part in (f"--{name}", str(path))), "--seed", "3")
+    assert result.returncode == 0, result.stderr
+    for path in paths.values():
+        assert f"wrote {path}" in result.stdout
+    assert "hetero4, queue, assignment, load 0.8, seed 3" in result.stdout
+    assert "done 20/20" in result.stdout
+    assert len(list(csv.DictReader(paths["csv"].open()))) == 20
+    events = json.loads(paths["trace"].read_text())["traceEvents"]
+    assert sum(event["ph"] == "X" for event in events) == 20
+    assert paths["png"].read_bytes().startswith(b"\x89PNG")
+    assert paths["gif"].read_bytes().startswith(b"GIF")
+
+
+def test_dispatch_on_another_fleet_writes_nothing_unasked(tmp_path):
+    result = run("--scenario", "big_little", "--env", "dispatch", "--policy", "least_loaded", "--load", "0.5")
+    assert result.returncode == 0, result.stderr
+    assert "big_little, dispatch, least_loaded, load 0.5, seed 0" in result.stdout
+    assert "wrote" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--policy", "assignement"], "did you mean 'assignment'"),
+        (["--policy", "assignment", "--env", "dispatch"], "is made for queue, not for dispatch"),
+        (["--scenario", "hetro4"], "did you mean 'hetero4'"),
+        (["--load", "1.5"], "load must be above 0 and below 1.5, got 1.5"),
+        (["--jobs", "0"], "jobs must be an integer of at least 1, got 0"),
+        (["--png", "out.bmp"], "must end in one of .png, .svg, .pdf, got '.bmp'"),
+        (["--csv", "."], "must be a file to write, but it is a folder"),
+        (["--gif", "out.gif", "--gif-every", "0"], "at least 1 decision between frames, got 0"),
+    ],
+)
+def test_bad_input_is_named(arguments, message):
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_bad_picture_is_refused_before_anything_is_played(tmp_path):
+    result = run("--png", str(tmp_path / "out.bmp"), "--csv", str(tmp_path / "out.csv"))
+    assert result.returncode == 2
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,5 @@
 """Heuristic scheduling policies, one per file, for comparison with agents."""
 
-from baselines.registry import POLICIES, make_policy
+from baselines.registry import PLANNERS, POLICIES, make_policy
 
-__all__ = ["POLICIES", "make_policy"]
+__all__ = ["PLANNERS", "POLICIES", "make_policy"]

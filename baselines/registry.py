@@ -9,18 +9,22 @@ from baselines.earliest_finish_wait import EarliestFinishWait
 from baselines.fifo import FirstInFirstOut
 from baselines.index import Index
 from baselines.least_loaded import LeastLoaded
+from baselines.max_min import MaxMin
 from baselines.min_min import MinMin
 from baselines.predictor_greedy import PredictorGreedy
 from baselines.random import Random
+from baselines.rollout import Rollout
 from baselines.round_robin import RoundRobin
 from baselines.sjf import ShortestJobFirst
 from baselines.static import Static
 from baselines.static_best import StaticBest
+from baselines.sufferage import Sufferage
 from gnnsched_env.envs import Layout
 from gnnsched_env.errors import ConfigError, did_you_mean
 from gnnsched_env.policy import Knowledge, Policy
 from gnnsched_env.tables import LatencyTable
 
+# Those that decide from the observation alone, in microseconds.
 POLICIES: dict[str, type[Any]] = {
     kind.name: kind
     for kind in (
@@ -33,19 +37,23 @@ POLICIES: dict[str, type[Any]] = {
         PredictorGreedy,
         ShortestJobFirst,
         MinMin,
+        MaxMin,
+        Sufferage,
         EarliestFinishWait,
         Index,
         Assignment,
     )
 }
+# Those that must be told the belief, by observe_belief, before each decision; one takes milliseconds.
+PLANNERS: dict[str, type[Any]] = {Rollout.name: Rollout}
 
 
 def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None, **options: Any) -> Policy:
     """Return the named policy for environments of a layout.
 
-    `name` is a key of POLICIES or `module:Class`, whose constructor is called with the layout, or with nothing where it
-    takes nothing. `table` goes to policies that have a parameter of that name, `options` to all. Raise ConfigError
-    where the name is unknown, the policy is not made for the environment, or the options do not fit.
+    `name` is a key of POLICIES or PLANNERS, or `module:Class`, whose constructor is called with the layout, or with
+    nothing where it takes nothing. `table` goes to policies that have a parameter of that name, `options` to all. Raise
+    ConfigError where the name is unknown, the policy is not made for the environment, or the options do not fit.
     """
     if not isinstance(name, str):
         raise ConfigError(f"policy: name must be a string, got {name!r}")
@@ -64,10 +72,11 @@ def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None,
 
 
 def _heuristic(name: str) -> type[Any]:
-    if name in POLICIES:
-        return POLICIES[name]
-    hint = did_you_mean(name, POLICIES)
-    raise ConfigError(f"unknown policy {name!r}{hint} (one of {', '.join(POLICIES)}, or module:Class)")
+    heuristics = POLICIES | PLANNERS
+    if name in heuristics:
+        return heuristics[name]
+    hint = did_you_mean(name, heuristics)
+    raise ConfigError(f"unknown policy {name!r}{hint} (one of {', '.join(heuristics)}, or module:Class)")
 
 
 def _outside_policy(name: str) -> Any:

@@ -13,12 +13,12 @@ from baselines import POLICIES, make_policy
 from gnnsched_env.errors import ConfigError, GnnSchedError
 from gnnsched_env.evaluation import PolicyFactory, Record, evaluate, provenance, write_json
 from gnnsched_env.policy import Knowledge
-from gnnsched_env.report import LEGEND, policy_table
+from gnnsched_env.report.terminal import changed_options, legend, policy_table
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
 from gnnsched_env.tables import LatencyTable
 from scripts.command import plain, wide_console
 
-WIDTH = 120
+WIDTH = 160
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,20 @@ class Arguments:
     """Predict a class once an episode, then look it up (the scenario's by default)."""
     lookup_us: float | None = None
     """Microseconds of a lookup (the scenario's by default)."""
+    arrivals: Literal["poisson", "bursty", "diurnal"] | None = None
+    """The process by which jobs arrive (the scenario's by default)."""
+    drift: float | None = None
+    """How far the mix of jobs swings, 0 to 1 (the scenario's by default)."""
+    trace: Path | None = None
+    """A CSV file of jobs to replay: it brings times, jobs, deadlines and weights."""
+    failures: tuple[float, float] | None = None
+    """Mean times until an accelerator fails and until it is repaired, in mean service times (0 0: none fails)."""
+    prediction_error: tuple[float, ...] | None = None
+    """Log-normal noise of predictions, and their bias (a factor) if another number follows."""
+    reward: Literal["completion", "weighted", "tardiness", "energy"] | None = None
+    """What alone is charged to agents (the scenario's by default); changes no heuristic."""
+    reconfiguration: int | None = None
+    """Cycles that an accelerator takes to change its dataflow (the fleet's by default)."""
     window: int | None = None
     """Waiting jobs that a policy sees in Queue-v0 (the scenario's by default)."""
     policies: tuple[str, ...] = ("all",)
@@ -71,17 +85,10 @@ def main() -> None:
 
 def run(arguments: Arguments, console: Console) -> None:
     """Evaluate, print and write."""
-    scenario = load_scenario(arguments.scenario)
-    scenario = scenario.with_options(
-        jobs=arguments.jobs,
-        window=arguments.window,
-        repeats=arguments.repeats,
-        predictor=arguments.predictor,
-        decision=_decision(arguments),
-    )
+    check(arguments)
+    scenario = changed_scenario(arguments)
     dispatch = arguments.env == "dispatch"
     policies = policy_factories(arguments.policies, dispatch=dispatch)
-    check(arguments)
     records, tables = [], []
     for mix in mixes(arguments.graphs, per_file=arguments.per_file):
         chosen = with_graphs(scenario, mix)
@@ -99,12 +106,35 @@ def run(arguments: Arguments, console: Console) -> None:
                 graphs=names,
             )
             records += batch
-            title = f"{chosen.fleet.name}, {arguments.env}, load {load:g}: {', '.join(names)}"
-            console.print(policy_table(batch, title=title))
-    console.print(LEGEND)
+            title = f"{chosen.fleet.name}, {arguments.env}, load {batch[0]['load']:.3g}: {', '.join(names)}"
+            console.print(policy_table(batch, title="; ".join([title, *changed_options(chosen)])))
+    console.print(legend(records))
     if arguments.json is not None:
         about = provenance(scenario, tables, plain(arguments))
         write_json(arguments.json, {"provenance": about, "records": records})
+
+
+def changed_scenario(arguments: Arguments) -> Scenario:
+    """Return the scenario that the arguments name, with what they change of it."""
+    noise, bias = (*(arguments.prediction_error or ()), None, None)[:2]
+    up, down = arguments.failures or (None, None)
+    return load_scenario(arguments.scenario).with_options(
+        jobs=arguments.jobs,
+        window=arguments.window,
+        repeats=arguments.repeats,
+        predictor=arguments.predictor,
+        decision={
+            "latency_us": arguments.decision_us,
+            "workers": arguments.decision_workers,
+            "cached": arguments.decision_cached,
+            "lookup_us": arguments.lookup_us,
+        },
+        arrivals={"process": arguments.arrivals, "drift": arguments.drift, "trace": arguments.trace},
+        failures={"up": up, "down": down},
+        prediction_error={"noise": noise, "bias": bias},
+        reward=arguments.reward,
+        reconfiguration=arguments.reconfiguration,
+    )
 
 
 def check(arguments: Arguments) -> None:
@@ -120,6 +150,18 @@ def check(arguments: Arguments) -> None:
         raise ConfigError("--per-file: needs --graphs")
     if arguments.window is not None and arguments.env == "dispatch":
         raise ConfigError("--window: belongs to --env queue; Dispatch-v0 shows the arriving job only")
+    if len(arguments.prediction_error or (0.0,)) not in (1, 2):
+        given = " ".join(f"{value:g}" for value in arguments.prediction_error or ()) or "nothing"
+        raise ConfigError(f"--prediction-error: needs NOISE, or NOISE and BIAS, got {given}")
+    if arguments.trace is not None:
+        _check_trace(arguments)
+
+
+def _check_trace(arguments: Arguments) -> None:
+    """Refuse what a trace brings itself."""
+    for name in ("load", "arrivals", "drift", "repeats"):
+        if getattr(arguments, name) is not None:
+            raise ConfigError(f"--{name}: does not go with --trace, which brings its own times and jobs")
 
 
 def policy_factories(names: tuple[str, ...], *, dispatch: bool) -> dict[str, PolicyFactory]:
@@ -178,15 +220,6 @@ def with_graphs(scenario: Scenario, graphs: Sequence[str | Path]) -> Scenario:
     if not graphs:
         return scenario
     return replace(scenario, workload=replace(scenario.workload, graphs=tuple(str(path) for path in graphs)))
-
-
-def _decision(arguments: Arguments) -> dict[str, object]:
-    return {
-        "latency_us": arguments.decision_us,
-        "workers": arguments.decision_workers,
-        "cached": arguments.decision_cached,
-        "lookup_us": arguments.lookup_us,
-    }
 
 
 if __name__ == "__main__":

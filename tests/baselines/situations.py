@@ -4,6 +4,7 @@ import numpy as np
 
 from gnnsched_env.envs import ACCELERATOR_FIELDS, SLOT_FIELDS, SYSTEM_FIELDS, EnvBatch, Layout, encode_cycles
 from gnnsched_env.sim import SimulationSettings, WindowOrder, fleet_capacity
+from gnnsched_env.sim.belief import belief_of
 from tests import toys
 
 
@@ -60,10 +61,21 @@ def legal_actions(layout, jobs, busy, may_wait):
     return mask
 
 
-def batch(table, *, dispatch, lanes=3, jobs=25, window=4, load=0.9, choose_dataflow=True, shortest_first=False):
-    """Return a batch of environments over a table, reset with seeds 0, 1, ..."""
+def batch(
+    table,
+    *,
+    dispatch,
+    lanes=3,
+    jobs=25,
+    window=4,
+    load=0.9,
+    choose_dataflow=True,
+    shortest_first=False,
+    settings=None,
+):
+    """Return a batch of environments over a table, reset with seeds 0, 1, ...; `settings` are further ones by name."""
     rate = load * fleet_capacity(table.true_cycles, table.weights, table.choice_accelerators).rate
-    settings = SimulationSettings(
+    chosen = SimulationSettings(
         mean_gap=1 / rate,
         unit=table.mean_shortest_predicted,
         jobs=jobs,
@@ -71,17 +83,25 @@ def batch(table, *, dispatch, lanes=3, jobs=25, window=4, load=0.9, choose_dataf
         dispatch=dispatch,
         window_order=WindowOrder.SHORTEST if shortest_first else WindowOrder.ARRIVAL,
         choose_dataflow=choose_dataflow,
+        **(settings or {}),
     )
-    environments = EnvBatch(table, settings, lanes=lanes)
+    environments = EnvBatch(table, chosen, lanes=lanes)
     environments.reset(range(lanes))
     return environments
+
+
+def decide(policy, environments):
+    """Return a policy's actions, int64 [lanes]; where it takes a belief it is told it first."""
+    if hasattr(policy, "observe_belief"):
+        policy.observe_belief(belief_of(environments.simulation))
+    return policy.act(environments.observation, environments.mask)
 
 
 def play(policy, environments):
     """Play all lanes to their ends; return int64 [steps, lanes], the actions."""
     taken = []
     while not environments.ended.all():
-        actions = policy.act(environments.observation, environments.mask)
+        actions = decide(policy, environments)
         taken.append(actions)
         environments.step(actions)
     return np.array(taken)

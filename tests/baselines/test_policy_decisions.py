@@ -10,6 +10,16 @@ from tests import toys
 from tests.baselines.situations import layout, situation
 
 WAIT = "wait"
+INFORMED = (
+    "sjf",
+    "predictor_greedy",
+    "min_min",
+    "max_min",
+    "sufferage",
+    "earliest_finish_wait",
+    "index",
+    "assignment",
+)
 TWO = [0, 1]  # two accelerators, a choice each
 PAIRS = [0, 0, 1, 1]  # two accelerators, two choices each
 
@@ -152,6 +162,28 @@ def test_min_min_plans_the_earliest_completion_first():
     assert decide("min_min", shape, [[30, 40], [9, 60]], remaining=[5, 0]) == (0, 1)
 
 
+def test_max_min_plans_the_latest_completion_first():
+    shape = layout(TWO)
+    assert decide("max_min", shape, [[30, 20], [9, 40]]) == (0, 1)
+    # Job 0 on busy 0 (done at 5 + 10, on 1 only at 30); then job 1 is done at 15 + 9 there or at 20 on 1.
+    assert decide("max_min", shape, [[10, 30], [9, 20]], remaining=[5, 0]) == (1, 1)
+    assert decide("max_min", shape, [[10, 30], [9, 25]], remaining=[5, 0]) == WAIT
+
+
+def test_sufferage_serves_who_would_lose_most():
+    shape = layout(TWO)
+    # Both are best off on 0: job 0 would lose 5, job 1 50.
+    assert decide("sufferage", shape, [[10, 15], [40, 90]]) == (1, 0)
+    # 0 is busy until 20: job 0 would rather have 1 (15 < 30, a loss of 15), job 1 waits for 0 (60 < 90, a loss of 30).
+    assert decide("sufferage", shape, [[10, 15], [40, 90]], remaining=[20, 0]) == (0, 1)
+    assert decide("sufferage", shape, [[10, 35], [40, 90]], remaining=[20, 0]) == (0, 1)  # a round later, 35 < 70
+    assert decide("sufferage", shape, [[10, 75], [40, 90]], remaining=[20, 0]) == WAIT
+
+
+def test_sufferage_on_a_single_accelerator_goes_by_age():
+    assert decide("sufferage", layout([0]), [[9], [3]]) == (0, 0)
+
+
 def test_earliest_finish_starts_the_shortest_whose_pick_is_idle():
     shape = layout(TWO)
     jobs = [[10, 40], [90, 30], [90, 20]]
@@ -186,7 +218,7 @@ def test_assignment_starts_the_shortest_of_those_first_in_line():
     assert decide("assignment", shape, jobs, c=0, remaining=[3, 0]) == (0, 1)
 
 
-@pytest.mark.parametrize("name", ["sjf", "predictor_greedy", "min_min", "earliest_finish_wait", "index", "assignment"])
+@pytest.mark.parametrize("name", INFORMED)
 def test_without_dataflows_an_action_names_the_accelerator(name):
     shape = layout(PAIRS, choose_dataflow=False)
     assert decide(name, shape, [[90, 80, 70, 20]]) == (0, 1)

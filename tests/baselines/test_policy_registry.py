@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from baselines import POLICIES, make_policy
+from baselines import PLANNERS, POLICIES, make_policy
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.policy import Knowledge
 from tests import toys
@@ -57,8 +57,14 @@ def own(kind):
 
 
 def test_the_names_are_the_classes_own():
-    assert {name: kind.name for name, kind in POLICIES.items()} == {name: name for name in POLICIES}
-    assert len(POLICIES) == 12
+    every = POLICIES | PLANNERS
+    assert {name: kind.name for name, kind in every.items()} == {name: name for name in every}
+    assert (len(POLICIES), len(PLANNERS), len(every)) == (14, 1, 15)
+
+
+def test_planners_and_they_alone_are_told_the_belief():
+    assert all(hasattr(kind, "observe_belief") for kind in PLANNERS.values())
+    assert not any(hasattr(kind, "observe_belief") for kind in POLICIES.values())
 
 
 def test_options_reach_the_policy():
@@ -83,6 +89,14 @@ def test_own_policies_are_loaded():
         ("static", QUEUE, {"choice": 3}, r"static: choice must be an integer in \[0, 3\), got 3"),
         ("assignment", QUEUE, {"c": -1.0}, "assignment: c must be a number of at least 0, got -1.0"),
         ("index", QUEUE, {"c": float("nan")}, "index: c must be a number of at least 0, got nan"),
+        ("rollout", DISPATCH, {}, "policy 'rollout' is made for queue, not for dispatch"),
+        ("rolout", QUEUE, {}, "unknown policy 'rolout'; did you mean 'rollout'"),
+        ("rollout", QUEUE, {"futures": 1}, r"rollout: futures must be an integer in \[2, 2\^64\), got 1"),
+        ("rollout", QUEUE, {"futures": 8.0}, r"rollout: futures must be an integer in \[2, 2\^64\), got 8.0"),
+        ("rollout", QUEUE, {"arrivals": -1}, r"rollout: arrivals must be an integer in \[0, 2\^64\), got -1"),
+        ("rollout", QUEUE, {"margin": -0.5}, "rollout: margin must be a number of at least 0, got -0.5"),
+        ("rollout", QUEUE, {"margin": float("inf")}, "rollout: margin must be a number of at least 0, got inf"),
+        ("rollout", QUEUE, {"seed": True}, r"rollout: seed must be an integer in \[0, 2\^64\), got True"),
         ("no_such_module:Policy", QUEUE, {}, "must be module:Class of something importable"),
         ("baselines:Nothing", QUEUE, {}, "must be module:Class of something importable"),
         (":Policy", QUEUE, {}, "must be module:Class of something importable"),

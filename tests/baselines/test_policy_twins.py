@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines.assignment import JOB, PLACE, first_in_line, plan
-from baselines.min_min import first_starts
+from baselines.list_planning import first_starts
 from baselines.predictor_greedy import list_schedules
+from baselines.sufferage import most_suffering
 from tests import naive_policies
 
 pytestmark = pytest.mark.kernels
@@ -42,7 +43,18 @@ def compiled(kernel, latencies, remaining, idle, *extra):
 
 @given(situations())
 def test_min_min(case):
-    assert compiled(first_starts, *case) == naive_policies.min_min(*case)
+    assert compiled(first_starts, *case, False) == naive_policies.min_min(*case)
+
+
+@given(situations())
+def test_max_min(case):
+    assert compiled(first_starts, *case, True) == naive_policies.max_min(*case)
+
+
+@given(situations())
+@settings(max_examples=300)
+def test_sufferage(case):
+    assert compiled(most_suffering, *case) == naive_policies.sufferage(*case)
 
 
 @given(situations(), st.permutations(range(MOST_JOBS)))

@@ -2,8 +2,10 @@
 # make test   sets up and runs every test
 # make check  what continuous integration runs: lint, format, types, import contract, tests
 # make bench  prints the figures of docs/performance.md
+# make soak   plays random scenarios for SOAK_STEPS steps, everything checked after each (docs/reliability.md)
 
 PYTHON ?= python3
+SOAK_STEPS ?= 10000000
 VENV := .venv
 BIN := $(VENV)/bin
 KERNELS := $(shell find gnnsched_env baselines -name '*.py' 2>/dev/null)
@@ -12,7 +14,7 @@ KERNEL_HASH := $(shell cat $(KERNELS) | sha256sum | cut -c1-12)
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba-$(KERNEL_HASH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup setup-dev demo test test-no-jit check lint types imports bench clean
+.PHONY: setup setup-dev demo test test-no-jit check lint types imports bench soak clean
 
 setup: $(VENV)/.setup
 setup-dev: $(VENV)/.setup-dev
@@ -52,6 +54,9 @@ check: lint types imports test
 
 bench: setup
 	$(BIN)/python -m benchmarks.cycles
+
+soak: setup-dev
+	$(BIN)/python -m tests.soak.run --steps $(SOAK_STEPS)
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

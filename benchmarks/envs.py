@@ -5,8 +5,8 @@
 A batch step is one call of `step` of the vector environment that `gymnasium.make_vec` gives, default observation and
 mask included, actions prepared beforehand: "uniform" draws them from all of the action space (most are illegal and
 wait, so that the window is soon full: the most to write), "legal" from the legal ones, "sjf" is the policy's. Legal and
-sjf actions were recorded in the same episodes before. Figures are medians of repeated runs of the same steps from a reset;
-ratios are to CartPole-v1 in the same run.
+sjf actions were recorded in the same episodes before. Figures are medians of repeated runs of the same steps from a
+reset; ratios are to CartPole-v1 in the same run.
 """
 
 import argparse

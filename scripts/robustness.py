@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
 
 from baselines import PLANNERS
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.evaluation import Record, evaluate, write_json
 from gnnsched_env.report.conditions import LEGEND, condition_markdown, condition_table
 from gnnsched_env.scenario import load_scenario, scenario_table
+from gnnsched_env.tables.progress import progress_bar
 from scripts.command import plain, run_command, wide_console
 from scripts.evaluate import WIDTH, factory, policy_factories
 
@@ -79,11 +79,10 @@ def run(arguments: Arguments) -> None:
     ]
     console = wide_console(WIDTH)
     records: dict[str, dict[str, list[Record]]] = {fleet: {} for fleet in arguments.fleets}
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        shown = progress.add_task("fleets x conditions", total=len(tasks))
+    with progress_bar("fleets x conditions", len(tasks), shown=None) as advance:
         for task, result in zip(tasks, results(tasks, arguments.processes), strict=True):
             records[task.fleet][task.condition] = result
-            progress.advance(shown)
+            advance(1)
     for fleet, groups in records.items():
         show(console, arguments, fleet, groups)
     console.print(LEGEND)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.envs import kernels
-from gnnsched_env.envs.encoding import encode_cycles
+from gnnsched_env.envs.encoding import encode_cycles, encode_energy
 from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, Layout
 from gnnsched_env.errors import ConfigError, InvalidAction
 from gnnsched_env.policy import BoolArray, FloatArray
@@ -19,6 +19,7 @@ from gnnsched_env.sim.jobs import require_count
 from gnnsched_env.tables import LatencyTable
 
 Seeds = Sequence[int] | NDArray[np.uint64]
+MOST_PATTERN_BITS = 10  # accelerators up to which masks are copied from a table
 FEW = 16  # lanes up to which those that were reset are encoded one by one
 
 
@@ -78,6 +79,7 @@ class EnvBatch:
             choice_names=table.choice_names,
             dispatch=settings.dispatch,
             choose_dataflow=settings.choose_dataflow,
+            shows_energy=settings.energy > 0,
         )
         self.observation: dict[str, FloatArray] = {
             name: np.zeros((lanes, size), np.float32) for name, size in self.layout.sizes.items()
@@ -110,6 +112,8 @@ class EnvBatch:
         self._tables = (
             encode_cycles(np.stack([predicted.min(axis=1), predicted.max(axis=1)], axis=1)),
             encode_cycles(predicted),
+            encode_energy(simulation.pairs["energy"]),
+            layout.column_accelerators,
             _mask_patterns(layout),
             _configuration_codes(table.choice_accelerators),
         )
@@ -118,7 +122,9 @@ class EnvBatch:
             np.zeros((simulation.num_lanes, -(-layout.window // 8) * 8), np.int64),
             np.zeros((self.threads, width), np.int64),
             np.zeros((self.threads, width), np.float32),
-            *(self.observation[name] for name in ("slots", "latencies", "accelerators", "system")),
+            *(self.observation[name] for name in ("slots", "latencies")),
+            self.observation.get("energies", np.zeros((simulation.num_lanes, 0), np.float32)),
+            *(self.observation[name] for name in ("accelerators", "system")),
             self.mask,
         )
         self._bind_encoder()
@@ -189,6 +195,11 @@ def _configuration_codes(owners: NDArray[np.int64]) -> FloatArray:
 
 
 def _mask_patterns(layout: Layout) -> BoolArray:
-    """Return bool [2^A, W x columns]: for each set of idle accelerators (bit a: number a), the actions they allow."""
+    """Return bool [2^A, W x columns]: for each set of idle accelerators (bit a: number a), the actions they allow.
+
+    One row of zeros where that would be too large a table.
+    """
+    if layout.num_accelerators > MOST_PATTERN_BITS:
+        return np.zeros((1, 1), np.bool_)
     idle = np.arange(1 << layout.num_accelerators)[:, np.newaxis] >> layout.column_accelerators & 1
     return np.ascontiguousarray(np.tile(idle.astype(np.bool_), (1, layout.window)))

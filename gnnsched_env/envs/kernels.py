@@ -21,7 +21,7 @@ UNCHANGED = 1 << 30
 SLOT_WIDTH = 6  # fields of a slot, an accelerator and the system, as in spaces.py
 ACCELERATOR_WIDTH = 9
 SYSTEM_TIMES = 4
-BLOCK = 32  # lanes that are stepped, then encoded
+BLOCK = 64  # lanes that are stepped, then encoded
 TIME_BITS = 40.0
 
 _compiled = njit(cache=True, error_model="numpy", _nrt=False, nogil=True)
@@ -67,22 +67,29 @@ def _copy_cells(target, row, to, source, source_row, start, count):
 
 @_compiled
 def encode(
-    settings, class_codes, codes, patterns, configured, lanes, accelerators, jobs, queue, shown, arrivals, cycles,
-    times, slots, latencies, fleet, system, mask, worker, first, stop,
+    settings, class_codes, codes, energy_codes, column_owners, patterns, configured, lanes, accelerators, jobs, queue,
+    shown, arrivals, cycles, times, slots, latencies, energies, fleet, system, mask, worker, first, stop,
 ):  # fmt: skip
     """Write the observation and the mask of the lanes from `first` to before `stop`.
 
-    `class_codes` float32 [C, 2] (shortest, longest) and `codes` float32 [C, K]: encoded predictions; `patterns` bool
-    [2^A, W x columns]: the mask of a full window for each set of idle accelerators; `configured` float32 [K]: code of
-    the choice that an accelerator is set to; `shown` int64 [L]: slots shown last; `arrivals` int64 [L, W']:
-    when their jobs came (W': W, up to a multiple of 8); `cycles` int64 and `times` float32 [workers, n]: scratch, a row
-    for each worker.
-    Outputs: `slots`, `latencies`, `fleet`, `system` float32 [L, n], `mask` bool [L, actions]. Of `fleet` the constant
-    fields (price, switching) are left alone.
+    `class_codes` float32 [C, 2] (shortest, longest), `codes` and `energy_codes` float32 [C, K]: encoded predictions and
+    energies; `column_owners` int64: the accelerator of each action's column; `patterns` bool [2^A, W x columns]: the
+    mask of a full window for each set of idle accelerators, or of one row where the fleet is too large for that;
+    `configured` float32 [K]: code of the choice that an accelerator is set to; `shown` int64 [L]: slots shown last;
+    `arrivals` int64 [L, W']: when their jobs came (W': W, up to a multiple of 8); `cycles` int64 and `times` float32
+    [workers, n]: scratch, a row for each worker.
+    Outputs: `slots`, `latencies`, `energies` (of no width where not shown), `fleet`, `system` float32 [L, n], `mask`
+    bool [L, actions]. Of `fleet` the constant fields (price, switching) are left alone.
     """
     for i in range(first, stop):
+        if i < 0:  # never: it tells the compiler so
+            continue
         visible = min(lanes[i]["waiting"], settings[0]["window"])
-        _write_window(i, visible, settings, class_codes, codes, lanes, jobs, queue, shown, arrivals, slots, latencies)
+        before = shown[i]
+        if energies.shape[1]:
+            _write_rows(i, visible, energy_codes, lanes, queue, shown, energies)
+        _write_rows(i, visible, codes, lanes, queue, shown, latencies)
+        _write_window(i, visible, settings, class_codes, lanes, jobs, queue, shown, arrivals, slots)
         _write_ages(i, visible, lanes, arrivals, times, worker, slots)
         if settings[0]["due"]:
             _write_due(i, visible, lanes, jobs, queue, slots)
@@ -91,7 +98,7 @@ def encode(
             times[worker, k] = _time_code(cycles[worker, k])
         _write_fleet(i, settings, configured, lanes, accelerators, times, worker, fleet)
         _write_system(i, settings, lanes, times, worker, 2 * accelerators.shape[1], system)
-        _write_mask(i, visible, settings, patterns, lanes, accelerators, mask)
+        _write_mask(i, visible, before, settings, column_owners, patterns, lanes, accelerators, mask)
 
 
 @_inlined
@@ -115,17 +122,32 @@ def _time_code(cycles):
 
 
 @_inlined
-def _write_window(i, visible, settings, class_codes, codes, lanes, jobs, queue, shown, arrivals, slots, latencies):
-    """Bring the slots' constant fields, latencies and arrival times up to date."""
+def _write_rows(i, visible, codes, lanes, queue, shown, rows):
+    """Bring what the slots show of each choice up to date: `rows` float32 [L, W x K], from `codes` [C, K]."""
     lane = lanes[i]
     choices = codes.shape[1]
     before = shown[i]
     start = lane["rewrite"]
     if lane["removed"] >= 0:
         gap = lane["removed"]
+        copy_cells(rows, i, gap * choices, rows, i, (gap + 1) * choices, (before - 1 - gap) * choices)
+        start = min(start, before - 1)
+    for w in range(start, visible):
+        copy_cells(rows, i, w * choices, codes, queue[i, lane["head"] + w]["job_class"], 0, choices)
+    for k in range(visible * choices, before * choices):
+        rows[i, k] = 0.0
+
+
+@_inlined
+def _write_window(i, visible, settings, class_codes, lanes, jobs, queue, shown, arrivals, slots):
+    """Bring the slots' constant fields and arrival times up to date, and note that all is shown."""
+    lane = lanes[i]
+    before = shown[i]
+    start = lane["rewrite"]
+    if lane["removed"] >= 0:
+        gap = lane["removed"]
         closing = before - 1 - gap
         copy_cells(slots, i, gap * SLOT_WIDTH, slots, i, (gap + 1) * SLOT_WIDTH, closing * SLOT_WIDTH)
-        copy_cells(latencies, i, gap * choices, latencies, i, (gap + 1) * choices, closing * choices)
         copy_cells(arrivals, i, gap, arrivals, i, gap + 1, closing)
         start = min(start, before - 1)
     for w in range(start, visible):
@@ -140,11 +162,8 @@ def _write_window(i, visible, settings, class_codes, codes, lanes, jobs, queue, 
             weight = jobs[i, entry["job"]]["weight"]
             slots[i, SLOT_WIDTH * w + 4] = weight / (weight + _ONE)
         slots[i, SLOT_WIDTH * w + 5] = _ONE
-        copy_cells(latencies, i, w * choices, codes, number, 0, choices)
     for k in range(visible * SLOT_WIDTH, before * SLOT_WIDTH):
         slots[i, k] = 0.0
-    for k in range(visible * choices, before * choices):
-        latencies[i, k] = 0.0
     shown[i] = visible
     lane["removed"] = -1
     lane["rewrite"] = UNCHANGED
@@ -230,23 +249,43 @@ def _write_system(i, settings, lanes, times, worker, k, system):
 
 
 @_inlined
-def _write_mask(i, visible, settings, patterns, lanes, accelerators, mask):
+def _write_mask(i, visible, before, settings, column_owners, patterns, lanes, accelerators, mask):
     """Write the legal actions; a lane that has ended allows the last action (the only one that then means nothing)."""
     lane = lanes[i]
-    idle = 0
-    for a in range(accelerators.shape[1]):
-        accelerator = accelerators[i, a]
-        if accelerator["up"] and (accelerator["job"] < 0 or settings[0]["dispatch"]):
-            idle |= 1 << a
-    if settings[0]["dispatch"]:
-        idle = idle if idle else (1 << accelerators.shape[1]) - 1
-        copy_cells(mask, i, 0, patterns, idle, 0, mask.shape[1])
-        return
     actions = mask.shape[1]
-    shown = visible * (actions - 1) // settings[0]["window"]
-    copy_cells(mask, i, 0, patterns, idle, 0, shown)
-    copy_cells(mask, i, shown, patterns, 0, 0, actions - 1 - shown)
+    columns = len(column_owners)
+    slots = 1 if settings[0]["dispatch"] else visible
+    if len(patterns) > 1:
+        idle = 0
+        for a in range(accelerators.shape[1]):
+            idle |= np.int64(_takes_jobs(accelerators[i, a], settings)) << a
+        copy_cells(mask, i, 0, patterns, idle, 0, slots * columns)
+    else:
+        for w in range(slots):
+            for c in range(columns):
+                mask[i, w * columns + c] = _takes_jobs(accelerators[i, column_owners[c]], settings)
+    if settings[0]["dispatch"]:
+        _allow_all_if_none(i, columns, mask)
+        return
+    for k in range(visible * columns, before * columns):
+        mask[i, k] = False
     mask[i, actions - 1] = lane["next_ready"] < NEVER or lane["running"] > 0 or lane["ended"] == 1
+
+
+@_inlined
+def _takes_jobs(accelerator, settings):
+    """Tell whether a job may be sent to an accelerator: it is up and, where it has no queue of its own, idle."""
+    return accelerator["up"] == 1 and (accelerator["job"] < 0 or settings[0]["dispatch"] == 1)
+
+
+@_inlined
+def _allow_all_if_none(i, columns, mask):
+    """Make all of Dispatch's actions legal where every accelerator is down."""
+    any_legal = False
+    for c in range(columns):
+        any_legal = any_legal or mask[i, c]
+    if not any_legal:
+        mask[i] = True
 
 
 def _mover(simulator_digest):
@@ -255,8 +294,8 @@ def _mover(simulator_digest):
     @_compiled
     def move(
         settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, class_codes, codes,
-        patterns, configured, shown, arrivals, cycles, times, slots, latencies, fleet, system, mask, actions, worker,
-        first, stop,
+        energy_codes, column_owners, patterns, configured, shown, arrivals, cycles, times, slots, latencies, energies,
+        fleet, system, mask, actions, worker, first, stop,
     ):  # fmt: skip
         """Take one action in each lane from `first` to before `stop`, and write observations and masks.
 
@@ -270,8 +309,9 @@ def _mover(simulator_digest):
                 block, end,
             )  # fmt: skip
             encode(
-                settings, class_codes, codes, patterns, configured, lanes, accelerators, jobs, queue, shown, arrivals,
-                cycles, times, slots, latencies, fleet, system, mask, worker, block, end,
+                settings, class_codes, codes, energy_codes, column_owners, patterns, configured, lanes, accelerators,
+                jobs, queue, shown, arrivals, cycles, times, slots, latencies, energies, fleet, system, mask, worker,
+                block, end,
             )  # fmt: skip
             block = end
 

@@ -38,7 +38,7 @@ class Layout:
     `window` slots, `choice_accelerators` (the accelerator of each choice), `mean_log_cycles` (of each choice over the
     predictor's training set: what a policy without latencies may know), `choice_names`; `dispatch` tells Dispatch-v0
     from Queue-v0; `choose_dataflow` is False where an action names slot and accelerator only and the dataflow is the
-    predicted best.
+    predicted best. `shows_energy`: the observation has an array of energies too (where the reward charges energy).
     `columns` is the number of actions a slot has; `column_accelerators` int64 [columns] the accelerator of each.
     """
 
@@ -48,6 +48,7 @@ class Layout:
     choice_names: tuple[str, ...]
     dispatch: bool
     choose_dataflow: bool
+    shows_energy: bool = False
     column_accelerators: NDArray[np.int64] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -96,12 +97,13 @@ class Layout:
     @property
     def sizes(self) -> dict[str, int]:
         """Return the length of each observation array."""
-        return {
+        sizes = {
             "slots": self.window * len(SLOT_FIELDS),
             "latencies": self.window * self.num_choices,
             "accelerators": self.num_accelerators * len(ACCELERATOR_FIELDS),
             "system": len(SYSTEM_FIELDS),
         }
+        return {**sizes, "energies": self.window * self.num_choices} if self.shows_energy else sizes
 
     def observation_space(self) -> spaces.Dict:
         """Return the Dict space of one lane's observation: float32 in [0, 1]."""

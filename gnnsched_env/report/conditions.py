@@ -9,9 +9,9 @@ from rich.table import Table
 from gnnsched_env.report.terminal import ratio_text
 
 Record = dict[str, Any]
-LEGEND = """Mean completion time over that of clairvoyant shortest-job-first in Queue-v0 with an unbounded window, which meets
-the same arrivals and failures and no prediction error. ±: half of a paired 95 % interval. !: the load is not below the
-bound on what the policy can sustain: its mean grows with the number of jobs."""
+LEGEND = """Mean completion time over that of clairvoyant shortest-job-first in Queue-v0 with an unbounded window, which
+meets the same arrivals and failures and no prediction error. ±: half of a paired 95 % interval. !: the load is not
+below the bound on what the policy can sustain: its mean grows with the number of jobs."""
 
 
 def condition_table(records: Mapping[str, Sequence[Record]], *, title: str) -> Table:
@@ -50,8 +50,8 @@ def _ratio(record: Record) -> float:
 
 def _name(record: Record, most: int) -> str:
     """Return a policy's name, and its number of episodes where others have more."""
-    episodes = record["episodes"]
-    return record["policy"] + ("" if episodes == most else f" ({episodes} episode{'s' if episodes > 1 else ''})")
+    name, episodes = str(record["policy"]), record["episodes"]
+    return name + ("" if episodes == most else f" ({episodes} episode{'s' if episodes > 1 else ''})")
 
 
 def _cell(record: Record) -> str:

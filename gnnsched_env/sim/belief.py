@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.sim.belief_records import KNOWN_ACCELERATOR, KNOWN_JOB, KNOWN_LANE, gather, lay_out
 from gnnsched_env.sim.jobs import require_count
-from gnnsched_env.sim.records import RecordArray
+from gnnsched_env.sim.records import NEVER, RecordArray
 from gnnsched_env.sim.settings import Modulation, SimulationSettings
 from gnnsched_env.sim.state import Simulation
 from gnnsched_env.tables import LatencyTable
@@ -50,7 +50,7 @@ class Belief:
         finished at time 0. Raise ConfigError where an argument is bad.
         """
         lanes, seeds = self._check(lanes, seeds, arrivals)
-        further = np.minimum(self.lanes["to_come"][lanes], arrivals)
+        further = np.minimum(self.lanes["to_come"][lanes], min(arrivals, NEVER))
         jobs = max(1, int((self.lanes["in_system"][lanes] + further).max()))
         future = Simulation(
             self.table, replace(self.settings, jobs=jobs), lanes=len(lanes), reconfiguration=self.reconfiguration

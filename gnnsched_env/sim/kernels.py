@@ -275,7 +275,7 @@ def step(
         if i + AHEAD < stop:
             later = lanes[i + AHEAD]
             fetch_ahead(jobs, i + AHEAD, min(later["cursor"], later["loaded"] - 1))
-        if lanes[i]["ended"]:
+        if i < 0 or lanes[i]["ended"]:  # never below 0: it tells the compiler so
             continue
         _take(settings, classes, pairs, best, owners, devices, i, lanes, accelerators, jobs, queue, aborted, actions[i])
         _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
@@ -452,8 +452,9 @@ def _enqueue(settings, classes, i, lanes, accelerators, jobs, queue):
     arrival = record["arrival"]
     waited = float(lane["time"] - arrival)
     lane["integral"] += waited
-    lane["weighted"] += record["weight"] * waited
-    lane["weight"] += record["weight"]
+    if settings[0]["mixed"]:
+        lane["weighted"] += record["weight"] * waited
+        lane["weight"] += record["weight"]
     place = lane["head"] + lane["waiting"]
     if settings[0]["shortest_first"]:
         number = record["job_class"]
@@ -743,7 +744,8 @@ def _next_event(settings, classes, pairs, devices, i, lanes, accelerators, jobs,
     moment = min(lane["soonest"], lane["next_ready"], lane["next_change"])
     passed = float(moment - lane["time"])
     lane["integral"] += float(lane["arrived"] - lane["done"]) * passed
-    lane["weighted"] += lane["weight"] * passed
+    if settings[0]["mixed"]:
+        lane["weighted"] += lane["weight"] * passed
     lane["time"] = moment
     if lane["soonest"] == moment:
         _finish(settings, pairs, devices, i, lane["first"], lanes, accelerators, jobs)

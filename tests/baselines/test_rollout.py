@@ -85,6 +85,7 @@ def naive_shortest(simulation, number, accelerator):
     return min((cycles, k) for k, cycles in enumerate(simulation.predicted[number]) if owners[k] == accelerator)
 
 
+@pytest.mark.kernels
 @given(environments(), st.integers(0, 12))
 @settings(max_examples=40)
 def test_playing_on_is_what_assignment_does(environment, steps):
@@ -147,6 +148,7 @@ def naive_candidates(simulation, shape, mask, i):
     return found
 
 
+@pytest.mark.kernels
 @given(environments(), st.integers(0, 10))
 @settings(max_examples=25)
 def test_it_decides_as_its_slow_twin(environment, steps):
@@ -161,6 +163,7 @@ def test_it_decides_as_its_slow_twin(environment, steps):
         environment.step(actions)
 
 
+@pytest.mark.kernels
 @given(
     st.lists(st.lists(st.integers(0, 30), min_size=4, max_size=4), min_size=1, max_size=5),
     st.sampled_from([0.0, 1.0, 1.5]),

@@ -26,4 +26,5 @@ def hetero_table(seed=0, noise=0.2):
         class_names=random.class_names,
         class_groups=random.class_groups,
         group_names=random.group_names,
+        energy_pj=random.true_cycles * 1.5,
     )

@@ -1,11 +1,14 @@
 """Observations are written where something changed; they must be those that a fresh look at the state gives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gnnsched_env.envs import EnvBatch
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.scenario import Scenario, simulation_settings
+from tests import toys
 from tests.envs.environments import hetero_table
 
 pytestmark = pytest.mark.kernels
@@ -17,6 +20,7 @@ CASES = [
     {"window": 4, "dataflow": "predicted_best", "load": 1.3},
     {"window": 4, "failures": {"up": 60.0, "down": 10.0}, "arrivals": {"process": "bursty", "deadlines": [1, 9]}},
     {"window": 4, "window_order": "shortest", "failures": {"up": 60.0, "down": 10.0}, "reconfiguration": 70},
+    {"window": 5, "reward": {"energy": 0.5, "tardiness": 2.0}, "arrivals": {"deadlines": [0, 9]}},
     {"arrivals": {"process": "diurnal", "priorities": [[1, 3], [8, 1]], "deadlines": [0, 5]}, "load": 1.2},
 ]
 
@@ -57,3 +61,32 @@ def _compare(batch):
     assert (fresh.mask == batch.mask).all()
     assert fresh.mask.any(axis=1).all()
     simulation.lanes[:] = before
+
+
+@pytest.mark.parametrize("dispatch", [False, True])
+def test_masks_of_large_fleets_are_those_of_small_ones(dispatch):
+    """Without the table of patterns, which is too large for many accelerators, masks are the same."""
+    settings = simulation_settings(_scenario(window=1 if dispatch else 5), hetero_table(), dispatch=dispatch)
+    with_table, without = (EnvBatch(hetero_table(), settings, lanes=2) for _ in range(2))
+    patterns = without._tables[4]
+    assert patterns.shape == (16, with_table.mask.shape[1] - (not dispatch))
+    without._tables = (*without._tables[:4], np.zeros((1, 1), bool), *without._tables[5:])
+    without._bind_encoder()
+    rng = np.random.default_rng(0)
+    for batch in (with_table, without):
+        batch.reset([1, 2])
+    while not with_table.ended.all():
+        actions = rng.integers(with_table.layout.num_actions, size=2)
+        for batch in (with_table, without):
+            batch.step(actions)
+        assert (with_table.mask == without.mask).all()
+    many = toys.random_table(rng, classes=5, choices=24, accelerators=12)
+    batch = EnvBatch(many, replace(settings, window=1, mean_up=0.0, mean_down=0.0))
+    batch.reset([0])
+    assert batch._tables[4].shape == (1, 1)
+    assert batch.mask[0, :24].all()
+
+
+def _scenario(**options):
+    scenario = Scenario(name="random", fleet=load_fleet("hetero4"), table=hetero_table())
+    return scenario.with_options(jobs=60, failures={"up": 60.0, "down": 10.0}, **options)

@@ -16,9 +16,11 @@ from tests.envs.environments import hetero_table
 
 FIELDS = [
     "policy", "knowledge", "fleet", "env", "load", "capacity", "stable", "episodes", "jobs", "repeats", "decision",
-    "graphs",
-    "mean_completion", "p50_completion", "p95_completion", "p99_completion", "mean_execution", "mean_slowdown",
-    "mean_predicting", "utilisation", "throughput_per_mcycle", "ratio_to_best_uninformed", "ratio_to_sjf_clairvoyant",
+    "arrivals", "failures", "prediction_error", "reward", "graphs",
+    "mean_completion", "mean_execution", "mean_slowdown", "mean_predicting", "mean_weighted_completion",
+    "missed_deadlines", "mean_tardiness", "mean_energy_pj", "utilisation", "makespan", "energy_pj", "mean_failures",
+    "mean_aborted", "availability", "p50_completion", "p95_completion", "p99_completion", "throughput_per_mcycle",
+    "ratio_to_best_uninformed", "ratio_to_sjf_clairvoyant",
 ]  # fmt: skip
 
 

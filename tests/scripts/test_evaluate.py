@@ -4,7 +4,11 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from gnnsched_env.scenario import load_scenario, scenario_table
+from gnnsched_env.scenario.trace import write_trace
 
 COMMAND = [sys.executable, "-m", "scripts.evaluate", "--jobs", "30", "--episodes", "3"]
 
@@ -60,9 +64,55 @@ def test_repeats_and_the_cost_of_deciding(tmp_path):
     assert (content["provenance"]["repeats"], content["provenance"]["arguments"]["decision_us"]) == (50, 20.0)
 
 
+def test_conditions_that_are_not_as_planned(tmp_path):
+    path = tmp_path / "out.json"
+    changes = ["--arrivals", "bursty", "--drift", "0.5", "--failures", "100", "10", "--prediction-error", "0.2", "1.1"]
+    result = run(
+        *["--policies", "sjf", "fifo", "--reward", "energy", "--reconfiguration", "500", "--repeats", "3", *changes],
+        *["--decision-us", "2", "--json", str(path)],
+    )
+    assert result.returncode == 0, result.stderr
+    content = json.loads(path.read_text())
+    for record in content["records"]:
+        assert (record["arrivals"]["process"], record["arrivals"]["drift"]) == ("bursty", 0.5)
+        assert record["failures"] == {"up": 100.0, "down": 10.0}
+        assert record["prediction_error"] == {"noise": 0.2, "bias": 1.1, "seed": 0}
+        assert record["reward"]["energy"] == 1.0
+        assert record["mean_energy_pj"] > 0
+    fleet = content["provenance"]["fleet"]["accelerators"]
+    assert {accelerator["reconfiguration_cycles"] for accelerator in fleet} == {500}
+    header = " ".join(result.stdout[: result.stdout.index("policy")].split())
+    assert "hetero4, queue, load 0.8: molecule, ego, rmat, citation; workload.repeats = 3" in header
+    assert "decision.latency_us = 2; arrivals.process = bursty; arrivals.drift = 0.5; failures.up = 100" in header
+    assert "prediction_error.noise = 0.2; prediction_error.bias = 1.1; reward.completion = 0" in header
+    assert "reconfiguration = 500" in header
+    assert "abort.: runs an episode that failures stopped." in result.stdout
+
+
+def test_a_trace(tmp_path):
+    path, trace = tmp_path / "out.json", tmp_path / "jobs.csv"
+    name = scenario_table(load_scenario("hetero4")).class_names[0]
+    write_trace(trace, np.arange(40) * 1e-5, [name] * 40, deadlines_s=np.full(40, 1.5e-5), weights=np.ones(40))
+    result = run("--policies", "sjf", "--trace", str(trace), "--json", str(path))
+    assert result.returncode == 0, result.stderr
+    (record,) = json.loads(path.read_text())["records"]
+    assert (record["arrivals"]["trace"], record["jobs"]) == (str(trace), 30)  # --jobs 30
+    assert 0 <= record["missed_deadlines"] <= 1
+    assert f"load {record['load']:.3g}" in result.stdout and "missed" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--drift", "2"], "arrivals: drift must be a number from 0 to 1, got 2"),
+        (["--failures", "-1", "5"], "failures: up must be a number from 0 to 1e+09, got -1"),
+        (["--failures", "2", "5"], "time between failures must be at least a quarter of the longest latency"),
+        (["--prediction-error", "-1"], "prediction_error: noise must be a number from 0 to 5, got -1"),
+        (["--prediction-error", "0.1", "1", "2"], "--prediction-error: needs NOISE, or NOISE and BIAS, got 0.1 1 2"),
+        (["--reconfiguration", "-1"], "reconfiguration must be an integer of at least 0, got -1"),
+        (["--trace", "none.csv"], "none.csv"),
+        (["--trace", "none.csv", "--load", "0.5"], "--load: does not go with --trace"),
+        (["--trace", "none.csv", "--arrivals", "bursty"], "--arrivals: does not go with --trace"),
         (["--policies", "min_mim"], "did you mean 'min_min'"),
         (["--scenario", "hetro4"], "did you mean 'hetero4'"),
         (["--load", "1.5"], "load must be above 0 and below 1.5, got 1.5"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.sim import Modulation, Simulation, SimulationSettings, WindowOrder, seed_arrays
 from gnnsched_env.sim.belief import belief_of
-from gnnsched_env.sim.records import NEVER
+from gnnsched_env.sim.records import JOB, NEVER
 from tests import naive_fleet, toys
 
 pytestmark = pytest.mark.kernels
@@ -339,6 +339,45 @@ def test_an_ended_lane_has_no_future_jobs():
     belief = belief_of(made)
     assert belief.lanes["to_come"].tolist() == [0]
     assert belief.futures(np.zeros(1, np.int64), np.zeros(1, np.uint64), 9).lanes["ended"].tolist() == [1]
+
+
+def test_no_more_jobs_come_than_are_to_come():
+    made = overdue()
+    future = belief_of(made).futures(np.zeros(1, np.int64), np.zeros(1, np.uint64), 1 << 70)
+    assert future.jobs.shape[1] == 5 - made.lanes["done"][0]
+
+
+class Recorded:
+    """Jobs of a fixed sequence."""
+
+    num_jobs = 120
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.jobs = np.zeros(self.num_jobs, JOB)
+        self.jobs["arrival"] = np.cumsum(rng.integers(0, 300, self.num_jobs))
+        self.jobs["job_class"] = rng.integers(0, 12, self.num_jobs)
+        self.jobs["due"], self.jobs["weight"] = NEVER, 1.0
+
+    def chunks(self, size):
+        """Yield the jobs in parts."""
+        for first in range(0, self.num_jobs, size):
+            yield self.jobs[first : first + size]
+
+
+def test_a_belief_does_not_depend_on_how_many_jobs_are_held():
+    settings = SimulationSettings(mean_gap=150.0, unit=1.0, jobs=120, window=4)
+    table, rng = toys.random_table(np.random.default_rng(0)), np.random.default_rng(1)
+    pair = [Simulation(table, settings, lanes=2, source=Recorded(), capacity=capacity) for capacity in (16, 120)]
+    for made in pair:
+        made.reset(*seed_arrays([0, 0], [0, 0]), np.ones(2, bool))
+    assert pair[0].streaming and not pair[1].streaming
+    while not pair[0].lanes["ended"].all():
+        few, all_held = (belief_of(made) for made in pair)
+        assert contents(few) == contents(all_held)
+        actions = rng.integers(0, 25, 2)
+        for made in pair:
+            made.step(actions)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import numpy as np
 from tests.soak.scenarios import draw
 from tests.soak.watch import Counts, Watch
 
-LANES = 128
-SCENARIO_STEPS = 32_000
+LANES = 256
+SCENARIO_STEPS = 40_000
 EVENTS_A_JOB = 1000  # far more than an episode needs, however often its accelerators fail
 
 

@@ -101,7 +101,7 @@ def draw(seed, lanes):
     dispatch = bool(rng.random() < 0.4)
     options = {
         "load": float(rng.choice([0.05, 0.5, 0.9, 1.45])),
-        "jobs": int(np.exp(rng.uniform(0.0, np.log(120.0)))),
+        "jobs": int(np.exp(rng.uniform(0.0, np.log(300.0)))),
         "dataflow": str(rng.choice(["agent", "predicted_best"])),
         "shaping": str(rng.choice(["none", "drain"])),
         "repeats": int(rng.choice([1, 1, 7])),

@@ -122,6 +122,10 @@ class Watch:
         self._check_shown()
         self._check_clocks()
         self._check_accelerators()
+        self._check_counts()
+        self._look_at_jobs()
+
+    def _look_at_jobs(self):
         self._check_waiting(self._check_jobs())
 
     def _check_shown(self):
@@ -167,6 +171,11 @@ class Watch:
         self._require("running ones are counted", ~self.played | (running.sum(axis=1) == lanes["running"]))
         self._require("idle ones are counted", ~self.played | ((up & ~running).sum(axis=1) == lanes["idle"]))
 
+    def _check_counts(self):
+        lanes, accelerators = self.simulation.lanes, self.simulation.accelerators
+        parts = lanes["waiting"] + lanes["running"] + accelerators["queued"].sum(axis=1) + lanes["done"]
+        self._require("arrived is waiting + running + queued + done", ~self.played | (parts == lanes["arrived"]))
+
     def _check_jobs(self):
         """Check that each job that has come is in one place, the others in none; return bool [L, n]: who waits."""
         simulation, (count, machines, total) = self.simulation, self.size
@@ -192,8 +201,6 @@ class Watch:
         owner = simulation.choice_accelerators[choice] + np.arange(count)[:, np.newaxis] * machines
         own = np.bincount(owner[owned], minlength=count * machines).reshape(count, machines)
         self._require("queues of accelerators are counted", own == accelerators["queued"])
-        parts = lanes["waiting"] + lanes["running"] + accelerators["queued"].sum(axis=1) + lanes["done"]
-        self._require("arrived is waiting + running + queued + done", ~self.played | (parts == lanes["arrived"]))
         work = simulation.pairs["predicted"][jobs["job_class"], choice]
         sums = np.bincount(owner[owned], work[owned].astype(float), minlength=count * machines)
         self._require("work in accelerators' queues", sums.reshape(count, machines) == accelerators["queued_work"])

@@ -52,8 +52,9 @@ imports: setup-dev
 
 check: lint types imports test
 
-bench: setup
+bench: setup-dev
 	$(BIN)/python -m benchmarks.cycles
+	$(BIN)/python -m benchmarks.envs
 
 soak: setup-dev
 	$(BIN)/python -m tests.soak.run --steps $(SOAK_STEPS)

@@ -82,13 +82,21 @@ def draw_arrivals(seed, episode, count, mean_gap, phases=(), markov=False):
     return list(accumulate(gaps))
 
 
+def swings(weights, groups, turn):
+    """Return how far each class swings in a turn: a cosine, a group after the other, less its mean over the jobs."""
+    count = max(groups) + 1
+    cosines = [math.cos(2 * math.pi * (turn / MIX_TURNS - group / count)) for group in groups]
+    mean = sum(weight * cosine for weight, cosine in zip(weights, cosines, strict=True))
+    return [cosine - mean for cosine in cosines]
+
+
 def mix(weights, groups, drift, turn):
     """Return the cumulative shares of the classes in a turn of a drifting mix."""
     turned = weights
     if drift:
-        count = max(groups) + 1
-        cosines = [math.cos(2 * math.pi * (turn / MIX_TURNS - group / count)) for group in groups]
-        turned = [weight * (1 + drift * cosine) for weight, cosine in zip(weights, cosines, strict=True)]
+        furthest = max(1.0, -min(min(swings(weights, groups, other)) for other in range(MIX_TURNS)))
+        swung = swings(weights, groups, turn)
+        turned = [weight * (1 + drift * swing / furthest) for weight, swing in zip(weights, swung, strict=True)]
     total = list(accumulate(turned))
     return [share / total[-1] for share in total]
 

@@ -149,9 +149,10 @@ class Arrivals:
 
     def __post_init__(self) -> None:
         require_one_of("arrivals", "process", self.process, PROCESSES)
-        limits = {"burst_rate": (1.0, 1e6), "burst_jobs": (0.0, 1e9), "period_jobs": (0.0, 1e9)}
-        for name, (low, high) in limits.items():
-            object.__setattr__(self, name, require_number("arrivals", name, getattr(self, name), low, high, above=True))
+        rate = require_number("arrivals", "burst_rate", self.burst_rate, 1.0, 1e6, above=True)
+        object.__setattr__(self, "burst_rate", rate)
+        for name in ("burst_jobs", "period_jobs"):
+            object.__setattr__(self, name, require_number("arrivals", name, getattr(self, name), 1.0, 1e9))
         share = require_number("arrivals", "burst_share", self.burst_share, 0.0, 0.99, above=True)
         object.__setattr__(self, "burst_share", share)
         for name in ("amplitude", "drift"):

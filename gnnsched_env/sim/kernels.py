@@ -199,7 +199,7 @@ def _draw_jobs(settings, mixes, guide, priorities, i, jobs, seed, episode):
         job["due"] = NEVER
         if settings[0]["due"]:
             job["due"] = job["arrival"] + np.int64(math.floor(low + span * uniform(slack_key, number) + 0.5))
-        job["weight"] = 1.0
+        job["weight"] = priorities[0, 1]
         if len(priorities) > 1:
             place = 0
             part = uniform(weight_key, number)

@@ -203,15 +203,18 @@ def _check_horizon(table: LatencyTable, settings: SimulationSettings) -> None:
     """Refuse what could run past int64: an episode is at most all its gaps, latencies and predictions in a row.
 
     A changing rate stretches gaps by at most a few phases; failures could repeat a job without end, so a job must
-    usually finish between two of them.
+    usually finish between two of them. Repairs, a last failure and a last deadline come on top.
     """
     longest = max(int(table.true_cycles.max()), int(table.predicted_cycles.max()))
     phases = sum(length for length, _ in settings.phases)
-    if settings.jobs * (LONGEST_GAP * (settings.mean_gap + phases) + longest + settings.decision) >= HORIZON:
+    beyond = LONGEST_GAP * settings.mean_up + (settings.slack or (0.0, 0.0))[1]
+    waits = LONGEST_GAP * (settings.mean_gap + phases + settings.mean_down)
+    if settings.jobs * (waits + longest + settings.decision) + beyond >= HORIZON:
         raise ConfigError(
             f"simulation: {settings.jobs} jobs, a mean gap of {settings.mean_gap:.3g} cycles, latencies of up to "
-            f"{longest:.3g} cycles and predictions of {settings.decision:.3g} may take 2^62 cycles or more; "
-            "take fewer jobs, a higher load or shorter latencies"
+            f"{longest:.3g} cycles, predictions of {settings.decision:.3g}, failures after {settings.mean_up:.3g} for "
+            f"{settings.mean_down:.3g} and deadlines may take 2^62 cycles or more; take fewer jobs, a higher load or "
+            "shorter times"
         )
     if settings.mean_up and longest > LONGEST_RISK * settings.mean_up:
         raise ConfigError(
@@ -243,7 +246,8 @@ def _pair_records(table: LatencyTable, settings: SimulationSettings) -> Any:
 def _mixes(table: LatencyTable, settings: SimulationSettings) -> NDArray[np.float64]:
     """Return cumulative shares of the classes, float64 [M, C]: one row, or those of a mix that drifts over the groups.
 
-    In turn m, group g of G weighs 1 + drift x cos(2 pi (m / M - g / G)) as much as on average.
+    In turn m, group g of G weighs 1 + drift x s as much as on average: s is cos(2 pi (m / M - g / G)) less its mean
+    over the jobs of the turn, and scaled where it would fall below -1. So each class keeps its share on average.
     """
     shares = np.asarray(table.weights)[np.newaxis]
     if settings.drift:
@@ -251,7 +255,9 @@ def _mixes(table: LatencyTable, settings: SimulationSettings) -> NDArray[np.floa
         if groups < 2:
             raise ConfigError("simulation: a mix can only drift between two or more groups of classes, got 1")
         angle = np.arange(MIX_TURNS)[:, np.newaxis] / MIX_TURNS - np.asarray(table.class_groups) / groups
-        shares = shares * (1.0 + settings.drift * np.cos(2.0 * np.pi * angle))
+        swing = np.cos(2.0 * np.pi * angle)
+        swing -= (swing @ shares[0])[:, np.newaxis]
+        shares = shares * (1.0 + settings.drift * swing / max(1.0, -float(swing.min())))
     totals = np.cumsum(shares, axis=1)
     return np.ascontiguousarray(totals / totals[:, -1:])
 

@@ -98,9 +98,9 @@ def test_by_default_nothing_is_unusual():
         ("arrivals", "burst_rate = nan", "burst_rate must be a number above 1 .*, got nan"),
         ("arrivals", "burst_share = 0", "burst_share must be a number above 0 and at most 0.99, got 0"),
         ("arrivals", "burst_share = 1.0", "burst_share must be a number above 0 and at most 0.99, got 1.0"),
-        ("arrivals", "burst_jobs = 0", "burst_jobs must be a number above 0 .*, got 0"),
-        ("arrivals", "burst_jobs = true", "burst_jobs must be a number above 0 .*, got True"),
-        ("arrivals", "period_jobs = -3", "period_jobs must be a number above 0 .*, got -3"),
+        ("arrivals", "burst_jobs = 0", "burst_jobs must be a number from 1 to .*, got 0"),
+        ("arrivals", "burst_jobs = true", "burst_jobs must be a number from 1 to .*, got True"),
+        ("arrivals", "period_jobs = 0.9", "period_jobs must be a number from 1 to .*, got 0.9"),
         ("arrivals", "amplitude = 1.1", "amplitude must be a number from 0 to 1, got 1.1"),
         ("arrivals", "drift = -0.1", "drift must be a number from 0 to 1, got -0.1"),
         ("arrivals", "drift_jobs = 0", "drift_jobs must be an integer of at least 1, got 0"),
@@ -166,7 +166,7 @@ def test_reconfiguration_is_that_of_every_accelerator():
     )
 
 
-@given(rate=st.floats(1.001, 1e6), share=st.floats(1e-3, 0.99), jobs=st.floats(1e-3, 1e6), gap=st.floats(1e-3, 1e9))
+@given(rate=st.floats(1.001, 1e6), share=st.floats(1e-3, 0.99), jobs=st.floats(1.0, 1e6), gap=st.floats(1e-3, 1e9))
 def test_bursts_keep_the_mean_rate(rate, share, jobs, gap):
     arrivals = Arrivals(process="bursty", burst_rate=rate, burst_share=share, burst_jobs=jobs)
     kind, ((calm_length, calm), (burst_length, burst)) = arrival_phases(arrivals, gap)
@@ -178,7 +178,7 @@ def test_bursts_keep_the_mean_rate(rate, share, jobs, gap):
     assert burst_length * burst / gap == pytest.approx(jobs)
 
 
-@given(period=st.floats(1e-3, 1e9), amplitude=st.floats(0.0, 1.0), gap=st.floats(1e-3, 1e9))
+@given(period=st.floats(1.0, 1e9), amplitude=st.floats(0.0, 1.0), gap=st.floats(1e-3, 1e9))
 def test_a_day_keeps_the_mean_rate(period, amplitude, gap):
     kind, phases = arrival_phases(Arrivals(process="diurnal", period_jobs=period, amplitude=amplitude), gap)
     lengths, rates = np.array(phases).T
@@ -214,6 +214,18 @@ def test_energy_is_in_units_of_the_mean_least_energy():
     bare = replace(chosen, table=replace(hetero_table(), energy_pj=None))
     with pytest.raises(ConfigError, match="reward: energy needs a latency table with energies"):
         simulation_settings(bare, scenario_table(bare), dispatch=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"failures": {"up": 1e9}}, {"failures": {"up": 100.0, "down": 1e9}}, {"arrivals": {"deadlines": [0, 1e9]}}],
+)
+def test_times_beyond_int64_are_refused(options):
+    settings = settings_of(repeats=2, **options)
+    assert Simulation(scenario_table(scenario()), settings).num_lanes == 1
+    settings = settings_of(repeats=10**8, **options)
+    with pytest.raises(ConfigError, match=r"may take 2\^62 cycles or more"):
+        Simulation(scenario_table(scenario()), settings)
 
 
 def test_a_mix_of_one_group_cannot_drift():

@@ -108,6 +108,22 @@ def test_a_drifting_mix_goes_round_in_its_jobs():
     assert_mean(first.mean(axis=1), 0.5)
 
 
+@pytest.mark.parametrize("weights", [(0.9, 0.1), (0.02, 0.98), (0.5, 0.3, 0.2)])
+def test_a_drifting_mix_keeps_its_shares_on_average(weights):
+    groups = len(weights)
+    table = replace(
+        toys.table([[1]] * groups),
+        weights=np.array(weights),
+        class_groups=np.arange(groups),
+        group_names=("g",) * groups,
+    )
+    jobs = draw(64, table=table, drift=1.0, mix_jobs=64)
+    for number, share in enumerate(weights):
+        own = jobs["job_class"] == number
+        assert_mean(own.mean(axis=1), share)
+        assert np.ptp(own.mean(axis=0)) > 0.5 * min(share, 1.0 - share)  # it drifts
+
+
 def test_a_slow_drift_stays_in_its_turn_and_none_keeps_the_mix():
     jobs = draw(64, table=two_groups(), drift=1.0, mix_jobs=6400)
     assert_mean((jobs["job_class"] == 0).mean(axis=1), 1.0)  # turn 0 all along: group b is absent
@@ -128,6 +144,7 @@ def test_priorities_come_in_their_shares():
     for weight, share in ((1.0, 0.6), (4.0, 0.3), (0.5, 0.1)):
         assert_mean((jobs["weight"] == weight).mean(axis=1), share)
     assert (draw(5, episodes=3)["weight"] == 1.0).all()
+    assert (draw(5, episodes=3, priorities=((2.5, 1.0),))["weight"] == 2.5).all()
 
 
 def test_due_times_are_spread_evenly():

@@ -38,7 +38,9 @@ def arrival_processes(draw):
         "phases": () if kind is Modulation.STEADY else (*phases, (2.0, 1.5)),
         "drift": draw(st.sampled_from([0.0, 0.0, 0.6, 1.0])),
         "mix_jobs": draw(st.integers(1, 40)),
-        "priorities": draw(st.sampled_from([(), ((1.0, 3.0), (8.0, 1.0)), ((0.1, 1.0), (0.7, 1.0), (3.0, 2.0))])),
+        "priorities": draw(
+            st.sampled_from([(), ((2.5, 1.0),), ((1.0, 3.0), (8.0, 1.0)), ((0.1, 1.0), (0.7, 1.0), (3.0, 2.0))])
+        ),
         "slack": draw(st.sampled_from([None, (0.0, 0.0), (0.0, 3.0), (2.0, 40.0)])),
     }
 

@@ -59,7 +59,7 @@ def random_arrivals(rng, groups):
         "process": str(rng.choice(["poisson", "bursty", "diurnal"])),
         "burst_rate": float(rng.uniform(1.1, 30.0)),
         "burst_share": float(rng.uniform(0.05, 0.6)),
-        "burst_jobs": float(rng.uniform(0.5, 30.0)),
+        "burst_jobs": float(rng.uniform(1.0, 30.0)),
         "period_jobs": float(rng.uniform(3.0, 100.0)),
         "amplitude": float(rng.choice([0.5, 1.0])),
         "drift": float(rng.choice([0.0, 0.5, 1.0])) if groups > 1 else 0.0,
@@ -80,7 +80,7 @@ def random_failures(rng, table, error):
     if rng.random() < 0.5:
         return {}
     longest = max(table.true_cycles.max(), perturbed(table, error).predicted_cycles.max()) / mean_service(table)
-    return {"up": float(longest * rng.choice([0.26, 1.0, 8.0])), "down": float(rng.choice([0.05, 1.0, 20.0]))}
+    return {"up": float(longest * rng.choice([0.5, 1.0, 8.0])), "down": float(rng.choice([0.05, 1.0, 20.0]))}
 
 
 def random_decision(rng, table):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.envs.labels import ScheduleLabels
+from gnnsched_env.errors import ConfigError
 from gnnsched_env.files import write_whole
 from gnnsched_env.sim.schedule import RunState, Schedule
 
@@ -33,6 +34,8 @@ def write_csv(schedule: Schedule, labels: ScheduleLabels, path: str | os.PathLik
     spent in runs that a failure cut short and `waited` the time in queues.
     """
 
+    _require_whole(schedule)
+
     def write(file: BinaryIO) -> None:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         writer = csv.writer(text, lineterminator="\n")
@@ -52,6 +55,8 @@ def write_trace(
     Times are microseconds to the nearest nanosecond; arguments of the events hold the exact cycles.
     """
 
+    _require_whole(schedule)
+
     def write(file: BinaryIO) -> None:
         about = json.dumps({"clock_hz": labels.clock_hz, "until_cycles": schedule.until})
         file.write(f'{{"displayTimeUnit":"ns","otherData":{about},"traceEvents":[\n'.encode())
@@ -61,6 +66,15 @@ def write_trace(
         file.write(b"\n]}\n")
 
     write_whole(path, write)
+
+
+def _require_whole(schedule: Schedule) -> None:
+    """Refuse an episode of which not all jobs are held (a long trace is streamed), rather than write a part of it."""
+    if schedule.since == 0 and schedule.forgotten:
+        raise ConfigError(
+            f"export: all jobs of the episode must be in memory, but {schedule.forgotten:,} of {schedule.arrived:,} "
+            "are not: take fewer jobs, or a schedule of the last cycles (span)"
+        )
 
 
 def trace_events(schedule: Schedule, labels: ScheduleLabels, *, name: str = "fleet") -> Iterator[Event]:

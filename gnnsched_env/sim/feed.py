@@ -77,6 +77,7 @@ class Feed:
         jobs["next"][: len(live)] = place[jobs["next"][: len(live)]]
         for name in ("job", "head", "tail"):
             simulation.accelerators[name][lane] = place[simulation.accelerators[name][lane]]
+        simulation.aborted["job"][lane] = place[simulation.aborted["job"][lane]]
         queue, head, waiting = simulation.queue[lane], int(state["head"]), int(state["waiting"])
         front = simulation.accelerators.shape[1]  # room for jobs that come back from failing accelerators
         entries = queue[head : head + waiting].copy()

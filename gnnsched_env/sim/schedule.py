@@ -37,8 +37,6 @@ SCHEDULED_JOB = np.dtype(
     ],
     align=True,
 )
-DOWN = np.dtype([("accelerator", "i8"), ("start", "i8"), ("end", "i8")], align=True)
-ABORTED = np.dtype([(name, "i8") for name in ("job", "accelerator", "choice", "start", "finish")], align=True)
 
 
 class RunState(IntEnum):
@@ -58,7 +56,8 @@ class Schedule:
     `waiting_times[k]` on (both int64 [N], the first time is `since`); a job waits from when it comes to the scheduler
     until it starts, in whichever queue, and again from an aborted run until the next. `downs` (DOWN) says when
     accelerators were down. `total` jobs an episode, of which `arrived` have come to the scheduler since its beginning
-    and `done` have finished; `mean_completion` is theirs, in cycles (NaN before the first).
+    and `done` have finished; `mean_completion` is theirs, in cycles (NaN before the first). `forgotten` of them are not
+    among `jobs` because the simulation, which streams its jobs, does not hold them any more.
     """
 
     since: int
@@ -73,6 +72,7 @@ class Schedule:
     arrived: int
     done: int
     mean_completion: float
+    forgotten: int = 0
 
     @property
     def waiting(self) -> int:
@@ -89,15 +89,20 @@ def schedule_of(simulation: Simulation, lane: int = 0, *, span: int | None = Non
     state = simulation.lanes[lane]
     until, arrived = int(state["time"]), int(state["arrived"])
     since = 0 if span is None else max(0, until - span)
-    records = simulation.jobs[lane, :arrived]
+    records = simulation.jobs[lane, : int(state["cursor"])]
     finished = records["finish"] >= 0
-    done = int(finished.sum())
+    done = int(state["done"])
     completion = int(records["finish"][finished].sum()) - int(records["arrival"][finished].sum())
-    aborted = _aborted_runs(simulation, lane)
+    forgotten = 0
+    if simulation.streaming:
+        forgotten = simulation.forgotten[lane].jobs
+        completion += round(simulation.forgotten[lane].completion)
+    aborted = simulation.aborted_runs(lane)
+    aborted = aborted[aborted["job"] >= 0]
     jobs = _jobs_since(simulation, lane, since, records)
     runs = _runs_since(simulation, lane, since, until, jobs, aborted)
     times, counts = _waiting(since, jobs, aborted)
-    downs = _down_intervals(simulation, lane)
+    downs = simulation.down_intervals(lane)
     return Schedule(
         since=since,
         until=until,
@@ -111,6 +116,7 @@ def schedule_of(simulation: Simulation, lane: int = 0, *, span: int | None = Non
         arrived=arrived,
         done=done,
         mean_completion=completion / done if done else float("nan"),
+        forgotten=forgotten,
     )
 
 
@@ -167,15 +173,3 @@ def _waiting(since: int, jobs: RecordArray, aborted: RecordArray) -> tuple[NDArr
     times, counts = times[last], counts[last]
     changed = np.append(True, counts[1:] != counts[:-1])
     return times[changed].astype(np.int64), counts[changed].astype(np.int64)
-
-
-def _aborted_runs(simulation: Simulation, lane: int) -> RecordArray:
-    """Return the runs that failures cut short (ABORTED); none where the simulation knows no failures."""
-    tell = getattr(simulation, "aborted_runs", None)
-    return np.zeros(0, ABORTED) if tell is None else np.asarray(tell(lane))
-
-
-def _down_intervals(simulation: Simulation, lane: int) -> RecordArray:
-    """Return when accelerators were down (DOWN); never where the simulation knows no failures."""
-    tell = getattr(simulation, "down_intervals", None)
-    return np.zeros(0, DOWN) if tell is None else np.asarray(tell(lane))

@@ -40,7 +40,7 @@ HORIZON = 1 << 62
 LONGEST_GAP = 37  # mean gaps: -log(2^-53), the largest that a draw of 53 bits gives
 MIX_TURNS = 64  # steps in which a drifting mix goes round
 GUIDE_PARTS = 1024  # of the search for a class
-MOST_ABORTED = 256  # aborted runs that a lane remembers
+MOST_ABORTED, FEWEST_ABORTED = 1 << 16, 1 << 8  # aborted runs that all lanes, and that each lane remembers
 LONGEST_RISK = 4.0  # the longest job's latency over the mean time between failures, at most
 
 
@@ -92,7 +92,8 @@ class Simulation:
         self.accelerators: RecordArray = np.zeros((lanes, count), ACCELERATOR)
         self.jobs: RecordArray = np.zeros((lanes, held), JOB)
         self.queue: RecordArray = np.zeros((lanes, held + count), QUEUED)
-        self.aborted: RecordArray = np.zeros((lanes, MOST_ABORTED if settings.mean_up else 1), ABORTED)
+        remembered = max(FEWEST_ABORTED, MOST_ABORTED // lanes) if settings.mean_up else 1
+        self.aborted: RecordArray = np.zeros((lanes, remembered), ABORTED)
         self.seeds = np.zeros(lanes, np.uint64)
         self.episodes = np.zeros(lanes, np.uint64)
         mixes = _mixes(table, settings)
@@ -158,7 +159,10 @@ class Simulation:
         return belief_of(self)
 
     def aborted_runs(self, lane: int = 0) -> RecordArray:
-        """Return the runs that failures have stopped (ABORTED records, oldest first; the last 256 of them)."""
+        """Return the runs that failures have stopped (ABORTED records, oldest first).
+
+        A lane remembers its last 65,536 // L of them, and at least 256.
+        """
         count, kept = int(self.lanes["aborted"][lane]), self.aborted.shape[1]
         order = np.arange(max(0, count - kept), count) % kept
         runs: RecordArray = self.aborted[lane, order]

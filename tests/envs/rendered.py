@@ -7,7 +7,8 @@ import numpy as np
 from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.scenario import Scenario
-from gnnsched_env.sim.schedule import DOWN, RUN, RunState, schedule_of
+from gnnsched_env.sim.records import DOWN
+from gnnsched_env.sim.schedule import RUN, RunState, schedule_of
 from tests.envs.environments import ENVIRONMENTS, hetero_table
 
 

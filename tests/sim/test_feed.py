@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from gnnsched_env.envs import EnvBatch
+from gnnsched_env.envs.exports import write_csv
+from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.scenario import Scenario, simulation_settings
 from gnnsched_env.sim import Simulation
+from gnnsched_env.sim.schedule import schedule_of
 from gnnsched_env.sim.totals import JobTotals
 from tests.envs.environments import hetero_table
 
@@ -99,3 +102,24 @@ def test_what_a_source_cannot_give_is_refused():
     costly = replace(settings, jobs=3, decision=10)
     with pytest.raises(ConfigError, match=r"a decision cost needs all jobs in memory, at most 2, got 3"):
         Simulation(hetero_table(), costly, source=few, capacity=2)
+
+
+def test_pictures_and_exports_of_a_streamed_episode(tmp_path):
+    settings = settings_of({"failures": {"up": 60.0, "down": 15.0}, "load": 0.6}, dispatch=False)
+    whole = EnvBatch(hetero_table(), settings)
+    whole.reset([5])
+    parts = EnvBatch(hetero_table(), settings, source=Recorded(whole.simulation.jobs[0]), capacity=24)
+    parts.reset([5])
+    labels = ScheduleLabels.of(whole.table, 1_000_000_000)
+    while not whole.ended[0]:
+        action = np.array([whole.mask[0].argmax()])
+        for batch in (whole, parts):
+            batch.step(action)
+        full, held = schedule_of(whole.simulation), schedule_of(parts.simulation)
+        for name in ("until", "arrived", "done", "waiting"):
+            assert getattr(full, name) == getattr(held, name), name
+        assert full.mean_completion == pytest.approx(held.mean_completion, nan_ok=True)
+        assert (held.runs["start"] >= 0).all()
+    assert len(held.jobs) < JOBS == len(full.jobs)
+    with pytest.raises(ConfigError, match=r"all jobs of the episode must be in memory, but \d+ of 150 are not"):
+        write_csv(held, labels, tmp_path / "jobs.csv")

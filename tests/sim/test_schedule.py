@@ -7,18 +7,19 @@ from hypothesis import strategies as st
 
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.sim import Simulation, SimulationSettings, seed_arrays
-from gnnsched_env.sim.schedule import ABORTED, DOWN, RunState, schedule_of
+from gnnsched_env.sim.records import ABORTED, DOWN
+from gnnsched_env.sim.schedule import RunState, schedule_of
 from tests import naive_schedule, toys
 
 
 class FailingSimulation(Simulation):
     """A simulation that tells of failures, as one with failures does."""
 
-    aborted = np.zeros(0, ABORTED)
+    cut = np.zeros(0, ABORTED)
     downs = np.zeros(0, DOWN)
 
     def aborted_runs(self, lane):
-        return self.aborted if lane == 0 else self.aborted[:0]
+        return self.cut if lane == 0 else self.cut[:0]
 
     def down_intervals(self, lane):
         return self.downs if lane == 0 else self.downs[:0]
@@ -38,6 +39,7 @@ def by_hand(kind=Simulation):
     """
     simulation = start(toys.table([[10, 20]], [[10, 21]]), kind, jobs=5)
     simulation.lanes["time"], simulation.lanes["arrived"], simulation.lanes["done"] = 40, 3, 1
+    simulation.lanes["cursor"] = 3
     jobs = simulation.jobs[0]
     jobs["job_class"] = 0
     jobs["arrival"][:3], jobs["ready"][:3] = (5, 8, 13), (5, 8, 14)
@@ -73,7 +75,7 @@ def test_the_last_cycles_only():
 def test_failures_cut_runs_short_and_jobs_wait_again():
     simulation = by_hand(FailingSimulation)
     jobs = simulation.jobs[0]
-    simulation.aborted = np.array([(1, 0, 0, 16, 20), (2, 0, 0, 22, 25), (1, 0, 0, 25, 28)], ABORTED)
+    simulation.cut = np.array([(1, 0, 0, 16, 20), (2, 0, 0, 22, 25), (1, 0, 0, 25, 28)], ABORTED)
     simulation.downs = np.array([(0, 20, 22), (1, 24, 24), (0, 30, 40)], DOWN)
     jobs["start"][1] = 30  # at last, on accelerator 1
     schedule = schedule_of(simulation)
@@ -92,7 +94,7 @@ def test_failures_cut_runs_short_and_jobs_wait_again():
 def test_a_job_that_was_started_but_does_not_run_waits():
     simulation = by_hand(FailingSimulation)
     simulation.accelerators["job"] = -1  # a failure took job 1 back
-    simulation.aborted = np.array([(1, 1, 1, 12, 30)], ABORTED)
+    simulation.cut = np.array([(1, 1, 1, 12, 30)], ABORTED)
     schedule = schedule_of(simulation)
     assert schedule.jobs["start"].tolist() == [5, -1, -1]
     assert schedule.runs["state"].tolist() == [RunState.FINISHED, RunState.ABORTED]

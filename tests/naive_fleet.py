@@ -6,9 +6,7 @@ What is charged is not summed up from event to event: it is worked out anew from
 from dataclasses import dataclass, field
 
 from tests import naive_draws
-from tests.naive_draws import draw_jobs, stream_key, uniform
-
-__all__ = ["Job", "Machine", "NaiveFleet", "Run", "draw_jobs", "stream_key", "uniform"]
+from tests.naive_draws import draw_jobs, stream_key, uniform  # noqa: F401 (parts of the twin)
 
 COMPLETION, CHANGE, ARRIVAL = 0, 1, 2  # the order of events of one moment
 
@@ -164,10 +162,9 @@ class NaiveFleet:
 
     def total_energy(self):
         """Return the energy of all runs; a failed one used the share that it ran, one under way is charged whole."""
-        under_way = [
-            self.energy[machine.running.job_class][machine.choice] for machine in self.machines if machine.running
-        ]
-        return sum(run.energy * run.share for run in self.runs) + sum(under_way)
+        running = [machine for machine in self.machines if machine.running]
+        under_way = sum(self.energy[machine.running.job_class][machine.choice] for machine in running)
+        return sum(run.energy * run.share for run in self.runs) + under_way
 
     def busy_cycles(self, number):
         """Return how long a machine was busy, up to the end of the run under way."""
@@ -230,10 +227,8 @@ class NaiveFleet:
 
     def beliefs(self):
         """Return, for each machine, when its job is believed to end (None if idle) and the work in its own queue."""
-        return [
-            (machine.believed_until if machine.running else None, self.backlog_work(machine))
-            for machine in self.machines
-        ]
+        ends = [machine.believed_until if machine.running else None for machine in self.machines]
+        return list(zip(ends, map(self.backlog_work, self.machines), strict=True))
 
     def down_intervals(self):
         """Return [(machine, from, until)], by machine, until now where one is still down."""

@@ -58,6 +58,19 @@ def test_every_process_keeps_the_mean_rate_from_the_first_moment_on(name):
         assert error < 0.1 * (until - since)
 
 
+@pytest.mark.parametrize("kind", [Modulation.PERIODIC, Modulation.MARKOV])
+def test_an_episode_begins_at_a_random_moment_of_its_phases(kind):
+    """Few long phases: the mean count of the first stretch tells whether the first one is met at any point of it."""
+    config = SimulationSettings(
+        mean_gap=GAP, unit=1.0, jobs=300, window=1, dispatch=True, modulation=kind,
+        phases=((40.0 * GAP, 0.25), (10.0 * GAP, 4.0)),
+    )  # fmt: skip
+    fleet = Simulation(toys.table([[1]]), config, lanes=EPISODES)
+    fleet.reset(*seed_arrays([1] * EPISODES, range(EPISODES)), np.ones(EPISODES, bool))
+    for since, until in ((0, 8), (0, 30), (20, 40)):
+        assert_mean(counts(fleet.jobs["arrival"], since * GAP, until * GAP), until - since)
+
+
 def test_poisson_counts_vary_as_much_as_their_mean():
     times = draw(100)["arrival"]
     found = counts(times, 0, 30 * GAP)

@@ -1,41 +1,10 @@
 """The checks of the soak must be able to fail: each is shown a state that breaks it."""
 
-from functools import cache
-
 import numpy as np
 import pytest
 
 from tests.soak.rules import Violation
-from tests.soak.run import random_actions
-from tests.soak.scenarios import draw
-from tests.soak.watch import Watch
-
-LANES = 16
-
-
-@cache
-def scenario(*, dispatch, failing):
-    """Return the number of a scenario of the kind asked for that has long episodes."""
-    for seed in range(1000):
-        drawn = draw(seed, LANES)
-        simulation = drawn.batch.simulation
-        fits = drawn.dispatch == dispatch and bool(drawn.options["failures"]) == failing
-        big = simulation.jobs.shape[1] > 100 and simulation.accelerators.shape[1] > 1
-        if fits and big and drawn.options["load"] > 0.4 and drawn.options["shaping"] != "drain":
-            return seed
-    pytest.fail("no scenario is of this kind")
-
-
-def played(*, dispatch, failing, steps=60):
-    """Return the watch of such a scenario, in the midst of its episodes."""
-    seed = scenario(dispatch=dispatch, failing=failing)
-    rng = np.random.default_rng(seed)
-    watch = Watch(draw(seed, LANES).batch)
-    watch.reset(list(range(LANES)), [0] * LANES, np.ones(LANES, bool))
-    for _ in range(steps):
-        watch.step(random_actions(rng, watch.batch, [0.8, 0.0, 0.1, 0.1]))
-    assert not watch.batch.ended.all()
-    return watch
+from tests.soak.situations import LANES, first, played
 
 
 def complaints(watch):
@@ -47,13 +16,6 @@ def complaints(watch):
         except Violation as violation:
             told.append(str(violation))
     return told
-
-
-def first(condition):
-    """Return the first place where a condition holds."""
-    places = np.argwhere(condition)
-    assert len(places), "the state has no such place"
-    return tuple(places[0].tolist())
 
 
 def lose_a_job(watch):
@@ -181,129 +143,6 @@ def test_a_wrong_count_of_an_own_queue_is_told():
         assert any(told in line for line in complaints(watch))
 
 
-def finished_run(watch):
-    """Return the place (lane, job) of a run that is over, not the first of its accelerator."""
-    return first((watch.simulation.jobs["finish"] >= 0) & (watch.simulation.jobs["start"] > 0))
-
-
-def overlap(watch):
-    jobs, owners = watch.simulation.jobs, watch.simulation.choice_accelerators
-    for lane in range(LANES):
-        done = np.flatnonzero(jobs["finish"][lane] >= 0)
-        own = done[owners[jobs["choice"][lane, done]] == owners[jobs["choice"][lane, done[0]]]]
-        if len(own) > 1:
-            jobs["start"][lane, own[1]] = jobs["start"][lane, own[0]]
-            jobs["finish"][lane, own[1]] = jobs["finish"][lane, own[0]]
-            return
-    pytest.fail("no accelerator ran two jobs")
-
-
-def lengthen(watch):
-    watch.simulation.jobs["finish"][finished_run(watch)] += 1
-
-
-def shift(array, field, by):
-    def corrupt(watch):
-        getattr(watch.simulation, array)[field][0] += by
-
-    return corrupt
-
-
-def overpay(watch):
-    watch.returns[0] += 1e-3 * abs(watch.returns[0]) + 1.0
-
-
-def forget_an_abort(watch):
-    lane = next(k for k, log in enumerate(watch.logs) if log)
-    watch.logs[lane].pop()
-
-
-def miscount_aborts(watch):
-    watch.simulation.jobs["aborted"][0, 0] += 1
-
-
-def arrive_late(watch):
-    jobs = watch.simulation.jobs
-    jobs["arrival"][0, 0] = jobs["ready"][0, 0] + 1
-
-
-def finish_in_downtime(watch):
-    """Let a failed run have lasted a cycle into the downtime that ended it."""
-    lane = next(k for k, log in enumerate(watch.logs) if log)
-    job, machine, choice, start, finish = watch.logs[lane][-1]
-    watch.logs[lane][-1] = (job, machine, choice, start, finish + 1)
-    count = int(watch.simulation.lanes["aborted"][lane]) - 1
-    watch.simulation.aborted["finish"][lane, count % watch.simulation.aborted.shape[1]] += 1
-
-
-def fail_early(watch):
-    """Let a failed run have ended a cycle before its accelerator failed."""
-    for lane, log in enumerate(watch.logs):
-        for k, (job, machine, choice, start, finish) in enumerate(log):
-            if finish > start:
-                log[k] = (job, machine, choice, start, finish - 1)
-                watch.simulation.aborted["finish"][lane, k] -= 1
-                return
-    pytest.fail("no run was aborted after its start")
-
-
-def remember_wrongly(watch):
-    lane = next(k for k, log in enumerate(watch.logs) if log)
-    watch.simulation.aborted["choice"][lane, 0] += 1
-
-
-def come_out_of_order(watch):
-    jobs = watch.simulation.jobs
-    jobs["ready"][0, 0] = jobs["ready"][0].max() + 1
-
-
-EPISODES = [
-    (True, fail_early, "a run is aborted when its accelerator fails"),
-    (True, remember_wrongly, "aborted runs are remembered"),
-    (False, come_out_of_order, "jobs come in order of arrival"),
-    (False, shift("jobs", "due", -(1 << 63) + 1), "no job is due before it arrives"),
-    (False, shift("lanes", "time", -(1 << 50)), "nothing starts in the future"),
-    (False, overlap, "overlap|a run takes"),
-    (False, lengthen, "overlap|a run takes"),
-    (False, shift("accelerators", "busy_cycles", 1), "busy cycles are those of the runs"),
-    (False, shift("lanes", "total_energy", 1e6), "energy is that of the runs"),
-    (False, overpay, "the return is minus the objective"),
-    (False, arrive_late, "arrive one after another|before it arrives"),
-    (False, miscount_aborts, "nothing is aborted where nothing fails"),
-    (True, miscount_aborts, "aborted runs of each job are counted"),
-    (True, forget_an_abort, "aborted runs of each job are counted"),
-    (True, finish_in_downtime, "overlap"),
-]
-
-
-@pytest.mark.parametrize("dispatch", [False, True])
-@pytest.mark.parametrize(("failing", "corrupt", "told"), EPISODES)
-def test_a_broken_episode_is_told(failing, corrupt, told, dispatch):
-    watch = played(dispatch=dispatch, failing=failing)
-    watch._check_episodes(np.arange(LANES))
-    corrupt(watch)
-    with pytest.raises(Violation, match=told):
-        watch._check_episodes(np.arange(LANES))
-
-
-def test_an_overtaken_job_of_an_own_queue_is_told():
-    watch = played(dispatch=True, failing=False)
-    jobs, owners = watch.simulation.jobs, watch.simulation.choice_accelerators
-    for lane in range(LANES):
-        done = np.flatnonzero(jobs["finish"][lane] >= 0)
-        own = done[owners[jobs["choice"][lane, done]] == owners[jobs["choice"][lane, done[0]]]]
-        same = [k for k in own[1:] if jobs["job_class"][lane, k] == jobs["job_class"][lane, own[0]]]
-        if same:
-            swapped = jobs[lane, [own[0], same[0]]][["start", "finish", "choice"]].copy()
-            for name in ("start", "finish", "choice"):
-                jobs[name][lane, own[0]], jobs[name][lane, same[0]] = swapped[name][1], swapped[name][0]
-            break
-    else:
-        pytest.fail("no accelerator ran two jobs of a class")
-    with pytest.raises(Violation, match="first come, first served"):
-        watch._check_episodes(np.array([lane]))
-
-
 def test_an_endless_episode_is_told():
     watch = played(dispatch=False, failing=False)
     with pytest.raises(Violation, match="every episode ends"):
@@ -338,15 +177,6 @@ def test_a_wrong_word_on_a_step_is_told(field, told):
     watch.batch.step = wrong
     with pytest.raises(Violation, match=told):
         watch.step(watch.batch.mask.argmax(axis=1))
-
-
-def test_a_potential_that_is_left_over_is_told():
-    watch = played(dispatch=False, failing=False)
-    watch.finish(10_000)
-    watch.simulation.settings["shaped"] = 1
-    watch.simulation.lanes["potential"] = 5.0
-    with pytest.raises(Violation, match="nothing is left to drain"):
-        watch._check_episodes(np.arange(LANES))
 
 
 def test_a_false_word_on_legality_is_told():

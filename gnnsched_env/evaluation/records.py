@@ -39,10 +39,10 @@ def evaluate(
     """Run every policy on the same episodes of one scenario at its load; return a record each, best first.
 
     `shortest_job_first` makes the policy whose clairvoyant twin in Queue-v0, unbounded window, all ratios refer to: it
-    meets the same arrivals and failures, and neither the predictor's nor the scenario's prediction error;
-    the best of `uninformed`, whose results are not recorded unless they are among `policies` too, is the other
-    reference. The scenario's decision cost is charged to the policies that use predictions, and not to the clairvoyant
-    reference, so that ratios show it.
+    meets the same arrivals and failures, and neither the predictor's nor the scenario's prediction error. The best of
+    `uninformed`, whose results are not recorded unless they are among `policies` too, is the other reference. The
+    scenario's decision cost is charged to the policies that use predictions, and not to the clairvoyant reference, so
+    that ratios show it.
     """
     clairvoyant = table.clairvoyant()
     reference = run_unbounded(shortest_job_first, scenario, clairvoyant, seed=seed, episodes=episodes)
@@ -51,29 +51,17 @@ def evaluate(
         for name, factory in {**uninformed, **policies}.items()
     }
     best = min((runs[name] for name in uninformed), key=_mean_completion, default=None)
-    conditions = {name: _unless_default(getattr(scenario, name)) for name in SECTIONS}
-    records = []
-    for name in policies:
-        run = runs[name]
-        load = _load(scenario, table, run)
-        record = {
+    records = [
+        {
             "policy": name,
-            "knowledge": str(run.knowledge),
-            "fleet": scenario.fleet.name,
-            "env": "dispatch" if dispatch else "queue",
-            "load": load,
-            **_stability(run, table, load),
-            "episodes": episodes,
-            "jobs": run.settings.jobs,
-            "repeats": run.settings.repeats,
-            "decision": asdict(scenario.decision) if run.settings.decision else None,
-            **conditions,
+            **_circumstances(runs[name], scenario, table),
             "graphs": list(graphs),
-            **_summary(run),
-            "ratio_to_best_uninformed": None if best is None else _ratios(run, best),
-            "ratio_to_sjf_clairvoyant": _ratios(run, reference),
+            **_summary(runs[name]),
+            "ratio_to_best_uninformed": None if best is None else _ratios(runs[name], best),
+            "ratio_to_sjf_clairvoyant": _ratios(runs[name], reference),
         }
-        records.append(record)
+        for name in policies
+    ]
     return sorted(records, key=lambda record: float(record["mean_completion"]))
 
 
@@ -101,6 +89,23 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None
 
 def _mean_completion(run: Runs) -> float:
     return float(run.per_episode("completion").mean())
+
+
+def _circumstances(run: Runs, scenario: Scenario, table: LatencyTable) -> Record:
+    """Return what ran, on what, at which load, under which conditions."""
+    load = _load(scenario, table, run)
+    return {
+        "knowledge": str(run.knowledge),
+        "fleet": scenario.fleet.name,
+        "env": "dispatch" if run.settings.dispatch else "queue",
+        "load": load,
+        **_stability(run, table, load),
+        "episodes": len(run.metrics.makespan),
+        "jobs": run.settings.jobs,
+        "repeats": run.settings.repeats,
+        "decision": asdict(scenario.decision) if run.settings.decision else None,
+        **{name: _unless_default(getattr(scenario, name)) for name in SECTIONS},
+    }
 
 
 def _unless_default(section: Any) -> Record | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from gnnsched_env.latency import DEFAULT_PREDICTOR
 from gnnsched_env.scenario import EnvironmentOptions, Scenario
@@ -36,7 +37,7 @@ def policy_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
     Deadlines, weights, failures and energy have columns where the records' scenario has them.
     """
     table = Table(
-        title=title,
+        title=Text(title),  # as it is: brackets in it are no markup
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),

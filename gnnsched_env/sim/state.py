@@ -214,11 +214,12 @@ def _check_horizon(table: LatencyTable, settings: SimulationSettings) -> None:
     beyond = LONGEST_GAP * settings.mean_up + (settings.slack or (0.0, 0.0))[1]
     waits = LONGEST_GAP * (settings.mean_gap + phases + settings.mean_down)
     if settings.jobs * (waits + longest + settings.decision) + beyond >= HORIZON:
+        more = f", repairs of {settings.mean_down:.3g} after {settings.mean_up:.3g}" if settings.mean_up else ""
+        more += f", deadlines of up to {settings.slack[1]:.3g}" if settings.slack else ""
         raise ConfigError(
             f"simulation: {settings.jobs} jobs, a mean gap of {settings.mean_gap:.3g} cycles, latencies of up to "
-            f"{longest:.3g} cycles, predictions of {settings.decision:.3g}, failures after {settings.mean_up:.3g} for "
-            f"{settings.mean_down:.3g} and deadlines may take 2^62 cycles or more; take fewer jobs, a higher load or "
-            "shorter times"
+            f"{longest:.3g} cycles{more} and predictions of {settings.decision:.3g} may take 2^62 cycles or more; "
+            "take fewer jobs, a higher load or shorter times"
         )
     if settings.mean_up and longest > LONGEST_RISK * settings.mean_up:
         raise ConfigError(

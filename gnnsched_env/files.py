@@ -21,7 +21,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
 
     A failed or interrupted write leaves the target as it was, and nothing else; a killed one may leave a file of
     pattern PARTIALS. Concurrent writers do not disturb each other: the last one wins. `parents`: make the folders that
-    are missing. OSErrors, and whatever `write` raises, pass.
+    are missing. OSErrors, which name the target, and whatever `write` raises, pass.
     """
     target = Path(path)
     if parents:
@@ -33,6 +33,10 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
+    except OSError as error:
+        if error.filename is None or os.fspath(error.filename) != str(partial):
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from None  # the partial file is no business of users
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)

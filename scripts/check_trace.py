@@ -67,9 +67,10 @@ def print_problems(path: Path, report: TraceReport) -> None:
 def print_summary(trace: Trace) -> None:
     """Print jobs, span, mean rate, deadlines and the commonest kinds of job."""
     span = trace.last_time_s - trace.first_time_s
-    print(f"{trace.path}: {trace.num_jobs:,} jobs, sha256 {trace.digest[:16]}")
-    print(f"from {trace.first_time_s:g} s to {trace.last_time_s:g} s: {span:g} s, {trace.rate_hz:,.6g} jobs a second")
-    print(f"deadlines: {trace.deadlines:,} jobs ({trace.deadlines / trace.num_jobs:.1%})")
+    rate = "" if trace.rate_hz is None else f", {trace.rate_hz:,.6g} jobs a second"
+    print(f"{trace.path}: {_jobs(trace.num_jobs)}, sha256 {trace.digest[:16]}")
+    print(f"from {trace.first_time_s:g} s to {trace.last_time_s:g} s: {span:g} s{rate}")
+    print(f"deadlines: {_jobs(trace.deadlines)} ({trace.deadlines / trace.num_jobs:.1%})")
     order = sorted(range(len(trace.keys)), key=lambda i: (-trace.counts[i], i))
     print(f"kinds of job: {len(trace.keys):,} ({trace.kind})")
     for i in order[:MOST_KINDS]:
@@ -80,12 +81,21 @@ def print_summary(trace: Trace) -> None:
         print(f"  and {len(order) - MOST_KINDS:,} more")
 
 
-def trace_load(trace: Trace, scenario: Scenario, base: LatencyTable) -> float:
-    """Return the trace's mean rate over the scenario's fleet's largest sustainable rate for its mix."""
+def _jobs(count: int) -> str:
+    return "1 job" if count == 1 else f"{count:,} jobs"
+
+
+def trace_load(trace: Trace, scenario: Scenario, base: LatencyTable) -> float | None:
+    """Return the trace's mean rate over the scenario's fleet's largest sustainable rate for its mix.
+
+    None where all jobs come together. Raise TableError where a job would be too long.
+    """
     if trace.kind == "graph":
         classes = trace_classes(trace, scenario.workload.hidden)
         base = build_table(classes, scenario.fleet, predictor="exact", progress=False)
     table = trace_table(trace, base)
+    if trace.rate_hz is None:
+        return None
     rate = fleet_capacity(table.true_cycles, table.weights, table.choice_accelerators).rate
     return trace.rate_hz / (rate * scenario.fleet.clock_hz)
 

@@ -1,6 +1,7 @@
 """The two Gymnasium environments: a decision at each arrival (Dispatch-v0), or over a central queue (Queue-v0)."""
 
 from collections.abc import Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from gnnsched_env.envs.construction import make_batch
 from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.envs.rendering import RENDER_FPS, RENDER_MODES, Renderer, default_span
-from gnnsched_env.errors import InvalidAction, ResetNeeded
+from gnnsched_env.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.policy import FloatArray
 from gnnsched_env.scenario import Arrivals, DecisionCost, Failures, PredictionError, Reward, Scenario
 from gnnsched_env.sim import episode_metrics, summarise
@@ -58,7 +59,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         predictor: str | None = None,
         decision: DecisionCost | Mapping[str, Any] | None = None,
         arrivals: Arrivals | Mapping[str, Any] | str | None = None,
-        failures: Failures | Mapping[str, Any] | None = None,
+        failures: Failures | Mapping[str, Any] | tuple[float, float] | None = None,
         prediction_error: PredictionError | Mapping[str, Any] | float | None = None,
         reward: Reward | Mapping[str, Any] | str | None = None,
         reconfiguration: int | None = None,
@@ -68,9 +69,10 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         """Make the environment of a scenario (a preset's name, a TOML file's path, or a Scenario).
 
         Options left at None are the scenario's; what they mean, and the short forms of sections, tells
-        `Scenario.with_options`. `table` (of one inference) replaces the latencies. Raise ConfigError naming the option,
-        the rule and the value where one is bad.
+        `Scenario.with_options`. `table` (of one inference) replaces the latencies. `render_mode`: "human", "rgb_array"
+        or "ansi". Raise ConfigError naming the option, the rule and the value where one is bad.
         """
+        # Named one by one, so that an unknown one is Python's TypeError: TorchRL tries a keyword and expects it.
         options = {
             "load": load,
             "jobs": jobs,
@@ -124,6 +126,8 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         A seed fixes this episode and those that follow it; without one the next episode of the last seed is played
         (a random seed is drawn the first time).
         """
+        for name in options or {}:
+            raise ConfigError(f"reset: unknown option {name!r} (a single environment knows none)")
         super().reset(seed=seed)
         if seed is None and self._seed is not None:
             self._episode += 1
@@ -140,7 +144,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         """Take the action, then run to the next decision or to the end of the episode."""
         if not self._running:
             raise ResetNeeded("step: call reset first; no episode is running")
-        if (type(action) is not int and not self.action_space.contains(action)) or not 0 <= action < self._num_actions:
+        if (type(action) is not int and not _is_integer(action)) or not 0 <= action < self._num_actions:
             raise InvalidAction(f"action must be an integer in [0, {self._num_actions}), got {action!r}")
         self._action[0] = action
         self.batch.step(self._action)
@@ -191,6 +195,13 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
             "legal": batch.legal.item(0),
             "time": batch.times.item(0),
         }
+
+
+def _is_integer(action: Any) -> bool:
+    """Tell whether an action is an integer of any kind, Python's, numpy's or an array's only one; no bool is."""
+    if isinstance(action, np.ndarray):
+        return action.ndim == 0 and action.dtype.kind in "iu"
+    return isinstance(action, Integral) and not isinstance(action, bool)
 
 
 class DispatchEnv(SchedulingEnv):

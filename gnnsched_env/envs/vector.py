@@ -21,7 +21,7 @@ from gnnsched_env.envs.vector_input import (
     reset_mask,
     some_lanes,
 )
-from gnnsched_env.errors import InvalidAction, ResetNeeded
+from gnnsched_env.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.policy import BoolArray, FloatArray, IntArray
 from gnnsched_env.scenario import Scenario
 from gnnsched_env.sim import episode_metrics, summarise
@@ -67,6 +67,8 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
         infos have no "episode" (for Gymnasium's RecordEpisodeStatistics, which wants to write it). `threads` share the
         lanes. Raise ConfigError naming the option, the rule and the value where one is bad.
         """
+        if options.pop("render_mode", None) is not None:
+            raise ConfigError("render_mode: a batch is not drawn; make a single environment with gymnasium.make")
         self.num_envs = require_count("num_envs", num_envs)
         self.autoreset_mode = as_autoreset_mode(autoreset_mode)
         self.copy = bool(copy)

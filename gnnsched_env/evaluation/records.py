@@ -15,6 +15,7 @@ from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_un
 from gnnsched_env.files import write_whole
 from gnnsched_env.policy import Routing
 from gnnsched_env.scenario import Scenario, table_rate
+from gnnsched_env.scenario.resolve import scenario_trace
 from gnnsched_env.sim import policy_capacity, summarise
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.version import __version__
@@ -116,15 +117,23 @@ def _unless_default(section: Any) -> Record | None:
     return section_json
 
 
-def _load(scenario: Scenario, table: LatencyTable, run: Runs) -> float:
-    """Return the arrival rate over the fleet's largest sustainable rate: the scenario's, or that of its trace."""
-    if scenario.arrivals.trace is None:
+def _load(scenario: Scenario, table: LatencyTable, run: Runs) -> float | None:
+    """Return the arrival rate over the fleet's largest sustainable rate: the scenario's, or that of its trace.
+
+    None for a trace whose jobs come together: it has no rate.
+    """
+    trace = scenario_trace(scenario)
+    if trace is None:
         return scenario.environment.load
+    if trace.rate_hz is None:
+        return None
     return run.settings.repeats / (run.settings.mean_gap * table_rate(table))
 
 
-def _stability(run: Runs, table: LatencyTable, load: float) -> Record:
+def _stability(run: Runs, table: LatencyTable, load: float | None) -> Record:
     """Return the largest load that the policy and its predictor can sustain, and whether this load is below it.
+
+    Whether a load that is not known is below it, is not known either (None).
 
     A fleet that fails serves while it is up, a share of the time. A predictor that is charged and not cached predicts
     at most `workers` jobs in the cycles that one takes. Both are rates on average over time and mix.
@@ -137,7 +146,7 @@ def _stability(run: Runs, table: LatencyTable, load: float) -> Record:
     if run.settings.decision and not run.settings.cached:
         rate = min(rate, run.settings.repeats * run.settings.workers / run.settings.decision)
     capacity = rate / table_rate(table)
-    return {"capacity": capacity, "stable": load < capacity}
+    return {"capacity": capacity, "stable": None if load is None else load < capacity}
 
 
 def _summary(run: Runs) -> Record:

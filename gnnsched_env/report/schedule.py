@@ -26,6 +26,12 @@ def check_picture(path: Path) -> None:
         raise ConfigError(f"picture {path}: must end in one of {', '.join(FORMATS)}, got {path.suffix!r}")
 
 
+def check_animation(path: Path) -> None:
+    """Raise ConfigError where an animation's file name does not end in .gif."""
+    if path.suffix != ".gif":
+        raise ConfigError(f"animation {path}: must end in .gif, got {path.suffix!r}")
+
+
 def plot_schedule(schedule: Schedule, labels: ScheduleLabels, out: Path, *, title: str = "") -> None:
     """Draw a schedule from its first to its last cycle into an image file."""
     check_picture(out)
@@ -61,6 +67,7 @@ def plot_schedule(schedule: Schedule, labels: ScheduleLabels, out: Path, *, titl
 
 def write_gif(frames: Sequence[NDArray[np.uint8]], out: Path, *, fps: float) -> None:
     """Write frames (uint8 [height, width, 3]) as an endless GIF; a schedule has few colours, so it stays small."""
+    check_animation(out)
     if not frames:
         raise ConfigError(f"animation {out}: needs at least one frame, got none")
     from PIL import Image

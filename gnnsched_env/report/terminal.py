@@ -49,6 +49,7 @@ def policy_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for record in records:
         uninformed, episodes = record["ratio_to_best_uninformed"], record["episodes"]
+        unstable = record["stable"] is False  # None: not known
         table.add_row(
             record["policy"],
             record["knowledge"],
@@ -57,12 +58,12 @@ def policy_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
             _kilo(record["mean_execution"]),
             _figure(record["mean_slowdown"]),
             f"{100 * record['utilisation']:.0f}%",
-            f"{record['capacity']:.2f}" + (" " if record["stable"] else "!"),
+            f"{record['capacity']:.2f}" + ("!" if unstable else " "),
             ratio_text(record["ratio_to_sjf_clairvoyant"]["completion"], episodes),
             "-" if uninformed is None else ratio_text(uninformed["completion"], episodes),
             "-" if uninformed is None else ratio_text(uninformed["execution"], episodes),
             *(extra.show(record) for extra in extras.values()),
-            style="" if record["stable"] else "dim",
+            style="dim" if unstable else "",
         )
     return table
 
@@ -81,10 +82,15 @@ def ratio_text(interval: Sequence[float], episodes: int) -> str:
 
 
 def changed_options(scenario: Scenario) -> tuple[str, ...]:
-    """Return what a scenario sets that is not as by default, as "section.key = value", files and load left out."""
+    """Return what a scenario sets that is not as by default, as "section.key = value", files and load left out.
+
+    How long repairs take is left out too where nothing fails.
+    """
     changes = [] if scenario.predictor == DEFAULT_PREDICTOR else [f"predictor = {scenario.predictor}"]
     for name in ("workload", "environment", "decision", "arrivals", "failures", "prediction_error", "reward"):
         section = getattr(scenario, name)
+        if name == "failures" and not section.up:
+            continue
         plain = _default(scenario, name)
         for key in (entry.name for entry in fields(section) if entry.name not in ("graphs", "load")):
             if (value := getattr(section, key)) != getattr(plain, key):
@@ -106,6 +112,11 @@ def _plain(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_plain, value))}]"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _fails(record: dict[str, Any]) -> bool:
+    """Return whether accelerators fail in a record's scenario."""
+    return record["failures"] is not None and record["failures"]["up"] > 0
 
 
 def _arrivals(record: dict[str, Any], name: str) -> bool:
@@ -136,13 +147,13 @@ EXTRAS = (
     Extra(
         name="up",
         meaning="share of the time in which accelerators were up",
-        belongs=lambda record: record["failures"] is not None,
+        belongs=_fails,
         show=lambda record: f"{100 * record['availability']:.1f}%",
     ),
     Extra(
         name="abort.",
         meaning="runs an episode that failures stopped",
-        belongs=lambda record: record["failures"] is not None,
+        belongs=_fails,
         show=lambda record: _figure(record["mean_aborted"]),
     ),
     Extra(

@@ -1,11 +1,17 @@
 """What the sections of a scenario check of their fields."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from gnnsched_env.errors import ConfigError, did_you_mean
+
+LEAST_WEIGHT = 1e-6  # of a job: sums of weights further apart than these lose the lighter ones
+MOST_WEIGHT = 1e6
+WEIGHTS = f"from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}"
 
 
 def require_integer(where: str, name: str, value: Any, minimum: int, maximum: int | None = None) -> None:
@@ -43,3 +49,10 @@ def require_number(where: str, name: str, value: Any, low: float, high: float, *
         rule = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
         raise ConfigError(f"{where}: {name} must be a number {rule}, got {value!r}")
     return float(value)
+
+
+def listed(value: Any) -> Any:
+    """Return the entries of a sequence or a numpy array as a list; anything else, text too, as it is."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else value

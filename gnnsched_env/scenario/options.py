@@ -6,7 +6,15 @@ from pathlib import Path
 
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import MODEL_KINDS
-from gnnsched_env.scenario.checks import require_integer, require_number, require_one_of
+from gnnsched_env.scenario.checks import (
+    LEAST_WEIGHT,
+    MOST_WEIGHT,
+    WEIGHTS,
+    listed,
+    require_integer,
+    require_number,
+    require_one_of,
+)
 from gnnsched_env.sim import MOST_WORKERS
 
 LOAD_LIMIT = 1.5
@@ -14,6 +22,7 @@ MOST_JOBS = 10_000_000  # an episode's jobs are kept in memory
 MOST_REPEATS = 1_000_000_000
 LONGEST_DECISION_US = 1e9
 DEFAULT_JOBS = 1_000
+LATEST = 1e9  # of a deadline, mean service times
 PROCESSES = ("poisson", "bursty", "diurnal")
 
 
@@ -37,8 +46,8 @@ class Workload:
 
     def __post_init__(self) -> None:
         for name in ("graphs", "hidden", "batch_sizes"):
-            value = getattr(self, name)
-            if isinstance(value, str | bytes) or not isinstance(value, list | tuple):
+            value = listed(getattr(self, name))
+            if not isinstance(value, list):
                 raise ConfigError(f"workload: {name} must be a list, got {value!r}")
             object.__setattr__(self, name, tuple(value))
         if not all(isinstance(path, str | Path) for path in self.graphs):
@@ -47,7 +56,7 @@ class Workload:
         require_one_of("workload", "model", self.model, MODEL_KINDS)
         for name in ("hidden", "batch_sizes"):
             for value in getattr(self, name):
-                require_integer("workload", name, value, 1)
+                require_integer("workload", f"entries of {name}", value, 1)
         if not self.batch_sizes:
             raise ConfigError("workload: batch_sizes must not be empty")
         require_integer("workload", "classes_per_file", self.classes_per_file, len(self.batch_sizes))
@@ -130,7 +139,8 @@ class Arrivals:
     `drift` in [0, 1]: how far the shares of the workload's groups (files, families) swing, one after the other, once
     round in `drift_jobs` jobs; 0 keeps the mix.
     `deadlines` (least, most): a job is due so many mean service times (mean best latencies) after its arrival, evenly
-    distributed; none by default. `priorities`: (weight, share of the jobs) each; weight 1 by default.
+    distributed; none by default. `priorities`: (weight, share of the jobs) each, both from 1e-6 to 1e6; weight 1 by
+    default. Both may be any sequences, numpy arrays too.
     `trace`: a CSV file of jobs to replay instead (see docs/traces.md): it brings times, jobs, deadlines and weights,
     so the load and the other fields do not apply.
     """
@@ -167,22 +177,23 @@ class Arrivals:
     def _check_deadlines(self) -> None:
         if self.deadlines is None:
             return
-        given = self.deadlines
-        good = isinstance(given, list | tuple) and len(given) == 2 and all(_is_number(value) for value in given)
-        if not good or not 0 <= given[0] <= given[1] <= 1e9:
+        given = _pair(self.deadlines)
+        if given is None or not 0 <= given[0] <= given[1] <= LATEST:
             raise ConfigError(
-                f"arrivals: deadlines must be [least, most], mean service times, 0 <= least <= most, got {given!r}"
+                "arrivals: deadlines must be [least, most], mean service times, "
+                f"0 <= least <= most <= {LATEST:g}, got {self.deadlines!r}"
             )
-        object.__setattr__(self, "deadlines", (float(given[0]), float(given[1])))
+        object.__setattr__(self, "deadlines", given)
 
     def _check_priorities(self) -> None:
-        given = self.priorities
-        pairs = given if isinstance(given, list | tuple) else (given,)
-        for pair in pairs:
-            good = isinstance(pair, list | tuple) and len(pair) == 2 and all(_is_number(value) for value in pair)
-            if not good or not (0 < pair[0] <= 1e6 and 0 < pair[1] <= 1e6):
-                raise ConfigError(f"arrivals: priorities must be [weight, share] pairs, both above 0, got {pair!r}")
-        object.__setattr__(self, "priorities", tuple((float(weight), float(share)) for weight, share in pairs))
+        given = listed(self.priorities)
+        found = []
+        for entry in given if isinstance(given, list) else [given]:
+            pair = _pair(entry)
+            if pair is None or not all(LEAST_WEIGHT <= value <= MOST_WEIGHT for value in pair):
+                raise ConfigError(f"arrivals: priorities must be [weight, share] pairs, both {WEIGHTS}, got {entry!r}")
+            found.append(pair)
+        object.__setattr__(self, "priorities", tuple(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,5 +252,11 @@ class Reward:
             raise ConfigError("reward: one of completion, weighted, tardiness, energy must be above 0, got only zeros")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+def _pair(value: object) -> tuple[float, float] | None:
+    """Return two numbers as floats; None for anything else."""
+    given = listed(value)
+    if not isinstance(given, list) or len(given) != 2:
+        return None
+    if not all(isinstance(entry, Real) and not isinstance(entry, bool) for entry in given):
+        return None
+    return float(given[0]), float(given[1])

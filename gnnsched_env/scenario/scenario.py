@@ -71,8 +71,8 @@ class Scenario:
         The environment's options by name; the workload's `repeats`; the `predictor`; `reconfiguration`, the cycles that
         every accelerator takes to change its dataflow; and whole sections, `decision`, `arrivals`, `failures`,
         `prediction_error`, `reward`: an object of the section's class, or a mapping that changes some of its fields.
-        Short forms: `arrivals="bursty"` (the process), `prediction_error=0.05` (the noise), `reward="energy"` (that
-        alone).
+        Short forms: `arrivals="bursty"` (the process) or `"jobs.csv"` (a trace), `failures=(200, 20)` (up, down),
+        `prediction_error=0.05` (the noise), `reward="energy"` (that alone).
         """
         known = tuple(entry.name for entry in fields(EnvironmentOptions))
         check_known("environment", options, (*known, "repeats", "predictor", "reconfiguration", *_CHANGED_SECTIONS))
@@ -100,7 +100,6 @@ class Scenario:
     def _from_dict(cls, data: Mapping[str, Any], *, origin: str, folder: Path) -> Self:
         known = ("name", "fleet", "predictor", *_SECTIONS)
         check_known(origin, data, known)
-        name = data.get("name", Path(origin).stem)
         if not isinstance(data.get("fleet"), str):
             raise ConfigError(f"{origin}: fleet must be given as a string, got {data.get('fleet')!r}")
         tables = {}
@@ -118,12 +117,15 @@ class Scenario:
         fleet, predictor = data["fleet"], data.get("predictor", DEFAULT_PREDICTOR)
         if isinstance(predictor, str) and predictor.endswith(".npz"):
             predictor = str(folder / predictor)
-        return cls(
-            name=name,
-            fleet=load_fleet(folder / fleet if fleet.endswith(".toml") else fleet),
-            predictor=predictor,
-            **{key: kind(**tables[key]) for key, kind in _SECTIONS.items()},
-        )
+        try:
+            return cls(
+                name=data.get("name", Path(origin).stem),
+                fleet=load_fleet(folder / fleet if fleet.endswith(".toml") else fleet),
+                predictor=predictor,
+                **{key: kind(**tables[key]) for key, kind in _SECTIONS.items()},
+            )
+        except ConfigError as error:
+            raise ConfigError(f"{origin}: {error}") from None
 
 
 _CHANGED_SECTIONS: dict[str, Any] = {
@@ -161,7 +163,9 @@ def _changed(name: str, section: Any, change: Any) -> Any:
     if isinstance(change, kind):
         return change
     if name == "arrivals" and isinstance(change, str):
-        change = {"process": change}
+        change = {"trace" if change.endswith(".csv") else "process": change}
+    elif name == "failures" and isinstance(change, list | tuple) and len(change) == 2:
+        change = {"up": change[0], "down": change[1]}
     elif name == "prediction_error" and isinstance(change, Real) and not isinstance(change, bool):
         change = {"noise": change}
     elif name == "reward" and isinstance(change, str):
@@ -169,7 +173,8 @@ def _changed(name: str, section: Any, change: Any) -> Any:
         require_one_of("reward", "reward", change, names)
         change = {other: float(other == change) for other in names}
     if not isinstance(change, Mapping):
-        raise ConfigError(f"{name} must be a {kind.__name__} or a mapping of its fields, got {change!r}")
+        article = "an" if kind.__name__.startswith("A") else "a"
+        raise ConfigError(f"{name} must be {article} {kind.__name__} or a mapping of its fields, got {change!r}")
     check_keys(name, change, kind)
     return replace(section, **{key: value for key, value in change.items() if value is not None})
 

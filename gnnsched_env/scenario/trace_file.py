@@ -55,10 +55,10 @@ class Trace:
     mtime_ns: int
 
     @property
-    def rate_hz(self) -> float:
-        """Return jobs a second between the first and the last; infinite where they come together."""
+    def rate_hz(self) -> float | None:
+        """Return jobs a second between the first and the last; None where they come together."""
         span = self.last_time_s - self.first_time_s
-        return (self.num_jobs - 1) / span if span > 0 else float("inf")
+        return (self.num_jobs - 1) / span if span > 0 else None
 
     def chunks(self, clock_hz: int, size: int = CHUNK) -> Iterator[TraceJobs]:
         """Return the jobs as records of TRACE_JOB, `size` at a time (the last chunk may be shorter), read anew.

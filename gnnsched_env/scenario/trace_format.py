@@ -8,6 +8,7 @@ from typing import Literal, NoReturn
 
 from gnnsched_env.errors import did_you_mean
 from gnnsched_env.hardware import MODEL_KINDS
+from gnnsched_env.scenario.checks import LEAST_WEIGHT, MOST_WEIGHT, WEIGHTS
 
 Kind = Literal["class", "graph"]
 
@@ -138,8 +139,8 @@ def parse_weight(line: int, text: str) -> float:
     if not text.strip():
         return 1.0
     value = _number(text)
-    if value is None or not 0 < value < float("inf"):
-        refuse(line, "weight", f"must be a finite number above 0, got {shown(text)}")
+    if value is None or not LEAST_WEIGHT <= value <= MOST_WEIGHT:
+        refuse(line, "weight", f"must be a number {WEIGHTS}, got {shown(text)}")
     return value
 
 

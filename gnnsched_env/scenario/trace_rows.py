@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.scenario.checks import LEAST_WEIGHT, MOST_WEIGHT
 from gnnsched_env.scenario.trace_format import (
     LONGEST_S,
     NO_DEADLINE,
@@ -206,7 +207,7 @@ def _sound(latest: float, times: FloatArray, deadlines: FloatArray, weights: Flo
     if times[0] < latest or (times[1:] < times[:-1]).any() or times[-1] > LONGEST_S:
         return False
     allowed = (deadlines >= 0) & ((deadlines <= LONGEST_S) | (deadlines == NO_DEADLINE))
-    return bool(allowed.all() and (weights > 0).all())
+    return bool(allowed.all() and ((weights >= LEAST_WEIGHT) & (weights <= MOST_WEIGHT)).all())
 
 
 def _rows(times: Any, deadlines: Any, weights: Any, keys: Any) -> Rows:

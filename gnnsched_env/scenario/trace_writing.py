@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.files import write_whole
+from gnnsched_env.scenario.checks import LEAST_WEIGHT, MOST_WEIGHT, WEIGHTS
 from gnnsched_env.scenario.trace_format import COLUMNS, LONGEST_S, MOST_REPEATS, NO_DEADLINE
 
 CHUNK = 65_536
@@ -73,7 +74,7 @@ def _check(given: dict[str, Any]) -> None:
         _refuse_first("deadlines_s", late, ~within, f"from 0 to {LONGEST_S:g} s, or infinite")
     if "weight" in given:
         heavy = given["weight"]
-        _refuse_first("weights", heavy, ~((heavy > 0) & np.isfinite(heavy)), "finite and above 0")
+        _refuse_first("weights", heavy, ~((heavy >= LEAST_WEIGHT) & (heavy <= MOST_WEIGHT)), WEIGHTS)
     if "repeats" in given:
         many = given["repeats"]
         _refuse_first("repeats", many, (many < 1) | (many > MOST_REPEATS), f"from 1 to {MOST_REPEATS:,}")

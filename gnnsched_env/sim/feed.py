@@ -43,7 +43,9 @@ class Feed:
     def __init__(self, source: JobSource, simulation: "Simulation", *, capacity: int) -> None:
         config = simulation.config
         if config.jobs > source.num_jobs:
-            raise ConfigError(f"simulation: jobs must be at most the source's {source.num_jobs:,}, got {config.jobs:,}")
+            raise ConfigError(
+                f"simulation: jobs must be at most the {source.num_jobs:,} that the trace has, got {config.jobs:,}"
+            )
         if config.jobs > capacity and config.decision:
             raise ConfigError(
                 f"simulation: a decision cost needs all jobs in memory, at most {capacity:,}, got {config.jobs:,}"

@@ -41,6 +41,7 @@ LONGEST_GAP = 37  # mean gaps: -log(2^-53), the largest that a draw of 53 bits g
 MIX_TURNS = 64  # steps in which a drifting mix goes round
 GUIDE_PARTS = 1024  # of the search for a class
 MOST_ABORTED, FEWEST_ABORTED = 1 << 16, 1 << 8  # aborted runs that all lanes, and that each lane remembers
+MOST_CHANGES = 10_000_000  # failures and repairs of an episode
 LONGEST_RISK = 4.0  # the longest job's latency over the mean time between failures, at most
 
 
@@ -221,10 +222,25 @@ def _check_horizon(table: LatencyTable, settings: SimulationSettings) -> None:
             f"{longest:.3g} cycles{more} and predictions of {settings.decision:.3g} may take 2^62 cycles or more; "
             "take fewer jobs, a higher load or shorter times"
         )
-    if settings.mean_up and longest > LONGEST_RISK * settings.mean_up:
+    if settings.mean_up:
+        _check_failures(table, settings)
+
+
+def _check_failures(table: LatencyTable, settings: SimulationSettings) -> None:
+    """Refuse failures so frequent that jobs may never finish, or that nothing but failures would be simulated."""
+    least = float(table.true_cycles.max()) / LONGEST_RISK
+    if settings.mean_up < least:
         raise ConfigError(
-            f"simulation: the mean time between failures must be at least a quarter of the longest latency "
-            f"({longest:,} cycles), else jobs may never finish, got {settings.mean_up:,.0f} cycles"
+            f"simulation: the mean time between failures must be at least {least:,.0f} cycles, a quarter of the "
+            f"longest latency, else jobs may never finish: {least / settings.mean_up:.4g} times what was given, "
+            f"{settings.mean_up:,.0f} cycles"
+        )
+    changes = 2 * table.num_accelerators * settings.jobs * settings.mean_gap / (settings.mean_up + settings.mean_down)
+    if changes > MOST_CHANGES:
+        raise ConfigError(
+            f"simulation: an episode must have at most {MOST_CHANGES:,} failures and repairs, got some {changes:,.0f}: "
+            f"{settings.jobs:,} jobs, {settings.mean_gap:,.0f} cycles apart, meet failures every "
+            f"{settings.mean_up:,.0f} cycles on {table.num_accelerators} accelerators"
         )
 
 

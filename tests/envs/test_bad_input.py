@@ -55,3 +55,29 @@ def test_bad_options_are_refused_at_birth(make_env, options, message):
 def test_bad_windows_are_refused(make_queue, options):
     with pytest.raises(ConfigError, match="window"):
         make_queue(**options)
+
+
+def test_what_a_single_environment_takes_as_an_action(make_env):
+    env = make_env()
+    env.reset(seed=0)
+    for action in (0, np.uint64(0), np.int8(0), np.array(0)):
+        env.step(action)
+    for action in (True, np.True_, 0.0, np.array([0]), np.array(0.0), None, "0", -1, env.action_space.n):
+        with pytest.raises(InvalidAction, match="action must be an integer in"):
+            env.step(action)
+
+
+def test_unknown_options_are_refused(make_env):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'windw'"):
+        make_env(windw=3)
+    with pytest.raises(ConfigError, match="reset: unknown option 'x'"):
+        make_env().reset(options={"x": 1})
+    make_env().reset(seed=0, options={})
+
+
+def test_failures_that_leave_no_time_for_jobs_are_refused(make_env):
+    with pytest.raises(ConfigError, match=r"must be at least [\d,]+ cycles, a quarter of the longest latency"):
+        make_env(failures={"up": 0.5})
+    make_env(failures=(60.0, 5.0), prediction_error={"bias": 50.0})  # the truth decides, not what is believed
+    with pytest.raises(ConfigError, match=r"at most 10,000,000 failures and repairs, got some"):
+        make_env(failures=(60.0, 5.0), load=1e-7)

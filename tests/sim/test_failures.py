@@ -210,11 +210,10 @@ def test_a_believed_drain_counts_a_mean_repair():
 
 def test_a_fleet_that_fails_too_often_is_refused():
     with pytest.raises(
-        ConfigError, match=r"at least a quarter of the longest latency \(1,601 cycles\).*got 400 cycles"
+        ConfigError, match=r"at least 400 cycles, a quarter of the longest latency.* 1.001 times what was given, 400"
     ):
         fleet_of([[1601]], seed=0)
     assert fleet_of([[1600]], seed=0).num_lanes == 1
-    with pytest.raises(ConfigError, match=r"quarter of the longest latency \(1,601 cycles\)"):
-        fleet_of([[1]], seed=0, predicted=[[1601]])
+    assert fleet_of([[1]], seed=0, predicted=[[1601]]).num_lanes == 1  # beliefs end no job
     with pytest.raises(ConfigError, match="mean_up and mean_down must both be 0 or both above"):
         fleet_of([[1]], seed=0, mean_down=0.0)

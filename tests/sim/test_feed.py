@@ -97,7 +97,7 @@ def test_memory_is_that_of_the_jobs_in_the_system():
 def test_what_a_source_cannot_give_is_refused():
     settings = settings_of({}, dispatch=False)
     few = Recorded(np.zeros(3, [("arrival", "i8"), ("due", "i8"), ("weight", "f8"), ("job_class", "i4")]))
-    with pytest.raises(ConfigError, match=r"jobs must be at most the source's 3, got 150"):
+    with pytest.raises(ConfigError, match=r"jobs must be at most the 3 that the trace has, got 150"):
         Simulation(hetero_table(), settings, source=few)
     costly = replace(settings, jobs=3, decision=10)
     with pytest.raises(ConfigError, match=r"a decision cost needs all jobs in memory, at most 2, got 3"):

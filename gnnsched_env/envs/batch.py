@@ -30,7 +30,7 @@ class EnvBatch:
     copy what must outlive the next call, and do not write to them. `rewards` float64 [L]: what the last step cost, in
     the reward's unit, negative; `ended` bool [L]: the lanes whose jobs are all done, which stay as they are; `elapsed`
     int64 [L]: cycles since the decision before; `legal` bool [L]: was the last action; `times` int64 [L]: the clock.
-    These five are views that the next call changes too.
+    The next call overwrites these five too.
     The table given is of one inference; `table` is of a job, `settings.repeats` inferences. With `threads` above 1 the
     lanes are split among as many; the results are the same. With a `source` jobs are read from it (`sim.feed`).
     """
@@ -86,11 +86,11 @@ class EnvBatch:
         }
         self.mask: BoolArray = np.zeros((lanes, self.layout.num_actions), np.bool_)
         self.mask[:, 0 if settings.dispatch else -1] = True  # something is legal before the first reset too
-        self.rewards: NDArray[np.float64] = simulation.lanes["reward"]
-        self.ended: BoolArray = simulation.lanes["ended"].view(np.bool_)
-        self.legal: BoolArray = simulation.lanes["legal"].view(np.bool_)
-        self.elapsed: NDArray[np.int64] = simulation.lanes["elapsed"]
-        self.times: NDArray[np.int64] = simulation.lanes["time"]
+        self.rewards = np.zeros(lanes)
+        self.ended: BoolArray = np.ones(lanes, np.bool_)
+        self.legal: BoolArray = np.zeros(lanes, np.bool_)
+        self.elapsed = np.zeros(lanes, np.int64)
+        self.times = np.zeros(lanes, np.int64)
         self._all = np.ones(lanes, np.bool_)
         self._zeros = np.zeros(lanes, np.uint64)
         self._prepare_encoder()
@@ -126,6 +126,11 @@ class EnvBatch:
             self.observation.get("energies", np.zeros((simulation.num_lanes, 0), np.float32)),
             *(self.observation[name] for name in ("accelerators", "system")),
             self.mask,
+            self.rewards,
+            self.elapsed,
+            self.times,
+            self.legal,
+            self.ended,
         )
         self._bind_encoder()
 

@@ -68,7 +68,8 @@ def _copy_cells(target, row, to, source, source_row, start, count):
 @_compiled
 def encode(
     settings, class_codes, codes, energy_codes, column_owners, patterns, configured, lanes, accelerators, jobs, queue,
-    shown, arrivals, cycles, times, slots, latencies, energies, fleet, system, mask, worker, first, stop,
+    shown, arrivals, cycles, times, slots, latencies, energies, fleet, system, mask, rewards, elapsed, moments, legal,
+    ended, worker, first, stop,
 ):  # fmt: skip
     """Write the observation and the mask of the lanes from `first` to before `stop`.
 
@@ -79,7 +80,8 @@ def encode(
     `arrivals` int64 [L, W']: when their jobs came (W': W, up to a multiple of 8); `cycles` int64 and `times` float32
     [workers, n]: scratch, a row for each worker.
     Outputs: `slots`, `latencies`, `energies` (of no width where not shown), `fleet`, `system` float32 [L, n], `mask`
-    bool [L, actions]. Of `fleet` the constant fields (price, switching) are left alone.
+    bool [L, actions], and what a step tells beside them, each [L]: `rewards`, `elapsed`, `moments`, `legal`, `ended`.
+    Of `fleet` the constant fields (price, switching) are left alone.
     """
     for i in range(first, stop):
         if i < 0:  # never: it tells the compiler so
@@ -98,6 +100,11 @@ def encode(
             times[worker, k] = _time_code(cycles[worker, k])
         _write_fleet(i, settings, configured, lanes, accelerators, times, worker, fleet)
         _write_system(i, settings, lanes, times, worker, 2 * accelerators.shape[1], system)
+        rewards[i] = lanes[i]["reward"]
+        elapsed[i] = lanes[i]["elapsed"]
+        moments[i] = lanes[i]["time"]
+        legal[i] = lanes[i]["legal"] == 1
+        ended[i] = lanes[i]["ended"] == 1
         _write_mask(i, visible, before, settings, column_owners, patterns, lanes, accelerators, mask)
 
 
@@ -295,7 +302,7 @@ def _mover(simulator_digest):
     def move(
         settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, class_codes, codes,
         energy_codes, column_owners, patterns, configured, shown, arrivals, cycles, times, slots, latencies, energies,
-        fleet, system, mask, actions, worker, first, stop,
+        fleet, system, mask, rewards, elapsed, moments, legal, ended, actions, worker, first, stop,
     ):  # fmt: skip
         """Take one action in each lane from `first` to before `stop`, and write observations and masks.
 
@@ -310,8 +317,8 @@ def _mover(simulator_digest):
             )  # fmt: skip
             encode(
                 settings, class_codes, codes, energy_codes, column_owners, patterns, configured, lanes, accelerators,
-                jobs, queue, shown, arrivals, cycles, times, slots, latencies, energies, fleet, system, mask, worker,
-                block, end,
+                jobs, queue, shown, arrivals, cycles, times, slots, latencies, energies, fleet, system, mask, rewards,
+                elapsed, moments, legal, ended, worker, block, end,
             )  # fmt: skip
             block = end
 

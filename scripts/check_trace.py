@@ -88,7 +88,7 @@ def _jobs(count: int) -> str:
 def trace_load(trace: Trace, scenario: Scenario, base: LatencyTable) -> float | None:
     """Return the trace's mean rate over the scenario's fleet's largest sustainable rate for its mix.
 
-    None where all jobs come together. Raise TableError where a job would be too long.
+    None where all jobs come together. Raise ConfigError where a job would be too long.
     """
     if trace.kind == "graph":
         classes = trace_classes(trace, scenario.workload.hidden)

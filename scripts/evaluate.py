@@ -17,12 +17,13 @@ from gnnsched_env.report.terminal import changed_options, legend, policy_table
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
 from gnnsched_env.tables import LatencyTable
 from scripts.command import plain, wide_console
+from scripts.conditions import Conditions
 
 WIDTH = 160
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments:
+class Arguments(Conditions):
     """Compare policies on the same jobs."""
 
     scenario: str = "hetero4"
@@ -49,18 +50,8 @@ class Arguments:
     """Predict a class once an episode, then look it up (the scenario's by default)."""
     lookup_us: float | None = None
     """Microseconds of a lookup (the scenario's by default)."""
-    arrivals: Literal["poisson", "bursty", "diurnal"] | None = None
-    """The process by which jobs arrive (the scenario's by default)."""
-    drift: float | None = None
-    """How far the mix of jobs swings, 0 to 1 (the scenario's by default)."""
     trace: Path | None = None
     """A CSV file of jobs to replay: it brings times, jobs, deadlines and weights."""
-    failures: tuple[float, float] | None = None
-    """Mean times until an accelerator fails and until it is repaired, in mean service times (0 0: none fails)."""
-    prediction_error: tuple[float, ...] | None = None
-    """Log-normal noise of predictions, and their bias (a factor) if another number follows."""
-    reward: Literal["completion", "weighted", "tardiness", "energy"] | None = None
-    """What alone is charged to agents (the scenario's by default); changes no heuristic."""
     reconfiguration: int | None = None
     """Cycles that an accelerator takes to change its dataflow (the fleet's by default)."""
     window: int | None = None
@@ -106,8 +97,10 @@ def run(arguments: Arguments, console: Console) -> None:
                 graphs=names,
             )
             records += batch
-            title = f"{chosen.fleet.name}, {arguments.env}, load {batch[0]['load']:.3g}: {', '.join(names)}"
-            console.print(policy_table(batch, title="; ".join([title, *changed_options(chosen)])))
+            share = batch[0]["load"]
+            about = f"{chosen.fleet.name}, {arguments.env}" + ("" if share is None else f", load {share:.3g}")
+            title = "; ".join([f"{about}: {', '.join(names)}", *changed_options(chosen)])
+            console.print(policy_table(batch, title=title))
     console.print(legend(records))
     if arguments.json is not None:
         about = provenance(scenario, tables, plain(arguments))
@@ -116,8 +109,8 @@ def run(arguments: Arguments, console: Console) -> None:
 
 def changed_scenario(arguments: Arguments) -> Scenario:
     """Return the scenario that the arguments name, with what they change of it."""
-    noise, bias = (*(arguments.prediction_error or ()), None, None)[:2]
-    up, down = arguments.failures or (None, None)
+    changes = arguments.changes()
+    changes["arrivals"]["trace"] = arguments.trace
     return load_scenario(arguments.scenario).with_options(
         jobs=arguments.jobs,
         window=arguments.window,
@@ -129,11 +122,8 @@ def changed_scenario(arguments: Arguments) -> Scenario:
             "cached": arguments.decision_cached,
             "lookup_us": arguments.lookup_us,
         },
-        arrivals={"process": arguments.arrivals, "drift": arguments.drift, "trace": arguments.trace},
-        failures={"up": up, "down": down},
-        prediction_error={"noise": noise, "bias": bias},
-        reward=arguments.reward,
         reconfiguration=arguments.reconfiguration,
+        **changes,
     )
 
 
@@ -150,9 +140,7 @@ def check(arguments: Arguments) -> None:
         raise ConfigError("--per-file: needs --graphs")
     if arguments.window is not None and arguments.env == "dispatch":
         raise ConfigError("--window: belongs to --env queue; Dispatch-v0 shows the arriving job only")
-    if len(arguments.prediction_error or (0.0,)) not in (1, 2):
-        given = " ".join(f"{value:g}" for value in arguments.prediction_error or ()) or "nothing"
-        raise ConfigError(f"--prediction-error: needs NOISE, or NOISE and BIAS, got {given}")
+    arguments.check_conditions()
     if arguments.trace is not None:
         _check_trace(arguments)
 

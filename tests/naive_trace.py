@@ -57,7 +57,7 @@ def _columns_at_fault(given, latest, classes):
             yield "deadline"
     if given.get("weight", "").strip():
         weight = _number(given["weight"])
-        if weight is None or weight <= 0 or weight == float("inf"):
+        if weight is None or weight < 1e-6 or weight > 1e6:
             yield "weight"
     name = given["class"].strip()
     if not name:

@@ -52,6 +52,17 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(target, error):
     assert content(target.parent) == {"file": b"before"}
 
 
+def test_errors_name_the_target_and_not_the_file_beside_it(tmp_path):
+    (tmp_path / "folder").mkdir()
+    closed = tmp_path / "gone" / "out.png"
+    for path, kind in ((closed, FileNotFoundError), (tmp_path / "folder", IsADirectoryError)):
+        with pytest.raises(kind) as caught:
+            write_whole(path, lambda file: file.write(b"x"), parents=False)
+        assert caught.value.filename == str(path)
+        assert str(path) in str(caught.value) and "partial" not in str(caught.value)
+    assert not list((tmp_path / "folder").iterdir())
+
+
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(target):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))

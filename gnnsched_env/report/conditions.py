@@ -56,4 +56,4 @@ def _name(record: Record, most: int) -> str:
 
 def _cell(record: Record) -> str:
     interval = ratio_text(record["ratio_to_sjf_clairvoyant"]["completion"], record["episodes"])
-    return interval + ("" if record["stable"] else "!")
+    return interval + ("" if record["stable"] is not False else "!")

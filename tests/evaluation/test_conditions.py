@@ -203,6 +203,7 @@ def test_what_a_scenario_changes_is_told(scenario):
         prediction_error=0.05,
         reconfiguration=300,
         predictor="exact",
+        failures={"up": 0, "down": 5},  # nothing fails
     )
     assert changed_options(changed) == (
         "predictor = exact",
@@ -223,6 +224,8 @@ def headings(records):
 def test_columns_are_shown_where_they_can_differ(scenario):
     plain = run_all(scenario)
     failing = run_all(scenario.with_options(failures=FAILING))
+    never = run_all(scenario.with_options(failures={"up": 0, "down": 5}))
+    assert headings(never) == headings(plain) and legend(list(never.values())) == legend(list(plain.values()))
     due = run_all(scenario.with_options(arrivals={"deadlines": (1, 3)}))
     weighty = run_all(scenario.with_options(arrivals={"priorities": [(1, 1), (2, 1)]}))
     common = headings(plain)

@@ -78,4 +78,6 @@ def test_bad_input_is_named(tmp_path):
         plot_schedule(made_up_schedule(), made_up_labels(), tmp_path / "a.bmp")
     with pytest.raises(ConfigError, match=r"a.gif: needs at least one frame, got none"):
         write_gif([], tmp_path / "a.gif", fps=10)
+    with pytest.raises(ConfigError, match=r"a.mp4: must end in .gif, got '.mp4'"):
+        write_gif([np.zeros((2, 2, 3), np.uint8)], tmp_path / "a.mp4", fps=10)
     assert not list(tmp_path.iterdir())

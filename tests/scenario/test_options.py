@@ -58,6 +58,10 @@ def scenario(**options):
     return Scenario(name="random", fleet=load_fleet("hetero4"), table=table).with_options(**options)
 
 
+def range_of(pair):
+    return range(pair[0], pair[1] + 1)
+
+
 def settings_of(**options):
     chosen = scenario(**options)
     return simulation_settings(chosen, scenario_table(chosen), dispatch=False)
@@ -107,15 +111,27 @@ def test_by_default_nothing_is_unusual():
         ("arrivals", "drift_jobs = 2.5", "drift_jobs must be an integer of at least 1, got 2.5"),
         ("arrivals", "deadlines = 3", r"deadlines must be \[least, most\], .*, got 3"),
         ("arrivals", "deadlines = [3]", r"deadlines must be \[least, most\], .*, got \[3\]"),
-        ("arrivals", "deadlines = [3, 2]", r"0 <= least <= most, got \[3, 2\]"),
-        ("arrivals", "deadlines = [-1, 2]", r"0 <= least <= most, got \[-1, 2\]"),
-        ("arrivals", "deadlines = [1, nan]", r"0 <= least <= most, got \[1, nan\]"),
+        ("arrivals", "deadlines = [3, 2]", r"0 <= least <= most .*, got \[3, 2\]"),
+        ("arrivals", "deadlines = [-1, 2]", r"0 <= least <= most .*, got \[-1, 2\]"),
+        ("arrivals", "deadlines = [1, nan]", r"0 <= least <= most .*, got \[1, nan\]"),
         ("arrivals", 'deadlines = ["1", 2]', r"deadlines must be \[least, most\]"),
-        ("arrivals", "priorities = 3", r"priorities must be \[weight, share\] pairs, both above 0, got 3"),
-        ("arrivals", "priorities = [1, 2]", r"priorities must be \[weight, share\] pairs, both above 0, got 1"),
-        ("arrivals", "priorities = [[1, 0]]", r"priorities must be .* both above 0, got \[1, 0\]"),
-        ("arrivals", "priorities = [[-1, 1]]", r"priorities must be .* both above 0, got \[-1, 1\]"),
-        ("arrivals", "priorities = [[1, 1, 1]]", r"priorities must be .* pairs, both above 0, got \[1, 1, 1\]"),
+        ("arrivals", "priorities = 3", r"priorities must be \[weight, share\] pairs, both from 1e-06 to 1e\+06, got 3"),
+        (
+            "arrivals",
+            "priorities = [1, 2]",
+            r"priorities must be \[weight, share\] pairs, both from 1e-06 to 1e\+06, got 1",
+        ),
+        ("arrivals", "priorities = [[1, 0]]", r"priorities must be .* both from 1e-06 to 1e\+06, got \[1, 0\]"),
+        ("arrivals", "priorities = [[1, 1e-7]]", r"both from 1e-06 to 1e\+06, got \[1, 1e-07\]"),
+        ("arrivals", "priorities = [[1e7, 1]]", r"both from 1e-06 to 1e\+06, got \[10000000.0, 1\]"),
+        ("arrivals", 'priorities = ["ab"]', "priorities must be .* pairs, .*, got 'ab'"),
+        ("arrivals", "deadlines = [1, 1e10]", r"0 <= least <= most <= 1e\+09, got \[1, 10000000000.0\]"),
+        ("arrivals", "priorities = [[-1, 1]]", r"priorities must be .* both from 1e-06 to 1e\+06, got \[-1, 1\]"),
+        (
+            "arrivals",
+            "priorities = [[1, 1, 1]]",
+            r"priorities must be .* pairs, both from 1e-06 to 1e\+06, got \[1, 1, 1\]",
+        ),
         ("arrivals", "proces = 1", "arrivals: unknown key 'proces'; did you mean 'process'"),
         ("failures", "up = -1", r"failures: up must be a number from 0 to 1e\+09, got -1"),
         ("failures", "down = 0", "failures: down must be a number above 0 .*, got 0"),
@@ -132,8 +148,37 @@ def test_by_default_nothing_is_unusual():
 def test_bad_sections_are_refused(tmp_path, section, text, message):
     path = tmp_path / "mine.toml"
     path.write_text(f'fleet = "hetero4"\n[{section}]\n{text}\n')
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as caught:
         load_scenario(path)
+    assert str(caught.value).startswith(f"{path}: {section}: ")
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, lambda pair: np.array(pair, np.float32), range_of])
+def test_deadlines_and_priorities_are_any_sequences(kind):
+    expected = Arrivals(deadlines=(1.0, 2.0), priorities=((1.0, 2.0), (3.0, 4.0)))
+    given = Arrivals(deadlines=kind([1, 2]), priorities=[kind([1, 2]), kind([3, 4])])
+    assert given == expected and hash(given) == hash(expected)
+    assert Arrivals(deadlines=(1, 2), priorities=np.array([[1, 2], [3, 4]])) == expected
+    assert repr(given) == repr(expected)  # plain floats
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"deadlines": np.array([1, 2, 3])}, r"deadlines must be \[least, most\], .*, got array\(\[1, 2, 3\]\)"),
+        ({"deadlines": np.array([[1, 2]])}, r"deadlines must be \[least, most\], .*, got array"),
+        ({"deadlines": np.array(1.0)}, r"deadlines must be \[least, most\], .*, got array\(1.\)"),
+        ({"deadlines": np.array([2, 1])}, "0 <= least <= most .*, got array"),
+        ({"deadlines": "12"}, "deadlines must be .*, got '12'"),
+        ({"deadlines": (True, 2)}, r"deadlines must be .*, got \(True, 2\)"),
+        ({"priorities": np.array([1.0, 2.0])}, "priorities must be .* pairs, .*, got 1.0"),
+        ({"priorities": np.array([[1.0, 2.0, 3.0]])}, r"priorities must be .* pairs, .*, got \[1.0, 2.0, 3.0\]"),
+        ({"priorities": {1.0: 2.0}}, "priorities must be .* pairs, .*, got {1.0: 2.0}"),
+    ],
+)
+def test_what_is_no_such_sequence_is_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        Arrivals(**options)
 
 
 def test_short_forms():

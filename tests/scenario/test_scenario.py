@@ -98,8 +98,10 @@ def test_a_file_sets_every_field(tmp_path):
         ('name = "x"\nfleet = "hetero4"\n[workload]\ngraphs = "A.npz"', "graphs must be a list, got 'A.npz'"),
         (
             'name = "x"\nfleet = "hetero4"\n[workload]\nbatch_sizes = [0]',
-            "batch_sizes must be an integer of at least",
+            "workload: entries of batch_sizes must be an integer of at least 1, got 0",
         ),
+        ('fleet = "hetero4"\n[workload]\nhidden = [16, 0]', "workload: entries of hidden must be .* at least 1, got 0"),
+        ('fleet = "hetero4"\n[workload]\nhidden = 16', "workload: hidden must be a list, got 16"),
         ('name = "x"\nfleet = "hetero4"\n[environment]\nload = 2.0', "load must be above 0 and below 1.5, got 2.0"),
         ('name = "x"\nfleet = "hetero4"\n[environment]\nlaod = 1.0', "unknown key 'laod'; did you mean 'load'"),
         ('fleet = "hetero4"\n[workload]\nrepeats = 0', "workload: repeats must be an integer of at least 1, got 0"),
@@ -128,8 +130,20 @@ def test_a_file_sets_every_field(tmp_path):
     ],
 )
 def test_bad_files_are_refused(tmp_path, text, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as caught:
         load_scenario(write(tmp_path, text))
+    assert str(caught.value).startswith(f"{tmp_path / 'mine.toml'}: ")
+    assert str(caught.value).count("mine.toml") == 1
+
+
+def test_widths_and_sizes_may_be_arrays():
+    assert Workload(hidden=np.array([8, 4]), batch_sizes=range(1, 3)) == Workload(hidden=(8, 4), batch_sizes=(1, 2))
+
+
+def test_a_fleets_own_file_is_named_too(tmp_path):
+    (tmp_path / "fleet.toml").write_text('[fleet]\nname = "x"\naccelerators = ["omega51"]\n')
+    with pytest.raises(ConfigError, match=r"mine\.toml: .*fleet\.toml: unknown accelerator 'omega51'; did you mean"):
+        load_scenario(write(tmp_path, 'fleet = "fleet.toml"'))
 
 
 def test_unreadable_files(tmp_path):

@@ -42,6 +42,21 @@ def test_a_summary_without_a_scenario(tmp_path, capsys):
     assert "load" not in out
 
 
+@pytest.mark.parametrize(("lines", "jobs"), [(["2"], "1 job"), (["2", "2", "2"], "3 jobs")])
+def test_jobs_that_come_together_have_no_rate_and_no_load(tmp_path, capsys, lines, jobs):
+    name = default_table("hetero4").class_names[0]
+    path = tmp_path / "jobs.csv"
+    path.write_text(
+        "time,class,deadline\n" + "".join(f"{time},{name},{'' if k else 1}\n" for k, time in enumerate(lines))
+    )
+    assert main([str(path), "--scenario", "hetero4"]) == 0
+    out = capsys.readouterr().out
+    assert f"jobs.csv: {jobs}, sha256" in out
+    assert "from 2 s to 2 s: 0 s\n" in out
+    assert "deadlines: 1 job (" in out
+    assert not any(word in out for word in ("inf", "nan", "a second", "load"))
+
+
 def test_graphs_have_a_load_too(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GNNSCHED_CACHE", str(tmp_path / "cache"))
     star = Graph.from_edges(9, [0] * 8, range(1, 9))

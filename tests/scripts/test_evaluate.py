@@ -101,14 +101,35 @@ def test_a_trace(tmp_path):
     assert f"load {record['load']:.3g}" in result.stdout and "missed" in result.stdout
 
 
+@pytest.mark.parametrize("jobs", [1, 40])
+def test_a_trace_whose_jobs_come_together_has_no_load(tmp_path, jobs):
+    path, trace = tmp_path / "out.json", tmp_path / "jobs.csv"
+    write_trace(trace, np.ones(jobs), list(scenario_table(load_scenario("hetero4")).class_names[:jobs]))
+    options = ["--policies", "sjf", "static", "--trace", str(trace), "--json", str(path), "--jobs", str(jobs)]
+    result = run(*options)
+    assert result.returncode == 0, result.stderr
+    for record in json.loads(path.read_text())["records"]:
+        assert (record["load"], record["stable"]) == (None, None)
+        assert record["capacity"] > 0
+    table = result.stdout[: result.stdout.index("C, E:")]
+    assert "hetero4, queue: " in table and "load" not in table and "!" not in table
+
+
+def test_failures_are_told_only_where_something_fails():
+    result = run("--policies", "sjf", "--failures", "0", "5")
+    assert result.returncode == 0, result.stderr
+    assert not any(word in result.stdout for word in ("failures", " up ", "abort."))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--drift", "2"], "arrivals: drift must be a number from 0 to 1, got 2"),
         (["--failures", "-1", "5"], "failures: up must be a number from 0 to 1e+09, got -1"),
-        (["--failures", "2", "5"], "time between failures must be at least a quarter of the longest latency"),
+        (["--failures", "2", "5"], "a quarter of the longest latency"),
         (["--prediction-error", "-1"], "prediction_error: noise must be a number from 0 to 5, got -1"),
         (["--prediction-error", "0.1", "1", "2"], "--prediction-error: needs NOISE, or NOISE and BIAS, got 0.1 1 2"),
+        (["--prediction-error"], "--prediction-error: needs NOISE, or NOISE and BIAS, got nothing"),
         (["--reconfiguration", "-1"], "reconfiguration must be an integer of at least 0, got -1"),
         (["--trace", "none.csv"], "none.csv"),
         (["--trace", "none.csv", "--load", "0.5"], "--load: does not go with --trace"),

@@ -36,6 +36,23 @@ def test_dispatch_on_another_fleet_writes_nothing_unasked(tmp_path):
     assert "wrote" not in result.stdout
 
 
+def test_conditions_change_the_episode(tmp_path):
+    path = tmp_path / "out.csv"
+    conditions = ["--arrivals", "bursty", "--drift", "0.5", "--failures", "30", "5", "--prediction-error", "0.2", "1.1"]
+    result = run(*conditions, "--reward", "energy", "--csv", str(path))
+    assert result.returncode == 0, result.stderr
+    first = result.stdout.splitlines()[0]
+    assert first == (
+        "hetero4, queue, assignment, load 0.8, seed 0; arrivals.process = bursty; arrivals.drift = 0.5; "
+        "failures.up = 30; failures.down = 5; prediction_error.noise = 0.2; prediction_error.bias = 1.1; "
+        "reward.completion = 0; reward.energy = 1"
+    )
+    assert "x" in result.stdout.split("seq")[1].splitlines()[0] + result.stdout.split("highv")[1].splitlines()[0]
+    plain = run("--csv", str(tmp_path / "plain.csv"))
+    assert plain.stdout.splitlines()[0] == "hetero4, queue, assignment, load 0.8, seed 0"
+    assert path.read_text() != (tmp_path / "plain.csv").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -45,6 +62,12 @@ def test_dispatch_on_another_fleet_writes_nothing_unasked(tmp_path):
         (["--load", "1.5"], "load must be above 0 and below 1.5, got 1.5"),
         (["--jobs", "0"], "jobs must be an integer of at least 1, got 0"),
         (["--png", "out.bmp"], "must end in one of .png, .svg, .pdf, got '.bmp'"),
+        (["--gif", "out.mp4"], "animation out.mp4: must end in .gif, got '.mp4'"),
+        (["--csv", "/proc/x.csv"], "No such file or directory: '/proc/x.csv'"),
+        (["--drift", "2"], "arrivals: drift must be a number from 0 to 1, got 2"),
+        (["--failures", "-1", "5"], "failures: up must be a number from 0 to 1e+09, got -1"),
+        (["--prediction-error", "0.1", "1", "2"], "--prediction-error: needs NOISE, or NOISE and BIAS, got 0.1 1 2"),
+        (["--prediction-error"], "--prediction-error: needs NOISE, or NOISE and BIAS, got nothing"),
         (["--csv", "."], "must be a file to write, but it is a folder"),
         (["--gif", "out.gif", "--gif-every", "0"], "at least 1 decision between frames, got 0"),
     ],

@@ -240,7 +240,7 @@ def _check_failures(table: LatencyTable, settings: SimulationSettings) -> None:
         raise ConfigError(
             f"simulation: an episode must have at most {MOST_CHANGES:,} failures and repairs, got some {changes:,.0f}: "
             f"{settings.jobs:,} jobs, {settings.mean_gap:,.0f} cycles apart, meet failures every "
-            f"{settings.mean_up:,.0f} cycles on {table.num_accelerators} accelerators; the least mean time between them is "
+            f"{settings.mean_up:,.0f} cycles on {table.num_accelerators} accelerators; the least mean time is "
             f"{changes / MOST_CHANGES * (settings.mean_up + settings.mean_down) - settings.mean_down:,.0f} cycles"
         )
 

@@ -88,6 +88,7 @@ def encode(
             continue
         visible = min(lanes[i]["waiting"], settings[0]["window"])
         before = shown[i]
+        _gather_times(i, settings, lanes, accelerators, cycles, worker)  # long before they are read, as vectors
         if energies.shape[1]:
             _write_rows(i, visible, energy_codes, lanes, queue, shown, energies)
         _write_rows(i, visible, codes, lanes, queue, shown, latencies)
@@ -95,7 +96,7 @@ def encode(
         _write_ages(i, visible, lanes, arrivals, times, worker, slots)
         if settings[0]["due"]:
             _write_due(i, visible, lanes, jobs, queue, slots)
-        _gather_times(i, settings, lanes, accelerators, cycles, worker)
+        _write_mask(i, visible, before, settings, column_owners, patterns, lanes, accelerators, mask)
         for k in range((2 * accelerators.shape[1] + SYSTEM_TIMES + 7) // 8 * 8):  # whole vectors: the rest is not read
             times[worker, k] = _time_code(cycles[worker, k])
         _write_fleet(i, settings, configured, lanes, accelerators, times, worker, fleet)
@@ -105,7 +106,6 @@ def encode(
         moments[i] = lanes[i]["time"]
         legal[i] = lanes[i]["legal"] == 1
         ended[i] = lanes[i]["ended"] == 1
-        _write_mask(i, visible, before, settings, column_owners, patterns, lanes, accelerators, mask)
 
 
 @_inlined

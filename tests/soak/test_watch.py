@@ -82,7 +82,7 @@ def start_while_waiting(watch):
 STATES = [
     (take_no_time, "jobs take time"),
     (start_while_waiting, "started jobs run or are done"),
-    (change("lanes.ended", 1), "an episode ends when all jobs are done"),
+    (lambda watch: watch.batch.ended.fill(True), "an episode ends when all jobs are done"),
     (change("lanes.arrived", lambda arrived: arrived + 1), "arrived is waiting + running + queued + done"),
     (lose_a_job, "no job is lost or doubled"),
     (double_a_job, "no job is lost or doubled"),
@@ -172,7 +172,10 @@ def test_a_wrong_word_on_a_step_is_told(field, told):
 
     def wrong(actions):
         step(actions)
-        watch.simulation.lanes[field] = 7 if field == "elapsed" else np.nan
+        if field == "reward":
+            watch.batch.rewards[:] = np.nan
+        else:
+            watch.simulation.lanes[field] = 7
 
     watch.batch.step = wrong
     with pytest.raises(Violation, match=told):
@@ -185,8 +188,24 @@ def test_a_false_word_on_legality_is_told():
 
     def lied(actions):
         step(actions)
-        watch.simulation.lanes["legal"] ^= 1
+        watch.batch.legal[:] = ~watch.batch.legal
 
     watch.batch.step = lied
     with pytest.raises(Violation, match="legal where the mask said so"):
+        watch.step(watch.batch.mask.argmax(axis=1))
+
+
+@pytest.mark.parametrize("word", ["rewards", "elapsed", "times", "legal", "ended"])
+def test_a_word_that_is_not_the_simulations_is_told(word):
+    watch = played(dispatch=False, failing=False)
+    step = watch.batch.step
+
+    def wrong(actions):
+        step(actions)
+        told = getattr(watch.batch, word)
+        told[:] = ~told if told.dtype == bool else told + 1
+
+    watch.batch.step = wrong
+    told = "legal where the mask said so" if word == "legal" else "the batch tells what the simulation holds"
+    with pytest.raises(Violation, match=told):
         watch.step(watch.batch.mask.argmax(axis=1))

@@ -24,6 +24,9 @@ class Counts:
     checks: int = 0
 
 
+WORDS = {"rewards": "reward", "elapsed": "elapsed", "times": "time", "legal": "legal", "ended": "ended"}
+
+
 class Watch:
     """A batch of environments under observation; `counts` sums up over several where it is given."""
 
@@ -76,6 +79,9 @@ class Watch:
         passed = lanes["time"] - before["decided"]
         self._require("elapsed is the time since the last decision", ~moved | (lanes["elapsed"] == passed))
         self._require("rewards are finite", np.isfinite(self.batch.rewards))
+        for word, field in WORDS.items():
+            same = getattr(self.batch, word) == lanes[field]
+            self._require("the batch tells what the simulation holds", same)
         self.returns += np.where(moved, self.batch.rewards, 0.0)
         self.counts.steps += int(moved.sum())
         self.counts.illegal += int((moved & ~legal).sum())

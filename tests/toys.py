@@ -37,3 +37,12 @@ def random_table(rng, classes=12, choices=6, accelerators=3, noise=0.1):
     predicted = np.maximum(1, np.rint(true * np.exp(rng.normal(0, noise, true.shape)))).astype(np.int64)
     owners = np.sort(np.concatenate([np.arange(accelerators), rng.integers(0, accelerators, choices - accelerators)]))
     return table(true, predicted, owners=owners)
+
+
+def play(fleet, actions):
+    """Take the actions in a simulation of one lane and return the rewards."""
+    rewards = []
+    for action in actions:
+        fleet.step(np.array([action]))
+        rewards.append(float(fleet.lanes["reward"][0]))
+    return rewards

@@ -35,15 +35,6 @@ def seed_where(condition):
     return next(seed for seed in range(100_000) if condition(moments(seed, 0), moments(seed, 1)))
 
 
-def play(fleet, actions):
-    """Take the actions and return the rewards."""
-    rewards = []
-    for action in actions:
-        fleet.step(np.array([action]))
-        rewards.append(float(fleet.lanes["reward"][0]))
-    return rewards
-
-
 def long_pause(first, _=None):
     """Tell whether an accelerator fails once after 30 to 60 cycles and then not for a long time."""
     return 30 <= first[0] <= 60 and first[2] - first[1] > 1200
@@ -75,7 +66,7 @@ def test_accelerators_lanes_and_episodes_fail_by_themselves():
 
 def test_nothing_fails_where_no_mean_time_is_given():
     fleet = fleet_of([[30, 30]], seed=0, jobs=3, mean_up=0.0, mean_down=0.0)
-    play(fleet, [0, 1, 0])
+    toys.play(fleet, [0, 1, 0])
     assert fleet.lanes["ended"][0]
     assert len(fleet.down_intervals()) == len(fleet.aborted_runs()) == 0
 
@@ -86,12 +77,12 @@ def test_a_failure_in_the_middle_of_a_job():
     seed = seed_where(long_pause)
     failed, repaired = moments(seed, 0)[:2]
     fleet = fleet_of([[100]], seed=seed, predicted=[[80]])
-    assert play(fleet, [0]) == [-float(repaired)]  # the next decision is when the accelerator is back
+    assert toys.play(fleet, [0]) == [-float(repaired)]  # the next decision is when the accelerator is back
     assert [tuple(run) for run in fleet.aborted_runs()] == [(0, 0, 0, 0, failed)]
     assert fleet.down_intervals().tolist() == [(0, failed, repaired)]
     assert (fleet.lanes["time"][0], fleet.lanes["waiting"][0], fleet.lanes["waiting_work"][0]) == (repaired, 1, 80)
     assert fleet.accelerators["busy_cycles"][0, 0] == failed
-    assert play(fleet, [0]) == [-100.0]
+    assert toys.play(fleet, [0]) == [-100.0]
     assert fleet.jobs[["start", "finish", "aborted"]][0].tolist() == [(repaired, repaired + 100, 1)]
     assert fleet.accelerators["busy_cycles"][0, 0] == failed + 100
 
@@ -101,12 +92,12 @@ def test_a_completion_comes_before_a_failure_of_the_same_cycle():
     seed = seed_where(long_pause)
     failed = moments(seed, 0)[0]
     fleet = fleet_of([[failed]], seed=seed)
-    play(fleet, [0])
+    toys.play(fleet, [0])
     assert fleet.lanes["ended"][0]
     assert fleet.jobs["finish"][0, 0] == failed
     assert fleet.lanes["aborted"][0] == 0
     late = fleet_of([[failed + 1]], seed=seed)
-    play(late, [0])
+    toys.play(late, [0])
     assert late.lanes["aborted"][0] == 1
 
 
@@ -116,7 +107,7 @@ def test_in_dispatch_the_next_of_the_queue_may_fail_as_it_starts():
     seed = seed_where(long_pause)
     failed, repaired = moments(seed, 0)[:2]
     fleet = fleet_of([[failed]], seed=seed, jobs=2, dispatch=True)
-    play(fleet, [0, 0])
+    toys.play(fleet, [0, 0])
     assert [tuple(run) for run in fleet.aborted_runs()] == [(1, 0, 0, failed, failed)]
     assert fleet.jobs["start"][0].tolist() == [0, repaired]
     assert fleet.accelerators["busy_cycles"][0, 0] == 2 * failed
@@ -127,7 +118,7 @@ def test_in_dispatch_a_failed_job_is_first_in_its_own_queue():
     seed = seed_where(long_pause)
     repaired = moments(seed, 0)[1]
     fleet = fleet_of([[100]], seed=seed, jobs=3, dispatch=True)
-    play(fleet, [0, 0, 0])
+    toys.play(fleet, [0, 0, 0])
     assert fleet.lanes["ended"][0]
     assert fleet.jobs["start"][0].tolist() == [repaired, repaired + 100, repaired + 200]
     assert fleet.jobs["aborted"][0].tolist() == [1, 0, 0]
@@ -149,7 +140,7 @@ def test_a_failed_job_goes_back_to_its_place_in_the_central_queue(order):
         relabel(fleet, wanted)
         line = [0, 1, 2, 3] if order is WindowOrder.ARRIVAL else sorted(range(4), key=lambda job: (wanted[job], job))
         assert queue(fleet) == line
-        play(fleet, [0, 1])  # the first two of the line, one on each accelerator
+        toys.play(fleet, [0, 1])  # the first two of the line, one on each accelerator
         assert fleet.lanes["time"][0] == 61  # accelerator 1 is free; accelerator 0 has failed
         assert queue(fleet) == [line[0], *line[2:]]
         assert [run["job"] for run in fleet.aborted_runs()] == [line[0]]
@@ -171,14 +162,14 @@ def test_what_is_down_cannot_be_used():
     """Of two idle accelerators one is down: Queue and Dispatch call it illegal; all down, Dispatch may use any."""
     seed = seed_where(lambda first, other: 30 <= first[0] <= 60 and first[1] > 200 and other[0] > 150)
     fleet = fleet_of([[100, 61]], seed=seed, jobs=4)
-    play(fleet, [1])  # accelerator 1 runs to 61
-    play(fleet, [8])  # waits ...
+    toys.play(fleet, [1])  # accelerator 1 runs to 61
+    toys.play(fleet, [8])  # waits ...
     while fleet.lanes["time"][0] < 61:
-        play(fleet, [8])
+        toys.play(fleet, [8])
     assert fleet.accelerators["up"][0].tolist() == [0, 1]
     assert fleet.lanes["idle"][0] == 1
     waiting = fleet.lanes["waiting"][0]
-    play(fleet, [0])  # illegal, and nothing runs nor comes: the first legal one, accelerator 1
+    toys.play(fleet, [0])  # illegal, and nothing runs nor comes: the first legal one, accelerator 1
     assert not fleet.lanes["legal"][0]
     assert fleet.lanes["waiting"][0] == waiting - 1
     assert fleet.jobs["choice"][0].max() == 1
@@ -190,7 +181,7 @@ def test_a_repaired_accelerator_is_set_up_without_delay():
     seed = seed_where(long_pause)
     repaired = moments(seed, 0)[1]
     fleet = fleet_of([[100, 90]], seed=seed, jobs=3, owners=[0, 0], reconfiguration=[7])
-    play(fleet, [0, 1, 0, 0])
+    toys.play(fleet, [0, 1, 0, 0])
     assert fleet.lanes["ended"][0]
     assert fleet.jobs["start"][0].tolist() == [repaired, repaired + 90, repaired + 197]
     assert fleet.jobs["finish"][0].tolist() == [repaired + 90, repaired + 197, repaired + 297]

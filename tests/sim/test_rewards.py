@@ -26,16 +26,8 @@ def fleet_of(true, energies=None, *, jobs, seed=0, owners=None, reconfiguration=
     return fleet
 
 
-def play(fleet, actions):
-    rewards = []
-    for action in actions:
-        fleet.step(np.array([action]))
-        rewards.append(float(fleet.lanes["reward"][0]))
-    return rewards
-
-
 def finished(fleet, actions):
-    rewards = play(fleet, actions)
+    rewards = toys.play(fleet, actions)
     assert fleet.lanes["ended"][0]
     return rewards
 
@@ -94,8 +86,8 @@ def test_time_under_prediction_weighs_as_much():
 def test_energy_is_charged_when_a_run_starts():
     """The second job starts where the first is, when that is done; the third at once on the other."""
     fleet = fleet_of([[4, 9]], [[10.0, 3.0]], jobs=3, energy=0.5, **NOTHING)
-    assert play(fleet, [0, 0]) == [-5.0, 0.0]
-    assert play(fleet, [1]) == [-5.0 - 1.5]
+    assert toys.play(fleet, [0, 0]) == [-5.0, 0.0]
+    assert toys.play(fleet, [1]) == [-5.0 - 1.5]
     assert fleet.lanes["total_energy"][0] == 23.0
 
 

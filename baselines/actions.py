@@ -1,9 +1,11 @@
 """From what a policy decided, a job and an accelerator, to the environment's actions; always to a legal one."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.decoding import Beliefs
+from baselines.decoding import Beliefs, read_beliefs
 from gnnsched_env.envs import Layout, unflatten
 from gnnsched_env.policy import BoolArray, IntArray, Observation
 
@@ -35,6 +37,21 @@ def send_pairs(
     if legal.all():
         return actions
     return np.where(legal, actions, _pair_actions(layout, observation, *shortest_pairs(beliefs)))
+
+
+def send_planned(
+    layout: Layout, observation: Observation, mask: BoolArray, plan: Callable[..., None], *options: object
+) -> IntArray:
+    """Return the actions that start what a plan of the waiting jobs starts; wait where it starts nothing.
+
+    `plan(latencies, remaining, idle, waiting, *options, slots, accelerators)` reads the first four of `Beliefs` and
+    writes `slots` and `accelerators` int64 [L]; where it leaves a slot as it is, NOBODY, the lane waits.
+    """
+    beliefs = read_beliefs(observation, mask, layout)
+    slots = np.full(len(mask), NOBODY, np.int64)
+    accelerators = np.zeros(len(mask), np.int64)
+    plan(beliefs.latencies, beliefs.remaining, beliefs.open, beliefs.waiting, *options, slots, accelerators)
+    return send_pairs(layout, observation, mask, beliefs, (slots, accelerators))
 
 
 def shortest_pairs(beliefs: Beliefs) -> tuple[IntArray, IntArray]:

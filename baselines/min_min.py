@@ -1,9 +1,6 @@
 """min_min: plan the waiting jobs by smallest believed completion, and start what the plan starts now."""
 
-import numpy as np
-
-from baselines.actions import NOBODY, send_pairs
-from baselines.decoding import read_beliefs
+from baselines.actions import send_planned
 from baselines.list_planning import first_starts
 from gnnsched_env.envs import Layout
 from gnnsched_env.policy import BoolArray, IntArray, Knowledge, Observation, Routing
@@ -27,8 +24,4 @@ class MinMin:
 
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return one action for each lane."""
-        beliefs = read_beliefs(observation, mask, self.layout)
-        slots = np.full(len(mask), NOBODY, np.int64)
-        accelerators = np.zeros(len(mask), np.int64)
-        first_starts(beliefs.latencies, beliefs.remaining, beliefs.open, beliefs.waiting, False, slots, accelerators)
-        return send_pairs(self.layout, observation, mask, beliefs, (slots, accelerators))
+        return send_planned(self.layout, observation, mask, first_starts, False)

@@ -4,8 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from baselines.actions import NOBODY, send_pairs
-from baselines.decoding import read_beliefs
+from baselines.actions import NOBODY, send_planned
 from gnnsched_env.envs import Layout
 from gnnsched_env.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 
@@ -30,11 +29,7 @@ class Sufferage:
 
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return one action for each lane."""
-        beliefs = read_beliefs(observation, mask, self.layout)
-        slots = np.full(len(mask), NOBODY, np.int64)
-        accelerators = np.zeros(len(mask), np.int64)
-        most_suffering(beliefs.latencies, beliefs.remaining, beliefs.open, beliefs.waiting, slots, accelerators)
-        return send_pairs(self.layout, observation, mask, beliefs, (slots, accelerators))
+        return send_planned(self.layout, observation, mask, most_suffering)
 
 
 @njit(cache=True)

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import tyro
 
-from gnnsched_env.errors import GnnSchedError
 from gnnsched_env.latency import build_table
-from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
+from gnnsched_env.scenario import Scenario, load_scenario, scenario_table, table_rate
 from gnnsched_env.scenario.trace import Trace, TraceReport, inspect_trace, trace_classes, trace_table
-from gnnsched_env.sim import fleet_capacity
 from gnnsched_env.tables import LatencyTable
+from scripts.command import run_command
 
 MOST_KINDS = 10
 
@@ -31,12 +30,7 @@ class Arguments:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status, 2 where the trace breaks a rule."""
-    given = tyro.cli(Arguments, prog="python -m scripts.check_trace", description=__doc__, args=arguments)
-    try:
-        return run(given)
-    except (GnnSchedError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    return run_command("scripts.check_trace", Arguments, run, __doc__, arguments)
 
 
 def run(arguments: Arguments) -> int:
@@ -96,8 +90,7 @@ def trace_load(trace: Trace, scenario: Scenario, base: LatencyTable) -> float | 
     table = trace_table(trace, base)
     if trace.rate_hz is None:
         return None
-    rate = fleet_capacity(table.true_cycles, table.weights, table.choice_accelerators).rate
-    return trace.rate_hz / (rate * scenario.fleet.clock_hz)
+    return trace.rate_hz / (table_rate(table) * scenario.fleet.clock_hz)
 
 
 if __name__ == "__main__":

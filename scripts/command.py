@@ -1,7 +1,7 @@
 """What command lines share: parsing, one line for a known error, arguments as JSON has them."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,15 +13,24 @@ from gnnsched_env.errors import GnnSchedError
 Arguments = TypeVar("Arguments")
 
 
-def run_command(module: str, kind: type[Arguments], run: Callable[[Arguments], None], description: str | None) -> int:
-    """Parse the command line as `kind` and run it; return the exit status (2 for a known error, said in one line)."""
-    arguments = tyro.cli(kind, prog=f"python -m {module}", description=description)
+def run_command(
+    module: str,
+    kind: type[Arguments],
+    run: Callable[[Arguments], int | None],
+    description: str | None,
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Parse the command line (or `arguments`) as `kind` and run it; return the exit status.
+
+    It is 2 for a known error, said in one line; else what `run` returns, 0 for None.
+    """
+    given = tyro.cli(kind, prog=f"python -m {module}", description=description, args=arguments)
     try:
-        run(arguments)
+        status = run(given)
     except (GnnSchedError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    return 0
+    return status or 0
 
 
 def wide_console(width: int) -> Console:

@@ -46,7 +46,6 @@ class EnvBatch:
         source: JobSource | None = None,
         capacity: int = CAPACITY,
     ) -> None:
-        require_count("lanes", lanes, minimum=1)
         simulation = Simulation(
             table, settings, lanes=lanes, reconfiguration=reconfiguration, source=source, capacity=capacity
         )

@@ -8,6 +8,8 @@ from typing import Any
 from gnnsched_env.envs.batch import EnvBatch
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.scenario import Scenario, job_source, load_scenario, scenario_table, simulation_settings
+from gnnsched_env.sim import SimulationSettings
+from gnnsched_env.sim.feed import CAPACITY
 from gnnsched_env.tables import LatencyTable
 
 
@@ -44,8 +46,17 @@ def make_batch(
     chosen = chosen.with_options(**options)
     inference = scenario_table(chosen)
     settings = simulation_settings(chosen, inference, dispatch=dispatch)
-    fleet = [accelerator.reconfiguration_cycles for accelerator in chosen.fleet.accelerators]
-    batch = EnvBatch(
-        inference, settings, lanes=lanes, reconfiguration=fleet, threads=threads, source=job_source(chosen)
-    )
+    batch = scenario_batch(chosen, inference, settings, lanes=lanes, threads=threads)
     return Construction(scenario=chosen, batch=batch, reward_unit_cycles=settings.unit)
+
+
+def scenario_batch(
+    scenario: Scenario, table: LatencyTable, settings: SimulationSettings, *, capacity: int = CAPACITY, **options: int
+) -> EnvBatch:
+    """Return a batch on a scenario's fleet, its jobs read where they are of a trace, at most `capacity` held at once.
+
+    `table` holds the cycles of one inference; `options` are the `lanes` and `threads` of `EnvBatch`.
+    """
+    reconfiguration = [accelerator.reconfiguration_cycles for accelerator in scenario.fleet.accelerators]
+    source = job_source(scenario)
+    return EnvBatch(table, settings, reconfiguration=reconfiguration, source=source, capacity=capacity, **options)

@@ -1,7 +1,5 @@
 """Schedules as files: a CSV of the jobs, and a trace that Perfetto and Chrome's tracing page open."""
 
-import csv
-import io
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.errors import ConfigError
-from gnnsched_env.files import write_whole
+from gnnsched_env.files import write_rows, write_whole
 from gnnsched_env.sim.schedule import RunState, Schedule
 
 JOB_TIMES = ("arrival", "ready", "start", "finish", "waited", "aborted", "execution", "completion")
@@ -35,16 +33,7 @@ def write_csv(schedule: Schedule, labels: ScheduleLabels, path: str | os.PathLik
     """
 
     _require_whole(schedule)
-
-    def write(file: BinaryIO) -> None:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(JOB_COLUMNS)
-        writer.writerows(_job_rows(schedule, labels))
-        text.flush()
-        text.detach()  # the file is the caller's to close
-
-    write_whole(path, write)
+    write_rows(path, JOB_COLUMNS, _job_rows(schedule, labels))
 
 
 def write_trace(

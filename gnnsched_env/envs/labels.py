@@ -67,6 +67,10 @@ class ScheduleLabels:
         """Return the name of a choice's dataflow."""
         return self.dataflows[self.choice_dataflows[choice]]
 
+    def used(self, schedule: Schedule) -> list[int]:
+        """Return the dataflows (indices) that ran, in order."""
+        return sorted({self.choice_dataflows[choice] for choice in schedule.runs["choice"].tolist()})
+
     def time(self, cycles: float) -> str:
         """Return a time as people write it, such as "1.25 ms"."""
         scale, unit = time_unit(cycles / self.clock_hz)

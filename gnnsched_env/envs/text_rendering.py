@@ -29,8 +29,7 @@ def render_text(schedule: Schedule, labels: ScheduleLabels, *, span: int, column
     lines.append(f"{'waiting':<{width}} |{_bars(counts)}| most {max(counts)}")
     ends = labels.time(first), labels.time(last)
     lines.append(" " * (width + 2) + ends[0] + ends[1].rjust(columns - len(ends[0])))
-    used = sorted({labels.choice_dataflows[choice] for choice in schedule.runs["choice"]})
-    key = [f"{symbol(k)} {labels.dataflows[k]}" for k in used]
+    key = [f"{symbol(k)} {labels.dataflows[k]}" for k in labels.used(schedule)]
     lines.append("  ".join([*key, f"{IDLE} idle", f"{DOWN} down", f"{ABORTED} aborted"]))
     return "\n".join(lines)
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from copy import copy as shallow_copy
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +16,6 @@ from gnnsched_env.envs.vector_input import (
     action_array,
     as_autoreset_mode,
     lane_seeds,
-    require_count,
     reset_mask,
     some_lanes,
 )
@@ -25,6 +23,7 @@ from gnnsched_env.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.policy import BoolArray, FloatArray, IntArray
 from gnnsched_env.scenario import Scenario
 from gnnsched_env.sim import episode_metrics, summarise
+from gnnsched_env.sim.jobs import require_count
 from gnnsched_env.tables import LatencyTable
 
 Infos = dict[str, Any]
@@ -69,7 +68,8 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
         """
         if options.pop("render_mode", None) is not None:
             raise ConfigError("render_mode: a batch is not drawn; make a single environment with gymnasium.make")
-        self.num_envs = require_count("num_envs", num_envs)
+        require_count("num_envs", num_envs, minimum=1)
+        self.num_envs = int(num_envs)
         self.autoreset_mode = as_autoreset_mode(autoreset_mode)
         self.copy = bool(copy)
         self.episode_statistics = bool(episode_statistics)
@@ -77,7 +77,7 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
             scenario,
             dispatch=self.dispatch,
             lanes=self.num_envs,
-            threads=require_count("threads", threads),
+            threads=threads,
             table=table,
             options=options,
         )
@@ -215,11 +215,9 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
     def _metrics(self, ended: BoolArray) -> Infos:
         """Return each metric of the episodes that ended, float64 [L], and its mask, as Gymnasium nests infos."""
         metrics: Infos = {}
-        for lane in np.flatnonzero(ended):
-            alone = shallow_copy(self.batch.simulation)
-            for name in ("lanes", "accelerators", "jobs", "queue", "aborted", "forgotten"):
-                setattr(alone, name, getattr(alone, name)[lane : lane + 1])
-            for name, value in summarise(episode_metrics(alone)).items():
+        for lane in np.flatnonzero(ended).tolist():
+            own = episode_metrics(self.batch.simulation, slice(lane, lane + 1))
+            for name, value in summarise(own).items():
                 metrics.setdefault(name, np.zeros(self.num_envs))[lane] = value
         return metrics | {f"_{name}": ended for name in metrics}
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError, InvalidAction, did_you_mean
 from gnnsched_env.policy import BoolArray
-
-SEED_LIMIT = 1 << 64
+from gnnsched_env.sim.state import SEED_LIMIT
 
 
 def as_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
@@ -23,13 +22,6 @@ def as_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
         names = ", ".join(entry.value for entry in AutoresetMode)
         raise ConfigError(f"autoreset_mode must be one of {names}, got {mode!r}{did_you_mean(mode, known)}")
     return known[mode]
-
-
-def require_count(name: str, value: Any) -> int:
-    """Return a number of lanes or threads; raise ConfigError where it is not an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-        raise ConfigError(f"{name} must be an integer of at least 1, got {value!r}")
-    return int(value)
 
 
 def action_array(actions: Any, lanes: int) -> NDArray[np.integer[Any]]:

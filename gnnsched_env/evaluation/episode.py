@@ -10,7 +10,7 @@ from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.envs.rendering import Renderer, default_span
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.evaluation.runs import PolicyFactory, decide, uses_predictions
-from gnnsched_env.scenario import DecisionCost, Scenario, scenario_table, simulation_settings
+from gnnsched_env.scenario import DecisionCost, Scenario
 from gnnsched_env.sim.schedule import schedule_of
 
 
@@ -30,7 +30,7 @@ def play_episode(
     kind = DispatchEnv if dispatch else QueueEnv
     env: SchedulingEnv = kind(scenario)
     policy = factory(env.layout, env.table)
-    settings = simulation_settings(scenario, scenario_table(scenario), dispatch=dispatch)
+    settings = env.batch.simulation.config
     if settings.decision and not uses_predictions(policy, settings):
         env = kind(scenario.with_options(decision=DecisionCost()))
     env.reset(seed=seed)

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.envs.batch import EnvBatch
+from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.envs.spaces import Layout
 from gnnsched_env.errors import ConfigError, GnnSchedError
 from gnnsched_env.policy import IntArray, Knowledge, Policy
-from gnnsched_env.scenario import Scenario, job_source, simulation_settings
+from gnnsched_env.scenario import Scenario, simulation_settings
 from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, WindowOrder, episode_metrics
 from gnnsched_env.sim.metrics import joined
 from gnnsched_env.tables import LatencyTable
@@ -82,33 +83,21 @@ def _run(
         raise ConfigError(f"evaluation: episodes must be at least 1, got {episodes!r}")
     metrics = []
     most_waiting = 0
+    # Every job of a trace is held too: percentiles need them all.
     together = max(1, min(MAX_LANES, MOST_HELD // settings.jobs))
     for first in range(seed, seed + episodes, together):
         seeds = range(first, min(first + together, seed + episodes))
-        batch = _batch(scenario, table, settings, len(seeds))
+        batch = scenario_batch(scenario, table, settings, lanes=len(seeds), capacity=settings.jobs)
         policy = factory(batch.layout, batch.table)
         knowledge = knowledge_of(policy, settings, table)
         if settings.decision and not uses_predictions(policy, settings):
             settings = _without_cost(settings)
-            batch = _batch(scenario, table, settings, len(seeds))
+            batch = scenario_batch(scenario, table, settings, lanes=len(seeds), capacity=settings.jobs)
         _play(batch, policy, seeds)
         metrics.append(episode_metrics(batch.simulation))
         most_waiting = max(most_waiting, int(batch.simulation.lanes["most_waiting"].max()))
     return Runs(
         policy=policy, knowledge=knowledge, settings=settings, metrics=joined(metrics), most_waiting=most_waiting
-    )
-
-
-def _batch(scenario: Scenario, table: LatencyTable, settings: SimulationSettings, lanes: int) -> EnvBatch:
-    """Return a batch of environments that holds every job of a trace too: percentiles need them all."""
-    reconfiguration = [accelerator.reconfiguration_cycles for accelerator in scenario.fleet.accelerators]
-    return EnvBatch(
-        table,
-        settings,
-        lanes=lanes,
-        reconfiguration=reconfiguration,
-        source=job_source(scenario),
-        capacity=settings.jobs,
     )
 
 

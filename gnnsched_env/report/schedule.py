@@ -106,8 +106,7 @@ def _draw_legend(figure: Any, schedule: Schedule, labels: ScheduleLabels) -> Non
     """Draw a row with the dataflows that ran, and what failures did where there were any."""
     from matplotlib.patches import Patch
 
-    used = sorted({labels.choice_dataflows[choice] for choice in schedule.runs["choice"].tolist()})
-    handles = [Patch(facecolor=_share(labels.colours[k]), label=labels.dataflows[k]) for k in used]
+    handles = [Patch(facecolor=_share(labels.colours[k]), label=labels.dataflows[k]) for k in labels.used(schedule)]
     red = _share(DOWN_COLOUR)
     if (schedule.runs["state"] == RunState.ABORTED).any():
         handles.append(Patch(facecolor="0.8", edgecolor=red, hatch="////", label="aborted"))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.scenario.trace_format import NO_DEADLINE, Kind, Problem, TraceKey
 from gnnsched_env.scenario.trace_rows import RowReader, Rows
+from gnnsched_env.sim.records import NEVER
 
 TRACE_JOB = np.dtype(
     [
@@ -23,7 +24,7 @@ TRACE_JOB = np.dtype(
     ],
     align=True,
 )
-NO_DUE = 1 << 62
+NO_DUE = NEVER
 CHUNK = 65_536
 SHOWN_PROBLEMS = 20
 

@@ -9,13 +9,13 @@ from typing import Literal, NoReturn
 from gnnsched_env.errors import did_you_mean
 from gnnsched_env.hardware import MODEL_KINDS
 from gnnsched_env.scenario.checks import LEAST_WEIGHT, MOST_WEIGHT, WEIGHTS
+from gnnsched_env.scenario.options import MOST_REPEATS
 
 Kind = Literal["class", "graph"]
 
 COLUMNS = ("time", "class", "graph", "model", "repeats", "deadline", "weight")
 KEY_COLUMNS = ("class", "graph", "model", "repeats")  # what tells one kind of job from another
 LONGEST_S = 1e9  # of a time and of a deadline, 31 years
-MOST_REPEATS = 1_000_000_000
 LONGEST_NAME = 1_000  # characters of a class or graph
 MOST_SHOWN = 80  # characters of a bad value in a message
 NO_DEADLINE = float("inf")

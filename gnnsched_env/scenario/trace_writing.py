@@ -1,18 +1,17 @@
 """Write a trace from arrays: what a simulation drew, or what was measured, to be replayed later."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnnsched_env.errors import ConfigError
-from gnnsched_env.files import write_whole
+from gnnsched_env.files import write_rows
 from gnnsched_env.scenario.checks import LEAST_WEIGHT, MOST_WEIGHT, WEIGHTS
-from gnnsched_env.scenario.trace_format import COLUMNS, LONGEST_S, MOST_REPEATS, NO_DEADLINE
+from gnnsched_env.scenario.options import MOST_REPEATS
+from gnnsched_env.scenario.trace_format import COLUMNS, LONGEST_S, NO_DEADLINE
 
 CHUNK = 65_536
 
@@ -45,16 +44,7 @@ def write_trace(
     }
     given = {name: columns[name] for name in COLUMNS if columns[name] is not None}
     _check(given)
-
-    def write(file: BinaryIO) -> None:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(given)
-        writer.writerows(_lines(given))
-        text.flush()
-        text.detach()
-
-    write_whole(path, write)
+    write_rows(path, given, _lines(given))
 
 
 def _check(given: dict[str, Any]) -> None:

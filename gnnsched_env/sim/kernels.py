@@ -263,7 +263,7 @@ def reset(
         _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
         lane = lanes[i]
         lane["decided"] = lane["time"]
-        lane["potential"] = drain_cost(settings, classes, i, lanes, accelerators, jobs, queue)
+        lane["potential"] = drain_cost(settings, classes, i, lanes, accelerators, queue)
 
 
 @_compiled
@@ -280,7 +280,7 @@ def step(
         _take(settings, classes, pairs, best, owners, devices, i, lanes, accelerators, jobs, queue, aborted, actions[i])
         _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
         if not lanes[i]["starved"]:
-            _settle(settings, classes, i, lanes, accelerators, jobs, queue)
+            _settle(settings, classes, i, lanes, accelerators, queue)
 
 
 @_compiled
@@ -292,11 +292,11 @@ def resume(settings, classes, pairs, best, owners, devices, lanes, accelerators,
             lanes[i]["next_ready"] = jobs[i, lanes[i]["cursor"]]["ready"]
             _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
             if not lanes[i]["starved"]:
-                _settle(settings, classes, i, lanes, accelerators, jobs, queue)
+                _settle(settings, classes, i, lanes, accelerators, queue)
 
 
 @_compiled
-def drain_cost(settings, classes, i, lanes, accelerators, jobs, queue):
+def drain_cost(settings, classes, i, lanes, accelerators, queue):
     """Return the believed total completion time, from now on, if each waiting job went where it is predicted shortest.
 
     Jobs in the system only; accelerators work through their own queues and then through the waiting jobs that prefer
@@ -495,7 +495,7 @@ def _return(settings, classes, i, lanes, accelerators, jobs, queue, job):
 
 
 @_inlined
-def _dequeue(settings, classes, i, lanes, accelerators, jobs, queue, slot):
+def _dequeue(settings, classes, i, lanes, accelerators, queue, slot):
     """Remove the waiting job of a slot and return it and its class; the gap closes."""
     lane = lanes[i]
     head = lane["head"]
@@ -663,7 +663,7 @@ def _take(
     lane = lanes[i]
     lane["legal"] = 1
     if settings[0]["dispatch"]:
-        job, number = _dequeue(settings, classes, i, lanes, accelerators, jobs, queue, 0)
+        job, number = _dequeue(settings, classes, i, lanes, accelerators, queue, 0)
         choice = _dispatched(settings, best, owners, i, lanes, accelerators, number, action)
         owner = owners[choice]
         accelerator = accelerators[i, owner]
@@ -679,9 +679,9 @@ def _take(
         accelerator["queued"] += 1
         accelerator["queued_work"] += pairs[number, choice]["predicted"]
         return
-    slot, choice = _resolve(settings, best, owners, i, lanes, accelerators, jobs, queue, action)
+    slot, choice = _resolve(settings, best, owners, i, lanes, accelerators, queue, action)
     if slot >= 0:
-        job, number = _dequeue(settings, classes, i, lanes, accelerators, jobs, queue, slot)
+        job, number = _dequeue(settings, classes, i, lanes, accelerators, queue, slot)
         _start(pairs, devices, i, owners[choice], lanes, accelerators, jobs, job, number, choice)
     else:
         _next_event(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
@@ -709,7 +709,7 @@ def _dispatched(settings, best, owners, i, lanes, accelerators, job_class, actio
 
 
 @_inlined
-def _resolve(settings, best, owners, i, lanes, accelerators, jobs, queue, action):
+def _resolve(settings, best, owners, i, lanes, accelerators, queue, action):
     """Return (slot, choice) of a central-queue action, or (-1, -1) for waiting."""
     lane = lanes[i]
     columns = len(owners) if settings[0]["choose_dataflow"] else accelerators.shape[1]
@@ -776,7 +776,7 @@ def _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, qu
 
 
 @_inlined
-def _settle(settings, classes, i, lanes, accelerators, jobs, queue):
+def _settle(settings, classes, i, lanes, accelerators, queue):
     """Close the step's books: the reward is minus what the objective charges, in units of `unit`.
 
     It charges the time-integral of jobs in the system, the same weighted, the time by which jobs that finished were
@@ -788,7 +788,7 @@ def _settle(settings, classes, i, lanes, accelerators, jobs, queue):
         cost += settings[0]["weighted"] * lane["weighted"] + settings[0]["tardiness"] * lane["late"]
         cost += settings[0]["energy"] * lane["energy"]
     if settings[0]["shaped"]:
-        potential = drain_cost(settings, classes, i, lanes, accelerators, jobs, queue)
+        potential = drain_cost(settings, classes, i, lanes, accelerators, queue)
         cost += potential - lane["potential"]
         lane["potential"] = potential
     lane["reward"] = -cost / settings[0]["unit"]

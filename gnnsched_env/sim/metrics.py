@@ -12,6 +12,8 @@ from gnnsched_env.sim.records import NEVER, RecordArray
 from gnnsched_env.sim.state import Simulation
 from gnnsched_env.sim.totals import JobTotals
 
+ALL = slice(None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EpisodeMetrics:
@@ -111,24 +113,24 @@ def joined(parts: Sequence[EpisodeMetrics]) -> EpisodeMetrics:
     )
 
 
-def episode_metrics(simulation: Simulation) -> EpisodeMetrics:
-    """Return the metrics of all lanes; raise where a lane has not ended."""
-    lanes, accelerators = simulation.lanes, simulation.accelerators
+def episode_metrics(simulation: Simulation, which: slice = ALL) -> EpisodeMetrics:
+    """Return the metrics of the lanes `which` (all by default); raise where one of them has not ended."""
+    lanes, accelerators = simulation.lanes[which], simulation.accelerators[which]
     if not lanes["ended"].all():
-        running = np.flatnonzero(lanes["ended"] == 0).tolist()
+        running = np.arange(simulation.num_lanes)[which][lanes["ended"] == 0].tolist()
         raise GnnSchedError(f"metrics: every lane must have ended, but lanes {running[:8]} still run")
     makespan = lanes["time"].copy()  # an episode ends with its last job
     fleet_time = accelerators.shape[1] * makespan
     return EpisodeMetrics(
-        jobs=_copied(simulation.jobs[:, :0] if simulation.streaming else simulation.jobs),
+        jobs=_copied(simulation.jobs[which, :0] if simulation.streaming else simulation.jobs[which]),
         true=simulation.true,
-        totals=_totals(simulation),
+        totals=_totals(simulation, which),
         makespan=makespan,
         utilisation=accelerators["busy_cycles"].sum(axis=1) / fleet_time,
         energy_pj=lanes["total_energy"].copy(),
         failures=((accelerators["changes"] + 1) // 2).sum(axis=1),  # every other change is a repair
         aborted=lanes["aborted"].copy(),
-        availability=1.0 - _down_time(simulation) / fleet_time,
+        availability=1.0 - _down_time(simulation, which) / fleet_time,
     )
 
 
@@ -137,24 +139,24 @@ def _copied(records: RecordArray) -> RecordArray:
     return records.view(f"V{records.dtype.itemsize}").copy().view(records.dtype)
 
 
-def _totals(simulation: Simulation) -> JobTotals:
-    """Return the sums over the jobs of all lanes: those that are held, and where they are streamed those before."""
+def _totals(simulation: Simulation, which: slice) -> JobTotals:
+    """Return the sums over the jobs of some lanes: those that are held, and where they are streamed those before."""
     totals = JobTotals()
     if not simulation.streaming:
-        totals.add(simulation.jobs.ravel(), simulation.true)
+        totals.add(simulation.jobs[which].ravel(), simulation.true)
         return totals
-    for before, records, loaded in zip(
-        simulation.forgotten, simulation.jobs, simulation.lanes["loaded"].tolist(), strict=True
-    ):
+    loaded = simulation.lanes["loaded"][which].tolist()
+    for before, records, count in zip(simulation.forgotten[which], simulation.jobs[which], loaded, strict=True):
         totals = totals.plus(before)
-        totals.add(records[:loaded], simulation.true)
+        totals.add(records[:count], simulation.true)
     return totals
 
 
-def _down_time(simulation: Simulation) -> NDArray[np.float64]:
-    """Return float64 [L]: cycles in which accelerators were down, summed over them."""
+def _down_time(simulation: Simulation, which: slice) -> NDArray[np.float64]:
+    """Return float64 [n]: cycles in which accelerators were down, summed over them, of some lanes."""
     down = np.zeros(simulation.num_lanes)
-    for lane in np.flatnonzero(simulation.accelerators["changes"].any(axis=1)).tolist():
-        intervals = simulation.down_intervals(lane)
-        down[lane] = float((intervals["end"] - intervals["start"]).sum())
-    return down
+    for lane in range(*which.indices(simulation.num_lanes)):
+        if simulation.accelerators["changes"][lane].any():
+            intervals = simulation.down_intervals(lane)
+            down[lane] = float((intervals["end"] - intervals["start"]).sum())
+    return down[which]

@@ -14,7 +14,7 @@ from gnnsched_env.compilation import announce_compilation
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.sim import kernels
 from gnnsched_env.sim.feed import CAPACITY, Feed, JobSource
-from gnnsched_env.sim.jobs import job_table
+from gnnsched_env.sim.jobs import job_table, require_count
 from gnnsched_env.sim.records import (
     ABORTED,
     ACCELERATOR,
@@ -67,8 +67,7 @@ class Simulation:
         source: JobSource | None = None,
         capacity: int = CAPACITY,
     ) -> None:
-        if lanes < 1:
-            raise ConfigError(f"simulation: lanes must be at least 1, got {lanes!r}")
+        require_count("lanes", lanes, minimum=1)
         announce_compilation(kernels.reset, "the simulator", 20)
         self.table = table = job_table(table, settings.repeats)
         self.config = settings

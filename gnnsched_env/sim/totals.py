@@ -1,4 +1,4 @@
-"""Sums over finished jobs whose records are not kept."""
+"""Sums over finished jobs, those whose records are not kept among them."""
 
 from dataclasses import dataclass, fields
 
@@ -26,12 +26,11 @@ class JobTotals:
     tardiness: float = 0.0
     weight: float = 0.0
     weighted: float = 0.0
-    makespan: int = 0
 
     def plus(self, other: "JobTotals") -> "JobTotals":
         """Return the totals of both."""
-        sums = {entry.name: getattr(self, entry.name) + getattr(other, entry.name) for entry in fields(self)}
-        return JobTotals(**{**sums, "makespan": max(self.makespan, other.makespan)})
+        names = (entry.name for entry in fields(self))
+        return JobTotals(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
     def add(self, records: RecordArray, true: NDArray[np.int64]) -> None:
         """Count finished jobs (JOB records); `true` int64 [C, K] cycles."""
@@ -49,4 +48,3 @@ class JobTotals:
         self.tardiness += float(late.sum())
         self.weight += float(records["weight"].sum(dtype=np.float64))
         self.weighted += float((records["weight"] * completion).sum(dtype=np.float64))
-        self.makespan = max(self.makespan, int(records["finish"].max()))

@@ -193,7 +193,7 @@ def test_a_believed_drain_counts_a_mean_repair():
     """One accelerator, down, and two waiting jobs of 80: they finish 80 and 160 cycles after a mean repair."""
     seed = seed_where(lambda first, _: long_pause(first) and first[1] > first[0] + 3)
     fleet = fleet_of([[100]], seed=seed, jobs=2, predicted=[[80]], dispatch=True, shaped=True)
-    state = (fleet.lanes, fleet.accelerators, fleet.jobs, fleet.queue)
+    state = (fleet.lanes, fleet.accelerators, fleet.queue)
     assert kernels.drain_cost(fleet.settings, fleet.classes, 0, *state) == 80.0  # one has come, the other comes next
     fleet.accelerators["up"] = 0
     assert kernels.drain_cost(fleet.settings, fleet.classes, 0, *state) == DOWN + 80.0

@@ -73,7 +73,7 @@ def test_the_drain_cost_of_a_hand_made_state():
     fleet = fleet_of(TWO_MACHINES, [1, 0], jobs=4, dispatch=True)
     for _ in range(3):
         fleet.step(np.array([0]))
-    state = (fleet.lanes, fleet.accelerators, fleet.jobs, fleet.queue)
+    state = (fleet.lanes, fleet.accelerators, fleet.queue)
     assert kernels.drain_cost(fleet.settings, fleet.classes, 0, *state) == 40.0
 
 

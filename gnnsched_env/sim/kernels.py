@@ -450,7 +450,7 @@ def _enqueue(settings, classes, i, lanes, accelerators, jobs, queue):
     job = lane["cursor"]
     record = jobs[i, job]
     arrival = record["arrival"]
-    waited = float(lane["time"] - arrival)
+    waited = np.float64(lane["time"] - arrival)  # not Python's: times a float32 weight it would give a float32
     lane["integral"] += waited
     if settings[0]["mixed"]:
         lane["weighted"] += record["weight"] * waited

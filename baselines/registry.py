@@ -1,4 +1,4 @@
-"""Policies by name: the heuristics of this package, and anybody's own as `module:Class`."""
+"""Policies by name: the heuristics of this package, trained policies, and anybody's own as `module:Class`."""
 
 import importlib
 import inspect
@@ -19,6 +19,8 @@ from baselines.sjf import ShortestJobFirst
 from baselines.static import Static
 from baselines.static_best import StaticBest
 from baselines.sufferage import Sufferage
+from baselines.trained.lookahead import Lookahead
+from baselines.trained.policy import AGENT, LOOKAHEAD, TrainedPolicy, load_agent
 from gnnsched_env.envs import Layout
 from gnnsched_env.errors import ConfigError, did_you_mean
 from gnnsched_env.policy import Knowledge, Policy
@@ -51,13 +53,15 @@ PLANNERS: dict[str, type[Any]] = {Rollout.name: Rollout}
 def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None, **options: Any) -> Policy:
     """Return the named policy for environments of a layout.
 
-    `name` is a key of POLICIES or PLANNERS, or `module:Class`, whose constructor is called with the layout, or with
-    nothing where it takes nothing. `table` goes to policies that have a parameter of that name, `options` to all. Raise
-    ConfigError where the name is unknown, the policy is not made for the environment, or the options do not fit.
+    `name` is a key of POLICIES or PLANNERS; "agent:NAME", a trained policy that ships, or "agent:FILE.npz", one of your
+    own ("lookahead:..." is the same one looking ahead, which must be told the belief); or `module:Class`, whose
+    constructor is called with the layout, or with nothing where it takes nothing. `table` goes to policies that have a
+    parameter of that name, `options` to all. Raise ConfigError where the name is unknown, the policy is not made for
+    the environment, or the options do not fit; FileFormatError where weights are bad.
     """
     if not isinstance(name, str):
         raise ConfigError(f"policy: name must be a string, got {name!r}")
-    kind = _outside_policy(name) if ":" in name else _heuristic(name)
+    kind, options = _find(name, options)
     environment = "dispatch" if layout.dispatch else "queue"
     made_for = getattr(kind, "environments", None)
     if made_for is not None and environment not in made_for:
@@ -71,12 +75,21 @@ def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None,
     return made
 
 
+def _find(name: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the class of a policy, and the options with what its name adds to them."""
+    for prefix, kind in ((AGENT, TrainedPolicy), (LOOKAHEAD, Lookahead)):
+        if name.startswith(prefix):
+            return kind, {"network": load_agent(name.removeprefix(prefix))[0], **options}
+    return (_outside_policy(name) if ":" in name else _heuristic(name)), options
+
+
 def _heuristic(name: str) -> type[Any]:
     heuristics = POLICIES | PLANNERS
     if name in heuristics:
         return heuristics[name]
     hint = did_you_mean(name, heuristics)
-    raise ConfigError(f"unknown policy {name!r}{hint} (one of {', '.join(heuristics)}, or module:Class)")
+    expected = f"one of {', '.join(heuristics)}, agent:NAME, agent:FILE.npz, lookahead:NAME, or module:Class"
+    raise ConfigError(f"unknown policy {name!r}{hint} ({expected})")
 
 
 def _outside_policy(name: str) -> Any:

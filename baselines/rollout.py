@@ -105,8 +105,12 @@ class Rollout:
             np.concatenate([np.tile(seeds[i], count) for i, count in zip(lanes, counts, strict=True)]),
             self.arrivals,
         )
-        play_out(future, self.layout, np.repeat(np.concatenate(options), self.futures))
+        self._play_out(future, np.repeat(np.concatenate(options), self.futures))
         return np.split(charges(future).reshape(-1, self.futures), np.cumsum(counts)[:-1])
+
+    def _play_out(self, future: Simulation, first_actions: IntArray) -> None:
+        """Take the first actions [L], then decide as the base policy does until every lane has ended."""
+        play_out(future, self.layout, first_actions)
 
 
 def charges(simulation: Simulation) -> NDArray[np.float64]:

@@ -1,0 +1,78 @@
+"""What a trained policy reads: one row of features for each legal (job, accelerator) pair, and one for waiting.
+
+The rows of a lane stand on the plan that `assignment` makes of its waiting jobs: where the plan puts the pair, what it
+would cost the plan to start the pair now, or to let the idle accelerators wait. Times are over the workload's mean best
+predicted latency, the reward's unit, so that the same weights serve fast and slow fleets, and counts are shares or
+saturate, so that they serve other windows and other numbers of accelerators.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.sim import fleet_capacity
+from gnnsched_env.tables import LatencyTable
+
+# Times are log2(cycles / unit) / 4; "plan" is the one that `assignment` makes.
+FEATURES = (
+    "wait",  # 1 in the row that waits
+    "planned_action",  # 1 if `assignment` would do this
+    "planned_here",  # the plan has the job on this accelerator
+    "planned_first",  # ... and first in line
+    "latency",  # of the job here
+    "regret",  # its latency here over its smallest one
+    "elsewhere",  # the soonest completion on another accelerator over the latency here
+    "plan_change",  # what the plan loses if the pair starts now (or if idle accelerators wait for the next event)
+    "plan_change_share",  # ... over the latency here (over the time until the next event), squashed
+    "rank_here",  # share of the waiting jobs that are shorter here
+    "over_shortest",  # its latency here over that of the shortest waiting job here
+    "behind_here",  # jobs planned on this accelerator besides, n / (n + 4)
+    "work_here",  # cycles planned on this accelerator besides
+    "arrivals_meanwhile",  # jobs expected to come while it runs, log2(1 + n) / 4
+    "free_meanwhile",  # share of the other accelerators that are free before it would be done
+    "next_free",  # until the first other accelerator is free
+    "price",  # the accelerator's share of the capacity program's dual prices, times the number of accelerators
+    "slowness",  # mean of log2(latency / smallest latency) on the accelerator over the workload's classes
+    "preferred",  # share of the classes whose smallest latency is on the accelerator, times their number
+    "lighter_waiting",  # waiting jobs that this accelerator suits better than this one, n / (n + 4)
+    "waiting",  # jobs that wait, n / (n + 8)
+    "load",  # recent arrival rate over the fleet's largest sustainable rate, at most 2
+    "idle",  # share of the accelerators that are idle
+    "backlog",  # planned work of all accelerators, over their number
+    "to_come",  # 1 if jobs are still to come
+    "spread",  # of the workload's best latencies: log2(1 + squared coefficient of variation) / 4
+    "best_latency",  # the job's smallest latency
+    "best_remaining",  # until the accelerator that suits the job best is free
+    "best_work",  # ... and all planned on it is done
+    "planned_start",  # when the job starts in the plan, over the latency here
+    "others_remaining",  # mean of the other accelerators' remaining times, those weighed that many classes prefer
+    "waiting_work",  # sum of the waiting jobs' smallest latencies
+    "waiting_longest",  # largest of them
+    "next_arrival",  # by how much later a typical job that comes after a gap would be done if this job starts here
+    "later_arrival",  # ... after 3 gaps
+    "last_arrival",  # ... after 9 gaps
+)
+NUM_FEATURES = len(FEATURES)
+TYPICAL = 12  # classes that stand for those still to come
+
+
+def machine_features(table: LatencyTable) -> NDArray[np.float64]:
+    """Return float64 [A, 5 + T]: what a trained policy knows of a workload (`table` of a job), from predictions alone.
+
+    Each accelerator's "price", "slowness" and "preferred"; then, the same for all, the fleet's largest sustainable rate
+    (jobs a cycle; `sim.fleet_capacity`) and "spread"; then the latencies (cycles) there of T = TYPICAL classes, those
+    in the middles of as many equal shares of the jobs, in order of their smallest latencies.
+    """
+    capacity = fleet_capacity(table.predicted_cycles, table.weights, table.choice_accelerators)
+    fleet = np.arange(table.num_accelerators)
+    own = [table.predicted_cycles[:, table.choice_accelerators == a].min(axis=1) for a in fleet]
+    latencies = np.stack(own, axis=1).astype(np.float64)
+    best = latencies.min(axis=1)
+    slowness = table.weights @ np.log2(latencies / best[:, np.newaxis])
+    preferred = table.weights @ (latencies.argmin(axis=1)[:, np.newaxis] == fleet)
+    spread = 0.25 * np.log2((table.weights @ best**2) / (table.weights @ best) ** 2)  # 1 + variance / mean^2
+    features = [len(fleet) * capacity.prices, slowness, len(fleet) * preferred]
+    shared = [np.full(len(fleet), capacity.rate), np.full(len(fleet), spread)]
+    order = best.argsort(kind="stable")
+    middles = (np.arange(TYPICAL) + 0.5) / TYPICAL
+    typical = order[np.searchsorted(np.cumsum(table.weights[order]), middles).clip(max=len(order) - 1)]
+    return np.stack([*features, *shared, *latencies[typical]], axis=1)

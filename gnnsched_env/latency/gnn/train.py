@@ -238,7 +238,8 @@ class TrainingRun:
             state: dict[str, Any] = torch.load(path, map_location=self._device, weights_only=True)
             key = state["key"]
         except Exception as error:  # torch raises many kinds for damaged files
-            raise FileFormatError(f"checkpoint {path}: not readable ({str(error).splitlines()[0]})") from None
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise FileFormatError(f"checkpoint {path}: not readable ({reason})") from None
         if key != self._key():
             raise ConfigError(
                 f"checkpoint {path}: it belongs to another training configuration; remove it or name another"

@@ -1,0 +1,95 @@
+"""The folder of a training: its checkpoint, the weights that validated best, and the present ones.
+
+    checkpoint.json   what the loop had reached, and which file holds the method's state
+    method-<n>        that state after iteration n
+    best.npz, last.npz   weights with their cards
+    best.zip             the best model as its library has it, where the method is another library's
+    tensorboard/      events
+
+The checkpoint names the method's file, so that both change at once: when checkpoint.json is replaced.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gnnsched_env.errors import FileFormatError
+from gnnsched_env.files import write_whole
+
+FORMAT = 1
+KEYS = {
+    "format": int,
+    "config": dict,
+    "iteration": int,
+    "decisions": int,
+    "seconds": float,
+    "curve": list,
+    "method": str,
+}
+
+
+class RunFolder:
+    """Reads and writes the files of a training."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def checkpoint(self) -> Path:
+        """Return the path of the checkpoint."""
+        return self.path / "checkpoint.json"
+
+    @property
+    def best(self) -> Path:
+        """Return the path of the weights that validated best."""
+        return self.path / "best.npz"
+
+    @property
+    def model(self) -> Path:
+        """Return the path of the best model as its library has it."""
+        return self.path / "best.zip"
+
+    @property
+    def last(self) -> Path:
+        """Return the path of the present weights."""
+        return self.path / "last.npz"
+
+    @property
+    def events(self) -> Path:
+        """Return the folder of TensorBoard's events."""
+        return self.path / "tensorboard"
+
+    def read(self) -> dict[str, Any] | None:
+        """Return what the checkpoint tells, None where there is none; FileFormatError where it is damaged."""
+        try:
+            kept: dict[str, Any] = json.loads(self.checkpoint.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise FileFormatError(f"{self.checkpoint}: must be the checkpoint of a training ({error})") from None
+        for name, kind in KEYS.items():
+            if not isinstance(kept, dict) or not isinstance(kept.get(name), kind):
+                raise FileFormatError(
+                    f"{self.checkpoint}: must be the checkpoint of a training; {name} is missing or bad"
+                )
+        if kept["format"] != FORMAT:
+            raise FileFormatError(f"{self.checkpoint}: is of format {kept['format']}, this version reads {FORMAT}")
+        if Path(kept["method"]).name != kept["method"]:
+            raise FileFormatError(
+                f"{self.checkpoint}: method must be the name of a file beside it, got {kept['method']!r}"
+            )
+        return kept
+
+    def write(self, state: dict[str, Any], save_method: Callable[[Path], None]) -> None:
+        """Write a checkpoint: the method's state by `save_method`, then what names it; older states go."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        method = self.path / f"method-{state['iteration']}"
+        save_method(method)
+        text = json.dumps({"format": FORMAT, **state, "method": method.name}, indent=1)
+        write_whole(self.checkpoint, lambda file: file.write(text.encode()))
+        for other in self.path.glob("method-*"):
+            if other != method:
+                with contextlib.suppress(OSError):
+                    other.unlink()

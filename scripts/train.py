@@ -1,0 +1,86 @@
+"""Train a scheduling agent; run again with the same arguments, a stopped or killed training goes on.
+
+python -m scripts.train --config queue_hetero4
+python -m scripts.train --config queue_hetero4_es --seed 1 --method.sigma 0.1 --minutes 20
+python -m scripts.train --config my.toml --folder out/mine
+"""
+
+import argparse
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from agents.config import TrainConfig
+from agents.config_file import load_config
+from agents.train import Result, train
+from gnnsched_env.errors import GnnSchedError
+
+DEFAULT = "queue_hetero4"
+MODULE = "scripts.train"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Train a scheduling agent."""
+
+    config: str
+    """Name of a config, or the path of a .toml file: what the other arguments change."""
+    training: Annotated[TrainConfig, tyro.conf.arg(name="")]
+    folder: Path | None = None
+    """Where checkpoint, weights and events go; none: out/train/NAME-SEED. What it holds is gone on with."""
+    progress: bool | None = None
+    """Show a bar; none: if stderr is a terminal."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, train, print; return the exit status: 0 when finished, 130 when stopped, 2 for a known error."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        given = parse(words)
+        training = given.training
+        folder = given.folder or Path("out") / "train" / f"{training.name}-{training.seed}"
+        command = shlex.join(["python", "-m", MODULE, *words])
+        result = train(training, folder, command=command, progress=given.progress)
+    except (GnnSchedError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    print(told(result))
+    if not result.finished:
+        print(f"stopped; the same command goes on: {command}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parse(words: list[str]) -> Arguments:
+    """Return the arguments: the config named first gives what the others do not."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config", default=DEFAULT)
+    name = first.parse_known_args(words)[0].config
+    return tyro.cli(
+        Arguments,
+        args=words,
+        default=Arguments(config=name, training=load_config(name)),
+        prog=f"python -m {MODULE}",
+        description=__doc__,
+    )
+
+
+def told(result: Result) -> str:
+    """Return what a training came to, in one line."""
+    best = result.best
+    return (
+        f"{result.weights}: iteration {best['iteration']} of {result.iteration}; on the validation workloads "
+        f"{best['ratio']:.4f} ±{best['error']:.4f} of assignment's mean completion, {best['sjf_ratio']:.4f} of sjf's; "
+        f"{result.decisions / 1e6:.1f} M decisions in {result.seconds / 3600:.2f} hours"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,254 @@
+"""Evolution strategies: what a generation computes, that it learns, that it goes on exactly."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.evolution import (
+    Evolution,
+    EvolutionConfig,
+    Place,
+    Task,
+    centred_ranks,
+    flatten,
+    play_task,
+    step_scale,
+    unflatten,
+)
+from agents.playing import play
+from agents.worlds import Workloads, make_world, training_table
+from baselines.playing import AssignmentPlayer
+from baselines.trained.features import FEATURES, NUM_FEATURES
+from baselines.trained.network import initial_network, load_network, save_network
+from baselines.trained.player import Player
+from gnnsched_env.errors import ConfigError, FileFormatError
+from tests import naive_evolution
+
+TINY = Workloads(sets=2, classes=12, jobs=25, window=8)
+SMALL = EvolutionConfig(width=3, pairs=3, worlds=2, lanes=2, sigma=0.3)
+VALUES = st.lists(st.sampled_from([-3.5, -1.0, 0.0, 0.25, 7.0]), min_size=1, max_size=12)
+
+
+class Bowl(Evolution):
+    """Evolution of weights whose cost is their distance from ones, the world left out."""
+
+    def _play(self, members, rng):
+        self.members = members
+        costs = np.array([np.sqrt(np.mean((flatten(member) - 1.0) ** 2)) for member in members])
+        return costs, len(members)
+
+
+def misguided(path):
+    """Write weights that start the longest job first, and return their path."""
+    network = initial_network(2, np.random.default_rng(0), prior=0.0)
+    skip = np.zeros(NUM_FEATURES, np.float32)
+    skip[FEATURES.index("latency")] = 0.5
+    save_network(path, replace(network, skip=skip), {})
+    return path
+
+
+@given(VALUES)
+def test_ranks_are_those_of_the_twin(values):
+    ranks = centred_ranks(np.array(values))
+    np.testing.assert_allclose(ranks, [naive_evolution.centred_rank(value, values) for value in values], atol=1e-12)
+
+
+def test_ranks_do_not_see_how_far_values_are_apart():
+    np.testing.assert_array_equal(centred_ranks(np.array([5.0, -1.0, 1e9])), [0.0, -0.5, 0.5])
+
+
+def test_the_gradient_is_that_of_the_twin(monkeypatch):
+    bowl = Bowl(SMALL, TINY, 3)
+    seen = {}
+    monkeypatch.setattr(bowl, "_ascend", lambda gradient, rate: seen.update(gradient=gradient, rate=rate))
+    bowl.update()
+    steps = [flatten(member) - bowl.parameters for member in bowl.members[0::2]]
+    costs = bowl._play(bowl.members, None)[0]
+    np.testing.assert_allclose(seen["gradient"], naive_evolution.gradient(steps, costs, SMALL.sigma), atol=1e-6)
+    assert seen["rate"] == SMALL.learning_rate
+
+
+def test_members_come_in_opposite_pairs():
+    bowl = Bowl(SMALL, TINY, 3)
+    middle = bowl.parameters.copy()
+    bowl.update()
+    for one, other in zip(bowl.members[0::2], bowl.members[1::2], strict=True):
+        np.testing.assert_allclose(flatten(one) + flatten(other), 2 * middle, atol=1e-5)
+    assert len(bowl.members) == 2 * SMALL.pairs
+
+
+def test_it_comes_closer_to_the_bottom_of_a_bowl():
+    bowl = Bowl(EvolutionConfig(width=2, pairs=8, sigma=0.2, learning_rate=0.1), TINY, 0)
+    first = bowl.update()["ratio"]
+    for _ in range(150):
+        last = bowl.update()["ratio"]
+    assert np.log(last) < 0.5 * np.log(first)
+
+
+def test_it_unlearns_to_start_the_longest_job_first(tmp_path):
+    config = EvolutionConfig(
+        weights=misguided(tmp_path / "bad.npz"),
+        parts="outputs",
+        pairs=8,
+        worlds=1,
+        lanes=4,
+        sigma=0.3,
+        learning_rate=0.2,
+    )
+    evolution = Evolution(config, replace(TINY, loads=(1.0, 1.0), jobs=60), 1)
+    ratios = [evolution.update()["ratio"] for _ in range(12)]
+    assert np.mean(ratios[-3:]) < 0.8 * ratios[0]
+
+
+@pytest.mark.parametrize("parts", ["all", "outputs"])
+def test_only_the_parts_named_evolve(parts):
+    bowl = Bowl(replace(SMALL, parts=parts), TINY, 0)
+    before = bowl.network()
+    for _ in range(3):
+        bowl.update()
+    for name in ("w1", "b1", "w2", "u2", "b2"):
+        assert np.array_equal(getattr(before, name), getattr(bowl.network(), name)) == (parts == "outputs")
+    for name in ("w3", "skip"):
+        assert not np.array_equal(getattr(before, name), getattr(bowl.network(), name))
+
+
+def test_steps_shrink_with_the_number_of_inputs():
+    scale = unflatten(step_scale(4, "all"), 4)
+    assert np.allclose(scale.w1, NUM_FEATURES**-0.5) and np.allclose(scale.u2, 0.5) and np.allclose(scale.skip, 1.0)
+
+
+def test_step_and_rate_halve(monkeypatch):
+    bowl = Bowl(replace(SMALL, half_life=2), TINY, 0)
+    spans, rates = [], []
+    monkeypatch.setattr(bowl, "_ascend", lambda gradient, rate: rates.append(rate))
+    for _ in range(41):
+        bowl.update()
+        spans.append(np.std(flatten(bowl.members[0]) - bowl.parameters))
+    assert rates[2] == pytest.approx(SMALL.learning_rate / 2) and rates[4] == pytest.approx(SMALL.learning_rate / 4)
+    assert spans[40] < 1e-4 * spans[0]
+
+
+@given(st.integers(1, 5), st.integers(0, 3))
+def test_a_vector_holds_all_weights(width, seed):
+    network = initial_network(width, np.random.default_rng(seed))
+    again = unflatten(flatten(network), width)
+    assert all(np.array_equal(a, b) for a, b in zip(network.arrays, again.arrays, strict=True))
+
+
+def test_a_task_plays_whole_episodes_with_members_and_assignment():
+    place = Place(workloads=TINY, table=1, load=0.9, lanes=3, seed=77)
+    assignment = initial_network(2, np.random.default_rng(0))
+    wrong = replace(assignment, skip=-assignment.skip)
+    completions, decisions = play_task(Task(place=place, members=(assignment, wrong), reference=True))
+    world = make_world(TINY, training_table(TINY, 1), 0.9, 3)
+    play(world, AssignmentPlayer(world.simulation, world.layout).actions, 77)
+    expected = np.mean(naive_evolution.mean_completion(world.simulation))
+    assert completions[0] == completions[2] == pytest.approx(expected) != completions[1]
+    assert decisions > 3 * 3 * TINY.jobs
+
+
+def test_members_that_do_what_assignment_does_change_nothing():
+    evolution = Evolution(replace(SMALL, sigma=1e-6, prior=3.0), TINY, 0)
+    before = evolution.parameters
+    figures = evolution.update()
+    assert figures["ratio"] == figures["best_ratio"] == 1.0
+    np.testing.assert_allclose(evolution.parameters, before)
+
+
+def test_processes_change_nothing():
+    results = []
+    for workers in (1, 3):
+        evolution = Evolution(replace(SMALL, workers=workers), TINY, 5)
+        figures = [evolution.update() for _ in range(2)]
+        results.append((figures, evolution.parameters))
+    assert results[0][0] == results[1][0]
+    np.testing.assert_array_equal(results[0][1], results[1][1])
+
+
+def test_it_goes_on_as_if_it_had_not_stopped(tmp_path):
+    whole = Evolution(SMALL, TINY, 2)
+    whole.update()
+    whole.save(tmp_path / "state")
+    figures = whole.update()
+    again = Evolution(SMALL, TINY, 2)
+    again.load(tmp_path / "state")
+    assert again.update() == figures
+    np.testing.assert_array_equal(again.parameters, whole.parameters)
+
+
+def test_the_seed_decides(tmp_path):
+    config = replace(SMALL, weights=misguided(tmp_path / "weights.npz"))
+    first, same, other = (Evolution(config, TINY, seed) for seed in (2, 2, 3))
+    assert first.update() == same.update() != other.update()
+    drawn, again, another = (Evolution(SMALL, TINY, seed).network().w1.tolist() for seed in (2, 2, 3))
+    assert drawn == again != another
+
+
+def test_the_first_policy_minds_what_the_plan_loses():
+    first = Evolution(EvolutionConfig(prior=0.2, slope=0.7), TINY, 0).network()
+    told = {name: weight for name, weight in zip(FEATURES, first.skip.tolist(), strict=True) if weight}
+    assert told == {"planned_action": pytest.approx(0.2), "plan_change_share": pytest.approx(-0.7)}
+    assert not first.w3.any()
+
+
+@pytest.mark.parametrize("slope", [0.0, 1.0, 30.0])
+def test_the_first_policy_does_what_assignment_does(slope):
+    first = Evolution(EvolutionConfig(slope=slope), TINY, 0).network()
+    world = make_world(replace(TINY, jobs=200), training_table(TINY, 0), 1.0, 4)
+    own = play(world, Player(world.simulation, world.layout, world.machines, world.unit, first.arrays).act, 3)
+    finished = world.simulation.jobs["finish"].copy()
+    assert np.array_equal(play(world, AssignmentPlayer(world.simulation, world.layout).actions, 3), own)
+    assert np.array_equal(world.simulation.jobs["finish"], finished)
+
+
+def test_it_starts_from_weights(tmp_path):
+    path = misguided(tmp_path / "weights.npz")
+    evolution = Evolution(EvolutionConfig(weights=path, width=9), TINY, 0)
+    given_weights, _ = load_network(path)
+    assert all(np.array_equal(a, b) for a, b in zip(evolution.network().arrays, given_weights.arrays, strict=True))
+
+
+def test_it_starts_from_a_network_and_goes_on_from_a_state(tmp_path):
+    start = load_network(misguided(tmp_path / "weights.npz"))[0]
+    whole = Evolution(SMALL, TINY, 2, start=start)
+    np.testing.assert_array_equal(whole.parameters, flatten(start))
+    whole.update()
+    again = Evolution(SMALL, TINY, 2, start=start)
+    again.restore(whole.state())
+    assert again.update() == whole.update()
+    with pytest.raises(ValueError, match="parameters must be float64 of shape"):
+        Evolution(SMALL, TINY, 2).restore(whole.state())
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path):
+    path = tmp_path / "state"
+    Evolution(SMALL, TINY, 2).save(path)
+    with pytest.raises(FileFormatError, match="of seed 3 expected"):
+        Evolution(SMALL, TINY, 3).load(path)
+    with pytest.raises(FileFormatError, match=r"parameters must be float64 of shape"):
+        Evolution(replace(SMALL, width=4), TINY, 2).load(path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(FileFormatError, match="must be a checkpoint of this evolution"):
+        Evolution(SMALL, TINY, 2).load(path)
+    with pytest.raises(FileFormatError, match="must be a checkpoint of this evolution"):
+        Evolution(SMALL, TINY, 2).load(misguided(tmp_path / "weights.npz"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("pairs", 0, "pairs must be at least 1, got 0"),
+        ("workers", -1, "workers must be at least 1, got -1"),
+        ("sigma", 0.0, "sigma must be a number above 0, got 0.0"),
+        ("learning_rate", float("nan"), "learning_rate must be a number above 0, got nan"),
+        ("half_life", -1, "half_life must be a number of at least 0, got -1"),
+        ("slope", float("inf"), "slope must be a number of at least 0, got inf"),
+        ("parts", "skip", "parts must be one of all, outputs, got 'skip'"),
+    ],
+)
+def test_bad_settings_are_refused(field, value, message):
+    with pytest.raises(ConfigError, match=f"evolution: {message}"):
+        EvolutionConfig(**{field: value})

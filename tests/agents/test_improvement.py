@@ -1,0 +1,217 @@
+"""Policy improvement by lookahead: labels, the regression on them, and the training that uses both."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra `agents`")
+
+from agents.improvement import Improvement, ImprovementConfig
+from agents.labels import Labels, Lookahead, gather, joined, label
+from agents.regression import PLANNED, fit
+from agents.worlds import Workloads, World, make_world
+from baselines.playing import play_out
+from baselines.trained.features import FEATURES, NUM_FEATURES
+from baselines.trained.player import Reader
+from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.scenario import load_scenario, scenario_table
+from gnnsched_env.sim.belief import belief_of
+
+WORKLOADS = Workloads(sets=2, jobs=60)
+TINY = ImprovementConfig(
+    states=90,
+    rounds=2,
+    states_a_world=30,
+    world_lanes=8,
+    arrivals=10,
+    futures=2,
+    passes=2,
+    width=4,
+    pairs=1,
+    worlds=1,
+    lanes=2,
+)
+
+
+def world(load: float = 0.9, lanes: int = 4) -> World:
+    table = scenario_table(load_scenario("hetero4"))
+    made = make_world(WORKLOADS, table, load, lanes)
+    made.reset(5)
+    return made
+
+
+def test_labels_are_what_each_action_costs_on_the_same_futures():
+    made = world()
+    for _ in range(25):
+        reader = Reader(made.simulation, made.layout, made.machines, made.unit)
+        reader.describe()
+        made.simulation.step(np.array([_first_pair(reader, made, i) for i in range(4)]))
+    lookahead = Lookahead(futures=3, arrivals=8, candidates=4)
+    labels, decisions = label(made, lookahead, np.random.default_rng(2))
+    seeds = np.random.default_rng(2).integers(0, 1 << 63, (4, 3)).astype(np.uint64)
+    reader = Reader(made.simulation, made.layout, made.machines, made.unit)
+    reader.describe()
+    checked = state = 0
+    for lane in range(4):
+        rows = range(reader.starts[lane], reader.starts[lane + 1])
+        if len(rows) < 2:
+            continue
+        own = slice(labels.starts[state], labels.starts[state + 1])
+        state += 1
+        np.testing.assert_array_equal(labels.rows[own], reader.rows[rows])
+        tried = np.flatnonzero(np.isfinite(labels.costs[own]))
+        assert len(tried) == min(4, len(rows))
+        costs = np.array([_costs(made, lane, reader.pairs[rows[row]], seeds[lane]) for row in tried])
+        costs = (costs - costs.mean(axis=0)) / made.unit
+        np.testing.assert_allclose(labels.costs[own][tried], costs.mean(axis=1), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            labels.errors[own][tried], costs.std(axis=1, ddof=1) / np.sqrt(3), rtol=1e-4, atol=1e-5
+        )
+        checked += len(tried)
+    assert checked > 4 and decisions > 100
+
+
+def _first_pair(reader, made, lane):
+    slot, accelerator = reader.pairs[reader.starts[lane]]
+    return _action(made, slot, accelerator) if reader.starts[lane + 1] > reader.starts[lane] else 0
+
+
+def _action(made, slot, accelerator):
+    return made.layout.wait_action if slot < 0 else slot * made.layout.columns + accelerator
+
+
+def _costs(made, lane, pair, seeds):
+    """Return the total completion, cycles, of each future in which a pair is started, played one by one."""
+    costs = []
+    for seed in seeds:
+        future = belief_of(made.simulation).futures(np.array([lane]), np.array([seed], np.uint64), 8)
+        play_out(future, made.layout, np.array([_action(made, *pair)]))
+        costs.append(float((future.jobs["finish"] - future.jobs["arrival"]).sum()))
+    return costs
+
+
+def test_candidates_hold_the_plan_and_waiting():
+    made = world(load=1.0, lanes=8)
+    labels, _ = gather(made, Lookahead(futures=2, arrivals=4, candidates=2), 40, 5, np.random.default_rng(0))
+    assert len(labels) >= 40
+    for first, stop in pairwise(labels.starts):
+        rows, tried = labels.rows[first:stop], np.isfinite(labels.costs[first:stop])
+        assert tried.sum() == 2
+        assert tried[rows[:, PLANNED] > 0].all() and tried[rows[:, FEATURES.index("wait")] > 0].all()
+
+
+def synthetic(states: int, rng: np.random.Generator) -> Labels:
+    """Return labels whose costs are linear in two features, and noise."""
+    sizes = rng.integers(2, 6, states)
+    rows = rng.random((sizes.sum(), NUM_FEATURES)).astype(np.float32)
+    rows[:, PLANNED] = 0.0
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    rows[starts[:-1], PLANNED] = 1.0
+    errors = np.full(len(rows), 0.3, np.float32)
+    costs = 6.0 * rows[:, 4] - 4.0 * rows[:, 7] + 0.3 * rng.standard_normal(len(rows))
+    return Labels(rows=rows, starts=starts, costs=costs.astype(np.float32), errors=errors)
+
+
+def test_regression_learns_what_costs_least():
+    rng = np.random.default_rng(0)
+    labels = synthetic(3000, rng)
+    found = fit(labels, rng, width=8, passes=8, batch=64, learning_rate=1e-2, caution=0.0)
+    assert found.explained > 0.9
+    fresh = synthetic(500, rng)
+    scores = found.network.scores(fresh.rows, fresh.starts)
+    chosen = [first + scores[first:stop].argmax() for first, stop in pairwise(fresh.starts)]
+    least = [fresh.costs[first:stop].min() for first, stop in pairwise(fresh.starts)]
+    planned = fresh.costs[fresh.starts[:-1]].mean()
+    assert planned - fresh.costs[chosen].mean() > 0.8 * (planned - np.mean(least))
+    assert found.gain == pytest.approx(planned - np.mean(least), rel=0.2)
+
+
+def test_caution_keeps_to_the_plan_more_so_at_high_loads():
+    rng = np.random.default_rng(1)
+    labels = synthetic(3000, rng)
+    load = np.repeat(rng.choice([0.4, 1.0], len(labels)), np.diff(labels.starts)).astype(np.float32)
+    labels.rows[:, FEATURES.index("load")] = load
+    deviations = {}
+    for caution in (0.0, 1.0, 100.0):
+        network = fit(
+            labels, np.random.default_rng(3), width=8, passes=8, batch=64, learning_rate=1e-2, caution=caution
+        ).network
+        scores = network.scores(labels.rows, labels.starts)
+        chosen = [first + scores[first:stop].argmax() for first, stop in pairwise(labels.starts)]
+        deviates = labels.rows[chosen, PLANNED] == 0.0
+        deviations[caution] = [deviates[load[labels.starts[:-1]] == value].mean() for value in np.float32([0.4, 1.0])]
+    assert abs(deviations[0.0][0] - deviations[0.0][1]) < 0.05
+    assert deviations[0.0][0] > deviations[1.0][0] > deviations[1.0][1] + 0.05
+    assert max(deviations[100.0]) < 0.01
+
+
+def test_rows_that_were_not_tried_do_not_count():
+    rng = np.random.default_rng(4)
+    labels = synthetic(400, rng)
+    costs = labels.costs.copy()
+    costs[labels.starts[:-1] + 1] = np.nan
+    errors = labels.errors.copy()
+    errors[labels.starts[:-1] + 1] = np.nan
+    one, other = (
+        fit(given, np.random.default_rng(5), width=2, passes=1, batch=64, learning_rate=1e-2, caution=0.0).network
+        for given in (replace(labels, costs=costs), replace(labels, costs=costs, errors=errors))
+    )
+    assert all(np.isfinite(a).all() and np.array_equal(a, b) for a, b in zip(one.arrays, other.arrays, strict=True))
+
+
+def test_joined_labels_keep_each_state():
+    rng = np.random.default_rng(6)
+    parts = [synthetic(n, rng) for n in (3, 1, 4)]
+    whole = joined(parts)
+    assert len(whole) == 8
+    np.testing.assert_array_equal(whole.rows[whole.starts[3] : whole.starts[4]], parts[1].rows)
+
+
+def test_a_training_goes_on_exactly(tmp_path):
+    whole = Improvement(TINY, WORKLOADS, seed=3)
+    figures = []
+    for i in range(5):
+        figures.append(whole.update())
+        whole.save(tmp_path / str(i))
+    assert ["gain" in figure for figure in figures] == [False, True, True, False, False]
+    assert [whole.rounds, "labelled" in figures[2], "ratio" in figures[3]] == [2, True, True]
+    assert all(figure["decisions"] > 0 for figure in figures)
+    for i in range(4):
+        again = Improvement(replace(TINY, workers=2), WORKLOADS, seed=3)
+        again.load(tmp_path / str(i))
+        again.config = TINY
+        for _ in range(4 - i):
+            again.update()
+        for one, other in zip(whole.network().arrays, again.network().arrays, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_other_checkpoints_are_refused(tmp_path):
+    path = tmp_path / "checkpoint"
+    Improvement(TINY, WORKLOADS, seed=0).save(path)
+    with pytest.raises(ConfigError, match="another configuration"):
+        Improvement(replace(TINY, caution=3.0), WORKLOADS, seed=0).load(path)
+    with pytest.raises(ConfigError, match="another configuration"):
+        Improvement(TINY, WORKLOADS, seed=1).load(path)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        Improvement(TINY, WORKLOADS, seed=0).load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"states": -1}, "states must be at least 0, got -1"),
+        ({"futures": 1}, "futures must be at least 2, got 1"),
+        ({"candidates": 1}, "candidates must be at least 2, got 1"),
+        ({"learning_rate": 0.0}, "learning_rate must be a number above 0, got 0.0"),
+        ({"caution": -0.5}, "caution must be a number of at least 0, got -0.5"),
+        ({"sigma": float("nan")}, "sigma must be a number above 0, got nan"),
+        ({"passes": 0}, "passes must be at least 1, got 0"),
+    ],
+)
+def test_bad_configs_are_refused(change, message):
+    with pytest.raises(ConfigError, match=message):
+        ImprovementConfig(**change)

@@ -1,0 +1,298 @@
+"""PPO: its estimates against slow twins, what it learns on a toy, and that it goes on exactly after a save."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents import lanes as lanes_module
+from agents.checkpoint import read_checkpoint, write_checkpoint
+from agents.network import Packing, PairNetwork
+from agents.playing import play
+from agents.ppo import Ppo, PpoConfig, clipped_gain
+from agents.rollout import Rollout, gae, normalised
+from agents.worlds import Workloads, make_world
+from baselines.trained.features import NUM_FEATURES
+from baselines.trained.network import initial_network, save_network
+from baselines.trained.player import Player
+from gnnsched_env.errors import ConfigError, FileFormatError
+from tests import naive_training
+from tests.envs.environments import hetero_table
+
+WORKLOADS = Workloads(sets=2, jobs=40, window=8, loads=(0.8, 1.0))
+SMALL = PpoConfig(worlds=2, lanes=4, steps=12, batch=32, width=8, critic_width=8, redraw=2, device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def toy_tables(monkeypatch):
+    """Give worlds small random tables instead of those of synthetic graphs."""
+    monkeypatch.setattr(lanes_module, "_table", lambda workloads, number: hetero_table(seed=number, noise=0.05))
+
+
+@given(steps=st.integers(1, 12), lanes=st.integers(1, 4), decay=st.floats(0.0, 1.0), seed=st.integers(0, 1 << 32))
+def test_gae_equals_the_sum_of_discounted_errors(steps, lanes, decay, seed):
+    rng = np.random.default_rng(seed)
+    rewards, values = rng.normal(size=(2, steps, lanes))
+    discounts = np.where(rng.random((steps, lanes)) < 0.2, 0.0, rng.random((steps, lanes)))
+    last = rng.normal(size=lanes)
+    expected = [
+        naive_training.gae(rewards[:, i], discounts[:, i], values[:, i].tolist(), last[i], decay) for i in range(lanes)
+    ]
+    np.testing.assert_allclose(gae(rewards, discounts, values, last, decay), np.transpose(expected), atol=1e-10)
+
+
+def test_gae_without_decay_is_the_return_less_the_value():
+    rewards, values = np.array([[-1.0], [-2.0], [-4.0]]), np.array([[5.0], [6.0], [7.0]])
+    advantages = gae(rewards, np.ones((3, 1)), values, np.array([-100.0]), 1.0)
+    assert (advantages + values).ravel().tolist() == [-107.0, -106.0, -104.0]
+    ended = gae(rewards, np.array([[1.0], [0.0], [1.0]]), values, np.array([-100.0]), 1.0)
+    assert (ended + values).ravel().tolist() == [-3.0, -2.0, -104.0]
+
+
+def test_advantages_are_normalised_in_each_world():
+    rng = np.random.default_rng(0)
+    advantages = np.concatenate([rng.normal(3.0, 100.0, (50, 4)), rng.normal(-1.0, 0.01, (50, 4))], axis=1)
+    scaled = normalised(advantages, 2, 100.0)
+    for own in (scaled[:, :4], scaled[:, 4:]):
+        assert own.mean() == pytest.approx(0.0, abs=1e-6)
+        assert own.std() == pytest.approx(1.0, abs=1e-3)
+    assert abs(normalised(advantages, 2, 1.5)).max() == pytest.approx(1.5)
+    assert (normalised(np.full((3, 2), 7.0), 1, 4.0) == 0.0).all()
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "gain", "slope"),
+    [
+        (1.1, 2.0, 2.2, 2.2),  # inside: d(ratio x advantage) / d(log ratio) = ratio x advantage
+        (1.5, 2.0, 2.4, 0.0),  # good and far already: no more
+        (0.5, 2.0, 1.0, 1.0),  # good and made rare: back
+        (0.5, -2.0, -1.6, 0.0),  # bad and rare already: no more
+        (1.5, -2.0, -3.0, -3.0),  # bad and made frequent: back
+    ],
+)
+def test_the_clipped_objective_and_its_slope(ratio, advantage, gain, slope):
+    log_ratios = torch.tensor([np.log(ratio)], requires_grad=True)
+    value = clipped_gain(log_ratios, torch.tensor([advantage]), 0.2)
+    value.backward()
+    assert float(value.detach()) == pytest.approx(gain)
+    assert float(log_ratios.grad) == pytest.approx(slope)
+
+
+def test_the_objectives_gradient_is_the_policy_gradient_where_nothing_has_moved():
+    """At ratio 1, d/d(score k) = advantage x (1 if chosen else 0 - probability of k), over the number of decisions."""
+    scores = torch.tensor([0.5, -0.2, 1.0, 0.3, 0.0], dtype=torch.float64, requires_grad=True)
+    packing, chosen = Packing.of(torch.tensor([3, 2])), torch.tensor([1, 4])
+    logs = packing.log_softmax(scores)
+    clipped_gain(logs[chosen] - logs[chosen].detach(), torch.tensor([2.0, -1.0]), 0.2).backward()
+    expected = []
+    for own, took, advantage in (([0.5, -0.2, 1.0], 1, 2.0), ([0.3, 0.0], 1, -1.0)):
+        shares = naive_training.softmax(own)
+        expected += [advantage * ((k == took) - share) / 2 for k, share in enumerate(shares)]
+    np.testing.assert_allclose(scores.grad.numpy(), expected, atol=1e-12)
+
+
+def test_batches_hold_every_decision_once_with_its_own_rows():
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 6, 23)
+    starts = torch.from_numpy(np.concatenate([[0], sizes.cumsum()]))
+    numbers = torch.arange(23)
+    rollout = Rollout(
+        rows=torch.zeros(int(starts[-1]), 2), starts=starts, chosen=numbers, log_probabilities=numbers.float(),
+        views=numbers.float(), advantages=numbers.float(), returns=numbers.float(),
+    )  # fmt: skip
+    seen = []
+    for part, rows, packing in rollout.batches(5, rng):
+        assert len(part) <= 5
+        expected = [row for i in part.tolist() for row in range(int(starts[i]), int(starts[i + 1]))]
+        assert rows.tolist() == expected
+        assert packing.sizes.tolist() == sizes[part.numpy()].tolist()
+        seen += part.tolist()
+    assert sorted(seen) == numbers.tolist()
+    assert seen != numbers.tolist()
+
+
+def test_what_is_played_follows_the_policy():
+    ppo = Ppo(SMALL, WORKLOADS, 0)
+    rollout, figures = ppo._play()
+    assert len(rollout) == 2 * 4 * 12
+    packing = Packing.of(rollout.starts.diff())
+    with torch.no_grad():
+        logs = packing.log_softmax(ppo.actor(rollout.rows, packing))
+    assert (rollout.chosen >= 0).all()
+    assert (rollout.chosen < packing.sizes).all()
+    torch.testing.assert_close(logs[rollout.starts[:-1] + rollout.chosen], rollout.log_probabilities)
+    values = ppo.critic.values(rollout.views).detach()
+    scaled = (rollout.returns - values).reshape(12, 2, 4).transpose(0, 1).reshape(2, -1)
+    scaled = (scaled - scaled.mean(1, keepdim=True)) / scaled.std(1, correction=0, keepdim=True)
+    given_ = rollout.advantages.reshape(12, 2, 4).transpose(0, 1).reshape(2, -1)
+    torch.testing.assert_close(given_, scaled.clamp(-4.0, 4.0), rtol=1e-3, atol=1e-3)
+    assert figures["jobs"] > 0.0
+
+
+def test_it_learns_on_a_toy_from_scratch():
+    """From a policy that draws uniformly, in some seconds: far fewer jobs in the system, and a better greedy policy."""
+    config = PpoConfig(
+        worlds=2, lanes=16, steps=64, batch=512, width=16, critic_width=32, redraw=1_000, prior=0.0,
+        learning_rate=(3e-3, 1e-3), falling=60_000, device="cpu",
+    )  # fmt: skip
+    ppo = Ppo(config, WORKLOADS, 0)
+    figures = [ppo.update() for _ in range(25)]
+    assert np.mean([f["jobs"] for f in figures[-3:]]) < 0.7 * np.mean([f["jobs"] for f in figures[:3]])
+    world = make_world(WORKLOADS, hetero_table(seed=0, noise=0.05), 0.9, 64)
+    waiting_last = initial_network(4, np.random.default_rng(0), prior=0.0)  # takes the first row: the oldest job
+    means = [
+        play(
+            world, Player(world.simulation, world.layout, world.machines, world.unit, network.arrays).act, 1_000
+        ).mean()
+        for network in (waiting_last, ppo.network())
+    ]
+    assert means[1] < 0.8 * means[0]
+
+
+def test_figures_and_schedules():
+    ppo = Ppo(replace(SMALL, learning_rate=(1e-2, 1e-3), falling=3 * 96), WORKLOADS, 0)
+    rates = []
+    for _ in range(5):
+        figures = ppo.update()
+        rates.append(figures["learning_rate"])
+        assert figures["decisions"] == 96.0
+        assert all(np.isfinite(value) for value in figures.values())
+        assert 1.0 <= figures["epochs"] <= SMALL.epochs
+    assert rates == pytest.approx([0.01, 0.007, 0.004, 0.001, 0.001])
+    assert ppo.decisions == 5 * 96
+
+
+def test_passes_end_where_the_policy_has_moved_far_enough():
+    ppo = Ppo(replace(SMALL, learning_rate=(0.05, 0.05), kl=1e-6, epochs=10), WORKLOADS, 0)
+    assert ppo.update()["epochs"] == 1.0
+
+
+def test_worlds_are_replaced_in_turn():
+    ppo = Ppo(SMALL, WORKLOADS, 0)
+    seen = []
+    for _ in range(6):
+        ppo.update()
+        seen.append(tuple(load for _, load in ppo.lanes.drawn))
+    assert seen[0] == seen[1]
+    assert [a[0] == b[0] for a, b in pairwise(seen)] == [True, True, True, False, True]
+    assert [a[1] == b[1] for a, b in pairwise(seen)] == [True, False, True, True, True]
+
+
+def test_without_foresight_the_critic_sees_nothing_to_come():
+    seeing, blind = (Ppo(replace(SMALL, foresight=foresight), WORKLOADS, 0)._look()[2] for foresight in (True, False))
+    ahead = 2 * len(lanes_module.HORIZONS)
+    assert (blind[:, -ahead:] == 0.0).all()
+    assert (seeing[:, -ahead:] != 0.0).any()
+    torch.testing.assert_close(blind[:, :-ahead], seeing[:, :-ahead])
+
+
+def test_a_seed_decides_everything_and_torchs_own_generator_nothing():
+    results = []
+    for seed, own in ((3, 0), (3, 1), (4, 0)):
+        torch.manual_seed(own)
+        ppo = Ppo(SMALL, WORKLOADS, seed)
+        results.append([ppo.update() for _ in range(2)])
+    assert results[0] == results[1]
+    assert results[0] != results[2]
+
+
+def test_a_loaded_training_goes_on_exactly(tmp_path):
+    path = tmp_path / "ppo.pt"
+    first = Ppo(SMALL, WORKLOADS, 0)
+    for _ in range(3):
+        first.update()
+    first.save(path)
+    other = Ppo(SMALL, WORKLOADS, 1)
+    other.load(path)
+    assert other.decisions == first.decisions
+    for _ in range(4):  # a world is replaced in them
+        assert first.update() == other.update()
+    assert all((a == b).all() for a, b in zip(first.network().arrays, other.network().arrays, strict=True))
+
+
+def test_it_starts_from_given_weights(tmp_path):
+    start = initial_network(12, np.random.default_rng(5))
+    save_network(tmp_path / "start.npz", start, {})
+    ppo = Ppo(replace(SMALL, weights=tmp_path / "start.npz"), WORKLOADS, 0)
+    assert all((a == b).all() for a, b in zip(ppo.network().arrays, start.arrays, strict=True))
+    ppo.update()
+    with pytest.raises(FileFormatError, match="no such weights file"):
+        Ppo(replace(SMALL, weights=tmp_path / "none.npz"), WORKLOADS, 0)
+
+
+def test_checkpoints_of_others_are_refused(tmp_path):
+    path = tmp_path / "ppo.pt"
+    ppo = Ppo(SMALL, WORKLOADS, 0)
+    ppo.save(path)
+    with pytest.raises(ConfigError, match="belongs to another configuration"):
+        Ppo(replace(SMALL, gae=0.5), WORKLOADS, 0).load(path)
+    with pytest.raises(ConfigError, match="belongs to another configuration"):
+        Ppo(SMALL, replace(WORKLOADS, jobs=41), 0).load(path)
+    Ppo(replace(SMALL, threads=2), WORKLOADS, 0).load(path)
+    with pytest.raises(FileFormatError, match="no such checkpoint"):
+        ppo.load(tmp_path / "none.pt")
+    whole = path.read_bytes()
+    for damaged in (b"", b"nonsense", whole[: len(whole) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(FileFormatError, match="must be a checkpoint"):
+            ppo.load(path)
+    write_checkpoint(path, "dreaming 1", "", {})
+    with pytest.raises(FileFormatError, match="must be a checkpoint of ppo 1, it is of 'dreaming 1'"):
+        ppo.load(path)
+    write_checkpoint(path, "ppo 1", ppo._key(), {"counters": (1, 2)})
+    with pytest.raises(FileFormatError, match="incomplete or damaged"):
+        ppo.load(path)
+
+
+def test_a_checkpoint_holds_no_code(tmp_path):
+    class Harm:
+        def __reduce__(self):
+            return (tmp_path.joinpath("harm").touch, ())
+
+    torch.save({"kind": "ppo 1", "key": "", "state": {"x": Harm()}}, tmp_path / "bad.pt")
+    with pytest.raises(FileFormatError, match="must be a checkpoint"):
+        read_checkpoint(tmp_path / "bad.pt", "ppo 1", "", torch.device("cpu"))
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"worlds": 0}, "worlds must be at least 1, got 0"),
+        ({"lanes": -3}, "lanes must be at least 1, got -3"),
+        ({"width": 5000}, "width must be at most 4096, got 5000"),
+        ({"tau": 0.0}, "tau must be above 0, got 0.0"),
+        ({"tau": float("nan")}, "tau must be above 0, got nan"),
+        ({"gae": 1.5}, "gae must be from 0 to 1, got 1.5"),
+        ({"learning_rate": (1e-3, 0.0)}, "learning_rate must be two finite numbers above 0, got"),
+        ({"learning_rate": (float("inf"), 1e-3)}, "learning_rate must be two finite numbers above 0, got"),
+        ({"entropy": (-1e-3, 0.0)}, "entropy must be two finite numbers, at least 0, got"),
+        ({"prior": float("inf")}, "prior must be a finite number, at least 0, got inf"),
+    ],
+)
+def test_bad_values_are_refused(values, message):
+    with pytest.raises(ConfigError, match=f"ppo: {message}".replace("(", r"\(")):
+        PpoConfig(**values)
+
+
+def test_an_unusable_device_is_refused():
+    with pytest.raises(ConfigError, match="device 'abacus' is not usable"):
+        Ppo(replace(SMALL, device="abacus"), WORKLOADS, 0)
+
+
+def test_all_counts_alike_where_tau_is_infinite():
+    figures = Ppo(replace(SMALL, tau=float("inf")), WORKLOADS, 0).update()
+    assert all(np.isfinite(value) for value in figures.values())
+
+
+def test_the_actor_is_the_network_that_is_returned():
+    ppo = Ppo(SMALL, WORKLOADS, 0)
+    ppo.update()
+    rows = torch.randn(7, NUM_FEATURES, generator=torch.Generator().manual_seed(0))
+    packing = Packing.of(torch.tensor([3, 4]))
+    with torch.no_grad():
+        torch.testing.assert_close(PairNetwork(ppo.network())(rows, packing), ppo.actor(rows, packing))

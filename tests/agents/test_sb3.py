@@ -1,0 +1,397 @@
+"""Trainings by Stable-Baselines3, their files, and their models as policies."""
+
+import io
+import json
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sb3 = pytest.importorskip("stable_baselines3", reason="Stable-Baselines3 is not installed")
+contrib = pytest.importorskip("sb3_contrib", reason="sb3-contrib is not installed")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from stable_baselines3.common.buffers import ReplayBuffer  # noqa: E402
+
+from agents.pair_env import PairVecEnv, masks_of  # noqa: E402
+from agents.policies import Sb3Policy, agent_factory  # noqa: E402
+from agents.sb3 import A2cConfig, DqnConfig, MaskablePpoConfig, Sb3Training  # noqa: E402
+from agents.sb3_dqn import PackedReplayBuffer  # noqa: E402
+from agents.sb3_files import ABOUT, STATE, WEIGHTS, join, read_network, split, write_model  # noqa: E402
+from agents.sb3_networks import ILLEGAL, LegalRows  # noqa: E402
+from agents.worlds import Workloads  # noqa: E402
+from baselines.trained.features import FEATURES  # noqa: E402
+from baselines.trained.network import Network, initial_network  # noqa: E402
+from gnnsched_env.envs.scheduling import QueueEnv  # noqa: E402
+from gnnsched_env.errors import ConfigError, FileFormatError  # noqa: E402
+from gnnsched_env.evaluation import run_policy  # noqa: E402
+from gnnsched_env.scenario import load_scenario, scenario_table  # noqa: E402
+
+WORKLOADS = Workloads(sets=1, classes=8, jobs=20, window=6)
+SMALL = {"worlds": 2, "lanes": 4, "redraw": 2, "width": 8}
+CONFIGS = {
+    "maskable_ppo": MaskablePpoConfig(**SMALL, steps=16, batch=64, prior=1.0, learning_rate=0.01),
+    "a2c": A2cConfig(**SMALL, steps=8, rollouts=2, prior=1.0),
+    "dqn": DqnConfig(**SMALL, steps=16, warmup=64, batch=16, target=64, replay=256, exploration=(0.5, 0.1)),
+}
+FIRED = "fired"  # the file that an executed pickle makes
+
+
+@pytest.fixture(params=CONFIGS)
+def training(request):
+    return Sb3Training(CONFIGS[request.param], WORKLOADS, 3)
+
+
+def same(one, two):
+    return all(np.array_equal(first, second) for first, second in zip(one.arrays, two.arrays, strict=True))
+
+
+def greedy(training, observation):
+    actions, _ = training.model.predict(observation, deterministic=True)
+    return actions
+
+
+def test_it_trains_and_sends_legal_actions_only(training):
+    env, before = training.env, training.network()
+    sent = []
+    step_async = env.step_async
+
+    def spy(actions):
+        sent.append(np.take_along_axis(env.action_masks(), actions[:, np.newaxis], axis=1).all())
+        step_async(actions)
+
+    env.step_async = spy
+    planned = FEATURES.index("planned_action")
+    observation = env.reset()
+    assert (greedy(training, observation) == (observation[:, :, planned] * masks_of(observation)).argmax(axis=1)).all()
+    for _ in range(3):
+        figures = training.update()
+        assert figures["decisions"] == 128
+        assert np.isfinite(list(figures.values())).all()
+        assert {"learning_rate", "n_updates"} <= set(figures)
+    assert len(sent) == 3 * 16
+    assert all(sent)
+    assert not same(before, training.network())
+    assert training.model.num_timesteps == 3 * 128
+
+
+def test_the_greedy_policy_takes_the_best_scored_row(training):
+    training.update()
+    env = PairVecEnv(5, jobs=20, window=6)
+    observation = env.reset()
+    network, rng = training.network(), np.random.default_rng(0)
+    for _ in range(15):
+        chosen = greedy(training, observation)
+        for lane, action in enumerate(chosen):
+            legal = np.flatnonzero(masks_of(observation[lane]))
+            scores = network.scores(observation[lane, legal, :-1], np.array([0, len(legal)]))
+            assert scores[legal == action] == pytest.approx(scores.max(), abs=1e-5)
+        observation, *_ = env.step(np.where(rng.random(5) < 0.5, chosen, env.batch.layout.wait_action))
+
+
+def test_illegal_actions_and_ended_lanes(training):
+    env = PairVecEnv(3, jobs=20, window=6)
+    observation = env.reset()
+    observation[1] = 0.0  # as an episode's last one
+    tensor = torch.from_numpy(observation)
+    policy = training.model.policy
+    if isinstance(training.model, sb3.DQN):
+        values = policy.q_net(tensor).detach().numpy()
+    else:
+        with torch.no_grad():
+            training.scorer.w3 += 1.0
+            policy.critic.value.bias += 2.0
+        assert (policy.predict_values(tensor)[:, 0] == 0.0).tolist() == [False, True, False]
+        values = policy.get_distribution(tensor).distribution.logits.detach().numpy()[[0, 2]]
+        observation = observation[[0, 2]]
+    assert np.isfinite(values).all()
+    assert (values[~masks_of(observation)] <= ILLEGAL / 2).all()
+    assert (values[masks_of(observation)] > ILLEGAL / 2).all()
+
+
+def test_q_values_are_the_critics_plus_centred_scores():
+    training = Sb3Training(CONFIGS["dqn"], WORKLOADS, 3)
+    training.update()
+    env = PairVecEnv(3, jobs=20, window=6)
+    observation, q_net = env.reset(), training.model.policy.q_net
+    legal = LegalRows(torch.from_numpy(observation))
+    with torch.no_grad():
+        values = q_net(torch.from_numpy(observation)).numpy()
+        shared = q_net.critic(legal).numpy()
+        scores = training.network().scores(legal.rows.numpy(), np.cumsum([0, *legal.packing.sizes.tolist()]))
+    for lane, mask in enumerate(masks_of(observation)):
+        own, scores = scores[: mask.sum()], scores[mask.sum() :]
+        assert values[lane, mask] == pytest.approx(shared[lane] + own - own.mean(), abs=1e-5)
+
+
+def test_legal_rows_are_packed_and_unpacked():
+    rng = np.random.default_rng(0)
+    observation = rng.normal(size=(6, 5, 4)).astype(np.float32)
+    observation[..., -1] = rng.random((6, 5)) < 0.5
+    observation[2, :, -1] = 0.0
+    legal = LegalRows(torch.from_numpy(observation))
+    expected = [row[:-1] for lane in observation for row in lane if row[-1]]
+    assert np.array_equal(legal.rows.numpy(), np.array(expected))
+    unpacked = legal.unpacked(torch.arange(len(expected), dtype=torch.float32)).numpy()
+    counter = iter(range(len(expected)))
+    for lane in range(6):
+        for action in range(5):
+            assert unpacked[lane, action] == (next(counter) if observation[lane, action, -1] else ILLEGAL)
+    assert legal.of_lanes(torch.arange(1.0, 6.0)).tolist() == [1, 2, 0, 3, 4, 5]
+
+
+def test_the_packed_replay_is_the_librarys_with_a_discount_in_time():
+    env = PairVecEnv(3, jobs=6, window=4)
+    spaces = (env.observation_space, env.action_space)
+    ours = PackedReplayBuffer(30, *spaces, device="cpu", n_envs=3, tau=5.0)
+    theirs = ReplayBuffer(30, *spaces, device="cpu", n_envs=3)
+    rng, legacy, observation = np.random.default_rng(0), np.random, env.reset()
+    for _ in range(25):  # more than fit
+        masks = env.action_masks()
+        actions = np.where(masks, rng.random(masks.shape), -1).argmax(axis=1)
+        after, rewards, dones, infos = env.step(actions)
+        for info in infos:
+            info["elapsed"] /= env.unit
+        infos[0]["TimeLimit.truncated"] = bool(dones[0])
+        for buffer in (ours, theirs):
+            buffer.add(observation, after, actions, rewards, dones, infos)
+        observation = after
+    assert (ours.pos, ours.full, ours.size()) == (theirs.pos, theirs.full, theirs.size())
+    again = PackedReplayBuffer(30, *spaces, device="cpu", n_envs=3, tau=5.0)
+    again.restore(join(*(lambda arrays: (split(ours.state(), arrays), arrays))({})))
+    for buffer in (ours, again):
+        legacy.seed(1)  # the library draws from it
+        one = buffer.sample(40)
+        legacy.seed(1)
+        two = theirs.sample(40)
+        for name in ("observations", "actions", "next_observations", "dones", "rewards"):
+            assert torch.equal(getattr(one, name), getattr(two, name)), name
+        legacy.seed(1)
+        steps, lanes = legacy.randint(0, 10, size=40), legacy.randint(3, size=40)
+        assert np.allclose(one.discounts[:, 0], np.exp(-ours.elapsed[steps, lanes] / 5.0))
+        assert 0.0 < one.discounts.min() < one.discounts.max() <= 1.0
+
+
+def test_a_killed_training_goes_on_as_if_it_had_not_been(training, tmp_path):
+    for _ in range(2):
+        training.update()
+    training.save(tmp_path / "state")
+    assert b"pickle" not in (tmp_path / "state").read_bytes()
+    assert zipfile.ZipFile(tmp_path / "state").namelist() == [ABOUT, WEIGHTS, STATE]
+    expected = [training.update() for _ in range(3)]
+    again = Sb3Training(training.config, WORKLOADS, 3)
+    again.load(tmp_path / "state")
+    assert [again.update() for _ in range(3)] == expected
+    assert same(again.network(), training.network())
+
+
+def test_a_model_gives_equal_actions_in_the_library_and_as_a_policy(training, tmp_path):
+    training.update()
+    path = tmp_path / "model.zip"
+    training.save_model(path)
+    kind = {"maskable_ppo": contrib.MaskablePPO, "a2c": sb3.A2C, "dqn": type(training.model)}[training.name]
+    own = kind.load(path, device="cpu")
+    env = PairVecEnv(8, jobs=20, window=6, load=0.9)
+    batch, observation = env.batch.batch, env.reset()
+    policy = Sb3Policy(batch.layout, batch.table, path)
+    for _ in range(30):
+        expected = greedy(training, observation)
+        assert np.array_equal(own.predict(observation, deterministic=True)[0], expected)
+        assert np.array_equal(policy.act(batch.observation, batch.mask), expected)
+        observation, *_ = env.step(expected)
+
+
+@pytest.mark.parametrize("dataflow", ["agent", "predicted_best"])
+def test_a_model_is_evaluated_in_either_mode(training, tmp_path, dataflow):
+    training.save(tmp_path / "model.zip")
+    scenario = load_scenario("hetero4").with_options(jobs=30, window=8, dataflow=dataflow)
+    factory = agent_factory(f"sb3:{tmp_path / 'model.zip'}")
+    runs = run_policy(factory, scenario, scenario_table(scenario), dispatch=False, seed=0, episodes=2)
+    assert runs.per_episode("completion").shape == (2,)
+    assert isinstance(runs.policy, Sb3Policy)
+    assert runs.policy.about["algorithm"] == training.name
+
+
+class Payload:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.folder) / FIRED,)
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "model.zip"
+    about = {"algorithm": "a2c", "key": "another"}
+    write_model(path, about, initial_network(4, np.random.default_rng(0)), None)
+    return path
+
+
+def rewritten(path, changes):
+    """Replace or add entries of a zip; None takes one out."""
+    with zipfile.ZipFile(path) as file:
+        entries = {name: file.read(name) for name in file.namelist()}
+    entries |= changes
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in entries.items():
+            if content is not None:
+                file.writestr(name, content)
+    return path
+
+
+def changed_about(path, **changes):
+    with zipfile.ZipFile(path) as file:
+        about = json.loads(file.read(ABOUT))
+    return rewritten(path, {ABOUT: json.dumps({**about, **changes})})
+
+
+def npz(**arrays):
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def layout_and_table():
+    env = QueueEnv(jobs=4, window=4)
+    return env.layout, env.table
+
+
+def test_no_pickle_is_executed(model, tmp_path):
+    payload = pickle.dumps(Payload(tmp_path))
+    theirs = dict.fromkeys(("data", "policy.pth", "policy.optimizer.pth", "pytorch_variables.pth"), payload)
+    agent_factory(f"sb3:{rewritten(model, theirs)}")(*layout_and_table())
+    training = Sb3Training(CONFIGS["a2c"], WORKLOADS, 0)
+    bad = np.empty(1, object)
+    bad[0] = Payload(tmp_path)
+    for entry in (WEIGHTS, STATE):
+        training.save(tmp_path / "state")
+        rewritten(tmp_path / "state", {**theirs, entry: npz(w1=bad, **{"0": bad})})
+        with pytest.raises(FileFormatError):
+            training.load(tmp_path / "state") if entry == STATE else read_network(tmp_path / "state")
+    rewritten(model, dict.fromkeys((ABOUT, WEIGHTS, STATE)))
+    with pytest.raises(FileFormatError, match="pickles"):
+        agent_factory(f"sb3:{model}")
+    assert not (tmp_path / FIRED).exists()
+    pickle.loads(payload)
+    assert (tmp_path / FIRED).exists()  # it would have been seen
+
+
+def test_a_zip_of_the_library_alone_is_refused(tmp_path):
+    import gymnasium
+
+    env = gymnasium.make("gnnsched/Queue-v0", jobs=4, window=4)
+    contrib.MaskablePPO("MultiInputPolicy", env, n_steps=8, batch_size=8, device="cpu").save(tmp_path / "own.zip")
+    with pytest.raises(FileFormatError, match="so it is no model that agents"):
+        agent_factory(f"sb3:{tmp_path / 'own.zip'}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 2}, "format 2, this version reads 1"),
+        ({"environment": "dispatch"}, "environment 'dispatch'"),
+        ({"observation_version": 1}, "observation_version 1"),
+        ({"features": ["wait"]}, r"features \['wait'\]"),
+    ],
+)
+def test_models_for_something_else_are_refused(model, changes, message):
+    with pytest.raises(FileFormatError, match=message):
+        read_network(changed_about(model, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({ABOUT: "[]"}, "must be a JSON object, got list"),
+        ({ABOUT: "{"}, "must be JSON"),
+        ({ABOUT: b"\xff\xfe\x00"}, "must be JSON"),
+        ({ABOUT: "[" * 100_000}, "must be JSON"),
+        ({WEIGHTS: b"no npz"}, "is damaged"),
+        ({WEIGHTS: None}, "has no gnnsched_network.npz"),
+        ({WEIGHTS: npz(w1=np.zeros(3))}, "b1, b2, skip, u2, w2, w3 not found"),
+        (
+            {WEIGHTS: npz(**dict.fromkeys(Network.__dataclass_fields__, np.zeros(3)))},
+            "w1 must be of shape",
+        ),
+    ],
+)
+def test_damaged_entries_are_named(model, changes, message):
+    with pytest.raises(FileFormatError, match=message):
+        read_network(rewritten(model, changes))
+
+
+def test_damaged_files_are_refused(model, tmp_path):
+    content = model.read_bytes()
+    with pytest.raises(FileFormatError, match="no such file"):
+        read_network(tmp_path / "none.zip")
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        read_network(tmp_path)
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        damaged = bytearray(content)
+        if number % 2:
+            damaged = damaged[: int(rng.integers(len(content) - 1))]
+        else:
+            start = int(rng.integers(len(content)))
+            damaged[start : start + 50] = rng.bytes(min(50, len(content) - start))
+        model.write_bytes(damaged)
+        try:
+            read_network(model)
+        except FileFormatError as error:
+            assert str(model) in str(error)
+    model.write_bytes(content[: len(content) // 2])
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        read_network(model)
+
+
+def test_trainings_refuse_what_is_not_theirs(model, tmp_path):
+    training = Sb3Training(CONFIGS["a2c"], WORKLOADS, 0)
+    with pytest.raises(ConfigError, match="another configuration"):
+        training.load(model)
+    training.save_model(tmp_path / "model.zip")
+    with pytest.raises(FileFormatError, match="a model only"):
+        training.load(tmp_path / "model.zip")
+    training.save(tmp_path / "state")
+    with pytest.raises(ConfigError, match="another configuration"):
+        Sb3Training(CONFIGS["a2c"], WORKLOADS, 1).load(tmp_path / "state")
+    with zipfile.ZipFile(tmp_path / "state") as file:
+        about = json.loads(file.read(ABOUT))
+    for part in ("model", "env"):
+        rewritten(tmp_path / "state", {ABOUT: json.dumps({**about, "state": {**about["state"], part: {}}})})
+        with pytest.raises(FileFormatError, match="damaged"):
+            training.load(tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (MaskablePpoConfig, {"worlds": 0}, "worlds must be at least 1, got 0"),
+        (MaskablePpoConfig, {"gae": 1.5}, "gae must be from 0 to 1"),
+        (MaskablePpoConfig, {"clip": 0.0}, "clip must be above 0"),
+        (MaskablePpoConfig, {"batch": 0}, "batch must be at least 1"),
+        (MaskablePpoConfig, {"width": 5000}, "width must be at most 4096"),
+        (A2cConfig, {"entropy": -1.0}, "entropy must be at least 0"),
+        (A2cConfig, {"rollouts": 0}, "rollouts must be at least 1"),
+        (DqnConfig, {"tau": 0.0}, "tau must be above 0"),
+        (DqnConfig, {"exploration": (0.5, 1.5)}, "exploration must be from 0 to 1"),
+        (DqnConfig, {"prior": -0.5}, "prior must be at least 0"),
+        (DqnConfig, {"learning_rate": 0.0}, "learning_rate must be above 0"),
+    ],
+)
+def test_bad_configs_are_refused(kind, options, message):
+    with pytest.raises(ConfigError, match=message):
+        kind(**options)
+
+
+def test_names_and_environments_are_checked(model):
+    for name in ("sb3:", "agent:x", "model.zip"):
+        with pytest.raises(ConfigError, match=r"must be sb3:FILE.zip"):
+            agent_factory(name)
+    layout, _ = layout_and_table()
+    with pytest.raises(ConfigError, match="table"):
+        Sb3Policy(layout, None, model)
+    with pytest.raises(ConfigError, match="config must be one of MaskablePpoConfig, A2cConfig, DqnConfig, got int"):
+        Sb3Training(3, WORKLOADS, 0)

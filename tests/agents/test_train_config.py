@@ -1,0 +1,137 @@
+"""Trainings by name, from files and from the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from agents.config import KINDS, config_names, kind_of, named_config
+from agents.config_file import load_config, override
+from agents.evolution import Evolution
+from agents.worlds import Workloads
+from baselines.trained.network import load_network
+from gnnsched_env.errors import ConfigError, FileFormatError
+from scripts import train as command
+from tests.tiny_training import TINY, TINY_TOML
+
+
+@pytest.fixture
+def tiny_file(tmp_path):
+    """Return the path of the tiny training's config."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY_TOML)
+    return path
+
+
+def test_a_file_gives_the_config_that_code_gives(tiny_file):
+    config = load_config(str(tiny_file))
+    assert config == replace(TINY, minutes=60.0)
+    assert config.name == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('base = "queue_hetero4_es"\nsed = 1', r"unknown key 'sed'; did you mean 'seed'\?"),
+        ('base = "queue_hetero4_es"\n[method]\nsigm = 1.0', r"method: unknown key 'sigm'; did you mean 'sigma'\?"),
+        ('base = "queue_hetero4_es"\nmethod = 3', "method must be a table, got 3"),
+        ('base = "queue_hetero4_es"\nseed = 1.5', "seed must be integer, got 1.5"),
+        ('base = "queue_hetero4_es"\nseed = true', "seed must be integer, got True"),
+        ('base = "queue_hetero4_es"\nminutes = "x"', "minutes must be number, got 'x'"),
+        ('base = "queue_hetero4_es"\n[workloads]\nloads = [0.5]', "loads must be a list of 2 numbers, got"),
+        ('base = "queue_hetero4_es"\n[validation]\nloads = ["a"]', "loads must be number, got 'a'"),
+        ('base = "queue_hetero4_es"\n[method]\nsigma = -1.0', "sigma must be a number above 0, got -1.0"),
+        ('base = "queue_hetero_es"', r"no config is named 'queue_hetero_es'; did you mean 'queue_hetero4_es'\?"),
+        ("seed = 1", "base must name the config to start from, got None"),
+        ("seed =", "must be a TOML file"),
+    ],
+)
+def test_bad_files_are_refused(tmp_path, text, message):
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises((ConfigError, FileFormatError), match=message) as error:
+        load_config(str(path))
+    assert "bad.toml" in str(error.value) or "evolution: " in str(error.value) or "no config" in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileFormatError, match=r"none\.toml: cannot be read"):
+        load_config(str(tmp_path / "none.toml"))
+
+
+def test_a_file_may_give_whole_numbers_and_paths_as_toml_has_them():
+    config = override("x", named_config("queue_hetero4_es"), {"minutes": 5, "method": {"weights": "a.npz"}})
+    assert config.minutes == 5.0 and isinstance(config.minutes, float) and config.method.weights == Path("a.npz")
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_named_configs_are_of_the_way_of_training_that_they_name(name):
+    config = named_config(name)
+    ending = name.removeprefix(f"queue_{config.workloads.scenario}").removeprefix("_")
+    assert kind_of(config.method) == {"": "improvement", "es": "evolution"}.get(ending, ending)
+    assert json.loads(json.dumps(config.plain())) == config.plain()
+    assert type(config.method)(**asdict(config.method)) == config.method
+
+
+def test_every_way_of_training_has_a_name():
+    assert {named_config(name).kind for name in config_names()} == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"minutes": None, "iterations": None}, "minutes or iterations must be given"),
+        ({"minutes": 0.0}, "minutes must be above 0, got 0.0"),
+        ({"iterations": 0}, "iterations must be at least 1, got 0"),
+        ({"validate_every": 0}, "validate_every must be at least 1, got 0"),
+        ({"method": Workloads()}, "method must be the config of one of improvement, .*, got Workloads"),
+    ],
+)
+def test_bad_trainings_are_refused(change, message):
+    with pytest.raises(ConfigError, match=f"training: {message}"):
+        replace(TINY, **change)
+
+
+def test_the_command_takes_a_file_and_what_differs(tiny_file, tmp_path, capsys):
+    folder = tmp_path / "folder"
+    words = ["--config", str(tiny_file), "--folder", str(folder), "--iterations", "2", "--method.sigma", "0.2"]
+    assert command.main(words) == 0
+    assert "best.npz: iteration" in capsys.readouterr().out
+    _, card = load_network(folder / "best.npz")
+    assert card["command"].startswith("python -m scripts.train --config ") and card["config"]["method"]["sigma"] == 0.2
+    assert card["config"]["iterations"] == 2 and card["config"]["method"]["pairs"] == 2
+
+
+def test_the_command_says_how_to_go_on(tiny_file, tmp_path, monkeypatch, capsys):
+    words = ["--config", str(tiny_file), "--folder", str(tmp_path / "folder")]
+    update = Evolution.update
+
+    def interrupted(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        return update(self)
+
+    monkeypatch.setattr(Evolution, "update", interrupted)
+    assert command.main(words) == 130
+    told = capsys.readouterr().err
+    assert "stopping after this iteration" in told
+    assert f"goes on: python -m scripts.train --config {tiny_file} --folder {tmp_path}/folder" in told
+
+
+def test_the_command_tells_errors_in_one_line(capsys):
+    assert command.main(["--config", "queue_hetero5"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "did you mean 'queue_hetero4'?" in told
+    with pytest.raises(SystemExit, match="2"):  # what the parser refuses, it tells
+        command.main(["--config", "queue_hetero4_es", "--method.pairs", "0"])
+    assert "evolution: pairs must be at least 1, got 0" in capsys.readouterr().err
+
+
+def test_evolution_needs_no_torch():
+    code = "import sys, scripts.train, agents.evolution; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,96 @@
+"""Validation: the right ratios, on episodes that nothing else sees."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from agents.validation import EPISODE_SEED, Validation, ValidationConfig
+from agents.worlds import Workloads
+from baselines import make_policy
+from baselines.trained.network import initial_network
+from gnnsched_env.errors import ConfigError
+from tests import naive_evolution
+
+SETTINGS = ValidationConfig(workloads=(101, 105), loads=(0.6, 0.9), jobs=30, episodes=4)
+
+
+@pytest.fixture(scope="module")
+def validation():
+    """Return a validation on two small workloads."""
+    return Validation(SETTINGS, Workloads(classes=12, window=8, jobs=999))
+
+
+def test_assignment_by_its_network_and_as_a_policy_is_at_one(validation):
+    network = initial_network(4, np.random.default_rng(0))
+    score = validation.score(network)
+    assert score.ratio == 1.0 and score.error == 0.0 and set(score.cases.values()) == {1.0}
+    assert validation.score_policy(lambda layout, table: make_policy("assignment", layout, table=table)) == score
+
+
+def test_sjf_is_at_one_over_itself(validation):
+    score = validation.score_policy(lambda layout, table: make_policy("sjf", layout, table=table))
+    assert score.sjf_ratio == 1.0 and score.ratio > 1.0 and score.error > 0.0
+
+
+def test_ratios_are_those_of_the_job_records(validation):
+    network = initial_network(4, np.random.default_rng(0), prior=-1.0)
+    score = validation.score(network)
+    expected = {}
+    for case, world in validation._worlds.items():  # the worlds as the network left them
+        own = np.mean(naive_evolution.mean_completion(world.simulation))
+        expected[case] = own / validation.assignment_means[case].mean()
+        assert world.load == case[1] and world.simulation.jobs.shape == (4, 30)
+    assert score.cases == pytest.approx(expected)
+    assert score.ratio == pytest.approx(naive_evolution.geometric_mean(list(expected.values())))
+    for load in SETTINGS.loads:
+        both = [expected[seed, load] for seed in SETTINGS.workloads]
+        assert score.by_load[load] == pytest.approx(naive_evolution.geometric_mean(both))
+    assignment, sjf = validation.assignment_means, validation.sjf_means
+    over_sjf = [expected[case] * assignment[case].mean() / sjf[case].mean() for case in expected]
+    assert score.sjf_ratio == pytest.approx(naive_evolution.geometric_mean(over_sjf))
+    assert score.figures() == {
+        "ratio": score.ratio, "error": score.error, "sjf_ratio": score.sjf_ratio,
+        "ratio_at_0.6": score.by_load[0.6], "ratio_at_0.9": score.by_load[0.9],
+    }  # fmt: skip
+
+
+def test_the_interval_is_that_of_resampled_episodes(validation):
+    """The delta method beside a bootstrap, on made-up means of many episodes."""
+    rng = np.random.default_rng(0)
+    reference = {case: rng.lognormal(3.0, 0.4, 400) for case in validation.assignment_means}
+    means = {case: values * rng.normal(0.95, 0.2, 400) for case, values in reference.items()}
+    made_up = Validation(SETTINGS, Workloads(classes=12, window=8))
+    made_up.assignment_means = made_up.sjf_means = reference
+    score = made_up.score_means(means)
+    drawn = []
+    for _ in range(2000):
+        logs = []
+        for case, values in reference.items():
+            picked = rng.integers(0, 400, 400)
+            logs.append(np.log(means[case][picked].mean() / values[picked].mean()))
+        drawn.append(np.mean(logs))
+    assert score.error == pytest.approx(1.96 * np.std(drawn), rel=0.08)
+
+
+def test_scores_repeat_exactly(validation):
+    network = initial_network(4, np.random.default_rng(1), prior=0.01)
+    network = replace(network, w3=np.full(4, 0.3, np.float32))
+    again = Validation(SETTINGS, validation.workloads)
+    assert validation.score(network) == validation.score(network) == again.score(network)
+
+
+def test_episodes_are_none_of_the_trainings():
+    assert EPISODE_SEED + 32 < 1 << 20
+
+
+@pytest.mark.parametrize("seeds", [(0,), (101, 1000), (), (-1,)])
+def test_workloads_of_trainings_and_of_results_are_refused(seeds):
+    with pytest.raises(ConfigError, match="validation: workloads must be seeds from 1 to 999, at least one, got"):
+        ValidationConfig(workloads=seeds)
+
+
+@pytest.mark.parametrize(("field", "value"), [("loads", ()), ("loads", (0.5, 0.0)), ("jobs", 0), ("episodes", 0)])
+def test_bad_settings_are_refused(field, value):
+    with pytest.raises(ConfigError, match=f"validation: {field} must be"):
+        ValidationConfig(**{field: value})

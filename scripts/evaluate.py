@@ -9,9 +9,11 @@ from typing import Literal
 import tyro
 from rich.console import Console
 
+from agents.policies import agent_factory
 from baselines import POLICIES, make_policy
 from gnnsched_env.errors import ConfigError, GnnSchedError
 from gnnsched_env.evaluation import PolicyFactory, Record, evaluate, provenance, write_json
+from gnnsched_env.evaluation.distances import draw_instances, find_limits
 from gnnsched_env.policy import Knowledge
 from gnnsched_env.report.terminal import changed_options, legend, policy_table
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
@@ -57,10 +59,13 @@ class Arguments(Conditions):
     window: int | None = None
     """Waiting jobs that a policy sees in Queue-v0 (the scenario's by default)."""
     policies: tuple[str, ...] = ("all",)
-    """Names of baselines, "all" of them, or module:Class for one of your own."""
+    """Names of baselines, "all" of them; agent:NAME or agent:FILE.npz, a trained one; sb3:FILE.zip, a model of
+    Stable-Baselines3 that scripts.train wrote; or module:Class for one of your own."""
     episodes: int = 100
     """Episodes a policy, of seeds seed, seed + 1, ..."""
     seed: int = 0
+    bound: bool = False
+    """Also show how far each policy is above a proved lower bound (seconds an episode of 1,000 jobs)."""
     json: Path | None = None
     """Where to write the records."""
 
@@ -96,6 +101,10 @@ def run(arguments: Arguments, console: Console) -> None:
                 episodes=arguments.episodes,
                 graphs=names,
             )
+            if arguments.bound:
+                add_bound(
+                    batch, chosen.with_options(load=load), table, seed=arguments.seed, episodes=arguments.episodes
+                )
             records += batch
             share = batch[0]["load"]
             about = f"{chosen.fleet.name}, {arguments.env}" + ("" if share is None else f", load {share:.3g}")
@@ -105,6 +114,14 @@ def run(arguments: Arguments, console: Console) -> None:
     if arguments.json is not None:
         about = provenance(scenario, tables, plain(arguments))
         write_json(arguments.json, {"provenance": about, "records": records})
+
+
+def add_bound(records: list[Record], scenario: Scenario, table: LatencyTable, *, seed: int, episodes: int) -> None:
+    """Add to each record the ratio of its mean completion time to the lower bound's on the same episodes."""
+    limits = find_limits(draw_instances(scenario, table, seed=seed, episodes=episodes))
+    jobs = sum(instance.num_jobs for instance in limits.instances)
+    for record in records:
+        record["ratio_to_bound"] = record["mean_completion"] * jobs / float(limits.bound.sum())
 
 
 def changed_scenario(arguments: Arguments) -> Scenario:
@@ -194,6 +211,8 @@ def compare(
 
 def factory(name: str) -> PolicyFactory:
     """Return the function that makes a named policy for a layout and a table."""
+    if name.startswith("sb3:"):
+        return agent_factory(name)
     return lambda layout, table: make_policy(name, layout, table=table)
 
 

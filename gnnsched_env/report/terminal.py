@@ -127,6 +127,12 @@ def _arrivals(record: dict[str, Any], name: str) -> bool:
 
 EXTRAS = (
     Extra(
+        name="C / bound",
+        meaning="over a proved lower bound on the mean completion time of any schedule of these jobs",
+        belongs=lambda record: "ratio_to_bound" in record,
+        show=lambda record: f"{record['ratio_to_bound']:.3f}",
+    ),
+    Extra(
         name="wC",
         meaning="completion time weighted by the jobs' weights, thousands of cycles",
         belongs=lambda record: _arrivals(record, "priorities"),

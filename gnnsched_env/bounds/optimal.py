@@ -1,0 +1,130 @@
+"""The optimum of small instances by OR-tools' CP-SAT, proved: `optimum`. Needs the extra `bounds`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gnnsched_env.bounds.annealing import improve
+from gnnsched_env.bounds.instance import CycleArray, Instance, Plan
+from gnnsched_env.bounds.lagrangian import lower_bound, start_windows
+from gnnsched_env.errors import ConfigError
+
+MOST_WORKERS = 64
+TRIES = 10  # of the local search before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Optimum:
+    """The best schedule found, its `total` completion time, and a proved lower `bound` on any (cycles)."""
+
+    plan: Plan
+    total: int
+    bound: int
+
+    @property
+    def proved(self) -> bool:
+        """Tell whether the schedule is proved to be optimal."""
+        return self.total == self.bound
+
+
+def optimum(
+    instance: Instance, plan: Plan | None = None, *, seconds: float = 60.0, workers: int = 1, seed: int = 0
+) -> Optimum:
+    """Return an optimal schedule if it can be proved in time, else the best one found and what is proved.
+
+    The plan (`earliest_finish` by default) is improved by local search and bounded by `lower_bound`. If both do not
+    meet, CP-SAT searches between them for `seconds` on `workers` threads: an optional interval for each job and
+    accelerator where the two can meet (`start_windows`), no overlap on an accelerator, the sum of the ends least, the
+    schedule as a hint. Cycles are its units, so nothing is rounded. One worker repeats its search exactly, as far as
+    time allows. Raise ConfigError where OR-tools is not installed.
+    """
+    model_kit = _cp_model()
+    if not seconds > 0:
+        raise ConfigError(f"optimum: seconds must be above 0, got {seconds!r}")
+    if not 1 <= workers <= MOST_WORKERS:
+        raise ConfigError(f"optimum: workers must be in [1, {MOST_WORKERS}], got {workers!r}")
+    best = improve(instance, plan, tries=TRIES, seed=seed)
+    proved = lower_bound(instance, best)
+    total, bound = best.total(instance), proved.total
+    if bound < total:
+        earliest, latest = start_windows(instance, proved, total)
+        model, starts, present = _model(model_kit, instance, best, (bound, total), earliest, latest)
+        solver = model_kit.CpSolver()
+        solver.parameters.max_time_in_seconds = float(seconds)
+        solver.parameters.num_workers = workers
+        solver.parameters.use_lns = False  # what remains is to prove
+        solver.parameters.linearization_level = 2
+        solver.parameters.random_seed = seed % (1 << 31)
+        status = solver.solve(model)
+        released = int(instance.release.sum())
+        if status in (model_kit.OPTIMAL, model_kit.FEASIBLE):
+            best = _solution(solver, instance, starts, present)
+            total = best.total(instance)
+        elif status != model_kit.UNKNOWN:  # the hint is a solution
+            raise ConfigError(f"optimum: CP-SAT answered {solver.status_name(status)} for {instance.name!r}")
+        if status == model_kit.OPTIMAL:
+            bound = total
+        elif np.isfinite(solver.best_objective_bound):
+            bound = max(bound, round(solver.best_objective_bound) - released)
+    return Optimum(plan=best, total=total, bound=bound)
+
+
+def _cp_model() -> Any:
+    """Return OR-tools' module of CP-SAT."""
+    try:
+        from ortools.sat.python import cp_model
+    except ImportError as error:
+        raise ConfigError(
+            f"optimum: needs OR-tools, the extra `bounds` (pip install 'gnnsched-env[bounds]'): {error}"
+        ) from None
+    return cp_model
+
+
+def _model(
+    kit: Any,
+    instance: Instance,
+    plan: Plan,
+    limits: tuple[int, int],
+    earliest: CycleArray,
+    latest: CycleArray,
+) -> tuple[Any, list[Any], list[dict[int, Any]]]:
+    """Return the model, each job's start, and for each job by accelerator whether it runs there."""
+    model = kit.CpModel()
+    starts: list[Any] = []
+    present: list[dict[int, Any]] = []
+    on: list[list[Any]] = [[] for _ in range(instance.num_accelerators)]
+    terms = []
+    for job in range(instance.num_jobs):
+        possible = np.flatnonzero(earliest[job] <= latest[job]).tolist()
+        first, last = int(earliest[job, possible].min()), int(latest[job, possible].max())
+        start = model.new_int_var(first, last, f"start_{job}")
+        here = {a: model.new_bool_var(f"job_{job}_on_{a}") for a in possible}
+        model.add_exactly_one(here.values())
+        for a, literal in here.items():
+            cycles = int(instance.latency[job, a])
+            on[a].append(model.new_optional_fixed_size_interval_var(start, cycles, literal, f"run_{job}_on_{a}"))
+            model.add(start >= int(earliest[job, a])).only_enforce_if(literal)
+            model.add(start <= int(latest[job, a])).only_enforce_if(literal)
+            terms.append(cycles * literal)
+            model.add_hint(literal, int(plan.accelerators[job] == a))
+        model.add_hint(start, int(plan.starts[job]))
+        starts.append(start)
+        present.append(here)
+    for runs in on:
+        model.add_no_overlap(runs)
+    ends = sum(starts) + sum(terms)
+    released = int(instance.release.sum())
+    model.add_linear_constraint(ends, limits[0] + released, limits[1] + released)
+    model.minimize(ends)
+    return model, starts, present
+
+
+def _solution(solver: Any, instance: Instance, starts: list[Any], present: list[dict[int, Any]]) -> Plan:
+    accelerators = [next(a for a, literal in here.items() if solver.value(literal)) for here in present]
+    plan = Plan(
+        accelerators=np.array(accelerators, np.int64), starts=np.array([solver.value(s) for s in starts], np.int64)
+    )
+    packed = plan.packed(instance)
+    packed.check(instance)
+    return packed

@@ -1,0 +1,58 @@
+"""The bound's command line, as a user runs it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "scripts.bound"]
+
+
+def run(*arguments):
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_policies_on_a_scenario(tmp_path):
+    path = tmp_path / "out.json"
+    result = run(
+        *["--jobs", "20", "--episodes", "2", "--load", "0.5", "0.9", "--policies", "sjf", "assignment"],
+        *["--moves", "20000", "--rounds", "100", "--json", str(path)],
+    )
+    assert result.returncode == 0, result.stderr
+    records = json.loads(path.read_text())["records"]
+    assert [(record["load"], record["jobs"]) for record in records] == [(0.5, 20)] * 2 + [(0.9, 20)] * 2
+    for record in records:
+        assert 1 <= record["over_offline"][0] <= record["over_bound"][0]
+        assert f"{record['over_bound'][0]:.3f}" in result.stdout
+    assert "hetero4, queue, load 0.9, 20 jobs, 2 episodes; offline / bound 1." in result.stdout
+
+
+def test_policies_on_the_known_optima(tmp_path):
+    path = tmp_path / "out.json"
+    result = run("--known", "--policies", "sjf", "tests.scripts.own_policy:OldestFirst", "--json", str(path))
+    assert result.returncode == 0, result.stderr
+    records = json.loads(path.read_text())["records"]
+    assert [record["fleet"] for record in records[::2]] == ["big_little", "flexible4", "hetero4"]
+    for record in records:
+        assert record["episodes"] == record["proved"] == 12
+        assert record["over_bound"] == record["over_offline"] == record["over_optimum"]
+        assert record["over_optimum"][0] > 1 and record["worst_over_offline"] > record["mean_ratio_to_offline"] > 1
+    for fleet in ("big_little", "flexible4", "hetero4"):
+        assert f"{fleet}, queue: 12 instances of 8 to 24 jobs with proved optima" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--known", "--jobs", "5"], "--jobs: does not go with --known"),
+        (["--policies", "nothing"], "unknown policy 'nothing'"),
+        (["--seconds", "-1"], "--seconds: must be at least 0"),
+        (["--episodes", "0"], "episodes must be at least 1"),
+    ],
+)
+def test_bad_input_is_said_in_one_line(arguments, message):
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert message in result.stderr and "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

@@ -18,12 +18,13 @@ from gnnsched_env.report import LEGEND, policy_table
 from gnnsched_env.scenario import load_scenario, scenario_table
 from gnnsched_env.tables import LatencyTable
 from scripts.command import wide_console
-from scripts.evaluate import WIDTH, compare, with_graphs
+from scripts.evaluate import WIDTH, compare, policy_factories, with_graphs
 
 VARIABLE = "GNNSCHED_GRAPHS"
 SCENARIO = "hetero4"
 LOADS = (0.5, 0.8)
 EPISODES = 20
+AGENT = "agent:queue_hetero4"  # made for Queue-v0
 
 
 def main() -> None:
@@ -59,6 +60,7 @@ def run(console: Console, graphs: tuple[str, ...]) -> None:
             records = compare(
                 scenario.with_options(load=load),
                 table,
+                policy_factories(("all",) if dispatch else ("all", AGENT), dispatch=dispatch),
                 dispatch=dispatch,
                 seed=0,
                 episodes=EPISODES,

@@ -46,7 +46,8 @@ def test_links_are_found():
 
 def blocks():
     """Yield the Python examples of the pages that a user meets first (docs/adapters.md has its own test)."""
-    for page in ("README.md", "docs/environments.md", "docs/rendering.md", "docs/scenarios.md", "docs/traces.md"):
+    topics = ("agents", "environments", "known_optima", "rendering", "scenarios", "traces")
+    for page in ("README.md", *(f"docs/{topic}.md" for topic in topics)):
         found = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
         yield from (pytest.param(page, code, id=f"{page}:{k}") for k, code in enumerate(found))
 

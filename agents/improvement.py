@@ -18,7 +18,7 @@ from agents.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 from agents.evolution import Evolution, EvolutionConfig
 from agents.labels import Labels, Lookahead, gather, joined
 from agents.regression import fit
-from agents.worlds import Workloads, draw_world
+from agents.worlds import Workloads, make_world, training_table
 from baselines.trained.features import FEATURES
 from baselines.trained.network import Network, initial_network
 from gnnsched_env.errors import ConfigError, FileFormatError
@@ -26,6 +26,7 @@ from gnnsched_env.tables import content_key
 
 KIND = "improvement 1"  # of checkpoints, and their format
 BUSY = 0.6  # high loads begin at this share of the range
+SHORT = (8, 64)  # jobs of a short episode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,10 +129,9 @@ class Improvement:
     def _label(self) -> dict[str, float]:
         config = self.config
         rng = np.random.default_rng((self.seed, 1, self.worlds))
-        low, high = self.workloads.loads
-        if self.worlds % 2:  # high loads are harder: every second world has one
-            low += BUSY * (high - low)
-        world = draw_world(replace(self.workloads, loads=(low, high)), rng, config.world_lanes)
+        table = training_table(self.workloads, int(rng.integers(self.workloads.sets)))
+        kind = self._kind_of_world(rng)
+        world = make_world(kind, table, float(rng.uniform(*kind.loads)), config.world_lanes)
         lookahead = Lookahead(futures=config.futures, arrivals=config.arrivals, candidates=config.candidates)
         visitor = self._network if self.rounds else None
         labels, decisions = gather(world, lookahead, config.states_a_world, config.spacing, rng, visitor)
@@ -139,6 +139,16 @@ class Improvement:
         self.labelled += len(labels)
         self.worlds += 1
         return {"decisions": float(decisions), "labelled": float(self.labelled), "load": world.load}
+
+    def _kind_of_world(self, rng: np.random.Generator) -> Workloads:
+        """Return of what kind the next world is; every fourth has short episodes, for how they begin and end."""
+        workloads = self.workloads
+        low, high = workloads.loads
+        if self.worlds % 2:  # high loads are harder: every second world has one
+            workloads = replace(workloads, loads=(low + BUSY * (high - low), high))
+        if self.worlds % 4 == 2:
+            workloads = replace(workloads, jobs=min(workloads.jobs, int(rng.integers(*SHORT))))
+        return workloads
 
     def _learn(self) -> dict[str, float]:
         config = self.config

@@ -23,8 +23,8 @@ from gnnsched_env.sim.belief import Belief, belief_of
 MOST_LANES = 512  # futures played at once: more do not fit in the caches
 WAIT, PLANNED, CHANGE = (FEATURES.index(name) for name in ("wait", "planned_action", "plan_change"))
 EPISODE_SEEDS = 1 << 40
-FIRST_DECISIONS = (50, 300)  # decisions of a lane before the first label, so that the fleet is in its stride
-RESTART_AT = 0.3  # share of the lanes that have ended at which all begin anew
+FIRST_DECISIONS = 300  # a lane's decisions before the first label, at most; no more than there are jobs
+RESTART_AT = 0.6  # share of the lanes that have ended at which all begin anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,7 +79,8 @@ def gather(
     parts: list[Labels] = []
     decisions = 0
     world.reset(int(rng.integers(EPISODE_SEEDS)))
-    steps = int(rng.integers(*FIRST_DECISIONS))
+    jobs = world.simulation.config.jobs
+    steps, spacing = int(rng.integers(min(jobs, FIRST_DECISIONS))), min(spacing, jobs)
     while sum(map(len, parts)) < states:
         act = _actor(world, visitor)
         for _ in range(steps):

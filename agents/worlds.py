@@ -122,9 +122,3 @@ def varied(table: LatencyTable, rng: np.random.Generator, skew: float) -> Latenc
         weights=shares[table.class_groups],
         energy_pj=None,
     )
-
-
-def draw_world(workloads: Workloads, rng: np.random.Generator, lanes: int) -> World:
-    """Return a world of a set and a load drawn at random."""
-    table = training_table(workloads, int(rng.integers(workloads.sets)))
-    return make_world(workloads, table, float(rng.uniform(*workloads.loads)), lanes)

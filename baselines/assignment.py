@@ -5,6 +5,8 @@ jobs, itself included, by its latency, so the best plan is an assignment of jobs
 (Horn 1973; Bruno, Coffman and Sethi 1974). Jobs still to come are delayed too: that is what `c` stands for.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -27,11 +29,17 @@ PLACE = np.dtype(
         ("price", "f8"),  # its dual variable: 0 if free, never more
         ("distance", "f8"),  # scratch of the search: the shortest path to it that is known
         ("job_before", "i8"),  # scratch: the last job of that path
-        ("final", "i8"),  # scratch: 1 once no shorter path can be found
+        ("closed", "f8"),  # scratch: infinity once no shorter path can be found, else 0
+        ("final_before", "i8"),  # scratch: the place of which that was found before, -1 if it was the first
     ],
     align=True,
 )
 JOB = np.dtype([("price", "f8"), ("place", "i8")], align=True)
+
+
+# Compiled into their callers and without reference counts, as the simulator's kernels are (docs/design.md).
+_INLINED: Any = {"cache": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
+_inlined = njit(**_INLINED)
 
 
 class Assignment:
@@ -91,7 +99,7 @@ def first_in_line(
                 shortest, slots[i], accelerators[i] = latencies[i, line[a], a], line[a], a
 
 
-@njit(cache=True)
+@_inlined
 def plan(
     latencies: NDArray[np.float64],
     remaining: NDArray[np.float64],
@@ -110,12 +118,13 @@ def plan(
         _open_place(places, a, a, 1.0 + c)
     for job in range(waiting):
         count = fleet + job
-        end = _search(latencies, remaining, places, jobs, count, job)
-        _settle(places, jobs, count, job, end)
-        _open_place(places, count, places[end]["accelerator"], places[end]["weight"] + 1.0)
+        end, final = _search(latencies, remaining, places, jobs, count, job)
+        accelerator, weight = places[end]["accelerator"], places[end]["weight"]
+        _settle(places, jobs, job, end, final)
+        _open_place(places, count, accelerator, weight + 1.0)
 
 
-@njit(cache=True)
+@_inlined
 def _open_place(places: RecordArray, t: int, accelerator: int, weight: float) -> None:
     place = places[t]
     place["accelerator"] = accelerator
@@ -124,7 +133,7 @@ def _open_place(places: RecordArray, t: int, accelerator: int, weight: float) ->
     place["price"] = 0.0
 
 
-@njit(cache=True)
+@_inlined
 def _search(
     latencies: NDArray[np.float64],
     remaining: NDArray[np.float64],
@@ -132,44 +141,53 @@ def _search(
     jobs: RecordArray,
     count: int,
     job: int,
-) -> int:
-    """Find the shortest path, in reduced costs, from a job without a place to a free place; return that place."""
+) -> tuple[int, int]:
+    """Find the shortest path, in reduced costs, from a job without a place to a free place.
+
+    Return that place and the one that became final last (-1: none). The first pass meets every place for the first
+    time; where its nearest one is free, that is all. Choices are arithmetic: processors guess branches badly here.
+    """
+    nearest, end, final = np.inf, 0, -1
     for t in range(count):
-        places[t]["distance"] = np.inf
-        places[t]["final"] = 0
+        place = places[t]
+        a = place["accelerator"]
+        distance = place["weight"] * latencies[job, a] + remaining[a] - place["price"]
+        place["distance"] = distance
+        place["job_before"] = job
+        place["closed"] = 0.0
+        end += (distance < nearest) * (t - end)
+        nearest = min(nearest, distance)
     jobs[job]["price"] = 0.0
-    current, reached = job, 0.0
-    while True:
+    while places[end]["job"] >= 0:
+        places[end]["final_before"] = final
+        places[end]["closed"] = np.inf
+        final, current = end, places[end]["job"]
+        base = nearest - jobs[current]["price"]
         nearest, end = np.inf, 0
-        base = reached - jobs[current]["price"]
         for t in range(count):
             place = places[t]
-            if place["final"]:
-                continue
             a = place["accelerator"]
             distance = base + place["weight"] * latencies[current, a] + remaining[a] - place["price"]
-            if distance < place["distance"]:
-                place["distance"] = distance
-                place["job_before"] = current
-            if place["distance"] < nearest:
-                nearest, end = place["distance"], t
-        reached = nearest
-        if places[end]["job"] < 0:
-            return end
-        places[end]["final"] = 1
-        current = places[end]["job"]
+            distance += place["closed"]
+            place["job_before"] += (distance < place["distance"]) * (current - place["job_before"])
+            distance = min(distance, place["distance"])
+            place["distance"] = distance
+            distance += place["closed"]
+            end += (distance < nearest) * (t - end)
+            nearest = min(nearest, distance)
+    return end, final
 
 
-@njit(cache=True)
-def _settle(places: RecordArray, jobs: RecordArray, count: int, job: int, end: int) -> None:
+@_inlined
+def _settle(places: RecordArray, jobs: RecordArray, job: int, end: int, final: int) -> None:
     """Update the prices and shift the jobs along the path, so that `job` has a place too."""
     reached = places[end]["distance"]
     jobs[job]["price"] += reached
-    for t in range(count):
-        place = places[t]
-        if place["final"]:
-            jobs[place["job"]]["price"] += reached - place["distance"]
-            place["price"] -= reached - place["distance"]
+    while final >= 0:
+        place = places[final]
+        jobs[place["job"]]["price"] += reached - place["distance"]
+        place["price"] -= reached - place["distance"]
+        final = place["final_before"]
     mover = -1
     while mover != job:
         mover = places[end]["job_before"]

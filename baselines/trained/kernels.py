@@ -1,7 +1,8 @@
 """Compiled: the rows of features of many lanes, their scores, and the action that follows.
 
 `describe` writes what `features.FEATURES` names; `score` is the network of `network.py`. They stand in one file because
-numba's cache does not see an edited callee in another one; `assignment.plan` is the exception.
+numba's cache does not see an edited callee in another one; `assignment.plan` and `product.py` are the exceptions.
+Nothing here allocates, so all is compiled without reference counts, and parts into their callers (docs/design.md).
 """
 
 import math
@@ -11,6 +12,7 @@ from numba import njit
 
 from baselines.assignment import plan
 from baselines.trained.features import NUM_FEATURES
+from baselines.trained.product import COLUMNS, ROWS, add_block_scores, write_block
 from gnnsched_env.sim.records import NEVER
 
 LEAST_LOG, MOST_LOG = -3.0, 3.0  # features are kept in this range
@@ -18,151 +20,126 @@ MOST_LOAD = 2.0
 MACHINE_FIELDS = 5  # of `features.machine_features`, before the typical latencies
 PLAN_C = 0.5  # as `assignment`
 LINE = np.dtype([("first", "i8"), ("count", "i8"), ("work", "f8")], align=True)  # of an accelerator, in the plan
-PLANNED = np.dtype([("after", "f8"), ("behind", "i8"), ("smallest", "f8"), ("best", "i8")], align=True)  # of a job
+PLANNED = np.dtype(
+    [
+        ("owner", "i8"),  # the accelerator on which the plan has the job
+        ("after", "f8"),  # cycles of those planned after it there
+        ("behind", "i8"),  # their number
+        ("ahead", "f8"),  # cycles of those planned before it there
+        ("start", "f8"),  # when it starts in the plan
+        ("cost", "f8"),  # what it costs the plan
+        ("smallest", "f8"),  # its smallest latency
+        ("best", "i8"),  # the accelerator of that
+    ],
+    align=True,
+)
 CONTEXT = np.dtype([("waiting", "i8"), ("may_wait", "i8"), ("to_come", "i8"), ("gap", "f8")], align=True)
 
+# Numbers of whose logarithms features are made are collected first, those of each pair, of each job, of each
+# accelerator and of the lane in turn; one vectorized loop takes all logarithms.
+PAIR_LOGS = 8  # latency, elsewhere, |change|, work, arrivals, delays of three typical arrivals
+JOB_LOGS = 2  # smallest latency, planned start
+FLEET_LOGS = 2  # remaining, with the planned work
+LANE_LOGS = (
+    10  # unit, backlog, work, longest; of the row that waits: change, until, latency, alternative, ends, soonest
+)
+SQRT_HALF_BITS = 0x3FE6A09E667F3BCD  # of the float64 sqrt(1/2)
+QUARTER_LOG = 0.5 / math.log(2.0)
+LOG_BLOCK = 8  # logarithms are taken of a multiple of this many
 
-@njit(cache=True)
-def describe(latencies, remaining, idle, context, machines, unit, places, jobs, lines, planned, rows, pairs):
+_kernel = njit(cache=True, error_model="numpy", _nrt=False)
+_inlined = njit(cache=True, error_model="numpy", _nrt=False, forceinline=True)
+_fast = njit(cache=True, error_model="numpy", _nrt=False, forceinline=True, fastmath=True)
+_summing = njit(cache=True, error_model="numpy", _nrt=False, forceinline=True, fastmath={"reassoc", "nsz", "contract"})
+
+
+def log_room(window: int, fleet: int) -> int:
+    """Return how many logarithms a lane may need."""
+    return PAIR_LOGS * window * fleet + JOB_LOGS * window + FLEET_LOGS * fleet + LANE_LOGS + LOG_BLOCK
+
+
+@_inlined
+def describe(
+    latencies, remaining, idle, context, machines, unit, places, jobs, lines, planned, logs, sides, typical, rows, pairs
+):  # fmt: skip
     """Write the rows of one lane and return their number; the row that waits, where that is legal, is the last.
 
     Read: `latencies` float64 [n, A], `remaining` float64 [A], `idle` bool [A], `context` CONTEXT (a record), `machines`
-    float64 [A, 5], `unit` cycles. Scratch: `places` PLACE [n + A], `jobs` JOB [n], `lines` LINE [A], `planned` PLANNED
-    [n]. Written: `rows` float32 [n x A + 1, F], `pairs` int64 [n x A + 1, 2] (slot, accelerator; slot -1 waits).
+    float64 [A, 5 + T], `unit` cycles. Scratch: `places` PLACE [n + A], `jobs` JOB [n], `lines` LINE [A], `planned`
+    PLANNED [n], `logs` float64 [log_room(n, A)], `sides` float64 [2, n], `typical` float64 [3, T or more]. Written:
+    `rows` float32 [n x A + 1, F], `pairs` int64 [n x A + 1, 2] (slot, accelerator; slot -1 waits).
     """
     waiting, fleet = context["waiting"], len(remaining)
-    gap = max(context["gap"], 1.0)
+    gap, scale = max(context["gap"], 1.0), 1.0 / unit
     plan(latencies, remaining, waiting, PLAN_C, places, jobs)
-    _read_plan(latencies, waiting, places, lines, planned)
+    _read_plan(latencies, remaining, waiting, places, lines, planned)
     chosen_job, chosen_machine = _first_in_line(latencies, idle, lines)
     count = 0
     for a in range(fleet):
-        if not idle[a]:
-            continue
-        shortest, first_free, others, weight = np.inf, np.inf, 0.0, 1e-3
-        for j in range(waiting):
-            shortest = min(shortest, latencies[j, a])
-        for b in range(fleet):
-            if b != a:
-                first_free = min(first_free, remaining[b])
-                others += (machines[b, 2] + 1e-3) * _signed(remaining[b], unit)
-                weight += machines[b, 2] + 1e-3
-        others /= weight
-        for j in range(waiting):
-            row, latency = rows[count], latencies[j, a]
-            here = places[jobs[j]["place"]]["accelerator"] == a
-            elsewhere, free, shorter, lighter = np.inf, 0, 0, 0
-            for b in range(fleet):
-                if b != a:
-                    elsewhere = min(elsewhere, remaining[b] + latencies[j, b])
-                    free += remaining[b] < latency
-            own_regret = latency / planned[j]["smallest"]
-            for other in range(waiting):
-                shorter += latencies[other, a] < latency
-                lighter += latencies[other, a] / planned[other]["smallest"] < own_regret
-            change = _change(latencies, remaining, waiting, j, a, places, jobs, lines, planned)
-            behind = lines[a]["count"] - here
-            row[0] = 0.0
-            row[1] = j == chosen_job and a == chosen_machine
-            row[2] = here
-            row[3] = lines[a]["first"] == j
-            row[4] = _log(latency, unit)
-            row[5] = _log(latency, planned[j]["smallest"])
-            row[6] = _log(elsewhere, latency) if elsewhere < np.inf else MOST_LOG
-            row[7] = _signed(change, unit)
-            row[8] = change / (abs(change) + latency)
-            row[9] = shorter / waiting
-            row[10] = _log(latency, shortest)
-            row[11] = behind / (behind + 4.0)
-            row[12] = _signed(lines[a]["work"] - here * latency, unit)
-            row[13] = min(MOST_LOG, 0.25 * math.log2(1.0 + latency / gap))
-            row[14] = free / max(1, fleet - 1)
-            row[15] = _signed(first_free, unit) if first_free < np.inf else MOST_LOG
-            row[16], row[17], row[18] = machines[a, 0], machines[a, 1], machines[a, 2]
-            row[19] = lighter / (lighter + 4.0)
-            best = planned[j]["best"]
-            row[26] = _log(planned[j]["smallest"], unit)
-            row[27] = _signed(remaining[best], unit)
-            row[28] = _signed(remaining[best] + lines[best]["work"], unit)
-            row[29] = _log(max(1.0, _planned_start(latencies, remaining, j, places, jobs, lines, planned)), latency)
-            row[30] = others
-            row[33] = _arrival_delay(remaining, a, latency, gap, machines, unit)
-            row[34] = _arrival_delay(remaining, a, latency, 3.0 * gap, machines, unit)
-            row[35] = _arrival_delay(remaining, a, latency, 9.0 * gap, machines, unit)
-            pairs[count, 0], pairs[count, 1] = j, a
-            count += 1
+        if idle[a]:
+            _read_pairs(
+                a, latencies, remaining, waiting, gap, scale, machines, lines, planned,
+                logs, sides, typical, rows, count,
+            )  # fmt: skip
+            for j in range(waiting):
+                rows[count + j, 1] = j == chosen_job and a == chosen_machine
+                pairs[count + j, 0], pairs[count + j, 1] = j, a
+            count += waiting
+    of_jobs = PAIR_LOGS * count
+    of_fleet = of_jobs + JOB_LOGS * waiting
+    of_lane = of_fleet + FLEET_LOGS * fleet
+    change, until, machine = _read_lane(
+        latencies, remaining, idle, waiting, gap, unit, lines, planned, logs, of_jobs, of_fleet, of_lane
+    )
+    _take_logs(logs, of_lane + LANE_LOGS)
+    first = 0
+    for a in range(fleet):
+        if idle[a]:
+            _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first)
+            first += waiting
     if context["may_wait"] or count == 0:
-        _describe_waiting(latencies, remaining, idle, gap, machines, unit, lines, chosen_job, rows[count])
+        _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of_lane, rows, count)
         pairs[count, 0], pairs[count, 1] = -1, 0
         count += 1
-    _add_situation(remaining, idle, context, gap, machines, unit, lines, planned, rows, count)
+    _write_situation(idle, context, gap, machines, logs, of_lane, rows, count)
     return count
 
 
-@njit(cache=True)
-def _add_situation(remaining, idle, context, gap, machines, unit, lines, planned, rows, count):
-    """Write the features that all rows of a lane share."""
-    idle_share, backlog = 0.0, 0.0
-    for a in range(len(remaining)):
-        idle_share += idle[a] / len(remaining)
-        backlog += (remaining[a] + lines[a]["work"]) / len(remaining)
-    waiting = context["waiting"]
-    load = min(MOST_LOAD, 1.0 / (gap * machines[0, 3]))
-    work, longest = 0.0, 0.0
-    for j in range(waiting):
-        work += planned[j]["smallest"]
-        longest = max(longest, planned[j]["smallest"])
-    work, longest = _signed(work, unit), _signed(longest, unit)
-    shared = (waiting / (waiting + 8.0), load, idle_share, _signed(backlog, unit))
-    for r in range(count):
-        row = rows[r]
-        row[20], row[21], row[22], row[23] = shared
-        row[24] = context["to_come"]
-        row[25] = machines[0, 4]
-        row[31], row[32] = work, longest
-
-
-@njit(cache=True)
-def _log(cycles, unit):
-    """Return log2(cycles / unit) / 4, kept in the range of the features."""
-    return min(MOST_LOG, max(LEAST_LOG, 0.25 * math.log2(max(cycles, 1e-3) / unit)))
-
-
-@njit(cache=True)
-def _signed(cycles, unit):
-    """Return sign x log2(1 + |cycles| / unit) / 4, at most the range of the features."""
-    size = min(MOST_LOG, 0.25 * math.log2(1.0 + abs(cycles) / unit))
-    return size if cycles >= 0.0 else -size
-
-
-@njit(cache=True)
-def _read_plan(latencies, waiting, places, lines, planned):
-    """Collect each accelerator's line, and what follows each job in it; an accelerator's places are in order of k."""
-    fleet = latencies.shape[1]
+@_inlined
+def _read_plan(latencies, remaining, waiting, places, lines, planned):
+    """Collect each accelerator's line, and what is planned for each job; an accelerator's places are in order of k."""
+    fleet = len(remaining)
     for a in range(fleet):
         lines[a]["first"] = -1
         lines[a]["count"] = 0
         lines[a]["work"] = 0.0
     for t in range(waiting + fleet):
-        j = places[t]["job"]
+        j, a = places[t]["job"], places[t]["accelerator"]
         if j < 0:
             continue
-        line = lines[places[t]["accelerator"]]
-        planned[j]["after"] = line["work"]
-        planned[j]["behind"] = line["count"]
+        line, own = lines[a], planned[j]
+        own["owner"] = a
+        own["after"] = line["work"]
+        own["behind"] = line["count"]
         line["first"] = j
         line["count"] += 1
-        line["work"] += latencies[j, places[t]["accelerator"]]
+        line["work"] += latencies[j, a]
     for j in range(waiting):
-        best = 0
-        for a in range(1, fleet):
-            if latencies[j, a] < latencies[j, best]:
-                best = a
-        planned[j]["best"] = best
-        planned[j]["smallest"] = max(latencies[j, best], 1.0)
+        own = planned[j]
+        a = own["owner"]
+        latency = latencies[j, a]
+        own["ahead"] = lines[a]["work"] - own["after"] - latency
+        own["start"] = remaining[a] + own["ahead"]
+        own["cost"] = own["start"] + latency * (1.0 + own["behind"] + PLAN_C)
+        best, smallest = 0, latencies[j, 0]
+        for b in range(1, fleet):
+            if latencies[j, b] < smallest:
+                best, smallest = b, latencies[j, b]
+        own["best"] = best
+        own["smallest"] = max(smallest, 1.0)
 
 
-@njit(cache=True)
+@_inlined
 def _first_in_line(latencies, idle, lines):
     """Return the (job, accelerator) that `assignment` starts, (-1, -1) if it waits."""
     job, machine, shortest = -1, -1, np.inf
@@ -173,53 +150,118 @@ def _first_in_line(latencies, idle, lines):
     return job, machine
 
 
-@njit(cache=True)
-def _change(latencies, remaining, waiting, j, a, places, jobs, lines, planned):
-    """Return by how much the plan's cost grows if job j starts on accelerator a now, all else in the planned order."""
-    owner = places[jobs[j]["place"]]["accelerator"]
-    latency = latencies[j, a]
-    line, own = lines[owner], planned[j]
-    before = line["work"] - own["after"] - latencies[j, owner]
-    if owner == a:
-        return latency * (line["count"] - own["behind"] - 1) - before
-    gained = remaining[owner] + before + latencies[j, owner] * (1.0 + own["behind"] + PLAN_C)
-    return latency * (1.0 + lines[a]["count"] + PLAN_C) - gained
-
-
-@njit(cache=True)
-def _planned_start(latencies, remaining, j, places, jobs, lines, planned):
-    """Return when job j starts in the plan, cycles from now."""
-    owner = places[jobs[j]["place"]]["accelerator"]
-    return remaining[owner] + lines[owner]["work"] - planned[j]["after"] - latencies[j, owner]
-
-
-@njit(cache=True)
-def _arrival_delay(remaining, a, latency, after, machines, unit):
-    """Return by how much later typical jobs that come `after` some cycles would be done if accelerator a is taken now.
-
-    Each goes where it would be done first, nothing else having started. As `_signed`.
-    """
-    fleet, typical = len(remaining), machines.shape[1] - MACHINE_FIELDS
-    delay = 0.0
-    for k in range(MACHINE_FIELDS, MACHINE_FIELDS + typical):
-        elsewhere = np.inf
+@_inlined
+def _read_pairs(
+    a, latencies, remaining, waiting, gap, scale, machines, lines, planned, logs, sides, typical, rows, first
+):  # fmt: skip
+    """Collect the logarithms of an idle accelerator's rows, from row `first` on, and write what needs none."""
+    fleet, line_count, line_work = len(remaining), lines[a]["count"], lines[a]["work"]
+    for j in range(waiting):
+        sides[0, j] = latencies[j, a]
+        sides[1, j] = latencies[j, a] / planned[j]["smallest"]
+    soon, later, last = _read_arrivals(a, remaining, gap, machines, typical)
+    gap_scale, free_share = 1.0 / gap, 1.0 / max(1, fleet - 1)
+    for j in range(waiting):
+        r, own, latency, regret = first + j, planned[j], sides[0, j], sides[1, j]
+        at, here = PAIR_LOGS * r, own["owner"] == a
+        elsewhere, free, shorter, lighter = np.inf, 0, 0, 0
         for b in range(fleet):
             if b != a:
-                elsewhere = min(elsewhere, max(0.0, remaining[b] - after) + machines[b, k])
-        now, then = machines[a, k], max(0.0, latency - after) + machines[a, k]
-        delay += min(elsewhere, then) - min(elsewhere, now)
-    return _signed(delay / typical, unit)
+                elsewhere = min(elsewhere, remaining[b] + latencies[j, b])
+                free += remaining[b] < latency
+        for other in range(waiting):
+            shorter += sides[0, other] < latency
+            lighter += sides[1, other] < regret
+        if here:
+            change = latency * (line_count - own["behind"] - 1) - own["ahead"]
+        else:
+            change = latency * (1.0 + line_count + PLAN_C) - own["cost"]
+        behind = line_count - here
+        logs[at] = max(latency, 1e-3)
+        logs[at + 1] = elsewhere
+        logs[at + 2] = 1.0 + abs(change) * scale
+        logs[at + 3] = 1.0 + abs(line_work - here * latency) * scale
+        logs[at + 4] = 1.0 + latency * gap_scale
+        _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, logs, at + 5)
+        rows[r, 0] = 0.0
+        rows[r, 2] = here
+        rows[r, 3] = lines[a]["first"] == j
+        rows[r, 8] = change / (abs(change) + latency)
+        rows[r, 9] = shorter / waiting
+        rows[r, 11] = behind / (behind + 4.0)
+        rows[r, 14] = free * free_share
+        rows[r, 16], rows[r, 17], rows[r, 18] = machines[a, 0], machines[a, 1], machines[a, 2]
+        rows[r, 19] = lighter / (lighter + 4.0)
 
 
-@njit(cache=True)
-def _describe_waiting(latencies, remaining, idle, gap, machines, unit, lines, chosen_job, row):
-    """Write the row that waits; it is described by the job planned first on the busy accelerator that is free first."""
-    for f in range(NUM_FEATURES):
-        row[f] = 0.0
-    row[0] = 1.0
-    row[1] = chosen_job < 0
+@_summing
+def _read_arrivals(a, remaining, gap, machines, typical):
+    """Write when typical jobs that come after 1, 3 and 9 gaps would be done elsewhere than on accelerator a.
+
+    Return the sums of when they would be done if it stayed free (each in cycles since the job came).
+    """
+    few = min(machines.shape[1] - MACHINE_FIELDS, typical.shape[1])
+    for k in range(few):
+        typical[0, k] = typical[1, k] = typical[2, k] = np.inf
+    for b in range(len(remaining)):
+        if b != a:
+            soon, later = max(0.0, remaining[b] - gap), max(0.0, remaining[b] - 3.0 * gap)
+            last = max(0.0, remaining[b] - 9.0 * gap)
+            for k in range(few):
+                own = machines[b, MACHINE_FIELDS + k]
+                typical[0, k] = min(typical[0, k], soon + own)
+                typical[1, k] = min(typical[1, k], later + own)
+                typical[2, k] = min(typical[2, k], last + own)
+    soon, later, last = 0.0, 0.0, 0.0
+    for k in range(few):
+        now = machines[a, MACHINE_FIELDS + k]
+        soon += min(typical[0, k], now)
+        later += min(typical[1, k], now)
+        last += min(typical[2, k], now)
+    return soon, later, last
+
+
+@_summing
+def _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, logs, at):
+    """Collect by how much later typical jobs would be done if accelerator a is taken now for some cycles.
+
+    Each goes where it would be done first, nothing else having started.
+    """
+    few = min(machines.shape[1] - MACHINE_FIELDS, typical.shape[1])
+    wait_soon, wait_later = max(0.0, latency - gap), max(0.0, latency - 3.0 * gap)
+    wait_last = max(0.0, latency - 9.0 * gap)
+    sum_soon, sum_later, sum_last = 0.0, 0.0, 0.0
+    for k in range(few):
+        own = machines[a, MACHINE_FIELDS + k]
+        sum_soon += min(typical[0, k], wait_soon + own)
+        sum_later += min(typical[1, k], wait_later + own)
+        sum_last += min(typical[2, k], wait_last + own)
+    share = scale / max(1, few)
+    logs[at] = 1.0 + max(0.0, sum_soon - soon) * share
+    logs[at + 1] = 1.0 + max(0.0, sum_later - later) * share
+    logs[at + 2] = 1.0 + max(0.0, sum_last - last) * share
+
+
+@_inlined
+def _read_lane(latencies, remaining, idle, waiting, gap, unit, lines, planned, logs, of_jobs, of_fleet, of_lane):
+    """Collect the logarithms of jobs, accelerators and the lane.
+
+    Return, of the row that waits: what it costs the plan, until when, and the busy accelerator that is free first of
+    those with jobs in line (-1 if there is none).
+    """
+    fleet, scale, backlog, work, longest = len(remaining), 1.0 / unit, 0.0, 0.0, 0.0
+    for j in range(waiting):
+        smallest = planned[j]["smallest"]
+        logs[of_jobs + JOB_LOGS * j] = smallest
+        logs[of_jobs + JOB_LOGS * j + 1] = max(1.0, planned[j]["start"])
+        work += smallest
+        longest = max(longest, smallest)
     until, soonest, machine, starting = gap, np.inf, -1, 0
-    for a in range(len(remaining)):
+    for a in range(fleet):
+        line_end = remaining[a] + lines[a]["work"]
+        logs[of_fleet + FLEET_LOGS * a] = 1.0 + remaining[a] * scale
+        logs[of_fleet + FLEET_LOGS * a + 1] = 1.0 + line_end * scale
+        backlog += line_end
         if idle[a]:
             starting += lines[a]["count"]
         else:
@@ -227,30 +269,131 @@ def _describe_waiting(latencies, remaining, idle, gap, machines, unit, lines, ch
             if lines[a]["first"] >= 0 and remaining[a] < soonest:
                 soonest, machine = remaining[a], a
     change = until * starting
-    row[7] = _signed(change, unit)
-    row[8] = change / (change + until + 1.0)
-    row[15] = _signed(until, unit)
+    logs[of_lane] = unit
+    logs[of_lane + 1] = 1.0 + backlog / fleet * scale
+    logs[of_lane + 2] = 1.0 + work * scale
+    logs[of_lane + 3] = 1.0 + longest * scale
+    logs[of_lane + 4] = 1.0 + change * scale
+    logs[of_lane + 5] = 1.0 + until * scale
+    latency, alternative = 1.0, np.inf
     if machine >= 0:
         job = lines[machine]["first"]
-        latency, alternative = latencies[job, machine], np.inf
-        for a in range(len(remaining)):
+        latency = max(latencies[job, machine], 1e-3)
+        for a in range(fleet):
             if idle[a]:
                 alternative = min(alternative, latencies[job, a])
-        row[4] = _log(latency, unit)
-        row[5] = _log(alternative, latency) if alternative < np.inf else MOST_LOG
-        row[6] = _log(alternative, latency + soonest) if alternative < np.inf else MOST_LOG
-        row[11] = lines[machine]["count"] / (lines[machine]["count"] + 4.0)
-        row[12] = _signed(soonest, unit)
-        row[16], row[17], row[18] = machines[machine, 0], machines[machine, 1], machines[machine, 2]
+    logs[of_lane + 6] = latency
+    logs[of_lane + 7] = alternative
+    logs[of_lane + 8] = latency + soonest
+    logs[of_lane + 9] = 1.0 + soonest * scale
+    return change, until, machine
 
 
-@njit(cache=True)
+@_summing
+def _take_logs(logs, count):
+    """Replace at least `count` positive numbers by log2(x) / 4; the error is below 1e-9. Infinity becomes 256.
+
+    With x = 2^e m, m from sqrt(1/2) to sqrt(2) and s = (m - 1) / (m + 1): ln(m) = 2 (s + s^3 / 3 + s^5 / 5 + ...).
+    """
+    blocks = (count + LOG_BLOCK - 1) // LOG_BLOCK * LOG_BLOCK
+    for t in range(count, blocks):
+        logs[t] = 1.0
+    for t in range(blocks):
+        bits = np.float64(logs[t]).view(np.int64) - SQRT_HALF_BITS
+        exponent = bits >> 52
+        m = np.int64(bits - (exponent << 52) + SQRT_HALF_BITS).view(np.float64)
+        s = (m - 1.0) / (m + 1.0)
+        q = s * s
+        series = 1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0)))))
+        logs[t] = 0.25 * exponent + QUARTER_LOG * s * series
+
+
+@_inlined
+def _kept(log):
+    """Return a logarithm, kept in the range of the features."""
+    return min(MOST_LOG, max(LEAST_LOG, log))
+
+
+@_inlined
+def _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first):
+    """Write what needs logarithms to an idle accelerator's rows."""
+    unit, shortest, first_free, others, weight = logs[of_lane], np.inf, np.inf, 0.0, 1e-3
+    for j in range(waiting):
+        shortest = min(shortest, logs[PAIR_LOGS * (first + j)])
+    for b in range(fleet):
+        if b != a:
+            log = min(MOST_LOG, logs[of_fleet + FLEET_LOGS * b])
+            first_free = min(first_free, log)
+            others += (machines[b, 2] + 1e-3) * log
+            weight += machines[b, 2] + 1e-3
+    others /= weight
+    first_free = min(MOST_LOG, first_free)
+    for j in range(waiting):
+        r, best = first + j, of_fleet + FLEET_LOGS * planned[j]["best"]
+        at, of_job = PAIR_LOGS * r, of_jobs + JOB_LOGS * j
+        latency, smallest, change = logs[at], logs[of_job], min(MOST_LOG, logs[at + 2])
+        rows[r, 4] = _kept(latency - unit)
+        rows[r, 5] = _kept(latency - smallest)
+        rows[r, 6] = _kept(logs[at + 1] - latency)
+        rows[r, 7] = change if rows[r, 8] >= 0.0 else -change
+        rows[r, 10] = _kept(latency - shortest)
+        rows[r, 12] = min(MOST_LOG, logs[at + 3])
+        rows[r, 13] = min(MOST_LOG, logs[at + 4])
+        rows[r, 15] = first_free
+        rows[r, 26] = _kept(smallest - unit)
+        rows[r, 27] = min(MOST_LOG, logs[best])
+        rows[r, 28] = min(MOST_LOG, logs[best + 1])
+        rows[r, 29] = _kept(logs[of_job + 1] - latency)
+        rows[r, 30] = others
+        rows[r, 33] = min(MOST_LOG, logs[at + 5])
+        rows[r, 34] = min(MOST_LOG, logs[at + 6])
+        rows[r, 35] = min(MOST_LOG, logs[at + 7])
+
+
+@_inlined
+def _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of_lane, rows, r):
+    """Write the row that waits; it is described by the job planned first on the busy accelerator that is free first."""
+    for f in range(NUM_FEATURES):
+        rows[r, f] = 0.0
+    rows[r, 0] = 1.0
+    rows[r, 1] = chosen_job < 0
+    rows[r, 7] = min(MOST_LOG, logs[of_lane + 4])
+    rows[r, 8] = change / (change + until + 1.0)
+    rows[r, 15] = min(MOST_LOG, logs[of_lane + 5])
+    if machine >= 0:
+        latency, alternative = logs[of_lane + 6], logs[of_lane + 7]
+        rows[r, 4] = _kept(latency - logs[of_lane])
+        rows[r, 5] = _kept(alternative - latency)
+        rows[r, 6] = _kept(alternative - logs[of_lane + 8])
+        rows[r, 11] = lines[machine]["count"] / (lines[machine]["count"] + 4.0)
+        rows[r, 12] = min(MOST_LOG, logs[of_lane + 9])
+        rows[r, 16], rows[r, 17], rows[r, 18] = machines[machine, 0], machines[machine, 1], machines[machine, 2]
+
+
+@_inlined
+def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
+    """Write the features that all rows of a lane share."""
+    free = 0
+    for a in range(len(idle)):
+        free += idle[a]
+    waiting = context["waiting"]
+    crowd, load, idle_share = waiting / (waiting + 8.0), min(MOST_LOAD, 1.0 / (gap * machines[0, 3])), free / len(idle)
+    backlog, work = min(MOST_LOG, logs[of_lane + 1]), min(MOST_LOG, logs[of_lane + 2])
+    longest = min(MOST_LOG, logs[of_lane + 3])
+    for r in range(count):
+        rows[r, 20], rows[r, 21], rows[r, 22], rows[r, 23] = crowd, load, idle_share, backlog
+        rows[r, 24] = context["to_come"]
+        rows[r, 25] = machines[0, 4]
+        rows[r, 31], rows[r, 32] = work, longest
+
+
+@_kernel
 def describe_state(
     lanes, accelerators, queue, shortest, repair, machines, unit,
     situation, rows, pairs, starts,
 ):  # fmt: skip
     """Write the rows of all lanes of a simulation's state, one lane's behind another's; return their number."""
-    latencies, remaining, idle, context, places, jobs, lines, planned = situation
+    latencies, remaining, idle, context, places, jobs, lines, planned, logs, sides, typical = situation
     count = 0
     for i in range(len(lanes)):
         starts[i] = count
@@ -258,14 +401,14 @@ def describe_state(
             continue
         _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, remaining, idle, context)
         count += describe(
-            latencies, remaining, idle, context[0], machines, unit, places, jobs, lines, planned,
-            rows[count:], pairs[count:],
+            latencies, remaining, idle, context[0], machines, unit, places, jobs, lines, planned, logs, sides,
+            typical, rows[count:], pairs[count:],
         )  # fmt: skip
     starts[len(lanes)] = count
     return count
 
 
-@njit(cache=True)
+@_inlined
 def _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, remaining, idle, context):
     """Write what may be known of a lane of a simulation: what its observation shows."""
     lane = lanes[i]
@@ -286,7 +429,7 @@ def _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, rema
     context[0]["gap"] = math.floor(lane["recent_gap"])
 
 
-@njit(cache=True)
+@_kernel
 def describe_beliefs(
     latencies, remaining, idle, waiting, may_wait, to_come, gap, machines, unit, scratch, rows, pairs, starts
 ):  # fmt: skip
@@ -295,7 +438,7 @@ def describe_beliefs(
     `latencies` float64 [L, n, A], `remaining` float64 [L, A], `idle` bool [L, A], `waiting` int64 [L], `may_wait` and
     `to_come` bool [L], `gap` float64 [L] cycles.
     """
-    context, places, jobs, lines, planned = scratch
+    context, places, jobs, lines, planned, logs, sides, typical = scratch
     count = 0
     for i in range(len(latencies)):
         starts[i] = count
@@ -304,14 +447,14 @@ def describe_beliefs(
         context[0]["to_come"] = to_come[i]
         context[0]["gap"] = gap[i]
         count += describe(
-            latencies[i], remaining[i], idle[i], context[0], machines, unit, places, jobs, lines, planned,
-            rows[count:], pairs[count:],
+            latencies[i], remaining[i], idle[i], context[0], machines, unit, places, jobs, lines, planned, logs, sides,
+            typical, rows[count:], pairs[count:],
         )  # fmt: skip
     starts[len(latencies)] = count
     return count
 
 
-@njit(cache=True)
+@_kernel
 def best_pairs(rows, pairs, starts, weights, hidden, pooled, scores, slots, machines):
     """Write the (slot, accelerator) of each lane's best score; slot -1 where it waits."""
     w1, b1, w2, u2, b2, w3, skip = weights
@@ -326,66 +469,64 @@ def best_pairs(rows, pairs, starts, weights, hidden, pooled, scores, slots, mach
         slots[i], machines[i] = pairs[starts[i] + best]
 
 
-@njit(cache=True, fastmath=True)
+@_fast
 def score(rows, count, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores):
     """Write the scores of one lane's `count` rows: the network of `network.Network`.
 
     `rows` float32 [n, F]; `w1` [F, H], `b1` [H], `w2`, `u2` [H, H], `b2`, `w3` [H], `skip` [F] float32. Scratch:
     `hidden` float32 [n, H], `pooled` float32 [2, H]. Written: `scores` float32 [n].
     """
-    width, zero = len(b1), np.float32(0.0)
-    mean, second = pooled[0], pooled[1]
+    width, last, zero, lowest = len(b1), count - 1, np.float32(0.0), np.float32(-np.inf)
+    whole = width // COLUMNS * COLUMNS
+    mean, shared, shares = pooled[0], pooled[1], scores[:count]
+    for column in range(0, whole, COLUMNS):
+        for row in range(0, count, ROWS):
+            write_block(rows, row, last, w1, column, b1, zero, hidden)
+    for k in range(whole, width):
+        for r in range(count):
+            hidden[r, k] = max(zero, b1[k] + _product(rows, r, w1, k))
+    for r in range(count):
+        shares[r] = np.float32(1.0) / np.float32(count)
     for k in range(width):
         mean[k] = zero
+    for column in range(0, whole, COLUMNS):
+        write_block(shares, 0, 0, hidden, column, mean, lowest, mean)
+    for k in range(whole, width):
+        for r in range(count):
+            mean[k] += shares[r] * hidden[r, k]
+    for column in range(0, whole, COLUMNS):
+        write_block(mean, 0, 0, u2, column, b2, lowest, shared)
+    for k in range(whole, width):
+        shared[k] = b2[k] + _product(pooled, 0, u2, k)
     for r in range(count):
-        own = hidden[r]
-        for k in range(width):
-            own[k] = b1[k]
-        _add_product(rows[r], w1, own)
-        for k in range(width):
-            own[k] = max(own[k], zero)
-            mean[k] += own[k]
-    for k in range(width):
-        mean[k] /= np.float32(count)
-        second[k] = b2[k]
-    _add_product(mean, u2, second)
-    shared = mean  # its scratch is free now
-    for k in range(width):
-        shared[k] = second[k]
-    for r in range(count):
-        for k in range(width):
-            second[k] = shared[k]
-        _add_product(hidden[r], w2, second)
         total = zero
-        for f in range(len(skip)):
+        for f in range(NUM_FEATURES):
             total += rows[r, f] * skip[f]
-        for k in range(width):
-            total += max(second[k], zero) * w3[k]
         scores[r] = total
+    for row in range(0, count, ROWS):
+        for column in range(0, whole, COLUMNS):
+            add_block_scores(hidden, row, last, w2, column, shared, w3, scores)
+    for k in range(whole, width):
+        for r in range(count):
+            scores[r] += max(zero, shared[k] + _product(hidden, r, w2, k)) * w3[k]
 
 
-@njit(cache=True, fastmath=True)
-def _add_product(values, matrix, sums):
-    """Add values [n] times matrix [n, H] to sums [H], four rows of the matrix at a time."""
-    whole = len(values) // 4 * 4
-    for f in range(0, whole, 4):
-        v0, v1, v2, v3 = values[f], values[f + 1], values[f + 2], values[f + 3]
-        m0, m1, m2, m3 = matrix[f], matrix[f + 1], matrix[f + 2], matrix[f + 3]
-        for k in range(len(sums)):
-            sums[k] += (v0 * m0[k] + v1 * m1[k]) + (v2 * m2[k] + v3 * m3[k])
-    for f in range(whole, len(values)):
-        value, row = values[f], matrix[f]
-        for k in range(len(sums)):
-            sums[k] += value * row[k]
+@_fast
+def _product(values, row, matrix, column):
+    """Return one cell of the product of two matrices."""
+    total = np.float32(0.0)
+    for f in range(values.shape[1]):
+        total += values[row, f] * matrix[f, column]
+    return total
 
 
-@njit(cache=True)
+@_kernel
 def decide_state(
     lanes, accelerators, queue, shortest, repair, machines, unit, situation, rows, pairs,
     weights, hidden, pooled, scores, best_choices, columns, wait, actions,
 ):  # fmt: skip
     """Write the best-scored action of each lane of a simulation's state."""
-    latencies, remaining, idle, context, places, jobs, lines, planned = situation
+    latencies, remaining, idle, context, places, jobs, lines, planned, logs, sides, typical = situation
     w1, b1, w2, u2, b2, w3, skip = weights
     for i in range(len(lanes)):
         actions[i] = wait
@@ -393,8 +534,9 @@ def decide_state(
             continue
         _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, remaining, idle, context)
         count = describe(
-            latencies, remaining, idle, context[0], machines, unit, places, jobs, lines, planned, rows, pairs
-        )
+            latencies, remaining, idle, context[0], machines, unit, places, jobs, lines, planned, logs, sides, typical,
+            rows, pairs,
+        )  # fmt: skip
         best = 0
         if count > 1:
             score(rows, count, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores)

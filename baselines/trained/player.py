@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from baselines.assignment import JOB, PLACE
 from baselines.trained import kernels
-from baselines.trained.features import NUM_FEATURES
+from baselines.trained.features import NUM_FEATURES, TYPICAL
 from gnnsched_env.envs import Layout
 from gnnsched_env.policy import FloatArray, IntArray
 from gnnsched_env.sim import Simulation
@@ -22,6 +22,9 @@ def scratch(window: int, fleet: int) -> tuple[NDArray[np.generic], ...]:
         np.empty(window, JOB),
         np.empty(fleet, kernels.LINE),
         np.empty(window, kernels.PLANNED),
+        np.empty(kernels.log_room(window, fleet)),
+        np.empty((2, window)),
+        np.empty((3, TYPICAL)),
     )
 
 

@@ -53,6 +53,29 @@ def test_conditions_change_the_episode(tmp_path):
     assert path.read_text() != (tmp_path / "plain.csv").read_text()
 
 
+def test_two_policies_play_the_same_jobs(tmp_path):
+    path = tmp_path / "versus.png"
+    result = run("--policy", "assignment", "--versus", "sjf", "--episodes", "3", "--seed", "4", "--png", str(path))
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    for name in ("assignment", "sjf"):
+        assert lines[lines.index(f"hetero4, queue, {name}, load 0.8, seed 4") + 1].startswith("time ")
+    assert result.stdout.count("done 20/20") == 2
+    table = result.stdout[result.stdout.index("mean of 3 episodes") :]
+    assert table.split()[4:7] == ["assignment", "sjf", "ratio"]
+    assert "decisions that wait though a job could start" in table and "±" in table
+    assert f"wrote {path}" in result.stdout
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_episode_of_two_policies_has_the_means_of_each_alone():
+    both = run("--policy", "static_best", "--versus", "least_loaded", "--env", "dispatch", "--load", "0.6").stdout
+    for name in ("static_best", "least_loaded"):
+        alone = run("--policy", name, "--env", "dispatch", "--load", "0.6").stdout.splitlines()
+        assert alone[1] in both
+        assert alone[1].split("mean completion ")[1] in both[both.index("1 episode") :]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -69,6 +92,15 @@ def test_conditions_change_the_episode(tmp_path):
         (["--prediction-error", "0.1", "1", "2"], "--prediction-error: needs NOISE, or NOISE and BIAS, got 0.1 1 2"),
         (["--prediction-error"], "--prediction-error: needs NOISE, or NOISE and BIAS, got nothing"),
         (["--csv", "."], "must be a file to write, but it is a folder"),
+        (["--versus", "sfj"], "unknown policy 'sfj'; did you mean 'sjf'"),
+        (
+            ["--env", "dispatch", "--policy", "least_loaded", "--versus", "assignment"],
+            "'assignment' is made for queue, not for dispatch",
+        ),
+        (["--versus", "assignment"], "--versus: must be another policy than --policy, got 'assignment' for both"),
+        (["--episodes", "2"], "--episodes: one episode is shown without --versus, got 2"),
+        (["--versus", "sjf", "--episodes", "0"], "--episodes: must be at least 1, got 0"),
+        (["--versus", "sjf", "--csv", "out.csv"], "--csv: shows one policy, so it does not go with --versus sjf"),
         (["--gif", "out.gif", "--gif-every", "0"], "at least 1 decision between frames, got 0"),
     ],
 )

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -20,11 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.playing import play
-from agents.worlds import Workloads, World, make_world, training_table
-from baselines.playing import AssignmentPlayer
+from agents.worlds import EPISODE_SEEDS, Workloads, World, make_world, training_table
 from baselines.trained.features import FEATURES
 from baselines.trained.network import Network, initial_network, load_network, shapes
-from baselines.trained.player import Player
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.files import write_whole
 
@@ -35,7 +33,7 @@ STATE = ("parameters", "first_moment", "second_moment")  # what is kept, besides
 PARTS = ("all", "outputs")  # outputs: what the score is linear in, the last layer and the linear part
 OUTPUTS = ("w3", "skip")
 FIRST_MOMENT, SECOND_MOMENT, EPSILON = 0.9, 0.99, 1e-8  # of Adam; the second forgets faster than usual: few steps
-EPISODE_SEEDS = 1 << 40  # the episodes of training are of seeds below this, and at least 2^20
+FIRST_EPISODE_SEED = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +186,7 @@ class Evolution:
         for world in range(config.worlds):
             table, part = int(rng.integers(self.workloads.sets)), float(rng.uniform())
             load = low + (high - low) * (world + part) / config.worlds
-            seed = int(rng.integers(1 << 20, EPISODE_SEEDS))
+            seed = int(rng.integers(FIRST_EPISODE_SEED, EPISODE_SEEDS))
             place = Place(workloads=self.workloads, table=table, load=load, lanes=config.lanes, seed=seed)
             tasks += [
                 Task(place=place, members=tuple(members[block]), reference=block.stop == len(members))
@@ -255,15 +253,10 @@ def step_scale(width: int, parts: str) -> FloatArray:
 def play_task(task: Task) -> tuple[list[float], int]:
     """Return the mean completion (cycles) of each of a task's members, `assignment`'s last; and decisions taken."""
     world = _world(task.place)
-    simulation = world.simulation
-    players = chain(
-        (Player(simulation, world.layout, world.machines, world.unit, member.arrays).act for member in task.members),
-        [AssignmentPlayer(simulation, world.layout).actions] if task.reference else [],
-    )
     completions, decisions = [], 0
-    for act in players:
-        completions.append(float(play(world, act, task.place.seed).mean()))
-        decisions += int(simulation.lanes["steps"].sum())
+    for member in (*task.members, *([None] if task.reference else [])):
+        completions.append(float(play(world, world.actor(member), task.place.seed).mean()))
+        decisions += int(world.simulation.lanes["steps"].sum())
     return completions, decisions
 
 

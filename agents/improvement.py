@@ -123,7 +123,7 @@ class Improvement:
         ):
             figures |= self._learn()
         if self.rounds == self.config.rounds:
-            self._evolve(self._network)
+            self._evolution = self._evolve()
         return figures
 
     def _label(self) -> dict[str, float]:
@@ -168,9 +168,9 @@ class Improvement:
         self._network = fitted.network
         return {"explained": fitted.explained, "gain": fitted.gain}
 
-    def _evolve(self, start: Network) -> None:
+    def _evolve(self) -> Evolution:
         self.labels = []
-        self._evolution = Evolution(self.config.evolution(), self.workloads, self.seed, start=start)
+        return Evolution(self.config.evolution(), self.workloads, self.seed, start=self._network)
 
     def save(self, path: Path) -> None:
         """Write all that the next iteration depends on; a killed write leaves the file before."""
@@ -198,8 +198,7 @@ class Improvement:
             self._network = Network(**state["network"])
             self.labels = [Labels(**state["labels"])] if "labels" in state else []
             if state["evolving"]:
-                self._evolve(self._network)
-                assert self._evolution is not None
+                self._evolution = self._evolve()
                 self._evolution.restore(state["evolution"])
         except (KeyError, ValueError, TypeError) as error:
             raise FileFormatError(f"{path}: the checkpoint is incomplete or damaged ({error})") from None

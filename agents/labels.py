@@ -5,24 +5,22 @@ a state mean something. They are small beside what a single future costs, but al
 most of that cancels: a few futures a state are enough where there are many states.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.worlds import World
-from baselines.playing import AssignmentPlayer, play_out
-from baselines.rollout import charges
+from agents.worlds import EPISODE_SEEDS, World
+from baselines.playing import play_out
+from baselines.rollout import MOST_LANES, charges
 from baselines.trained.features import FEATURES
 from baselines.trained.network import Network
-from baselines.trained.player import Player, Reader
+from baselines.trained.player import Reader, row_actions
 from gnnsched_env.policy import FloatArray, IntArray
 from gnnsched_env.sim.belief import Belief, belief_of
 
-MOST_LANES = 512  # futures played at once: more do not fit in the caches
 WAIT, PLANNED, CHANGE = (FEATURES.index(name) for name in ("wait", "planned_action", "plan_change"))
-EPISODE_SEEDS = 1 << 40
 FIRST_DECISIONS = 300  # a lane's decisions before the first label, at most; no more than there are jobs
 RESTART_AT = 0.6  # share of the lanes that have ended at which all begin anew
 
@@ -82,7 +80,7 @@ def gather(
     jobs = world.simulation.config.jobs
     steps, spacing = int(rng.integers(min(jobs, FIRST_DECISIONS))), min(spacing, jobs)
     while sum(map(len, parts)) < states:
-        act = _actor(world, visitor)
+        act = world.actor(visitor)
         for _ in range(steps):
             world.simulation.step(act())
             decisions += world.simulation.num_lanes
@@ -102,8 +100,7 @@ def label(world: World, lookahead: Lookahead, rng: np.random.Generator) -> tuple
     rows, pairs, starts = reader.rows[:count], reader.pairs[:count], reader.starts
     tried = [_candidates(rows, starts[i], starts[i + 1], lookahead.candidates) for i in range(len(starts) - 1)]
     seeds = rng.integers(0, 1 << 63, (len(tried), lookahead.futures)).astype(np.uint64)
-    columns = world.layout.columns
-    actions = np.where(pairs[:, 0] < 0, world.layout.wait_action, pairs[:, 0] * columns + pairs[:, 1])
+    actions = row_actions(world.layout, pairs)
     lanes = np.repeat(np.arange(len(tried)), [len(own) for own in tried])
     chosen = np.concatenate(tried)
     costs, decisions = _try(world, belief_of(world.simulation), lanes, actions[chosen], seeds, lookahead.arrivals)
@@ -150,9 +147,3 @@ def _try(
         costs[part] = charges(simulation).reshape(-1, futures)
         decisions += int(simulation.lanes["steps"].sum())
     return costs, decisions
-
-
-def _actor(world: World, visitor: Network | None) -> Callable[[], IntArray]:
-    if visitor is None:
-        return AssignmentPlayer(world.simulation, world.layout).actions
-    return Player(world.simulation, world.layout, world.machines, world.unit, visitor.arrays).act

@@ -4,7 +4,6 @@ A lane whose episode ends starts its next one at once. Worlds start with their l
 and are replaced in turn, so that loads and workloads change.
 """
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,10 @@ from numpy.typing import NDArray
 
 from agents.worlds import Workloads, World, make_world, training_table
 from baselines.trained.network import Network
-from baselines.trained.player import Player, Reader
+from baselines.trained.player import Reader, row_actions
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.policy import FloatArray, IntArray
 from gnnsched_env.sim import Simulation
-from gnnsched_env.tables import LatencyTable
 
 SPREAD = 2.0  # lanes start within this many decisions a job
 HORIZONS = (4.0, 15.0, 60.0)  # mean services into the future, which a critic may see
@@ -66,11 +64,11 @@ class Lanes:
         drawn = int(self.rng.integers(self.workloads.sets)), float(self.rng.uniform(*self.workloads.loads))
         world = self._place(number, *drawn)
         world.reset(int(self.rng.integers(1 << 62)))
-        player = Player(world.simulation, world.layout, world.machines, world.unit, network.arrays)
+        act = world.actor(network)
         steps = int(SPREAD * self.workloads.jobs)
         starts = self.rng.integers(steps, size=self.lanes_each)
         for step in range(steps):
-            world.simulation.step(player.act())
+            world.simulation.step(act())
             restart(world.simulation, (starts == step) | world.simulation.lanes["ended"].astype(np.bool_))
 
     def describe(self) -> None:
@@ -100,10 +98,8 @@ class Lanes:
         for number, (world, reader) in enumerate(zip(self.worlds, self.readers, strict=True)):
             own = slice(number * self.lanes_each, (number + 1) * self.lanes_each)
             pairs = reader.pairs[chosen[own] - self.starts[own.start]]
-            layout, lanes = world.layout, world.simulation.lanes
-            world.simulation.step(
-                np.where(pairs[:, 0] < 0, layout.wait_action, pairs[:, 0] * layout.num_accelerators + pairs[:, 1])
-            )
+            lanes = world.simulation.lanes
+            world.simulation.step(row_actions(world.layout, pairs))
             rewards[own], elapsed[own] = lanes["reward"], lanes["elapsed"] / world.unit
             ended[own] = lanes["ended"]
             restart(world.simulation, ended[own])
@@ -129,7 +125,7 @@ class Lanes:
                 _fill(array, value)
 
     def _place(self, number: int, chosen: int, load: float) -> World:
-        world = make_world(self.workloads, _table(self.workloads, chosen), load, self.lanes_each)
+        world = make_world(self.workloads, training_table(self.workloads, chosen), load, self.lanes_each)
         self.drawn[number] = (chosen, load)
         self.worlds[number] = world
         self.readers[number] = Reader(world.simulation, world.layout, world.machines, world.unit)
@@ -187,8 +183,3 @@ def _fill(array: NDArray[Any], kept: NDArray[np.uint8]) -> None:
     if kept.size != array.nbytes:
         raise ConfigError(f"lanes: the state must hold {array.nbytes:,} bytes in an array, got {kept.size:,}")
     array[...] = np.frombuffer(np.ascontiguousarray(kept).tobytes(), array.dtype).reshape(array.shape)
-
-
-@lru_cache(maxsize=64)
-def _table(workloads: Workloads, number: int) -> LatencyTable:
-    return training_table(workloads, number)

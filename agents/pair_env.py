@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 
 from agents.vec_adapter import Sb3VecEnv
 from baselines.trained.features import NUM_FEATURES, machine_features
-from baselines.trained.player import Reader
+from baselines.trained.player import Reader, row_actions
 from gnnsched_env.envs import Layout
 from gnnsched_env.envs.registration import QUEUE_ID
 from gnnsched_env.envs.vector_input import action_array
@@ -45,8 +45,7 @@ class Rows:
         """
         layout, shape = self.layout, (len(starts) - 1, self.layout.num_actions)
         lanes = np.repeat(np.arange(shape[0]), np.diff(starts))
-        slots, accelerators = pairs.T
-        actions = np.where(slots < 0, layout.wait_action, slots * layout.num_accelerators + accelerators)
+        actions = row_actions(layout, pairs)
         observation = np.zeros((*shape, COLUMNS), np.float32)
         observation[lanes, actions, :-1] = rows
         observation[lanes, actions, -1] = 1.0

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from agents.checkpoint import arrays_of, read_checkpoint, write_checkpoint
+from agents.checks import require
 from agents.lanes import INSIGHTS, NUM_INSIGHTS, NUM_PRESENT, Lanes
 from agents.network import Critic, Packing, PairNetwork, pick_device
 from agents.rollout import Rollout, gae, normalised
 from agents.worlds import Workloads
 from baselines.trained.features import FEATURES, NUM_FEATURES
 from baselines.trained.network import MOST_WIDTH, Network, initial_network, load_network
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.errors import FileFormatError
 from gnnsched_env.tables import content_key
 
 KIND = "ppo 1"  # of checkpoints, and their format
@@ -95,16 +96,18 @@ class PpoConfig:
             "critic_width",
             "threads",
         ):
-            _require(name, getattr(self, name), "at least 1", getattr(self, name) >= 1)
+            require("ppo", name, getattr(self, name), "at least 1", getattr(self, name) >= 1)
         for name in ("width", "critic_width"):
-            _require(name, getattr(self, name), f"at most {MOST_WIDTH}", getattr(self, name) <= MOST_WIDTH)
+            require("ppo", name, getattr(self, name), f"at most {MOST_WIDTH}", getattr(self, name) <= MOST_WIDTH)
         for name in ("tau", "clip", "kl", "most_advantage", "most_gradient"):
-            _require(name, getattr(self, name), "above 0", getattr(self, name) > 0.0)
-        _require("gae", self.gae, "from 0 to 1", 0.0 <= self.gae <= 1.0)
+            require("ppo", name, getattr(self, name), "above 0", getattr(self, name) > 0.0)
+        require("ppo", "gae", self.gae, "from 0 to 1", 0.0 <= self.gae <= 1.0)
         rates, weights = self.learning_rate, self.entropy
-        _require("learning_rate", rates, "two finite numbers above 0", all(0.0 < rate < math.inf for rate in rates))
-        _require("entropy", weights, "two finite numbers, at least 0", all(0.0 <= w < math.inf for w in weights))
-        _require("prior", self.prior, "a finite number, at least 0", 0.0 <= self.prior < math.inf)
+        require(
+            "ppo", "learning_rate", rates, "two finite numbers above 0", all(0.0 < rate < math.inf for rate in rates)
+        )
+        require("ppo", "entropy", weights, "two finite numbers, at least 0", all(0.0 <= w < math.inf for w in weights))
+        require("ppo", "prior", self.prior, "a finite number, at least 0", 0.0 <= self.prior < math.inf)
 
 
 class Ppo:
@@ -286,8 +289,3 @@ def clipped_gain(log_ratios: Tensor, advantages: Tensor, clip: float) -> Tensor:
 
 def _between(ends: tuple[float, float], share: float) -> float:
     return ends[0] + (ends[1] - ends[0]) * share
-
-
-def _require(name: str, value: Any, rule: str, kept: bool) -> None:
-    if not kept:
-        raise ConfigError(f"ppo: {name} must be {rule}, got {value!r}")

@@ -23,6 +23,7 @@ from stable_baselines3 import A2C, DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 
+from agents.checks import require
 from agents.network import PairNetwork, pick_device
 from agents.sb3_dqn import PackedReplayBuffer, PairDqn
 from agents.sb3_files import read_state, write_model
@@ -66,14 +67,14 @@ class Sb3Config:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type in (int, "int"):
-                _require(field.name, value, "at least 1", value >= 1)
+                require("sb3", field.name, value, "at least 1", value >= 1)
             elif field.name in ("scale", "learning_rate", "most_gradient", "tau", "clip"):
-                _require(field.name, value, "above 0", value > 0.0)
+                require("sb3", field.name, value, "above 0", value > 0.0)
             elif field.name in ("prior", "entropy", "value"):
-                _require(field.name, value, "at least 0", value >= 0.0)
+                require("sb3", field.name, value, "at least 0", value >= 0.0)
             elif field.name in ("gae", "exploration"):
-                _require(field.name, value, "from 0 to 1", np.min(value) >= 0.0 and np.max(value) <= 1.0)
-        _require("width", self.width, f"at most {MOST_WIDTH}", self.width <= MOST_WIDTH)
+                require("sb3", field.name, value, "from 0 to 1", np.min(value) >= 0.0 and np.max(value) <= 1.0)
+        require("sb3", "width", self.width, f"at most {MOST_WIDTH}", self.width <= MOST_WIDTH)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,8 +277,3 @@ def _dqn(config: DqnConfig, env: WorldsVecEnv, common: dict[str, Any]) -> BaseAl
         gradient_steps=config.gradients, target_update_interval=config.target,
         replay_buffer_class=PackedReplayBuffer, replay_buffer_kwargs={"tau": config.tau}, **common,
     )  # fmt: skip
-
-
-def _require(name: str, value: Any, rule: str, kept: bool) -> None:
-    if not kept:
-        raise ConfigError(f"sb3: {name} must be {rule}, got {value!r}")

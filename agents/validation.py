@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from agents.playing import play
 from agents.worlds import FIRST_TRAINING_SEED, Workloads, World, make_world, synthetic_table
 from baselines import make_policy
-from baselines.playing import AssignmentPlayer
 from baselines.trained.network import Network
-from baselines.trained.player import Player
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.evaluation import PolicyFactory, run_policy
 from gnnsched_env.policy import IntArray
@@ -83,11 +81,7 @@ class Validation:
 
     def score(self, network: Network) -> Score:
         """Score the policy that takes the action of the network's highest score."""
-        return self.score_means(
-            self.play(
-                lambda world: Player(world.simulation, world.layout, world.machines, world.unit, network.arrays).act
-            )
-        )
+        return self.score_means(self.play(lambda world: world.actor(network)))
 
     def score_policy(self, factory: PolicyFactory) -> Score:
         """Score any policy on the observations of Queue-v0, the dataflow being the predicted best."""
@@ -128,7 +122,7 @@ class Validation:
     @cached_property
     def assignment_means(self) -> Means:
         """The mean completions of `assignment`."""
-        return self.play(lambda world: AssignmentPlayer(world.simulation, world.layout).actions)
+        return self.play(lambda world: world.actor(None))
 
     @cached_property
     def sjf_means(self) -> Means:

@@ -1,24 +1,29 @@
 """Worlds to train in: simulations of a fleet under fresh synthetic workloads, at loads drawn from a range."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.playing import AssignmentPlayer
 from baselines.trained.features import machine_features
+from baselines.trained.network import Network
+from baselines.trained.player import Player
 from gnnsched_env.envs import Layout
 from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.latency import build_table
+from gnnsched_env.policy import IntArray
 from gnnsched_env.scenario import load_scenario, simulation_settings
 from gnnsched_env.sim import Simulation
 from gnnsched_env.tables import LatencyTable, synthetic_classes
 
 FIRST_TRAINING_SEED = 1_000  # of synthetic classes; 0 is the embedded workload's, those around 100 are for validation
-FIRST_VALIDATION_SEED = 101
 PLAIN_EVERY, PLAIN = 3, 2  # seeds that leave this rest are not varied
 MOST_SKEW = 4.0
+EPISODE_SEEDS = 1 << 40  # episodes of training are of seeds below this
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +64,7 @@ class Workloads:
 class World:
     """Lanes of Queue-v0 of one fleet, workload and load; the dataflow is the predicted best.
 
-    `machines` float64 [A, 5] and `unit` (cycles, the reward's) are what a trained policy knows of the workload.
+    `machines` float64 [A, 5 + T] and `unit` (cycles, the reward's) are what a trained policy knows of the workload.
     """
 
     simulation: Simulation
@@ -76,6 +81,12 @@ class World:
         lanes = self.simulation.num_lanes
         seeds = np.arange(seed, seed + lanes, dtype=np.uint64)
         self.simulation.reset(seeds, np.zeros(lanes, np.uint64), np.ones(lanes, np.bool_))
+
+    def actor(self, network: Network | None) -> Callable[[], IntArray]:
+        """Return what gives the actions int64 [L] of the lanes as they stand: a network's, or `assignment`'s (None)."""
+        if network is None:
+            return AssignmentPlayer(self.simulation, self.layout).actions
+        return Player(self.simulation, self.layout, self.machines, self.unit, network.arrays).act
 
 
 def make_world(workloads: Workloads, table: LatencyTable, load: float, lanes: int) -> World:

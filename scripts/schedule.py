@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from baselines import make_policy
 from gnnsched_env.envs import DispatchEnv, QueueEnv
 from gnnsched_env.envs.exports import write_csv, write_trace
 from gnnsched_env.envs.text_rendering import render_text
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.evaluation.behaviour import play_watched
 from gnnsched_env.evaluation.episode import Film, play_episode
-from gnnsched_env.evaluation.runs import PolicyFactory
 from gnnsched_env.report.differences import differences_table
 from gnnsched_env.report.schedule import check_animation, check_picture, plot_schedule, plot_versus, write_gif
 from gnnsched_env.report.terminal import changed_options
@@ -25,6 +23,7 @@ from gnnsched_env.scenario import Scenario, load_scenario
 from gnnsched_env.sim.schedule import schedule_of
 from scripts.command import run_command, wide_console
 from scripts.conditions import Conditions
+from scripts.evaluate import factory
 
 GIF_FPS = 12
 WIDTH = 120
@@ -106,7 +105,7 @@ def show_both(arguments: Arguments, scenario: Scenario, names: tuple[str, str]) 
     dispatch = arguments.env == "dispatch"
     env = (DispatchEnv if dispatch else QueueEnv)(scenario)
     for name in names:  # so that a bad name is refused before anything is played
-        make_policy(name, env.layout, table=env.table)
+        factory(name)(env.layout, env.table)
     labels = env.labels
     episodes = tuple(
         [
@@ -126,11 +125,6 @@ def show_both(arguments: Arguments, scenario: Scenario, names: tuple[str, str]) 
     if arguments.png is not None:
         title = "; ".join([f"{title_of(arguments, scenario)}, seed {arguments.seed}", *changes(scenario)])
         plot_versus(schedules, labels, env.table, arguments.png, names=names, title=title)
-
-
-def factory(name: str) -> PolicyFactory:
-    """Return what makes the named policy for an environment."""
-    return lambda layout, table: make_policy(name, layout, table=table)
 
 
 def title_of(arguments: Arguments, scenario: Scenario, *policy: str) -> str:

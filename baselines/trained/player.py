@@ -28,6 +28,13 @@ def scratch(window: int, fleet: int) -> tuple[NDArray[np.generic], ...]:
     )
 
 
+def row_actions(layout: Layout, pairs: IntArray) -> IntArray:
+    """Return the actions int64 [n] of rows' `pairs` int64 [n, 2], where an action names slot and accelerator only."""
+    slots, accelerators = pairs.T
+    actions: IntArray = np.where(slots < 0, layout.wait_action, slots * layout.num_accelerators + accelerators)
+    return actions
+
+
 class Reader:
     """Describes the lanes of one simulation to a trained policy, as its observations would."""
 

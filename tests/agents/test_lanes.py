@@ -21,7 +21,7 @@ NETWORK = initial_network(4, np.random.default_rng(0))
 @pytest.fixture(autouse=True)
 def toy_tables(monkeypatch):
     """Give worlds small random tables instead of those of synthetic graphs."""
-    monkeypatch.setattr(module, "_table", lambda workloads, number: hetero_table(seed=number))
+    monkeypatch.setattr(module, "training_table", lambda workloads, number: hetero_table(seed=number))
 
 
 def make_lanes(seed=0, worlds=3, lanes=4):

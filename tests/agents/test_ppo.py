@@ -30,7 +30,7 @@ SMALL = PpoConfig(worlds=2, lanes=4, steps=12, batch=32, width=8, critic_width=8
 @pytest.fixture(autouse=True)
 def toy_tables(monkeypatch):
     """Give worlds small random tables instead of those of synthetic graphs."""
-    monkeypatch.setattr(lanes_module, "_table", lambda workloads, number: hetero_table(seed=number, noise=0.05))
+    monkeypatch.setattr(lanes_module, "training_table", lambda workloads, number: hetero_table(seed=number, noise=0.05))
 
 
 @given(steps=st.integers(1, 12), lanes=st.integers(1, 4), decay=st.floats(0.0, 1.0), seed=st.integers(0, 1 << 32))

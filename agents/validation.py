@@ -1,7 +1,7 @@
 """How good a policy is on workloads that no training draws and no table of results shows."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -75,9 +75,7 @@ class Validation:
 
     def __init__(self, config: ValidationConfig, workloads: Workloads) -> None:
         self.config = config
-        self.workloads = Workloads(
-            scenario=workloads.scenario, classes=workloads.classes, window=workloads.window, jobs=config.jobs
-        )
+        self.workloads = replace(workloads, jobs=config.jobs)
 
     def score(self, network: Network) -> Score:
         """Score the policy that takes the action of the network's highest score."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agents.validation import EPISODE_SEED, Validation, ValidationConfig
-from agents.worlds import Workloads
+from agents.worlds import Workloads, synthetic_table
 from baselines import make_policy
 from baselines.trained.network import initial_network
 from gnnsched_env.errors import ConfigError
@@ -26,6 +26,14 @@ def test_assignment_by_its_network_and_as_a_policy_is_at_one(validation):
     score = validation.score(network)
     assert score.ratio == 1.0 and score.error == 0.0 and set(score.cases.values()) == {1.0}
     assert validation.score_policy(lambda layout, table: make_policy("assignment", layout, table=table)) == score
+
+
+def test_the_fleet_is_validated_on_what_it_is_trained_for():
+    """The classes of a seed vary as much between accelerators in validation as they do in training."""
+    even = Workloads(scenario="flexible4", classes=12, window=8, skew=0.0)
+    table = Validation(SETTINGS, even)._tables[105]
+    np.testing.assert_array_equal(table.true_cycles, synthetic_table(even, 105).true_cycles)
+    assert (table.true_cycles != synthetic_table(replace(even, skew=0.7), 105).true_cycles).any()
 
 
 def test_sjf_is_at_one_over_itself(validation):

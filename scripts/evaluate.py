@@ -64,6 +64,8 @@ class Arguments(Conditions):
     episodes: int = 100
     """Episodes a policy, of seeds seed, seed + 1, ..."""
     seed: int = 0
+    versus: str | None = None
+    """A policy, named as above, that all are compared with besides, in pairs of episodes."""
     bound: bool = False
     """Also show how far each policy is above a proved lower bound (seconds an episode of 1,000 jobs)."""
     json: Path | None = None
@@ -85,6 +87,8 @@ def run(arguments: Arguments, console: Console) -> None:
     scenario = changed_scenario(arguments)
     dispatch = arguments.env == "dispatch"
     policies = policy_factories(arguments.policies, dispatch=dispatch)
+    if arguments.versus is not None:
+        policies.setdefault(arguments.versus, factory(arguments.versus))
     records, tables = [], []
     for mix in mixes(arguments.graphs, per_file=arguments.per_file):
         chosen = with_graphs(scenario, mix)
@@ -100,6 +104,7 @@ def run(arguments: Arguments, console: Console) -> None:
                 seed=arguments.seed,
                 episodes=arguments.episodes,
                 graphs=names,
+                versus=arguments.versus,
             )
             if arguments.bound:
                 add_bound(
@@ -194,6 +199,7 @@ def compare(
     seed: int,
     episodes: int,
     graphs: Sequence[str],
+    versus: str | None = None,
 ) -> list[Record]:
     """Evaluate policies (every baseline made for the environment by default) against the baselines that ratios need."""
     return evaluate(
@@ -206,6 +212,7 @@ def compare(
         seed=seed,
         episodes=episodes,
         graphs=graphs,
+        versus=versus,
     )
 
 

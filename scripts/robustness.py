@@ -45,7 +45,8 @@ class Arguments:
     episodes: int = 20
     """Episodes a policy, of seeds seed, seed + 1, ..."""
     policies: tuple[str, ...] = ("all",)
-    """Names of baselines, "all" that decide from the observation, or module:Class for one of your own."""
+    """Names of baselines, "all" that decide from the observation, agent:NAME or agent:FILE.npz, a trained one,
+    sb3:FILE.zip, or module:Class for one of your own."""
     rollout_episodes: int = 0
     """Episodes of the policies that plan (rollout), a thousand times as slow; 0 leaves them out."""
     seed: int = 0

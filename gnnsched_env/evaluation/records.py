@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gnnsched_env.errors import ConfigError
 from gnnsched_env.evaluation.intervals import paired_ratio
 from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
 from gnnsched_env.files import write_whole
@@ -36,6 +37,7 @@ def evaluate(
     seed: int,
     episodes: int,
     graphs: Sequence[str],
+    versus: str | None = None,
 ) -> list[Record]:
     """Run every policy on the same episodes of one scenario at its load; return a record each, best first.
 
@@ -43,8 +45,10 @@ def evaluate(
     meets the same arrivals and failures, and neither the predictor's nor the scenario's prediction error. The best of
     `uninformed`, whose results are not recorded unless they are among `policies` too, is the other reference. The
     scenario's decision cost is charged to the policies that use predictions, and not to the clairvoyant reference, so
-    that ratios show it.
+    that ratios show it. `versus` names one of `policies` that all are compared with besides.
     """
+    if versus is not None and versus not in policies:
+        raise ConfigError(f"evaluation: versus must be one of the policies {', '.join(policies)}, got {versus!r}")
     clairvoyant = table.clairvoyant()
     reference = run_unbounded(shortest_job_first, scenario, clairvoyant, seed=seed, episodes=episodes)
     runs = {
@@ -60,6 +64,7 @@ def evaluate(
             **_summary(runs[name]),
             "ratio_to_best_uninformed": None if best is None else _ratios(runs[name], best),
             "ratio_to_sjf_clairvoyant": _ratios(runs[name], reference),
+            **({} if versus is None else {"versus": versus, "ratio_to_versus": _ratios(runs[name], runs[versus])}),
         }
         for name in policies
     ]

@@ -127,6 +127,12 @@ def _arrivals(record: dict[str, Any], name: str) -> bool:
 
 EXTRAS = (
     Extra(
+        name="C / versus",
+        meaning="over the policy that --versus names, on the same episodes: above 1 is worse than it",
+        belongs=lambda record: "ratio_to_versus" in record,
+        show=lambda record: ratio_text(record["ratio_to_versus"]["completion"], record["episodes"]),
+    ),
+    Extra(
         name="C / bound",
         meaning="over a proved lower bound on the mean completion time of any schedule of these jobs",
         belongs=lambda record: "ratio_to_bound" in record,

@@ -31,6 +31,21 @@ def test_every_policy_on_the_embedded_workload(tmp_path):
         assert name in result.stdout
 
 
+def test_versus_pairs_the_episodes_of_two_policies(tmp_path):
+    """Over itself a policy is exactly 1; the others' ratios are those of the means, which are in the records too."""
+    path = tmp_path / "out.json"
+    result = run("--policies", "sjf", "fifo", "--versus", "assignment", "--json", str(path))
+    assert result.returncode == 0 and "C / versus" in result.stdout, result.stderr
+    records = json.loads(path.read_text())["records"]
+    means = {record["policy"]: record["mean_completion"] for record in records}
+    assert set(means) == {"sjf", "fifo", "assignment"}
+    for record in records:
+        value, low, high = record["ratio_to_versus"]["completion"]
+        assert record["versus"] == "assignment" and low <= value <= high
+        assert value == pytest.approx(means[record["policy"]] / means["assignment"])
+        assert (low == high == 1.0) == (record["policy"] == "assignment")
+
+
 def test_dispatch_runs_the_policies_made_for_it(tmp_path):
     path = tmp_path / "out.json"
     result = run("--env", "dispatch", "--json", str(path))

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import torch
@@ -29,13 +30,18 @@ def read_checkpoint(path: Path, kind: str, key: str, device: torch.device) -> di
     Raise FileFormatError where the file is no checkpoint of this kind, ConfigError where its key is another.
     """
     try:
+        with ZipFile(path) as file:  # torch does not look at the sums that tell damage
+            damaged = file.testzip()
+        if damaged is not None:
+            raise FileFormatError(f"{path}: must be a checkpoint, but {damaged} in it is damaged")
         kept = torch.load(path, map_location=device, weights_only=True)
         found, of, state = kept["kind"], kept["key"], dict(kept["state"])
     except FileNotFoundError:
         raise FileFormatError(f"{path}: no such checkpoint") from None
-    except Exception as error:  # torch raises many kinds for damaged files
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise FileFormatError(f"{path}: must be a checkpoint, cannot be read ({reason})") from None
+    except FileFormatError:
+        raise
+    except Exception:  # torch raises many kinds for damaged files, and advises to read them in a way that runs code
+        raise FileFormatError(f"{path}: must be a checkpoint, but is damaged or another kind of file") from None
     if found != kind:
         raise FileFormatError(f"{path}: must be a checkpoint of {kind}, it is of {found!r}")
     if of != key:

@@ -5,18 +5,26 @@
     best.npz, last.npz   weights with their cards
     best.zip             the best model as its library has it, where the method is another library's
     tensorboard/      events
+    lock              held by the process that trains
 
 The checkpoint names the method's file, so that both change at once: when checkpoint.json is replaced.
 """
 
 import contextlib
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gnnsched_env.errors import FileFormatError
+from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.files import write_whole
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
 
 FORMAT = 1
 KEYS = {
@@ -28,6 +36,7 @@ KEYS = {
     "curve": list,
     "method": str,
 }
+REACHED = ("iteration", "decisions", "minutes", "ratio", "error", "sjf_ratio")  # what an entry of the curve has
 
 
 class RunFolder:
@@ -74,6 +83,10 @@ class RunFolder:
                 raise FileFormatError(
                     f"{self.checkpoint}: must be the checkpoint of a training; {name} is missing or bad"
                 )
+        if not _sound(kept):
+            raise FileFormatError(
+                f"{self.checkpoint}: must be the checkpoint of a training; an amount is below 0 or no number"
+            )
         if kept["format"] != FORMAT:
             raise FileFormatError(f"{self.checkpoint}: is of format {kept['format']}, this version reads {FORMAT}")
         if Path(kept["method"]).name != kept["method"]:
@@ -81,6 +94,21 @@ class RunFolder:
                 f"{self.checkpoint}: method must be the name of a file beside it, got {kept['method']!r}"
             )
         return kept
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold the folder for this process; ConfigError where another one trains in it.
+
+        Where the system has no such locks (Windows), nothing is held.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("a") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise ConfigError(f"{self.path}: another process trains in this folder; name another") from None
+            yield
 
     def write(self, state: dict[str, Any], save_method: Callable[[Path], None]) -> None:
         """Write a checkpoint: the method's state by `save_method`, then what names it; older states go."""
@@ -93,3 +121,10 @@ class RunFolder:
             if other != method:
                 with contextlib.suppress(OSError):
                     other.unlink()
+
+
+def _sound(kept: dict[str, Any]) -> bool:
+    """Return whether amounts are numbers of at least 0, and so are those of the curve."""
+    entries = [[entry.get(name) for name in REACHED] if isinstance(entry, dict) else [None] for entry in kept["curve"]]
+    values = [kept["iteration"], kept["decisions"], kept["seconds"], *(value for entry in entries for value in entry)]
+    return all(isinstance(value, int | float) and math.isfinite(value) and value >= 0 for value in values)

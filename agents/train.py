@@ -14,9 +14,11 @@ from agents.run_folder import RunFolder
 from agents.training_display import Display, EventLog, open_display, open_events
 from agents.validation import Score, Validation
 from baselines.trained.network import load_network, save_network
+from gnnsched_env.errors import FileFormatError
 
 CHECKPOINT_SECONDS = 120.0  # at most so much is lost by a kill, where an iteration is shorter
 MINUTE, HOUR = 60.0, 3600.0
+LOST = "lost"  # marks entries of a curve whose weights were damaged or removed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class Result:
     seconds: float
     best: dict[str, Any]
     weights: Path
+    phase: str
 
 
 def train(config: TrainConfig, folder: Path, *, command: str = "", progress: bool | None = None) -> Result:
@@ -36,16 +39,20 @@ def train(config: TrainConfig, folder: Path, *, command: str = "", progress: boo
 
     The first signal ends the training after its iteration, a second one at once (what follows the last checkpoint is
     then done again). `command` is told in the cards of the weights; `progress` shows a bar on stderr (None: if that is
-    a terminal). Raise ConfigError where the folder holds a training of another config.
+    a terminal). Raise ConfigError where the folder holds a training of another config, or another process trains there.
     """
-    run = Run(config, RunFolder(folder), command)
-    resumed = run.resume()
-    events = open_events(run.files.events, run.decisions)
-    with open_display(progress) as display, stop_requests(display.say) as stop, events as log:
-        if resumed:
-            display.say(f"{folder}: going on after iteration {run.iteration}, {run.seconds / MINUTE:.1f} minutes")
-        run.loop(stop, display, log)
-    return run.result()
+    files = RunFolder(folder)
+    with files.claimed():
+        run = Run(config, files, command)
+        resumed = run.resume()
+        events = open_events(run.files.events, run.decisions)
+        with open_display(progress) as display, stop_requests(display.say) as stop, events as log:
+            if resumed:
+                reached = f"iteration {run.iteration}, {run.seconds / MINUTE:.1f} minutes"
+                more = "going on after" if run.spent < 1.0 else "give more minutes or iterations to go on; reached"
+                display.say(f"{folder}: {more} {reached}")
+            run.loop(stop, display, log)
+        return run.result()
 
 
 class Run:
@@ -59,6 +66,7 @@ class Run:
         self.decisions = 0
         self.seconds = 0.0
         self.curve: list[dict[str, Any]] = []
+        self.phase = ""
         kept = files.read()
         if kept is not None:  # before anything is built: this may take a while
             require_same(files.path, kept["config"], config.plain())
@@ -70,8 +78,12 @@ class Run:
 
     @property
     def best(self) -> dict[str, Any]:
-        """Return the curve's entry of the smallest ratio, the first of equal ones."""
-        return min(self.curve, key=lambda entry: float(entry["ratio"]))
+        """Return the curve's entry of the smallest ratio whose weights are there, the first of equal ones."""
+        return min(self._kept_entries, key=lambda entry: float(entry["ratio"]))
+
+    @property
+    def _kept_entries(self) -> list[dict[str, Any]]:
+        return [entry for entry in self.curve if not entry.get(LOST)]
 
     @property
     def spent(self) -> float:
@@ -92,13 +104,21 @@ class Run:
 
     def loop(self, stop: threading.Event, display: Display, log: EventLog) -> None:
         """Iterate until the budget is spent or a stop is asked for; then save."""
+        if self.spent < 1.0 or not self.curve:
+            display.say("playing assignment and sjf on the validation episodes, to compare with")
+            self.validation.play_references()
         self._clock = time.monotonic()
-        if not self.curve:
+        if (damage := self._damage()) is not None:
+            display.say(f"{damage}: the present weights take its place")
+            for entry in self.curve:
+                entry[LOST] = True
+        if not self._kept_entries:
             self._validate(display, log)
         while self.spent < 1.0 and not stop.is_set():
             figures = self.method.update()
             self.iteration += 1
             self.decisions += int(figures["decisions"])
+            self.phase = f"{figures['labelled']:,.0f} states labelled" if "labelled" in figures else ""
             self._tick()
             log.add("train", figures, self.decisions)
             display.show(self.spent, self._told())
@@ -122,7 +142,18 @@ class Run:
             seconds=self.seconds,
             best=self.best,
             weights=self.files.best,
+            phase=self.phase,
         )
+
+    def _damage(self) -> str | None:
+        """Return what is wrong with the best weights of a training that goes on."""
+        if not self.curve:
+            return None
+        try:
+            load_network(self.files.best)
+        except FileFormatError as error:
+            return str(error)
+        return None
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -142,9 +173,12 @@ class Run:
     def _validate(self, display: Display, log: EventLog) -> None:
         """Score the present policy, keep its weights if none were better, and save."""
         score = self.validation.score(self.method.network())
-        self._tick()
+        if self.iteration:
+            self._tick()
+        else:
+            self._clock = time.monotonic()  # what was compiled is not charged
         reached = {"iteration": self.iteration, "decisions": self.decisions, "minutes": self.seconds / MINUTE}
-        better = not self.curve or score.ratio < self.best["ratio"]
+        better = not self._kept_entries or score.ratio < self.best["ratio"]
         self.curve.append({**reached, **score.figures()})
         if better:
             save_network(self.files.best, self.method.network(), self._card(score))
@@ -156,6 +190,7 @@ class Run:
         display.say(
             f"iteration {self.iteration}, {self.seconds / MINUTE:.1f} min, {self.decisions / 1e6:.2f} M decisions: "
             f"{score.ratio:.4f} ±{score.error:.4f} of assignment ({loads}), {score.sjf_ratio:.4f} of sjf"
+            + (f", {self.phase}" if self.phase else "")
             + (", best so far" if better else "")
         )
 

@@ -15,6 +15,8 @@ from gnnsched_env.errors import ConfigError
 from gnnsched_env.evaluation import PolicyFactory, run_policy
 from gnnsched_env.policy import IntArray
 from gnnsched_env.scenario import load_scenario
+from gnnsched_env.scenario.checks import require_integer
+from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.tables.workload import SYNTHETIC_SEED
 
@@ -42,11 +44,11 @@ class ValidationConfig:
             if seed is None or not SYNTHETIC_SEED < seed < FIRST_TRAINING_SEED:
                 rule = f"seeds from {SYNTHETIC_SEED + 1} to {FIRST_TRAINING_SEED - 1}, at least one"
                 raise ConfigError(f"validation: workloads must be {rule}, got {self.workloads!r}")
-        if not self.loads or min(self.loads) <= 0.0:
-            raise ConfigError(f"validation: loads must be numbers above 0, at least one, got {self.loads!r}")
+        if not self.loads or not all(0.0 < load < LOAD_LIMIT for load in self.loads):
+            rule = f"numbers above 0 and below {LOAD_LIMIT}, at least one"
+            raise ConfigError(f"validation: loads must be {rule}, got {self.loads!r}")
         for name in ("jobs", "episodes"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"validation: {name} must be at least 1, got {getattr(self, name)!r}")
+            require_integer("validation", name, getattr(self, name), 1, MOST_JOBS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,10 @@ class Validation:
             )
             means[seed, load] = runs.per_episode("completion")
         return means
+
+    def play_references(self) -> None:
+        """Play what others are compared with, unless that was done."""
+        _ = (self.assignment_means, self.sjf_means)
 
     @cached_property
     def assignment_means(self) -> Means:

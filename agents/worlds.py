@@ -17,6 +17,8 @@ from gnnsched_env.errors import ConfigError
 from gnnsched_env.latency import build_table
 from gnnsched_env.policy import IntArray
 from gnnsched_env.scenario import load_scenario, simulation_settings
+from gnnsched_env.scenario.checks import require_integer
+from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
 from gnnsched_env.sim import Simulation
 from gnnsched_env.tables import LatencyTable, synthetic_classes
 
@@ -51,13 +53,13 @@ class Workloads:
 
     def __post_init__(self) -> None:
         low, high = self.loads
-        if not 0 < low <= high:
-            raise ConfigError(f"workloads: loads must be two numbers, 0 < low <= high, got {self.loads!r}")
+        if not 0 < low <= high < LOAD_LIMIT:
+            rule = f"two numbers, 0 < low <= high < {LOAD_LIMIT}"
+            raise ConfigError(f"workloads: loads must be {rule}, got {self.loads!r}")
         if not 0 <= self.skew <= MOST_SKEW:
             raise ConfigError(f"workloads: skew must be from 0 to {MOST_SKEW:g}, got {self.skew!r}")
         for name in ("sets", "classes", "jobs", "window"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"workloads: {name} must be at least 1, got {getattr(self, name)!r}")
+            require_integer("workloads", name, getattr(self, name), 1, MOST_JOBS)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -75,10 +75,17 @@ def parse(words: list[str]) -> Arguments:
 def told(result: Result) -> str:
     """Return what a training came to, in one line."""
     best = result.best
+    amount = f"{result.decisions:,} decisions in {result.seconds / 60:.1f} minutes"
+    if best["iteration"] == 0:
+        phase = f" ({result.phase})" if result.phase else ""
+        return (
+            f"{result.weights}: after {result.iteration} iterations{phase} nothing validated better than the start, "
+            f"{best['ratio']:.4f} of assignment's mean completion; give it more minutes; {amount}"
+        )
     return (
         f"{result.weights}: iteration {best['iteration']} of {result.iteration}; on the validation workloads "
         f"{best['ratio']:.4f} ±{best['error']:.4f} of assignment's mean completion, {best['sjf_ratio']:.4f} of sjf's; "
-        f"{result.decisions / 1e6:.1f} M decisions in {result.seconds / 3600:.2f} hours"
+        f"{amount}"
     )
 
 

@@ -236,7 +236,8 @@ def test_checkpoints_of_others_are_refused(tmp_path):
     with pytest.raises(FileFormatError, match="no such checkpoint"):
         ppo.load(tmp_path / "none.pt")
     whole = path.read_bytes()
-    for damaged in (b"", b"nonsense", whole[: len(whole) // 2]):
+    middle = len(whole) // 2
+    for damaged in (b"", b"nonsense", whole[:middle], whole[:middle] + b"?" * 40 + whole[middle + 40 :]):
         path.write_bytes(damaged)
         with pytest.raises(FileFormatError, match="must be a checkpoint"):
             ppo.load(path)

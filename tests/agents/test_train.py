@@ -230,6 +230,39 @@ def test_a_checkpoint_names_files_of_its_folder_only(whole, tmp_path):
             RunFolder(tmp_path).read()
 
 
+@pytest.mark.parametrize("change", [{"seconds": float("nan")}, {"iteration": -3}, {"curve": [{}]}, {"curve": [1]}])
+def test_amounts_that_are_none_are_refused(whole, tmp_path, change):
+    kept = json.loads((whole[0] / "checkpoint.json").read_text())
+    (tmp_path / "checkpoint.json").write_text(json.dumps({**kept, **change}))
+    with pytest.raises(FileFormatError, match=r"checkpoint\.json: .* an amount is below 0 or no number"):
+        RunFolder(tmp_path).read()
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"PK")])
+def test_best_weights_that_are_lost_do_not_lose_the_training(tmp_path, damage, capsys):
+    """The present weights take their place at once, and those that validate better later on take theirs."""
+    train(replace(TINY, iterations=4), tmp_path, progress=False)
+    damage(tmp_path / "best.npz")
+    result = train(TINY, tmp_path, progress=False)
+    assert "the present weights take its place" in capsys.readouterr().err
+    found = curve(tmp_path)
+    assert [entry["iteration"] for entry in found] == [0, 2, 4, 4, 6, 7]
+    assert [bool(entry.get("lost")) for entry in found] == [True] * 3 + [False] * 3
+    assert result.best["ratio"] == min(entry["ratio"] for entry in found[3:])
+    validation = Validation(TINY.validation, TINY.workloads)
+    assert validation.score(load_network(tmp_path / "best.npz")[0]).ratio == result.best["ratio"]
+
+
+def test_one_process_trains_in_a_folder(tmp_path, monkeypatch):
+    def again():
+        with pytest.raises(ConfigError, match="another process trains in this folder"):
+            train(TINY, tmp_path, progress=False)
+
+    interrupt(monkeypatch, 1, again)
+    assert train(replace(TINY, iterations=2), tmp_path, progress=False).finished
+    assert train(replace(TINY, iterations=2), tmp_path, progress=False).finished
+
+
 def test_a_method_file_that_is_gone_is_named(whole, tmp_path):
     (tmp_path / "checkpoint.json").write_text((whole[0] / "checkpoint.json").read_text())
     with pytest.raises(FileFormatError, match="method-7"):

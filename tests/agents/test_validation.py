@@ -98,7 +98,10 @@ def test_workloads_of_trainings_and_of_results_are_refused(seeds):
         ValidationConfig(workloads=seeds)
 
 
-@pytest.mark.parametrize(("field", "value"), [("loads", ()), ("loads", (0.5, 0.0)), ("jobs", 0), ("episodes", 0)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("loads", ()), ("loads", (0.5, 0.0)), ("loads", (float("nan"),)), ("loads", (1.6,)), ("jobs", 0), ("episodes", 0)],
+)
 def test_bad_settings_are_refused(field, value):
     with pytest.raises(ConfigError, match=f"validation: {field} must be"):
         ValidationConfig(**{field: value})

@@ -31,6 +31,7 @@ SUFFIXES: dict[str, tuple[str, dict[str, Any]]] = {
     "_dqn": ("dqn", {"validate_every": 50}),
     "_a2c": ("a2c", {"validate_every": 50}),
 }
+MOST_SEED = 2**32 - 1  # what numpy's older generator takes, from which Stable-Baselines3 draws
 # What may change when a training goes on.
 FREE = ("name", "minutes", "iterations", "method.workers", "method.threads", "method.device")
 
@@ -42,7 +43,7 @@ class TrainConfig:
     name: str
     """Name of the training."""
     method: Any
-    """The way of training: a config of `KINDS`."""
+    """The way of training."""
     workloads: Workloads = field(default_factory=Workloads)
     """The worlds to train in."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
@@ -57,8 +58,8 @@ class TrainConfig:
     """Iterations between two validations."""
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ConfigError(f"training: seed must be at least 0, got {self.seed!r}")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise ConfigError(f"training: seed must be from 0 to {MOST_SEED}, got {self.seed!r}")
         if self.minutes is None and self.iterations is None:
             raise ConfigError("training: minutes or iterations must be given, got None for both")
         if self.minutes is not None and not self.minutes > 0:

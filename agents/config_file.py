@@ -7,8 +7,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from agents.config import TrainConfig, named_config
-from gnnsched_env.errors import ConfigError, FileFormatError
+from agents.config import TrainConfig, config_names, named_config
+from gnnsched_env.errors import ConfigError, FileFormatError, did_you_mean
 from gnnsched_env.scenario.checks import check_known
 
 BASE = "base"  # the key that names the training to start from
@@ -33,8 +33,9 @@ def read_config(path: Path) -> TrainConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileFormatError(f"{path}: must be a TOML file ({error})") from None
     base = given.pop(BASE, None)
-    if not isinstance(base, str):
-        raise ConfigError(f"{path}: {BASE} must name the config to start from, got {base!r}")
+    if base not in (known := config_names()):
+        rule = f"must name the config to start from, one of {', '.join(known)}"
+        raise ConfigError(f"{path}: {BASE} {rule}, got {base!r}{did_you_mean(base, known)}")
     config: TrainConfig = override(str(path), replace(named_config(base), name=path.stem), given, extra=(BASE,))
     return config
 
@@ -93,5 +94,7 @@ def _words(hint: Any) -> str:
     if origin is Literal:
         return f"one of {', '.join(map(str, options))}"
     if origin is tuple:
-        return f"a list of {_words(options[0])}s" if options[-1] is Ellipsis else f"a list of {len(options)} numbers"
-    return {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path"}.get(hint, str(hint))
+        kind = _words(options[0]).removeprefix("an ").removeprefix("a ")
+        return f"a list of {kind}s" if options[-1] is Ellipsis else f"a list of {len(options)} numbers"
+    words = {bool: "true or false", int: "an integer", float: "a number", str: "text", Path: "a path"}
+    return words.get(hint, str(hint))

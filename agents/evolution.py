@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from agents.playing import play
 from agents.worlds import EPISODE_SEEDS, Workloads, World, make_world, training_table
 from baselines.trained.features import FEATURES
-from baselines.trained.network import Network, initial_network, load_network, shapes
+from baselines.trained.network import MOST_WIDTH, Network, initial_network, load_network, read_arrays, shapes
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.files import write_whole
 
@@ -34,6 +34,7 @@ PARTS = ("all", "outputs")  # outputs: what the score is linear in, the last lay
 OUTPUTS = ("w3", "skip")
 FIRST_MOMENT, SECOND_MOMENT, EPSILON = 0.9, 0.99, 1e-8  # of Adam; the second forgets faster than usual: few steps
 FIRST_EPISODE_SEED = 1 << 20
+MOST_PAIRS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,9 @@ class EvolutionConfig:
         for name in ("width", "pairs", "worlds", "lanes", "workers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"evolution: {name} must be at least 1, got {getattr(self, name)!r}")
+        for name, most in (("width", MOST_WIDTH), ("pairs", MOST_PAIRS)):
+            if getattr(self, name) > most:
+                raise ConfigError(f"evolution: {name} must be at most {most}, got {getattr(self, name)!r}")
         for name in ("prior", "sigma", "learning_rate"):
             if not 0.0 < getattr(self, name) < np.inf:
                 raise ConfigError(f"evolution: {name} must be a number above 0, got {getattr(self, name)!r}")
@@ -168,8 +172,7 @@ class Evolution:
     def load(self, path: Path) -> None:
         """Take up what `save` wrote; raise FileFormatError where the file is another's or damaged."""
         try:
-            with np.load(path, allow_pickle=False) as file:
-                found = {name: file[name] for name in ("format", "seed", "generation", *STATE)}
+            found = read_arrays(path)
             if str(found["format"]) != FORMAT or int(found["seed"]) != self.seed:
                 told = f"{str(found['format'])!r} of seed {int(found['seed'])}"
                 raise ValueError(f"{FORMAT!r} of seed {self.seed} expected, got {told}")

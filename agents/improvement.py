@@ -15,18 +15,19 @@ import numpy as np
 import torch
 
 from agents.checkpoint import arrays_of, read_checkpoint, write_checkpoint
-from agents.evolution import Evolution, EvolutionConfig
+from agents.evolution import MOST_PAIRS, Evolution, EvolutionConfig
 from agents.labels import Labels, Lookahead, gather, joined
 from agents.regression import fit
 from agents.worlds import Workloads, make_world, training_table
 from baselines.trained.features import FEATURES
-from baselines.trained.network import Network, initial_network
+from baselines.trained.network import MOST_WIDTH, Network, initial_network
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.tables import content_key
 
 KIND = "improvement 1"  # of checkpoints, and their format
 BUSY = 0.6  # high loads begin at this share of the range
 SHORT = (8, 64)  # jobs of a short episode
+MOST_ROUNDS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,9 @@ class ImprovementConfig:
                     raise ConfigError(f"improvement: {field.name} must be {rule}, got {value!r}")
             elif value < least:
                 raise ConfigError(f"improvement: {field.name} must be at least {least}, got {value!r}")
+        for name, most in (("width", MOST_WIDTH), ("pairs", MOST_PAIRS), ("rounds", MOST_ROUNDS)):
+            if getattr(self, name) > most:
+                raise ConfigError(f"improvement: {name} must be at most {most}, got {getattr(self, name)!r}")
         if self.futures < 2 or self.candidates < 2:
             low = "futures" if self.futures < 2 else "candidates"
             raise ConfigError(f"improvement: {low} must be at least 2, got {getattr(self, low)!r}")

@@ -96,6 +96,13 @@ class MaskablePpoConfig(Sb3Config):
     value: float = 0.5
     """The weight of the critic's loss."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("sb3", "batch", self.batch, "at least 2", self.batch >= 2)
+        decisions = self.worlds * self.lanes * self.steps
+        rule = f"such that no gradient step of the {decisions} decisions (worlds x lanes x steps) has a single one"
+        require("sb3", "batch", self.batch, rule, decisions % self.batch != 1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class A2cConfig(Sb3Config):
@@ -111,6 +118,11 @@ class A2cConfig(Sb3Config):
     """The entropy's weight."""
     value: float = 0.5
     """The weight of the critic's loss."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        decisions = self.worlds * self.lanes * self.steps
+        require("sb3", "worlds x lanes x steps", decisions, "at least 2", decisions >= 2)
 
 
 @dataclass(frozen=True, kw_only=True)

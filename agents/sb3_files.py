@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.trained.features import FEATURES
-from baselines.trained.network import Network
+from baselines.trained.network import Network, read_arrays
 from gnnsched_env.envs.spaces import OBSERVATION_VERSION
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.files import write_whole
@@ -65,6 +65,8 @@ def read_network(path: Path) -> tuple[Network, dict[str, Any]]:
 
     Raise FileFormatError where the file is none of `write_model`'s, damaged, or made for other observations.
     """
+    if path.suffix == ".npz":
+        raise FileFormatError(f"{path}: must be a .zip file of a model; use agent:{path} for this file of weights")
     about = read_about(path)
     arrays = _read_arrays(path, WEIGHTS)
     names = {field.name for field in fields(Network)}
@@ -89,7 +91,7 @@ def read_about(path: Path) -> dict[str, Any]:
     """Return the description of a model after a check that it is for this version."""
     try:
         about = json.loads(_entry(path, ABOUT))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{path}: {ABOUT} must be JSON ({error})") from None
     if not isinstance(about, dict):
         raise FileFormatError(f"{path}: {ABOUT} must be a JSON object, got {type(about).__name__}")
@@ -136,8 +138,7 @@ def _npz(arrays: Arrays) -> bytes:
 def _read_arrays(path: Path, name: str) -> dict[str, NDArray[Any]]:
     content = _entry(path, name)
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
+        return read_arrays(io.BytesIO(content))
     except DAMAGED as error:
         raise FileFormatError(f"{path}: {name} is damaged ({error})") from None
 

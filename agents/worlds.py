@@ -43,7 +43,7 @@ class Workloads:
     sets: int = 48
     """Sets of synthetic classes."""
     skew: float = 0.7
-    """How much the sets differ in what suits which accelerator (see `varied`); 0 where accelerators are alike."""
+    """How much the sets differ in what suits which accelerator; 0 where accelerators are alike."""
     classes: int = 256
     """Classes a set."""
     jobs: int = 1000

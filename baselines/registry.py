@@ -26,6 +26,7 @@ from gnnsched_env.errors import ConfigError, did_you_mean
 from gnnsched_env.policy import Knowledge, Policy
 from gnnsched_env.tables import LatencyTable
 
+SB3 = "sb3:"  # what names of models begin with that `agents.policies` makes policies of
 # Those that decide from the observation alone, in microseconds.
 POLICIES: dict[str, type[Any]] = {
     kind.name: kind
@@ -79,8 +80,21 @@ def _find(name: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return the class of a policy, and the options with what its name adds to them."""
     for prefix, kind in ((AGENT, TrainedPolicy), (LOOKAHEAD, Lookahead)):
         if name.startswith(prefix):
+            _refuse_zip(name, prefix)
             return kind, {"network": load_agent(name.removeprefix(prefix))[0], **options}
+    if name.startswith(SB3):
+        raise ConfigError(
+            f"policy {name!r}: models of Stable-Baselines3 are made policies by agents.policies.agent_factory, "
+            "as the scripts do, not by make_policy"
+        )
     return (_outside_policy(name) if ":" in name else _heuristic(name)), options
+
+
+def _refuse_zip(name: str, prefix: str) -> None:
+    """Refuse a model of Stable-Baselines3 where a file of weights is meant."""
+    if (path := name.removeprefix(prefix)).endswith(".zip"):
+        way = "" if prefix == AGENT else ", which plays it without looking ahead"
+        raise ConfigError(f"policy {name!r}: must name an .npz file; use {SB3}{path} for this file{way}")
 
 
 def _heuristic(name: str) -> type[Any]:
@@ -88,7 +102,8 @@ def _heuristic(name: str) -> type[Any]:
     if name in heuristics:
         return heuristics[name]
     hint = did_you_mean(name, heuristics)
-    expected = f"one of {', '.join(heuristics)}, agent:NAME, agent:FILE.npz, lookahead:NAME, or module:Class"
+    trained = "agent:NAME, agent:FILE.npz, lookahead:NAME, lookahead:FILE.npz"
+    expected = f"one of {', '.join(heuristics)}, {trained}, module:Class, or, in the scripts, {SB3}FILE.zip"
     raise ConfigError(f"unknown policy {name!r}{hint} ({expected})")
 
 

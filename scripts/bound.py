@@ -21,11 +21,11 @@ from gnnsched_env.evaluation.distances import (
     played_plans,
 )
 from gnnsched_env.evaluation.runs import Runs
-from gnnsched_env.report.distances import LEGEND, distance_table
+from gnnsched_env.report.distances import distance_table, legend
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
 from gnnsched_env.tables import LatencyTable
 from scripts.command import plain, run_command, wide_console
-from scripts.evaluate import policy_factories, with_graphs
+from scripts.evaluate import Policies, counted, policy_factories, with_graphs
 
 WIDTH = 125
 
@@ -48,8 +48,7 @@ class Arguments:
     """Waiting jobs that a policy sees (the scenario's by default)."""
     arrivals: Literal["poisson", "bursty", "diurnal"] | None = None
     """The process by which jobs arrive (the scenario's by default)."""
-    policies: tuple[str, ...] = ("all",)
-    """Names of baselines, "all" of them, or module:Class for one of your own."""
+    policies: Policies = ("all",)
     episodes: int = 5
     """Episodes, of seeds seed, seed + 1, ..."""
     seed: int = 0
@@ -86,7 +85,7 @@ def run(arguments: Arguments, console: Console) -> None:
         for load in arguments.load or (scenario.environment.load,):
             records += load_records(scenario.with_options(load=load), table, factories, arguments, console)
         about = provenance(scenario, [table], plain(arguments))
-    console.print(LEGEND)
+    console.print(legend(records))
     if arguments.json is not None:
         write_json(arguments.json, {"provenance": about, "records": records})
 
@@ -100,6 +99,8 @@ def check(arguments: Arguments) -> None:
         raise ConfigError(f"--json: must be a file, but {arguments.json} is a folder")
     if not arguments.seconds >= 0:
         raise ConfigError(f"--seconds: must be at least 0, got {arguments.seconds!r}")
+    if arguments.moves is not None and arguments.moves < 1:
+        raise ConfigError(f"--moves: must be at least 1, or there is no offline schedule, got {arguments.moves}")
     if arguments.known:
         for name in ("graphs", "load", "jobs", "arrivals"):
             if getattr(arguments, name):
@@ -132,7 +133,8 @@ def load_records(
     common = {"fleet": scenario.fleet.name, "env": "queue", "load": load, "jobs": jobs, "seed": seed}
     records = [{**common, **record} for record in distance_records(runs, limits)]
     gap = limits.offline.sum() / limits.bound.sum()
-    title = f"{scenario.fleet.name}, queue, load {load:g}, {jobs} jobs, {episodes} episodes; offline / bound {gap:.4f}"
+    amount = f"{counted(jobs, 'job')}, {counted(episodes, 'episode')}"
+    title = f"{scenario.fleet.name}, queue, load {load:g}, {amount}; offline / bound {gap:.4f}"
     console.print(distance_table(records, title=title))
     return records
 

@@ -20,7 +20,7 @@ from gnnsched_env.report.conditions import LEGEND, condition_markdown, condition
 from gnnsched_env.scenario import load_scenario, scenario_table
 from gnnsched_env.tables.progress import progress_bar
 from scripts.command import plain, run_command, wide_console
-from scripts.evaluate import WIDTH, factory, policy_factories
+from scripts.evaluate import WIDTH, Policies, counted, factory, policy_factories
 
 CONDITIONS: dict[str, dict[str, Any]] = {
     "Poisson": {},
@@ -44,9 +44,7 @@ class Arguments:
     """Jobs an episode."""
     episodes: int = 20
     """Episodes a policy, of seeds seed, seed + 1, ..."""
-    policies: tuple[str, ...] = ("all",)
-    """Names of baselines, "all" that decide from the observation, agent:NAME or agent:FILE.npz, a trained one,
-    sb3:FILE.zip, or module:Class for one of your own."""
+    policies: Policies = ("all",)
     rollout_episodes: int = 0
     """Episodes of the policies that plan (rollout), a thousand times as slow; 0 leaves them out."""
     seed: int = 0
@@ -150,7 +148,7 @@ def show(console: Console, arguments: Arguments, fleet: str, groups: Mapping[str
     """Print a fleet's table."""
     title = (
         f"{load_scenario(fleet).name}, Queue-v0, load {arguments.load:g}, "
-        f"{arguments.jobs:,} jobs, {arguments.episodes} episodes"
+        f"{counted(arguments.jobs, 'job')}, {counted(arguments.episodes, 'episode')}"
     )
     if arguments.markdown:
         print(f"## {title}\n\n{condition_markdown(groups)}\n", flush=True)

@@ -1,14 +1,17 @@
 """Play one episode of a policy and show its schedule: as text, a picture, a CSV of its jobs, a trace for Perfetto.
 
-python -m scripts.schedule --policy assignment --load 0.8 --jobs 200 --png schedule.png --trace trace.json
-python -m scripts.schedule --arrivals bursty --failures 100 10
-python -m scripts.schedule --policy agent:queue_hetero4 --versus sjf --jobs 120 --episodes 20 --png versus.png
+Examples:
+    python -m scripts.schedule --policy assignment --load 0.8 --jobs 200 --png schedule.png --trace trace.json
+    python -m scripts.schedule --arrivals bursty --failures 100 10
+    python -m scripts.schedule --policy agent:queue_hetero4 --versus sjf --jobs 120 --episodes 20 --png versus.png
 """
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from gnnsched_env.envs import DispatchEnv, QueueEnv
 from gnnsched_env.envs.exports import write_csv, write_trace
@@ -23,7 +26,7 @@ from gnnsched_env.scenario import Scenario, load_scenario
 from gnnsched_env.sim.schedule import schedule_of
 from scripts.command import run_command, wide_console
 from scripts.conditions import Conditions
-from scripts.evaluate import factory
+from scripts.evaluate import NAMES, factory
 
 GIF_FPS = 12
 WIDTH = 120
@@ -37,8 +40,7 @@ class Arguments(Conditions):
     """A preset (hetero4, flexible4, big_little) or the path of a scenario's TOML file."""
     env: Literal["queue", "dispatch"] = "queue"
     """Queue-v0 (a central queue) or Dispatch-v0 (a decision at each arrival)."""
-    policy: str = "assignment"
-    """A baseline, or module:Class for one of your own."""
+    policy: Annotated[str, tyro.conf.arg(help=f"The policy: {NAMES}.")] = "assignment"
     load: float | None = None
     """Arrival rate, as a share of the fleet's largest sustainable rate (the scenario's by default)."""
     jobs: int = 200

@@ -1,8 +1,9 @@
 """Train a scheduling agent; run again with the same arguments, a stopped or killed training goes on.
 
-python -m scripts.train --config queue_hetero4
-python -m scripts.train --config queue_hetero4_es --seed 1 --method.sigma 0.1 --minutes 20
-python -m scripts.train --config my.toml --folder out/mine
+Examples:
+    python -m scripts.train --config queue_hetero4
+    python -m scripts.train --config queue_hetero4_es --seed 1 --method.sigma 0.1 --minutes 20
+    python -m scripts.train --config my.toml --folder out/mine
 """
 
 import argparse
@@ -14,24 +15,27 @@ from typing import Annotated
 
 import tyro
 
-from agents.config import TrainConfig
+from agents.config import FLEETS, SUFFIXES, TrainConfig
 from agents.config_file import load_config
 from agents.train import Result, train
 from gnnsched_env.errors import GnnSchedError
 
 DEFAULT = "queue_hetero4"
 MODULE = "scripts.train"
+WHICH = (
+    "A config, which the other arguments change: queue_FLEET or queue_FLEET_METHOD, or the path of a .toml file. "
+    f"FLEET is one of {', '.join(FLEETS)}; METHOD one of {', '.join(suffix[1:] for suffix in SUFFIXES if suffix)}."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
     """Train a scheduling agent."""
 
-    config: str
-    """Name of a config, or the path of a .toml file: what the other arguments change."""
+    config: Annotated[str, tyro.conf.arg(help=WHICH)]
     training: Annotated[TrainConfig, tyro.conf.arg(name="")]
     folder: Path | None = None
-    """Where checkpoint, weights and events go; none: out/train/NAME-SEED. What it holds is gone on with."""
+    """Where checkpoint, weights and events go; none: out/train/NAME-SEED. A training that it holds is continued."""
     progress: bool | None = None
     """Show a bar; none: if stderr is a terminal."""
 

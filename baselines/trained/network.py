@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -113,8 +113,7 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     Raise FileFormatError where it is none, is truncated, or is for other features or another observation version.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path)
     except FileNotFoundError:
         raise FileFormatError(f"{path}: no such weights file") from None
     except (OSError, ValueError, EOFError, BadZipFile, KeyError) as error:
@@ -134,12 +133,24 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     return network, card
 
 
+def read_arrays(source: Path | BinaryIO) -> dict[str, Any]:
+    """Return the arrays of an .npz file by name, executing nothing; ValueError where it holds one array, without names.
+
+    Raise what numpy and zipfile raise where it cannot be read.
+    """
+    file = np.load(source, allow_pickle=False)
+    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise ValueError("it holds a single array, as an .npy file does")
+    with file:
+        return {name: file[name] for name in file.files}
+
+
 def _card(path: Path, arrays: Mapping[str, Any]) -> dict[str, Any]:
     if CARD not in arrays:
         raise FileFormatError(f"{path}: must hold an entry {CARD!r} that describes the weights; it has none")
     try:
         card = json.loads(str(arrays[CARD]))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{path}: {CARD} must be JSON ({error})") from None
     if not isinstance(card, dict):
         raise FileFormatError(f"{path}: {CARD} must be a JSON object, got {type(card).__name__}")

@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from gnnsched_env.envs.labels import ScheduleLabels
+from gnnsched_env.envs.labels import ScheduleLabels, time_unit
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.evaluation.behaviour import Behaviour
 from gnnsched_env.evaluation.intervals import paired_ratio
@@ -57,5 +57,12 @@ def differences_table(
 
 def _written(value: float, kind: str, labels: ScheduleLabels) -> str:
     if kind == "time":
-        return labels.time(value)
+        return _time(value / labels.clock_hz)
     return f"{100 * value:.1f}%" if kind == "share" else f"{value:.3f}"
+
+
+def _time(seconds: float) -> str:
+    """Return a time in three digits, zeros at its end kept: the times of a row are as exact as each other."""
+    scale, unit = time_unit(seconds)
+    exponent = int(f"{seconds / scale:.2e}".split("e")[1])  # once rounded: 9.999 is 10.0
+    return f"{seconds / scale:.{max(0, 2 - exponent)}f} {unit}"

@@ -14,6 +14,7 @@ from gnnsched_env.scenario.options import DEFAULT_JOBS
 
 KILO = 1_000
 PICO_TO_MICRO = 1e-6
+LONGEST_HEADING = 24  # a policy's name that is longer heads no column
 
 LEGEND = """C, E: completion and execution time of a job, thousands of cycles; slowd.: completion over the shortest.
 cap.: a bound on the load that the policy can sustain (the fleet's is 1); ! marks one below this load, whose means
@@ -46,12 +47,12 @@ def policy_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
     table.add_column("policy", no_wrap=True)
     table.add_column("knows", no_wrap=True)
     for name in ("C", "C p95", "E", "slowd.", "used", "cap.", "C / SJF*", "C / uninf.", "E / uninf.", *extras):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(Text(name), justify="right", no_wrap=True)
     for record in records:
         uninformed, episodes = record["ratio_to_best_uninformed"], record["episodes"]
         unstable = record["stable"] is False  # None: not known
         table.add_row(
-            record["policy"],
+            Text(record["policy"]),
             record["knowledge"],
             _kilo(record["mean_completion"]),
             _kilo(record["p95_completion"]),
@@ -127,12 +128,6 @@ def _arrivals(record: dict[str, Any], name: str) -> bool:
 
 EXTRAS = (
     Extra(
-        name="C / versus",
-        meaning="over the policy that --versus names, on the same episodes: above 1 is worse than it",
-        belongs=lambda record: "ratio_to_versus" in record,
-        show=lambda record: ratio_text(record["ratio_to_versus"]["completion"], record["episodes"]),
-    ),
-    Extra(
         name="C / bound",
         meaning="over a proved lower bound on the mean completion time of any schedule of these jobs",
         belongs=lambda record: "ratio_to_bound" in record,
@@ -179,7 +174,18 @@ EXTRAS = (
 
 def _extras(records: Sequence[dict[str, Any]]) -> dict[str, Extra]:
     """Return by name the columns that some record's scenario asks for."""
-    return {extra.name: extra for extra in EXTRAS if any(map(extra.belongs, records))}
+    versus = [_versus(record["versus"]) for record in records if "ratio_to_versus" in record][:1]
+    return {extra.name: extra for extra in (*versus, *EXTRAS) if any(map(extra.belongs, records))}
+
+
+def _versus(policy: str) -> Extra:
+    """Return the column over the policy of --versus, headed by its name; a long one is in the legend only."""
+    return Extra(
+        name=f"C / {policy if len(policy) <= LONGEST_HEADING else 'versus'}",
+        meaning=f"over {policy}, which --versus names, on the same episodes: above 1 is worse than it",
+        belongs=lambda record: "ratio_to_versus" in record,
+        show=lambda record: ratio_text(record["ratio_to_versus"]["completion"], record["episodes"]),
+    )
 
 
 def _kilo(cycles: float) -> str:

@@ -235,12 +235,18 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
         Evolution(SMALL, TINY, 2).load(path)
     with pytest.raises(FileFormatError, match="must be a checkpoint of this evolution"):
         Evolution(SMALL, TINY, 2).load(misguided(tmp_path / "weights.npz"))
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(FileFormatError, match="must be a checkpoint of this evolution"):
+        Evolution(SMALL, TINY, 2).load(path)
 
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
         ("pairs", 0, "pairs must be at least 1, got 0"),
+        ("pairs", 999_999_999_999, "pairs must be at most 10000, got 999999999999"),
+        ("width", 99_999_999, "width must be at most 4096, got 99999999"),
         ("workers", -1, "workers must be at least 1, got -1"),
         ("sigma", 0.0, "sigma must be a number above 0, got 0.0"),
         ("learning_rate", float("nan"), "learning_rate must be a number above 0, got nan"),

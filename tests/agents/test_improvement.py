@@ -196,7 +196,7 @@ def test_other_checkpoints_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="another configuration"):
         Improvement(TINY, WORKLOADS, seed=1).load(path)
     path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(FileFormatError, match="cannot be read"):
+    with pytest.raises(FileFormatError, match="must be a checkpoint, but is damaged"):
         Improvement(TINY, WORKLOADS, seed=0).load(path)
 
 
@@ -209,6 +209,9 @@ def test_other_checkpoints_are_refused(tmp_path):
         ({"learning_rate": 0.0}, "learning_rate must be a number above 0, got 0.0"),
         ({"caution": -0.5}, "caution must be a number of at least 0, got -0.5"),
         ({"sigma": float("nan")}, "sigma must be a number above 0, got nan"),
+        ({"width": 99_999_999}, "width must be at most 4096, got 99999999"),
+        ({"pairs": 999_999_999_999}, "pairs must be at most 10000, got 999999999999"),
+        ({"rounds": 200_000}, "rounds must be at most 100, got 200000"),
         ({"passes": 0}, "passes must be at least 1, got 0"),
     ],
 )

@@ -254,6 +254,12 @@ def npz(**arrays):
     return buffer.getvalue()
 
 
+def npy(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
 def layout_and_table():
     env = QueueEnv(jobs=4, window=4)
     return env.layout, env.table
@@ -309,6 +315,8 @@ def test_models_for_something_else_are_refused(model, changes, message):
         ({ABOUT: "{"}, "must be JSON"),
         ({ABOUT: b"\xff\xfe\x00"}, "must be JSON"),
         ({ABOUT: "[" * 100_000}, "must be JSON"),
+        ({ABOUT: "1" * 5000}, "must be JSON"),
+        ({WEIGHTS: npy(np.zeros(3))}, "is damaged"),
         ({WEIGHTS: b"no npz"}, "is damaged"),
         ({WEIGHTS: None}, "has no gnnsched_network.npz"),
         ({WEIGHTS: npz(w1=np.zeros(3))}, "b1, b2, skip, u2, w2, w3 not found"),
@@ -329,6 +337,8 @@ def test_damaged_files_are_refused(model, tmp_path):
         read_network(tmp_path / "none.zip")
     with pytest.raises(FileFormatError, match="cannot be read"):
         read_network(tmp_path)
+    with pytest.raises(FileFormatError, match=r"use agent:\S*best\.npz for this file"):
+        read_network(tmp_path / "best.npz")
     rng = np.random.default_rng(0)
     for number in range(40):
         damaged = bytearray(content)
@@ -372,6 +382,13 @@ def test_trainings_refuse_what_is_not_theirs(model, tmp_path):
         (MaskablePpoConfig, {"gae": 1.5}, "gae must be from 0 to 1"),
         (MaskablePpoConfig, {"clip": 0.0}, "clip must be above 0"),
         (MaskablePpoConfig, {"batch": 0}, "batch must be at least 1"),
+        (MaskablePpoConfig, {"batch": 1}, "batch must be at least 2, got 1"),
+        (
+            MaskablePpoConfig,
+            {"worlds": 1, "lanes": 1, "steps": 9, "batch": 8},
+            "the 9 decisions .* a single one, got 8",
+        ),
+        (A2cConfig, {"worlds": 1, "lanes": 1, "steps": 1}, "worlds x lanes x steps must be at least 2, got 1"),
         (MaskablePpoConfig, {"width": 5000}, "width must be at most 4096"),
         (A2cConfig, {"entropy": -1.0}, "entropy must be at least 0"),
         (A2cConfig, {"rollouts": 0}, "rollouts must be at least 1"),

@@ -82,7 +82,15 @@ def test_own_policies_are_loaded():
     ("name", "shape", "options", "message"),
     [
         ("minmin", QUEUE, {}, "unknown policy 'minmin'; did you mean 'min_min'"),
-        ("zzz", QUEUE, {}, r"unknown policy 'zzz' \(one of random, "),
+        (
+            "zzz",
+            QUEUE,
+            {},
+            r"unknown policy 'zzz' \(one of random, .*lookahead:FILE\.npz, .*, in the scripts, sb3:FILE",
+        ),
+        ("sb3:a.zip", QUEUE, {}, "'sb3:a.zip': models .* are made policies by agents.policies.agent_factory"),
+        ("agent:a.zip", QUEUE, {}, r"'agent:a\.zip': must name an \.npz file; use sb3:a\.zip for this file$"),
+        ("lookahead:a.zip", QUEUE, {}, "use sb3:a.zip for this file, which plays it without looking ahead"),
         ("fifo", DISPATCH, {}, "policy 'fifo' is made for queue, not for dispatch"),
         ("fifo", QUEUE, {"c": 1}, "policy 'fifo': cannot be made from .*'c'"),
         ("static_best", QUEUE, {}, "static_best: needs the latency table"),

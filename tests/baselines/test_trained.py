@@ -230,6 +230,8 @@ def _spoil(path, **changes):
         ({"card": None}, "'card'"),
         ({"card": np.array("{")}, "JSON"),
         ({"card": np.array("[]")}, "JSON object"),
+        ({"card": np.array("[" * 100_000)}, "card must be JSON"),
+        ({"card": np.array("1" * 5000)}, "card must be JSON"),
         ({"w3": None}, "w3 not found"),
         ({"w3": np.zeros(4)}, r"w3 must be of shape \[5\], got \[4\]"),
         ({"w1": np.zeros((3, 5))}, "w1 must be of shape"),
@@ -255,6 +257,10 @@ def test_files_that_are_no_weights_are_refused(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(FileFormatError, match=name):
             load_network(tmp_path / name)
+    with (tmp_path / "single.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(FileFormatError, match=r"single\.npz: must be an \.npz file .*single array"):
+        load_network(tmp_path / "single.npz")
     with pytest.raises(FileFormatError, match="no such weights file"):
         load_network(tmp_path / "none.npz")
 

@@ -40,7 +40,7 @@ def test_each_figure_of_both_and_its_ratio():
     assert lines[1].split() == ["1", "episode", "[red]", "two", "ratio"]
     assert "mean completion" in rows
     found = " ".join(next(line for line in lines if line.startswith("mean completion")).split())
-    assert found == "mean completion 3 ms 6 ms 0.500"  # at 1 MHz
+    assert found == "mean completion 3.00 ms 6.00 ms 0.500"  # at 1 MHz
     assert rows["decisions that wait though a job could start"] == ["12.5%", "0.0%", "-"]
     assert rows["predicted latency over the job's smallest, mean"] == ["1.250", "1.000", "1.250"]
     assert rows["utilisation"] == ["50.0%", "50.0%", "1.000"]
@@ -53,9 +53,19 @@ def test_several_episodes_are_averaged_and_their_ratio_has_an_interval():
     _, lines = rows_of(differences_table(("one", "two"), (first, second), made_up_labels()))
     assert lines[1].startswith("mean of 2 episodes")
     found = " ".join(next(line for line in lines if line.startswith("mean completion")).split())
-    assert found == "mean completion 4 ms 4 ms 1.000 ±1.000"  # from 0.5 to 2.5
+    assert found == "mean completion 4.00 ms 4.00 ms 1.000 ±1.000"  # from 0.5 to 2.5
     found = next(line for line in lines if line.startswith("decisions")).split()
     assert found[-3:] == ["12.5%", "25.0%", "-"]  # one episode's 0 would make ratios of resamples infinite
+
+
+@pytest.mark.parametrize(
+    ("cycles", "text"),
+    [(8.9, "8.90 µs"), (6.19, "6.19 µs"), (100.0, "100 µs"), (9.999, "10.0 µs"), (999.9, "1000 µs"), (0, "0.00 ns")],
+)
+def test_times_have_three_digits(cycles, text):
+    table = differences_table(("one", "two"), ([replace(FIRST, waiting=cycles)], [SECOND]), made_up_labels())
+    found = next(line for line in rows_of(table)[1] if line.startswith("mean waiting"))
+    assert found.removeprefix("mean waiting").strip().startswith(f"{text} ")
 
 
 def test_every_figure_has_a_row():

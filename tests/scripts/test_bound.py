@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from gnnsched_env.report.distances import distance_table, legend
+
 COMMAND = [sys.executable, "-m", "scripts.bound"]
 
 
@@ -28,6 +30,22 @@ def test_policies_on_a_scenario(tmp_path):
     assert "hetero4, queue, load 0.9, 20 jobs, 2 episodes; offline / bound 1." in result.stdout
 
 
+@pytest.mark.parametrize("optimum", [None, [1.1, 1.0, 1.2]])
+def test_optima_have_a_column_where_some_are_proved(optimum):
+    ratios = {"over_bound": [1.2, 1.1, 1.3], "over_offline": [1.2, 1.1, 1.3]}
+    means = dict.fromkeys(("mean_completion", "mean_ratio_to_offline", "worst_over_offline"), 2.0)
+    records = [{"policy": "x", "knowledge": "none", "episodes": 3, "proved": 3, **ratios, **means}]
+    records[0]["over_optimum"] = optimum
+    headings = [str(column.header) for column in distance_table(records, title="").columns]
+    assert ("C / optimum" in headings) == ("/ optimum" in legend(records)) == (optimum is not None)
+
+
+def test_one_job_is_said_so():
+    result = run("--jobs", "1", "--episodes", "1", "--policies", "sjf", "--rounds", "10")
+    assert result.returncode == 0, result.stderr
+    assert "hetero4, queue, load 0.8, 1 job, 1 episode; offline" in result.stdout
+
+
 def test_policies_on_the_known_optima(tmp_path):
     path = tmp_path / "out.json"
     result = run("--known", "--policies", "sjf", "tests.scripts.own_policy:OldestFirst", "--json", str(path))
@@ -47,6 +65,7 @@ def test_policies_on_the_known_optima(tmp_path):
     [
         (["--known", "--jobs", "5"], "--jobs: does not go with --known"),
         (["--policies", "nothing"], "unknown policy 'nothing'"),
+        (["--moves", "0"], "--moves: must be at least 1, or there is no offline schedule, got 0"),
         (["--seconds", "-1"], "--seconds: must be at least 0"),
         (["--episodes", "0"], "episodes must be at least 1"),
     ],

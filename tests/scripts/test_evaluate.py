@@ -3,12 +3,18 @@
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from rich.table import Table
 
+from gnnsched_env.evaluation.distances import draw_instances, find_limits
 from gnnsched_env.scenario import load_scenario, scenario_table
 from gnnsched_env.scenario.trace import write_trace
+from scripts import evaluate
+from scripts.command import wide_console
+from scripts.evaluate import NAMES, add_bound, print_whole
 
 COMMAND = [sys.executable, "-m", "scripts.evaluate", "--jobs", "30", "--episodes", "3"]
 
@@ -35,7 +41,7 @@ def test_versus_pairs_the_episodes_of_two_policies(tmp_path):
     """Over itself a policy is exactly 1; the others' ratios are those of the means, which are in the records too."""
     path = tmp_path / "out.json"
     result = run("--policies", "sjf", "fifo", "--versus", "assignment", "--json", str(path))
-    assert result.returncode == 0 and "C / versus" in result.stdout, result.stderr
+    assert result.returncode == 0 and "C / assignment" in result.stdout, result.stderr
     records = json.loads(path.read_text())["records"]
     means = {record["policy"]: record["mean_completion"] for record in records}
     assert set(means) == {"sjf", "fifo", "assignment"}
@@ -44,6 +50,51 @@ def test_versus_pairs_the_episodes_of_two_policies(tmp_path):
         assert record["versus"] == "assignment" and low <= value <= high
         assert value == pytest.approx(means[record["policy"]] / means["assignment"])
         assert (low == high == 1.0) == (record["policy"] == "assignment")
+
+
+def test_a_long_name_of_versus_is_told_whole():
+    own = "tests.scripts.own_policy:OldestFirst"
+    result = run("--policies", "sjf", "--versus", own)
+    assert result.returncode == 0, result.stderr
+    assert f"C / versus: over {own}, which --versus names" in result.stdout
+    assert result.stdout.count(own) == 2 and "…" not in result.stdout  # its row, and the legend
+
+
+def test_a_wide_table_is_not_cut(capsys):
+    table = Table(box=None)
+    table.add_column("a" * 300, no_wrap=True)
+    print_whole(wide_console(160), table)
+    assert "a" * 300 in capsys.readouterr().out
+
+
+def test_bounds_are_those_of_all_episodes_together():
+    scenario = load_scenario("hetero4").with_options(jobs=12)
+    table = scenario_table(scenario)
+    records = [{"mean_completion": 1000.0}]
+    add_bound(records, scenario, table, seed=3, episodes=2)
+    limits = find_limits(draw_instances(scenario, table, seed=3, episodes=2))
+    assert records[0]["ratio_to_bound"] == pytest.approx(1000.0 * 24 / limits.bound.sum())
+
+
+def test_bounds_show_how_far_they_are(monkeypatch):
+    told = []
+
+    @contextmanager
+    def bar(description, total, *, shown):
+        yield lambda amount: told.append((total, amount))
+
+    monkeypatch.setattr(evaluate, "progress_bar", bar)
+    scenario = load_scenario("hetero4").with_options(jobs=3)
+    add_bound([], scenario, scenario_table(scenario), seed=0, episodes=2)
+    assert told == [(2, 1), (2, 1)]
+
+
+@pytest.mark.parametrize("module", ["evaluate", "bound", "schedule", "robustness"])
+def test_every_help_names_its_command_and_all_kinds_of_policies(module):
+    command = [sys.executable, "-m", f"scripts.{module}", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert told.startswith(f"usage: python -m scripts.{module} ")
+    assert NAMES in " ".join(told.replace("│", " ").split())
 
 
 def test_dispatch_runs_the_policies_made_for_it(tmp_path):

@@ -1,0 +1,11 @@
+"""Forecasts of compiled programs' runtimes: files of the TpuGraphs data set, their samples, and ranking models.
+
+What reads and scores files needs no torch and is named here; the networks' modules are imported by name and need the
+extra `gnn`.
+"""
+
+from gnnsched_env.forecast.program import Program, ProgramGraph, open_program
+from gnnsched_env.forecast.schema import Collection
+from gnnsched_env.forecast.writing import write_program
+
+__all__ = ["Collection", "Program", "ProgramGraph", "open_program", "write_program"]

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from gnnsched_env.errors import ConfigError
+from gnnsched_env.forecast import Collection
+from gnnsched_env.forecast.encoding import prepare_all
+from gnnsched_env.forecast.tree import collections_of, find_programs, open_programs
+from tests.forecast import toy_programs
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in ("b", "a"):
+        toy_programs.layout_file(tmp_path, name)
+    toy_programs.layout_file(tmp_path, "c", collection="layout/nlp/random", split="test")
+    toy_programs.tile_file(tmp_path, "d", split="valid")
+    (tmp_path / "npz/layout/xla/default/train/.hidden.npz").write_bytes(b"")
+    (tmp_path / "npz/layout/xla/default/train/notes.txt").write_bytes(b"")
+    return tmp_path
+
+
+EXPECTED = {
+    Collection.LAYOUT_XLA_DEFAULT: ("train",),
+    Collection.LAYOUT_NLP_RANDOM: ("test",),
+    Collection.TILE_XLA: ("valid",),
+}
+
+
+def test_the_root_may_be_any_of_three(root):
+    (root / "npz_all").mkdir()
+    (root / "npz").rename(root / "npz_all/npz")
+    for start in (root, root / "npz_all", root / "npz_all/npz"):
+        assert collections_of(start) == EXPECTED
+        paths = find_programs(start, "layout:xla:default", "train")
+        assert [path.name for path in paths] == ["a.npz", "b.npz"]
+        assert [program.collection for program in open_programs(paths).programs] == [Collection.LAYOUT_XLA_DEFAULT] * 2
+
+
+def test_what_is_not_there_is_named(root, tmp_path_factory):
+    with pytest.raises(ConfigError, match="no files of tile:xla, split train; found: layout:xla:default: train; "):
+        find_programs(root, Collection.TILE_XLA, "train")
+    with pytest.raises(ConfigError, match="split must be one of train, valid, test, got 'val'"):
+        find_programs(root, Collection.TILE_XLA, "val")
+    with pytest.raises(ConfigError, match=r"must hold layout/ or tile/"):
+        collections_of(tmp_path_factory.mktemp("empty"))
+
+
+def test_bad_files_are_reported_skipped_and_counted(root):
+    bad = toy_programs.layout_file(root, "aa", node_opcode=np.full(8, 200, np.uint8))
+    worse = root / "npz/layout/xla/default/train/ab.npz"
+    worse.write_bytes(b"PK")
+    lines = []
+    paths = find_programs(root, "layout:xla:default", "train")
+    opened = open_programs(paths, lines.append)
+    assert [program.name for program in opened.programs] == ["a", "b"]
+    assert [path for path, _ in opened.skipped] == [bad, worse]
+    assert lines[0] == f"skipped: {bad}: array 'node_opcode' must be within 0..120, got 200 at 0"
+    assert lines[1].startswith(f"skipped: {worse}: the archive is damaged")
+    assert lines[2] == "2 of 4 files skipped"
+    lines.clear()
+    assert open_programs(opened_paths(opened), lines.append).skipped == lines == []
+
+
+def opened_paths(opened):
+    return [program.path for program in opened.programs]
+
+
+def test_damaged_configurations_are_found_by_a_thorough_look_or_in_preparing(root, tmp_path):
+    values = toy_programs.layouts(9)
+    values[8] = 6
+    bad = toy_programs.layout_file(root, "aa", node_config_feat=values)
+    paths = find_programs(root, "layout:xla:default", "train")
+    lines = []
+    thorough = open_programs(paths, lines.append, thorough=True)
+    assert [path for path, _ in thorough.skipped] == [bad]
+    assert lines[-1] == "1 of 3 files skipped"
+    lines.clear()
+    hasty = open_programs(paths, lines.append, cache=tmp_path / "cache")
+    assert len(hasty.programs) == 3 and lines == []
+    prepared = prepare_all(hasty.programs, lines.append)
+    assert [sample.name for sample in prepared.samples] == ["a", "b"]
+    assert [path for path, _ in prepared.skipped] == [bad]
+    assert lines[0].startswith(f"skipped: {bad}: array 'node_config_feat' must hold whole numbers -1..5, got 6.0")
+    assert lines[1] == "1 of 3 programs skipped"
+
+
+def test_the_real_tree(tpugraphs):
+    assert collections_of(tpugraphs) == {
+        Collection.LAYOUT_XLA_DEFAULT: ("train",),
+        Collection.TILE_XLA: ("train", "test"),
+    }
+    counts = {}
+    for collection, splits in collections_of(tpugraphs / "npz").items():
+        for split in splits:
+            opened = open_programs(find_programs(tpugraphs, collection, split), pytest.fail, thorough=True)
+            counts[collection, split] = len(opened.programs)
+            assert all(program.labelled == (split == "train") for program in opened.programs)
+    assert list(counts.values()) == [1, 10, 5]

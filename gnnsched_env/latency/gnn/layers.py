@@ -1,8 +1,11 @@
 """A configurable stack of PyG convolutions and readouts of a graph: no knowledge of what is predicted."""
 
 import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +17,10 @@ from torch_geometric.nn import (  # type: ignore[import-untyped]
     global_max_pool,
     global_mean_pool,
 )
-from torch_geometric.nn.norm import BatchNorm, LayerNorm  # type: ignore[import-untyped]
+from torch_geometric.nn.norm import BatchNorm, InstanceNorm, LayerNorm  # type: ignore[import-untyped]
 
 from gnnsched_env.errors import ConfigError
+from gnnsched_env.latency.gnn.spread import Adjacency
 
 
 class ConvKind(StrEnum):
@@ -34,11 +38,16 @@ class Norm(StrEnum):
     NONE = "none"
     LAYER = "layer"  # over the channels of each vertex
     BATCH = "batch"  # over the vertices of the batch
+    INSTANCE = "instance"  # over the vertices of each graph, each channel (and configuration) by itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackConfig:
-    """The shape of a `ConvStack`; widths in channels, `dropout` a probability."""
+    """The shape of a `ConvStack`; widths in channels, `dropout` a probability.
+
+    `residual`: each convolution but the first adds to what it reads. `attention`: a `ConfigAttention` before each
+    convolution but the first.
+    """
 
     in_dim: int
     hidden: int = 64
@@ -46,6 +55,8 @@ class StackConfig:
     conv: ConvKind = ConvKind.SAGE
     norm: Norm = Norm.NONE
     dropout: float = 0.0
+    residual: bool = False
+    attention: bool = False
 
     def __post_init__(self) -> None:
         for field in ("in_dim", "hidden", "depth"):
@@ -53,6 +64,37 @@ class StackConfig:
                 raise ConfigError(f"convolution stack: {field} must be at least 1, got {getattr(self, field)}")
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"convolution stack: dropout must lie in [0, 1), got {self.dropout}")
+
+
+class ConfigAttention(nn.Module):
+    """Cross attention among configurations of one graph: each vertex and channel by itself.
+
+    A configuration attends to itself and to a set of reference configurations, which share one weight evenly:
+
+        out = x + gate * (w * x + (1 - w) * mean),  w = sigmoid(t * x - log mean_r exp(t * x_r))
+
+    where r runs over the references, `mean` is theirs under softmax_r(t * x_r), and t and gate are learned, one a
+    channel. The references being given, the other configurations of a batch have no part in it.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.sharpness = nn.Parameter(torch.ones(width))
+        self.gate = nn.Parameter(torch.full((width,), 0.5))
+
+    def summarise(self, x: Tensor) -> Tensor:
+        """Return what is kept of references [N, R, channels]: [2, N, 1, channels], log mean and mean."""
+        keys = x * self.sharpness
+        level = keys.logsumexp(dim=1, keepdim=True) - math.log(x.shape[1])
+        mean = (keys.softmax(dim=1) * x).sum(dim=1, keepdim=True)
+        return torch.stack((level, mean.to(level.dtype)))
+
+    def forward(self, x: Tensor, summary: Tensor) -> Tensor:
+        """Return [N, K, channels] for configurations [N, K, channels] and a summary of the references."""
+        level, mean = summary
+        own = torch.sigmoid(x * self.sharpness - level)
+        attended: Tensor = x + self.gate * (mean + own * (x - mean))
+        return attended
 
 
 class ConvStack(nn.Module):
@@ -66,16 +108,35 @@ class ConvStack(nn.Module):
         self.convs = nn.ModuleList(_make_conv(config.conv, before, after) for before, after in pairs)
         self.norms = nn.ModuleList(_make_norm(config.norm, config.hidden) for _ in pairs[1:])
         self.dropout = nn.Dropout(config.dropout)
+        attentions = config.depth - 1 if config.attention else 0
+        self.attentions = nn.ModuleList(ConfigAttention(config.hidden) for _ in range(attentions))
 
-    def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor | None = None) -> Tensor:
-        """Return float [N, hidden] from vertex features [N, in_dim].
+    def forward(
+        self,
+        x: Tensor,
+        edges: Tensor | Adjacency,
+        batch: Tensor | None = None,
+        *,
+        summaries: Sequence[Tensor] = (),
+        record: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Return float [N, hidden] from vertex features [N, in_dim], or [N, K, hidden] from [N, K, in_dim].
 
-        `edge_index` int64 [2, E]: row 0 the vertices that send, row 1 those that gather. `batch` int64 [N], ascending:
-        the graph of each vertex; only norms over a graph would read it, and there is none, so that it may be left out.
+        `edges`: int64 [2, E], row 0 the vertices that send, row 1 those that gather, for [N, in_dim]; an `Adjacency`
+        for K configurations of one graph. `batch` int64 [N], ascending: the graph of each vertex, which only instance
+        norms read; all are of one graph without it. With attention, `summaries` has what each `ConfigAttention`
+        keeps of the references, or `record` is filled with it, all configurations being references then.
         """
-        x = self.convs[0](x, edge_index)
-        for conv, norm in zip(self.convs[1:], self.norms, strict=True):
-            x = conv(self.dropout(torch.relu(norm(x))), edge_index)
+        x = _convolve(self.convs[0], x, edges)
+        for k, (conv, norm) in enumerate(zip(self.convs[1:], self.norms, strict=True)):
+            inner = torch.relu(_normalise(norm, x, batch))
+            if self.config.attention:
+                attend = self.attentions[k]
+                if record is not None:
+                    record.append(attend.summarise(inner))  # type: ignore[operator]
+                inner = attend(inner, summaries[k] if record is None else record[k])
+            after = _convolve(conv, self.dropout(inner), edges)
+            x = x + after if self.config.residual else after
         return x
 
 
@@ -112,6 +173,36 @@ def _make_conv(kind: ConvKind, before: int, after: int) -> nn.Module:
 
 def _make_norm(kind: Norm, width: int) -> nn.Module:
     norm: nn.Module = nn.Identity()
-    if kind is not Norm.NONE:
-        norm = LayerNorm(width, mode="node") if kind is Norm.LAYER else BatchNorm(width)
+    if kind is Norm.LAYER:
+        norm = LayerNorm(width, mode="node")
+    elif kind is Norm.BATCH:
+        norm = BatchNorm(width)
+    elif kind is Norm.INSTANCE:
+        norm = InstanceNorm(width, affine=True)
     return norm
+
+
+def _normalise(norm: Any, x: Tensor, batch: Tensor | None) -> Tensor:
+    """Return x normalised; PyG's instance norm takes the graphs, and knows no configurations."""
+    if not isinstance(norm, InstanceNorm):
+        return norm(x)  # type: ignore[no-any-return]
+    if x.dim() == 2:
+        return norm(x, batch)  # type: ignore[no-any-return]
+    variance, mean = torch.var_mean(x.float() if x.dtype.itemsize < 4 else x, dim=0, keepdim=True, correction=0)
+    return ((x - mean) * torch.rsqrt(variance + norm.eps)).to(x.dtype) * norm.weight + norm.bias  # type: ignore[no-any-return]
+
+
+def _convolve(conv: Any, x: Tensor, edges: Tensor | Adjacency) -> Tensor:
+    """Return what a convolution of PyG makes of vertices [N, in], or its weights of [N, K, in] by an `Adjacency`."""
+    if isinstance(edges, Tensor):
+        return conv(x, edges)  # type: ignore[no-any-return]
+    if isinstance(conv, GCNConv):
+        return edges.gather(conv.lin(x)) + conv.bias  # type: ignore[no-any-return]
+    if isinstance(conv, GINConv):
+        return conv.nn((1.0 + conv.eps) * x + edges.gather(x))  # type: ignore[no-any-return]
+    return conv.lin_l(edges.gather(x)) + conv.lin_r(x)  # type: ignore[no-any-return]
+
+
+def edge_weighting(kind: ConvKind) -> str:
+    """Return how an `Adjacency` for this convolution weighs edges."""
+    return {ConvKind.SAGE_MEAN: "mean", ConvKind.GCN: "symmetric"}.get(kind, "sum")

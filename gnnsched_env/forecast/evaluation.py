@@ -1,0 +1,172 @@
+"""Scores of a ranker on many files: original configurations, each ranked by itself.
+
+A file's configurations are merged before they are ranked, so that duplicates have equal scores, and spread out again
+before they are scored against their own measured runtimes. Rankers are given the whole file and asked for some of it:
+what they compare configurations with is the file's, not what happens to be asked for.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.forecast.baselines import Ranker
+from gnnsched_env.forecast.ceiling import Ceiling, noise_ceiling
+from gnnsched_env.forecast.duplicates import merge
+from gnnsched_env.forecast.encoding import Sample, prepare
+from gnnsched_env.forecast.program import Program
+from gnnsched_env.forecast.schema import Collection
+from gnnsched_env.forecast.scores import (
+    CONFIDENCE,
+    CollectionScore,
+    GraphScore,
+    collection_scores,
+    competition_score,
+    score_graph,
+)
+from gnnsched_env.forecast.submission import submission_id, top_configs
+from gnnsched_env.forecast.tree import Opened
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Scores of every file that could be read, and (path, reason) of the others."""
+
+    scores: list[GraphScore]
+    skipped: list[tuple[Path, str]]
+    confidence: float = CONFIDENCE
+
+    def collections(self) -> list[CollectionScore]:
+        """Return means and intervals over files, collection by collection."""
+        return collection_scores(self.scores, confidence=self.confidence)
+
+    def competition(self) -> float | None:
+        """Return the competition's score, or None unless each of the five collections has a score."""
+        means = {one.collection: one.competition.value for one in self.collections() if one.graphs}
+        return competition_score(means) if set(means) == set(Collection) else None
+
+    def record(self) -> dict[str, Any]:
+        """Return all of it as JSON has it."""
+        return {
+            "graphs": [score.record() for score in self.scores],
+            "collections": [one.record() for one in self.collections()],
+            "competition": self.competition(),
+            "skipped": [{"file": str(path), "reason": reason} for path, reason in self.skipped],
+        }
+
+
+def evaluate(
+    ranker: Ranker | Mapping[Collection, Ranker],
+    opened: Opened,
+    *,
+    rows: Mapping[str, IntArray] | None = None,
+    report: Report = lambda line: None,
+    advance: Callable[[int], None] = lambda amount: None,
+) -> Evaluation:
+    """Score a ranker (or one for each collection) on opened programs, one at a time.
+
+    `rows`: by file name, the configurations to score; all where none are named. A file whose damage shows only now is
+    reported, and skipped with those that could not be opened. `advance` is told of each program.
+    """
+    scores = []
+    left = list(opened.skipped)
+    for program in opened.programs:
+        try:
+            chosen = None if rows is None else rows.get(program.name)
+            scores.append(score_program(_own(ranker, program), program, chosen))
+        except FileFormatError as error:
+            left.append((program.path, str(error)))
+            report(f"skipped: {error}")
+        advance(1)
+    return Evaluation(scores=scores, skipped=left)
+
+
+def score_program(ranker: Ranker, program: Program, rows: IntArray | None = None) -> GraphScore:
+    """Return a ranker's scores on one file, or on some of its configurations (`rows`, int64 [k])."""
+    sample = prepare(program, hops=ranker.hops)
+    return score_sample(ranker, sample, program, rows)
+
+
+def score_sample(ranker: Ranker, sample: Sample, program: Program, rows: IntArray | None = None) -> GraphScore:
+    """Return a ranker's scores on a file that is prepared already (whole, with the ranker's `hops`)."""
+    chosen = np.arange(program.num_configs) if rows is None else _checked(program, rows)
+    scores = predict_rows(ranker, sample, chosen)
+    return score_graph(program.name, program.collection, scores, program.targets()[chosen], sample.groups[chosen])
+
+
+def predict_rows(ranker: Ranker, sample: Sample, rows: IntArray | None = None) -> FloatArray:
+    """Return scores of original configurations, float64 [c], or of some `rows`; duplicates have equal ones."""
+    groups = sample.groups if rows is None else sample.groups[rows]
+    places, spread = np.unique(groups, return_inverse=True)
+    scores = np.asarray(ranker.predict(sample, places), np.float64)
+    if scores.shape != places.shape:
+        raise ConfigError(
+            f"{sample.name}: a ranker must score each of {len(places)} configurations, got {scores.shape}"
+        )
+    every: FloatArray = scores[spread]
+    return every
+
+
+def submission_rows(
+    ranker: Ranker | Mapping[Collection, Ranker],
+    programs: Iterable[Program],
+    *,
+    advance: Callable[[int], None] = lambda amount: None,
+) -> Iterator[tuple[str, IntArray]]:
+    """Yield (ID, configurations, fastest first) of each program, labelled or not, for `write_submission`.
+
+    A damaged file is not skipped: a submission must hold every one.
+    """
+    for program in programs:
+        own = _own(ranker, program)
+        sample = prepare(program, hops=own.hops)
+        top = top_configs(program.collection, predict_rows(own, sample), sample.groups)
+        yield submission_id(program.collection, program.name), top
+        advance(1)
+
+
+def program_ceilings(
+    programs: Iterable[Program], rows: Mapping[str, IntArray] | None = None, report: Report = lambda line: None
+) -> list[tuple[str, Ceiling]]:
+    """Return (name, noise ceiling of tau) of the layout programs that have one; why others have none is reported.
+
+    `rows`: by file name, what is scored; noise is taken from all duplicates of the file.
+    """
+    found = []
+    for program in programs:
+        if program.is_tile:
+            continue
+        try:
+            chosen = None if rows is None else rows.get(program.name)
+            found.append((program.name, noise_ceiling(program.targets(), merge(program).groups, chosen)))
+        except (ConfigError, FileFormatError) as error:
+            report(f"{program.name}: {error}")
+    return found
+
+
+def _own(ranker: Ranker | Mapping[Collection, Ranker], program: Program) -> Ranker:
+    """Return the ranker of a program's collection."""
+    if not isinstance(ranker, Mapping):
+        return ranker
+    if program.collection not in ranker:
+        known = ", ".join(ranker)
+        raise ConfigError(f"{program.name}: a ranker of {program.collection} is needed, got some of {known} only")
+    return ranker[program.collection]
+
+
+def _checked(program: Program, rows: IntArray) -> IntArray:
+    chosen = np.asarray(rows)
+    if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
+        raise ConfigError(f"{program.name}: rows must be integers [k], got {chosen.dtype} of shape {chosen.shape}")
+    outside = chosen[(chosen < 0) | (chosen >= program.num_configs)]
+    if len(outside):
+        raise ConfigError(f"{program.name}: rows must be within 0..{program.num_configs - 1}, got {outside[0]}")
+    return chosen.astype(np.int64)

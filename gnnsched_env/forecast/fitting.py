@@ -1,0 +1,215 @@
+"""Rankers fitted to files: what is held back for validation, networks and trees by one call, one file left out.
+
+Needs no torch until a network is trained or read.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.errors import ConfigError
+from gnnsched_env.forecast import boosting
+from gnnsched_env.forecast.baselines import RandomRanker, Ranker
+from gnnsched_env.forecast.boosting import BoostingRanker
+from gnnsched_env.forecast.configs import BoostingConfig, TrainConfig
+from gnnsched_env.forecast.encoding import Sample, prepare_all
+from gnnsched_env.forecast.evaluation import Evaluation, score_sample
+from gnnsched_env.forecast.tree import Opened
+from gnnsched_env.latency import predictor_file
+from gnnsched_env.tables import progress_bar
+
+IntArray = NDArray[np.int64]
+Report = Callable[[str], None]
+Config = TrainConfig | BoostingConfig
+
+HELD_SHARE = 0.1
+FEW_PROGRAMS = 5
+"""With fewer, some configurations of each are held back instead of whole programs."""
+
+WEIGHTS = "ranker.npz"
+CHECKPOINT = "checkpoint.pt"
+EVENTS = "events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Part:
+    """Some configurations of a sample: their `places` in it, int64 [k]."""
+
+    sample: Sample
+    places: IntArray
+
+    @property
+    def rankable(self) -> bool:
+        """Whether there are two different targets."""
+        return len(np.unique(self.sample.targets[self.places])) > 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """How a training runs, which decides nothing of its result.
+
+    `folder` keeps weights, checkpoint and events (None: nothing is kept). `minutes`: how long at most; what was reached
+    is kept, and the same call goes on. `tensorboard`: write events (None: if it is installed). `progress`: a bar on
+    stderr (None: if that is a terminal).
+    """
+
+    folder: Path | None = None
+    device: str = "auto"
+    minutes: float | None = None
+    tensorboard: bool | None = None
+    progress: bool | None = False
+    report: Report = lambda line: None
+
+    def __post_init__(self) -> None:
+        if self.minutes is not None and not self.minutes > 0.0:
+            raise ConfigError(f"forecast training: minutes must be above 0, got {self.minutes!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fitted:
+    """A ranker, and whether its training came to its end or `minutes` ran out first."""
+
+    ranker: Ranker
+    finished: bool
+
+
+def whole(sample: Sample) -> Part:
+    """Return all configurations of a sample."""
+    return Part(sample=sample, places=np.arange(sample.num_configs))
+
+
+def part_of_rows(sample: Sample, rows: IntArray) -> Part:
+    """Return the configurations of some of the file's rows; duplicates count once."""
+    return Part(sample=sample, places=np.unique(sample.groups[rows]))
+
+
+def hold_back(parts: Sequence[Part], *, share: float = HELD_SHARE, seed: int = 0) -> tuple[list[Part], list[Part]]:
+    """Return (to train on, to validate with) of what has something to rank, drawn with the seed.
+
+    Of at least FEW_PROGRAMS programs a `share` is held back whole, else that share of each one's different
+    configurations (at least two, and at most half).
+    """
+    if not 0.0 < share < 1.0:
+        raise ConfigError(f"forecast training: the share held back must lie in 0..1, got {share!r}")
+    rankable = [part for part in parts if part.rankable]
+    rng = np.random.default_rng((seed, 3))
+    if len(rankable) >= FEW_PROGRAMS:
+        order = rng.permutation(len(rankable))
+        held = set(order[: max(1, round(share * len(rankable)))].tolist())
+        return [p for k, p in enumerate(rankable) if k not in held], [rankable[k] for k in sorted(held)]
+    train, kept = [], []
+    for part in rankable:
+        order = rng.permutation(part.places)
+        count = min(max(2, round(share * len(order))), len(order) // 2)
+        train.append(Part(sample=part.sample, places=np.sort(order[count:])))
+        kept.append(Part(sample=part.sample, places=np.sort(order[:count])))
+    return train, kept
+
+
+def fit(config: Config, parts: Sequence[Part], session: Session, *, held_share: float = HELD_SHARE) -> Fitted:
+    """Train a ranker on parts prepared with the configuration's hops; the same call goes on where one was stopped.
+
+    Networks keep the weights that validate best on what is held back (`hold_back`, with the configuration's seed);
+    trees are fitted to all. A network's checkpoint is refused if it belongs to another configuration or other programs.
+    """
+    if isinstance(config, BoostingConfig):
+        ranker: Ranker = BoostingRanker.fit(config, [p.sample for p in parts], [p.places for p in parts])
+        done = Fitted(ranker=ranker, finished=True)
+    else:
+        done = _fit_network(config, *hold_back(parts, share=held_share, seed=config.seed), session)
+    if session.folder is not None:
+        done.ranker.save(session.folder / WEIGHTS)  # type: ignore[attr-defined]
+    return done
+
+
+def leave_one_out(config: Config, opened: Opened, session: Session, *, held_share: float = HELD_SHARE) -> Evaluation:
+    """Score each program by a ranker that was trained on all the others; `session.folder` keeps a folder for each.
+
+    A program with nothing to rank is in no training and has no ranker, but is counted. ConfigError where the others
+    leave nothing to train on. `session.minutes` are for each program; a training that they cut short counts as it is.
+    """
+    prepared = prepare_all(opened.programs, session.report, hops=hops_of(config))
+    programs = {program.name: program for program in opened.programs}
+    scores = []
+    for sample in prepared.samples:
+        program = programs[sample.name]
+        score = score_sample(RandomRanker(), sample, program)
+        if not score.reason:
+            others = [whole(other) for other in prepared.samples if other is not sample]
+            folder = None if session.folder is None else session.folder / sample.name
+            own = replace(session, folder=folder, report=lambda line: None)
+            score = score_sample(fit(config, others, own, held_share=held_share).ranker, sample, program)
+            session.report(f"{sample.name}: tau {score.tau:.3f}, slowdown of the top 5 {score.slowdowns[1]:.4f}")
+        scores.append(score)
+    return Evaluation(scores=scores, skipped=[*opened.skipped, *prepared.skipped])
+
+
+def hops_of(config: Config) -> int | None:
+    """Return the hops that samples must be prepared with to train a model."""
+    return config.hops if isinstance(config, TrainConfig) else 0
+
+
+def open_ranker(path: str | os.PathLike[str], *, device: str = "cpu") -> Ranker:
+    """Return the ranker of a file, on a device if it is a network; trees need no torch."""
+    source = f"forecast ranker {os.fspath(path)}"
+    stored = predictor_file.read(path, source)
+    if boosting.is_boosting(stored):
+        return BoostingRanker.from_arrays(stored, source)
+    ranker: Ranker = (
+        _torch_module("ranker").NetworkRanker.from_arrays(stored, source).to(_torch_module("train").pick_device(device))
+    )
+    return ranker
+
+
+def _fit_network(config: TrainConfig, train: Sequence[Part], held: Sequence[Part], session: Session) -> Fitted:
+    module = _torch_module("train")
+    portions = [[module.Portion(sample=p.sample, rows=p.places) for p in parts] for parts in (train, held)]
+    logs = None
+    if session.folder is not None and (
+        session.tensorboard or (session.tensorboard is None and find_spec("tensorboard"))
+    ):
+        logs = session.folder / EVENTS
+    run = module.Training(config, *portions, module.pick_device(session.device), logs=logs)
+    checkpoint = None if session.folder is None else session.folder / CHECKPOINT
+    if checkpoint is not None and checkpoint.exists():
+        run.load(checkpoint)
+        session.report(f"resumed at step {run.step} of {config.steps}")
+    _take_steps(run, config, session, checkpoint)
+    return Fitted(ranker=run.ranker(), finished=run.step >= config.steps)
+
+
+def _take_steps(run: Any, config: TrainConfig, session: Session, checkpoint: Path | None) -> None:
+    """Step until the end or until time is up; there is a checkpoint whenever there was a validation, and at the end."""
+    end = None if session.minutes is None else time.monotonic() + 60.0 * session.minutes
+    with progress_bar("training", config.steps, shown=session.progress) as advance:
+        advance(run.step)
+        while run.step < config.steps:
+            run.take_step()
+            advance(1)
+            late = end is not None and time.monotonic() >= end
+            if run.step % config.validate_every == 0 or run.step == config.steps or (late and not run.best):
+                session.report(run.validate())
+            elif not late:
+                continue
+            if checkpoint is not None:
+                run.save(checkpoint)
+            if late:
+                break
+
+
+def _torch_module(name: str) -> Any:
+    """Import a module of this room that needs torch; ConfigError where that is not installed."""
+    try:
+        return import_module(f"gnnsched_env.forecast.{name}")
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"forecast networks need the extra `gnn` (pip install 'gnnsched-env[gnn]'): {error.name} is not installed"
+        ) from None

@@ -1,0 +1,148 @@
+"""The face of a trained model: scores of a program's configurations, and its file (npz without pickles)."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.forecast import boosting, segments
+from gnnsched_env.forecast.boosting import ENCODING, BoostingRanker
+from gnnsched_env.forecast.configs import ModelConfig
+from gnnsched_env.forecast.encoding import LAYOUT_ENCODED, NODE_WIDTH, TILE_ENCODED, Sample
+from gnnsched_env.forecast.models import ForecastModel, Widths
+from gnnsched_env.latency import predictor_file
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+FORMAT = "gnnsched-forecast"
+VERSION = 1
+
+
+class Ranker(Protocol):
+    """What ranks a program's configurations; `hops` as samples must be prepared for it."""
+
+    @property
+    def hops(self) -> int | None:
+        """How far from configurable operations it wants the graph kept (None: all)."""
+        ...
+
+    def predict(self, sample: Sample, rows: IntArray | None = None) -> FloatArray:
+        """Return scores float64 [u], smaller is faster, or those of places `rows` in the sample, [k].
+
+        A configuration's score does not depend on which others are asked for.
+        """
+        ...
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it; `load_ranker` reads it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NetworkRanker:
+    """A trained network. `provenance`: how it was made.
+
+    With attention, a score depends on the program's `references` (see there) besides the configuration: prepare the
+    whole file, and ask for `rows` of it.
+    """
+
+    config: ModelConfig
+    network: ForecastModel
+    is_tile: bool
+    hops: int | None
+    provenance: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        config: ModelConfig,
+        weights: Mapping[str, NDArray[Any]],
+        *,
+        is_tile: bool,
+        hops: int | None,
+        provenance: Mapping[str, Any],
+    ) -> Self:
+        """Return a ranker with these weights; a FileFormatError names one that is missing, extra or misshapen."""
+        with torch.random.fork_rng():
+            network = ForecastModel(config, widths(is_tile))
+        expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+        found = {name: tuple(value.shape) for name, value in weights.items()}
+        for name in sorted(expected.keys() | found.keys()):
+            if expected.get(name) != found.get(name):
+                raise FileFormatError(
+                    f"forecast ranker: weight {name!r} must have shape {expected.get(name)}, got {found.get(name)}"
+                )
+            if weights[name].dtype.kind != "f" or not np.isfinite(weights[name]).all():
+                raise FileFormatError(f"forecast ranker: weight {name!r} must hold finite floats")
+        network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+        return cls(config=config, network=network.eval(), is_tile=is_tile, hops=hops, provenance=dict(provenance))
+
+    def to(self, device: torch.device) -> Self:
+        """Move the network there, and return itself."""
+        self.network.to(device)
+        return self
+
+    def predict(self, sample: Sample, rows: IntArray | None = None) -> FloatArray:
+        """Return scores float64 [u], smaller is faster, or those of places `rows` in the sample, [k]."""
+        if sample.is_tile != self.is_tile:
+            raise ConfigError(
+                f"{sample.name}: this ranker ranks {_kind(self.is_tile)} configurations, "
+                f"got {_kind(sample.is_tile)} ones"
+            )
+        asked = np.arange(sample.num_configs) if rows is None else np.asarray(rows, np.int64)
+        pieces = segments.cut(sample, self.config, self.network.shift.device)
+        scores: FloatArray = segments.predict(self.network, pieces, asked).double().cpu().numpy()
+        return scores
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an npz file without pickles, whole or not at all."""
+        fields = {
+            "encoding": ENCODING,
+            "config": dataclasses.asdict(self.config),
+            "is_tile": self.is_tile,
+            "hops": self.hops,
+            "provenance": dict(self.provenance),
+        }
+        weights = {name: value.cpu().numpy() for name, value in self.network.state_dict().items()}
+        predictor_file.write(path, predictor_file.pack(FORMAT, VERSION, fields, weights))
+
+    @classmethod
+    def from_arrays(cls, stored: Mapping[str, NDArray[Any]], source: str) -> Self:
+        """Return a ranker from a file's arrays; FileFormatError says what is wrong with them."""
+        manifest, weights = predictor_file.unpack(stored, FORMAT, VERSION, source, kind="forecast ranker")
+        boosting.check_encoding(manifest, source)
+        try:
+            return cls.of(
+                ModelConfig(**manifest["config"]),
+                weights,
+                is_tile=bool(manifest["is_tile"]),
+                hops=manifest["hops"],
+                provenance=manifest["provenance"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileFormatError(f"{source}: {error}") from None
+
+
+def load_ranker(path: str | os.PathLike[str]) -> Ranker:
+    """Return the ranker of a file, a network or boosted trees; FileFormatError says what is wrong with the file."""
+    source = f"forecast ranker {os.fspath(path)}"
+    stored = predictor_file.read(path, source)
+    if boosting.is_boosting(stored):
+        return BoostingRanker.from_arrays(stored, source)
+    return NetworkRanker.from_arrays(stored, source)
+
+
+def widths(is_tile: bool) -> Widths:
+    """Return how wide encoded operations and configurations are."""
+    return Widths(nodes=NODE_WIDTH, configs=TILE_ENCODED if is_tile else LAYOUT_ENCODED, is_tile=is_tile)
+
+
+def _kind(is_tile: bool) -> str:
+    return "tile" if is_tile else "layout"

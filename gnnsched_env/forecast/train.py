@@ -1,0 +1,294 @@
+"""Training of forecast networks: seeded, resumable, validated by Kendall's tau within held-out programs."""
+
+import copy
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from torch import Tensor
+
+from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.files import write_whole
+from gnnsched_env.forecast import segments
+from gnnsched_env.forecast.configs import Target, TrainConfig
+from gnnsched_env.forecast.encoding import Sample
+from gnnsched_env.forecast.losses import loss_of
+from gnnsched_env.forecast.models import ForecastModel
+from gnnsched_env.forecast.ranker import NetworkRanker, widths
+from gnnsched_env.forecast.scores import kendall_tau
+from gnnsched_env.latency.gnn.train import pick_device
+from gnnsched_env.tables import content_key, progress_bar
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+WARM_UP = 0.05  # share of the steps in which the learning rate rises; then it falls as a cosine
+LAST_RATE = 1e-2  # of the highest
+SCALING_NODES = 2_000  # of each program, for the features' mean and deviation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Portion:
+    """Some configurations of a sample (places int64 [k]; None: all), to train on or to validate with."""
+
+    sample: Sample
+    rows: IntArray | None = None
+
+    @property
+    def places(self) -> IntArray:
+        """The places of its configurations in the sample, int64 [k]."""
+        return np.arange(self.sample.num_configs) if self.rows is None else np.asarray(self.rows, np.int64)
+
+    @property
+    def targets(self) -> FloatArray:
+        """The targets of its configurations, float64 [k]."""
+        targets: FloatArray = self.sample.targets[self.places]
+        return targets
+
+    @property
+    def rankable(self) -> bool:
+        """Whether there is an order to learn: two different targets, which unlabelled files do not have."""
+        return len(np.unique(self.targets)) > 1
+
+
+class Training:
+    """A network on its way; each step depends on the seed and its number only.
+
+    Portions with nothing to rank are left out, named in `left_out`. `half`: whether steps run in bfloat16 where torch
+    thinks it safe; on a GPU they do. `logs`: a folder for TensorBoard.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        train: Sequence[Portion],
+        held: Sequence[Portion],
+        device: torch.device,
+        *,
+        logs: Path | None = None,
+    ) -> None:
+        self.config = config
+        self.step = 0
+        self.best: dict[str, Tensor] = {}
+        self.history: list[dict[str, float]] = []
+        self.left_out = [portion.sample.name for portion in (*train, *held) if not portion.rankable]
+        self._train = [portion for portion in train if portion.rankable]
+        self._held = [portion for portion in held if portion.rankable]
+        self.is_tile = _kind_of([*self._train, *self._held], len(self._train), len(self._held))
+        self.half = device.type == "cuda"
+        self._device = device
+        known: dict[int, segments.Pieces] = {}
+        for portion in (*self._train, *self._held):
+            if id(portion.sample) not in known:
+                known[id(portion.sample)] = segments.cut(portion.sample, config.model, device)
+        self._pieces = [known[id(portion.sample)] for portion in self._train]
+        self._held_pieces = [known[id(portion.sample)] for portion in self._held]
+        self._targets = [_standardised(portion.targets, config.target) for portion in self._train]
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            self.network = ForecastModel(config.model, widths(self.is_tile)).to(device)
+        self.network.fit_scaling(torch.from_numpy(_some_nodes(self._train)).to(device))
+        self.averaged = copy.deepcopy(self.network).eval()
+        self._optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.rate, weight_decay=config.decay)
+        self._writer = None if logs is None else _writer(logs)
+
+    def take_step(self) -> float:
+        """Take one step down the mean loss of some programs; return it."""
+        config = self.config
+        rng = np.random.default_rng((config.seed, 2, self.step))
+        for group in self._optimizer.param_groups:
+            group["lr"] = config.rate * _rate(self.step / config.steps)
+        graphs = rng.choice(len(self._train), min(config.graphs_a_step, len(self._train)), replace=False)
+        self.network.train()
+        self._optimizer.zero_grad()
+        total = 0.0
+        with torch.random.fork_rng(enabled=config.model.dropout > 0.0):
+            if config.model.dropout > 0.0:
+                torch.manual_seed(config.seed + self.step)
+            for graph in graphs:  # one at a time: memory is that of the largest
+                loss = self._loss(int(graph), rng) / len(graphs)
+                if loss.requires_grad:
+                    torch.autograd.backward(loss)
+                total += float(loss.detach())
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
+        self._optimizer.step()
+        self.step += 1
+        self._average()
+        if self._writer is not None:
+            self._writer.add_scalar("training/loss", total, self.step)
+        return total
+
+    def validate(self) -> str:
+        """Score the held-out portions, keep the weights if none were better, and return a line to print."""
+        taus = [
+            kendall_tau(scores, targets) for scores, targets in (self._held_scores(k) for k in range(len(self._held)))
+        ]
+        entry = {"step": float(self.step), "tau": float(np.nanmean(taus))}
+        if not self.history or entry["tau"] > max(past["tau"] for past in self.history):
+            self.best = {name: value.detach().cpu().clone() for name, value in self.averaged.state_dict().items()}
+        self.history.append(entry)
+        if self._writer is not None:
+            self._writer.add_scalar("validation/tau", entry["tau"], self.step)
+            self._writer.flush()
+        return f"step {self.step}: held out: Kendall tau {entry['tau']:.4f} over {len(taus)} programs"
+
+    def ranker(self) -> NetworkRanker:
+        """Return a ranker of the best weights so far."""
+        return NetworkRanker.of(
+            self.config.model,
+            {name: value.numpy() for name, value in self.best.items()},
+            is_tile=self.is_tile,
+            hops=self.config.hops,
+            provenance={
+                "training": asdict(self.config),
+                "programs": [portion.sample.name for portion in self._train],
+                "validation": self.history,
+            },
+        ).to(self._device)
+
+    def save(self, path: Path) -> None:
+        """Write all that the next step depends on; a killed write leaves the file before."""
+        state = {
+            "key": self._key(),
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "best": self.best,
+            "history": self.history,
+        }
+        buffer = io.BytesIO()  # torch would hide what the system says of a write
+        torch.save(state, buffer)
+        write_whole(path, lambda file: file.write(buffer.getbuffer()))
+
+    def load(self, path: Path) -> None:
+        """Take up what `save` wrote."""
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self._device, weights_only=True)
+            key = state["key"]
+        except Exception as error:  # torch raises many kinds for damaged files
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise FileFormatError(f"checkpoint {path}: not readable ({reason})") from None
+        if key != self._key():
+            raise ConfigError(
+                f"checkpoint {path}: it belongs to another training configuration or other programs; remove it or "
+                "name another"
+            )
+        self.step = state["step"]
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.best = {name: value.cpu() for name, value in state["best"].items()}
+        self.history = state["history"]
+
+    def _average(self) -> None:
+        """Let the running mean of the weights follow; of the first steps it is the plain mean."""
+        share = max(1.0 - self.config.average, 1.0 / self.step)
+        with torch.no_grad():
+            for mean, value in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
+                mean.lerp_(value, share)
+
+    def _loss(self, graph: int, rng: np.random.Generator) -> Tensor:
+        pieces, places = self._pieces[graph], self._train[graph].places
+        drawn = rng.choice(len(places), min(self.config.configs_a_step, len(places)), replace=False)
+        chosen = int(rng.integers(len(pieces.parts)))
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.half):
+            scores = segments.training_scores(self.network, pieces, places[drawn], chosen)
+        targets = torch.from_numpy(self._targets[graph][drawn]).to(self._device)
+        return loss_of(self.config.loss, scores, targets.to(scores.dtype), margin=self.config.margin)
+
+    def _held_scores(self, k: int) -> tuple[FloatArray, FloatArray]:
+        portion = self._held[k]
+        chosen, most = np.arange(len(portion.places)), self.config.validation_configs
+        if 0 < most < len(chosen):
+            chosen = np.random.default_rng((self.config.seed, 1, k)).choice(chosen, most, replace=False)
+        scores = segments.predict(self.averaged, self._held_pieces[k], portion.places[chosen])
+        return scores.double().cpu().numpy(), portion.targets[chosen]
+
+    def _key(self) -> str:
+        parts = [
+            [(portion.sample.name, portion.sample.num_nodes, float(portion.targets.sum())) for portion in portions]
+            for portions in (self._train, self._held)
+        ]
+        return content_key(config=asdict(self.config), portions=parts)
+
+
+def train_ranker(
+    config: TrainConfig,
+    train: Sequence[Portion],
+    held: Sequence[Portion],
+    *,
+    checkpoint: Path | None = None,
+    device: str = "auto",
+    logs: Path | None = None,
+    progress: bool | None = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> NetworkRanker:
+    """Train and return the ranker that validated best.
+
+    With a `checkpoint` file, what a killed training had reached is taken up: the result is the same as without the
+    kill. A checkpoint of another configuration or other programs is refused. On a GPU, networks run in bfloat16 where
+    torch thinks it safe. `progress`: a bar on stderr (None: if that is a terminal); `logs`: a folder for TensorBoard.
+    """
+    run = Training(config, train, held, pick_device(device), logs=logs)
+    if run.left_out:
+        report(f"nothing to rank in {len(run.left_out)} programs, left out: {', '.join(run.left_out[:5])}")
+    if checkpoint is not None and checkpoint.exists():
+        run.load(checkpoint)
+        report(f"resumed at step {run.step} of {config.steps}")
+    with progress_bar("training", config.steps, shown=progress) as advance:
+        advance(run.step)
+        while run.step < config.steps:
+            run.take_step()
+            advance(1)
+            if run.step % config.validate_every == 0 or run.step == config.steps:
+                report(run.validate())
+                if checkpoint is not None:
+                    run.save(checkpoint)
+    return run.ranker()
+
+
+def _standardised(targets: FloatArray, kind: Target) -> FloatArray:
+    """Return what stands for the targets, mean 0 and deviation 1."""
+    values = np.log(targets) if kind is Target.LOG else rankdata(targets)
+    standard: FloatArray = (values - values.mean()) / max(values.std(), 1e-12)
+    return standard
+
+
+def _kind_of(portions: Sequence[Portion], train: int, held: int) -> bool:
+    """Return whether all are tile programs; ConfigError if some are, or one side is empty."""
+    if not train or not held:
+        raise ConfigError(
+            f"forecast training: programs with runtimes to rank are needed on both sides, got {train} to train on and "
+            f"{held} to validate with"
+        )
+    kinds = {portion.sample.is_tile for portion in portions}
+    if len(kinds) > 1:
+        raise ConfigError("forecast training: programs must be all layout or all tile programs, got both")
+    return kinds.pop()
+
+
+def _some_nodes(portions: Sequence[Portion]) -> NDArray[np.float32]:
+    parts = [portion.sample.nodes[:: -(-portion.sample.num_nodes // SCALING_NODES)] for portion in portions]
+    return np.concatenate(parts)
+
+
+def _writer(logs: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"logs for TensorBoard need the package tensorboard: {error.name} is not installed") from None
+    return SummaryWriter(str(logs))  # type: ignore[no-untyped-call]
+
+
+def _rate(done: float) -> float:
+    """Return the learning rate over its highest after a share of the steps."""
+    if done < WARM_UP:
+        return max(LAST_RATE, done / WARM_UP)
+    return LAST_RATE + (1.0 - LAST_RATE) * 0.5 * (1.0 + float(np.cos(np.pi * (done - WARM_UP) / (1.0 - WARM_UP))))

@@ -1,14 +1,19 @@
 """Predictors by name: the shipped ones, those trained when needed, and files."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Final
+
+from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError, FileFormatError, did_you_mean
 from gnnsched_env.latency import predictor_file
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.predictor import ClosedFormPredictor, ExactPredictor, Predictor
-from gnnsched_env.latency.predictor_file import GNN_FORMAT
+from gnnsched_env.latency.predictor_file import GNN_FORMAT, TREE_FORMAT
 from gnnsched_env.latency.shipped import TreePredictor, shipped_predictor
 from gnnsched_env.latency.training import DEFAULT_TRAINING, NAMES, Keep, Trainer
 from gnnsched_env.latency.training_jobs import DatasetSpec
@@ -26,6 +31,15 @@ PREDICTORS = (
 DEFAULT_PREDICTOR = "gradient_boosting"
 
 _BOOSTED = {name: level for level, name in NAMES.items()}
+_KINDS: Final = {
+    TREE_FORMAT: "gnnsched_env.latency.shipped:TreePredictor",
+    GNN_FORMAT: "gnnsched_env.latency.gnn.predictor:GnnPredictor",
+    "gnnsched-forecast-latency": "gnnsched_env.forecast.latency:ForecastPredictor",
+}
+"""What reads a predictor's file, by its format: "module:class", imported only when such a file comes.
+
+By name, because the room `forecast` lies above this one and must not be imported here, and because networks need torch.
+"""
 
 
 def make_predictor(
@@ -79,11 +93,28 @@ def _from_file(path: str) -> Predictor:
     """Return the predictor of the kind that the file's manifest says."""
     source = f"predictor {path}"
     stored = predictor_file.read(path, source)
-    if predictor_file.format_of(stored, source) == GNN_FORMAT:
-        from gnnsched_env.latency.gnn import GnnPredictor
+    module, kind = _KINDS[_format_of(stored, source)].split(":")
+    try:
+        reader = getattr(import_module(module), kind)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{source}: it needs the extra `gnn` (pip install 'gnnsched-env[gnn]'): {error.name} is not installed"
+        ) from error
+    predictor: Predictor = reader.from_arrays(stored, source)
+    return predictor
 
-        return GnnPredictor.from_arrays(stored, source)
-    return TreePredictor.from_arrays(stored, source)
+
+def _format_of(stored: Mapping[str, NDArray[Any]], source: str) -> str:
+    """Return the format that a file's manifest says; FileFormatError where it is none of _KINDS."""
+    try:
+        found = json.loads(str(stored["manifest"]))["format"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{source}: not a predictor file (no manifest that names a format: {error})") from None
+    if not isinstance(found, str) or found not in _KINDS:
+        raise FileFormatError(
+            f"{source}: not a predictor file (its format must be one of {', '.join(_KINDS)}, got {found!r})"
+        )
+    return found
 
 
 @cache

@@ -29,13 +29,13 @@ from gnnsched_env.latency.gnn.layers import ConvKind, edge_weighting
 from gnnsched_env.latency.gnn.spread import Adjacency
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.predictor import CYCLES, ModelForms, as_cycles
+from gnnsched_env.latency.predictor_file import FORECAST_FORMAT
 from gnnsched_env.tables import JobClasses, Pair
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Weights = Mapping[str, NDArray[Any]]
 
-FORMAT: Final = "gnnsched-forecast-latency"
 VERSION: Final = 1
 SIZES: Final = ("vertices", "entries", "in_features", "combination_features", "out_features")
 BLOCKS: Final = tuple(2**k for k in range(1, 10))
@@ -191,12 +191,14 @@ class ForecastPredictor:
             "provenance": dict(self.provenance),
         }
         weights = {name: np.asarray(value) for name, value in self.weights.items()}
-        return predictor_file.pack(FORMAT, VERSION, fields, weights)
+        return predictor_file.pack(FORECAST_FORMAT, VERSION, fields, weights)
 
     @classmethod
     def from_arrays(cls, stored: Mapping[str, NDArray[Any]], source: str) -> Self:
         """Return a predictor from `arrays()`; FileFormatError says what is wrong with them."""
-        manifest, arrays = predictor_file.unpack(stored, FORMAT, VERSION, source, kind="forecast latency predictor")
+        manifest, arrays = predictor_file.unpack(
+            stored, FORECAST_FORMAT, VERSION, source, kind="forecast latency predictor"
+        )
         for name, known in (("features", FEATURES), ("vertex_features", VERTEX_FEATURES)):
             if manifest.get(name) != list(known):
                 raise FileFormatError(

@@ -1,7 +1,7 @@
 """What every latency predictor offers, and the two that learn nothing: the cost model and its closed form."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,15 @@ class Predictor(Protocol):
 
     def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
         """Return, for each class, the features that lie outside what the predictor was trained on."""
+        ...
+
+
+@runtime_checkable
+class KeptPredictor(Predictor, Protocol):
+    """One that reads graphs, slow enough that tables keep its predictions."""
+
+    def digest(self) -> str:
+        """Return a hash (SHA-256, hexadecimal) of all that predictions depend on."""
         ...
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ Manifest = dict[str, Any]
 
 TREE_FORMAT = "gnnsched-predictor"
 GNN_FORMAT = "gnnsched-gnn"
+FORECAST_FORMAT = "gnnsched-forecast-latency"
 
 _MANIFEST = "manifest"
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error)
@@ -50,14 +51,14 @@ def unpack(
     return manifest, arrays
 
 
-def format_of(stored: Mapping[str, NDArray[Any]], source: str) -> str:
-    """Return TREE_FORMAT or GNN_FORMAT, as the manifest says; FileFormatError if it says anything else."""
+def format_of(stored: Mapping[str, NDArray[Any]], source: str, known: Collection[str]) -> str:
+    """Return the format that the manifest says; FileFormatError if it is none of the known ones."""
     found = _parted(stored, source)[0].get("format")
-    if found not in (TREE_FORMAT, GNN_FORMAT):
+    if not isinstance(found, str) or found not in known:
         raise FileFormatError(
-            f"{source}: not a predictor file (its format must be {TREE_FORMAT!r} or {GNN_FORMAT!r}, got {found!r})"
+            f"{source}: not a predictor file (its format must be one of {', '.join(known)}, got {found!r})"
         )
-    return str(found)
+    return found
 
 
 def read(path: str | os.PathLike[str], source: str) -> Arrays:

@@ -1,19 +1,16 @@
 """Predictors by name: the shipped ones, those trained when needed, and files."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
-
-from numpy.typing import NDArray
+from typing import Final
 
 from gnnsched_env.errors import ConfigError, FileFormatError, did_you_mean
 from gnnsched_env.latency import predictor_file
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.predictor import ClosedFormPredictor, ExactPredictor, Predictor
-from gnnsched_env.latency.predictor_file import GNN_FORMAT, TREE_FORMAT
+from gnnsched_env.latency.predictor_file import FORECAST_FORMAT, GNN_FORMAT, TREE_FORMAT
 from gnnsched_env.latency.shipped import TreePredictor, shipped_predictor
 from gnnsched_env.latency.training import DEFAULT_TRAINING, NAMES, Keep, Trainer
 from gnnsched_env.latency.training_jobs import DatasetSpec
@@ -34,7 +31,7 @@ _BOOSTED = {name: level for level, name in NAMES.items()}
 _KINDS: Final = {
     TREE_FORMAT: "gnnsched_env.latency.shipped:TreePredictor",
     GNN_FORMAT: "gnnsched_env.latency.gnn.predictor:GnnPredictor",
-    "gnnsched-forecast-latency": "gnnsched_env.forecast.latency:ForecastPredictor",
+    FORECAST_FORMAT: "gnnsched_env.forecast.latency:ForecastPredictor",
 }
 """What reads a predictor's file, by its format: "module:class", imported only when such a file comes.
 
@@ -93,7 +90,7 @@ def _from_file(path: str) -> Predictor:
     """Return the predictor of the kind that the file's manifest says."""
     source = f"predictor {path}"
     stored = predictor_file.read(path, source)
-    module, kind = _KINDS[_format_of(stored, source)].split(":")
+    module, kind = _KINDS[predictor_file.format_of(stored, source, _KINDS)].split(":")
     try:
         reader = getattr(import_module(module), kind)
     except ModuleNotFoundError as error:
@@ -102,19 +99,6 @@ def _from_file(path: str) -> Predictor:
         ) from error
     predictor: Predictor = reader.from_arrays(stored, source)
     return predictor
-
-
-def _format_of(stored: Mapping[str, NDArray[Any]], source: str) -> str:
-    """Return the format that a file's manifest says; FileFormatError where it is none of _KINDS."""
-    try:
-        found = json.loads(str(stored["manifest"]))["format"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{source}: not a predictor file (no manifest that names a format: {error})") from None
-    if not isinstance(found, str) or found not in _KINDS:
-        raise FileFormatError(
-            f"{source}: not a predictor file (its format must be one of {', '.join(_KINDS)}, got {found!r})"
-        )
-    return found
 
 
 @cache

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gnnsched_env.hardware import Fleet, load_fleet
 from gnnsched_env.hardware.energy import UnitEnergies, load_unit_energies
 from gnnsched_env.latency.levels import Level
-from gnnsched_env.latency.predictor import Predictor
+from gnnsched_env.latency.predictor import KeptPredictor, Predictor
 from gnnsched_env.latency.registry import DEFAULT_PREDICTOR, check_predictor, make_predictor
 from gnnsched_env.latency.shipped import TreePredictor
 from gnnsched_env.latency.training import DEFAULT_TRAINING, Arrays, Keep, Trainer
@@ -153,16 +153,15 @@ class _Build:
         """Return int64 [C, P]."""
         if made.level is not Level.GRAPH:
             return made.predict(self.classes, self.distinct.pairs)
-        from gnnsched_env.latency.gnn import GnnPredictor
-
-        assert isinstance(made, GnnPredictor)
+        assert isinstance(made, KeptPredictor)
+        room = type(made).__module__.split(".")[1]  # one above this may hold the predictor
         key = content_key(
             kind="predicted",
             predictor=made.digest(),
             graphs=[graph.digest() for graph in self.classes.graphs or ()],
             classes=self.classes.digest(),
             pairs=self.distinct.keys,
-            code=code_digest(*_PREDICTION_ROOMS),
+            code=code_digest(*dict.fromkeys((*_PREDICTION_ROOMS, room))),
         )
         return self.keep(key, ["cycles"], lambda: {"cycles": made.predict(self.classes, self.distinct.pairs)})["cycles"]
 

@@ -27,6 +27,7 @@ from gnnsched_env.latency.gnn.batch import class_graph
 from gnnsched_env.latency.gnn.encoding import FEATURES, encode_layer
 from gnnsched_env.latency.gnn.layers import ConvKind, edge_weighting
 from gnnsched_env.latency.gnn.spread import Adjacency
+from gnnsched_env.latency.gnn.stored import check_weights, read_domain, shapes_of, sizes_outside
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.predictor import CYCLES, ModelForms, as_cycles
 from gnnsched_env.latency.predictor_file import FORECAST_FORMAT
@@ -37,7 +38,6 @@ IntArray = NDArray[np.int64]
 Weights = Mapping[str, NDArray[Any]]
 
 VERSION: Final = 1
-SIZES: Final = ("vertices", "entries", "in_features", "combination_features", "out_features")
 BLOCKS: Final = tuple(2**k for k in range(1, 10))
 """Rows of the blocks whose longest and mean row a vertex knows: the machine runs rows in order, some at a time."""
 VERTEX_FEATURES: Final = (
@@ -174,12 +174,7 @@ class ForecastPredictor:
 
     def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
         """Return, for each class, which of SIZES lie outside the training range, in any of its layers."""
-        flags = []
-        for degrees, model in zip(classes.degrees, classes.models, strict=True):
-            values = {"vertices": [degrees.size], "entries": [int(degrees.sum())]}
-            values |= {name: [getattr(layer, name) for layer in model.layers] for name in SIZES[2:]}
-            flags.append(tuple(name for name in SIZES if _outside(values[name], self.domain[name])))
-        return tuple(flags)
+        return sizes_outside(classes, self.domain)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it as arrays, a manifest in JSON among them; `from_arrays` undoes it."""
@@ -206,9 +201,7 @@ class ForecastPredictor:
                 )
         try:
             config = ModelConfig(**manifest["config"])
-            domain = {name: (int(low), int(high)) for name, (low, high) in manifest["domain"].items()}
-            if set(domain) != set(SIZES):
-                raise FileFormatError(f"{source}: domain must give {', '.join(SIZES)}, got {', '.join(domain)}")
+            domain = read_domain(source, manifest["domain"])
             return cls.of(config, arrays, domain=domain, provenance=manifest["provenance"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FileFormatError(f"{source}: {error}") from None
@@ -248,19 +241,6 @@ def check_config(config: ModelConfig) -> None:
 
 
 def _check_weights(network: ForecastModel, weights: Weights) -> None:
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    expected |= dict.fromkeys(SCALING, (len(FEATURES),))
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise FileFormatError(
-                f"forecast latency: weight {name!r} must have shape {expected.get(name)}, got {found.get(name)}"
-            )
-        if weights[name].dtype.kind != "f" or not np.isfinite(weights[name]).all():
-            raise FileFormatError(f"forecast latency: weight {name!r} must hold finite floats")
+    check_weights("forecast latency", {**shapes_of(network), **dict.fromkeys(SCALING, (len(FEATURES),))}, weights)
     if not (weights[SCALING[1]] > 0.0).all():
         raise FileFormatError(f"forecast latency: weight {SCALING[1]!r} must be above 0")
-
-
-def _outside(values: Sequence[int], bounds: tuple[int, int]) -> bool:
-    return min(values) < bounds[0] or max(values) > bounds[1]

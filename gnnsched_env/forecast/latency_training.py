@@ -14,7 +14,6 @@ from gnnsched_env.errors import ConfigError
 from gnnsched_env.forecast.configs import ModelConfig
 from gnnsched_env.forecast.latency import (
     SCALING,
-    SIZES,
     WIDTHS,
     ForecastPredictor,
     aggregated,
@@ -26,6 +25,7 @@ from gnnsched_env.forecast.latency import (
 from gnnsched_env.forecast.models import ForecastModel, Part
 from gnnsched_env.hardware import GnnModel, load_fleet
 from gnnsched_env.latency.gnn.encoding import encode_layer
+from gnnsched_env.latency.gnn.stored import SIZES
 from gnnsched_env.latency.predictor import ModelForms
 from gnnsched_env.latency.scores import mape
 from gnnsched_env.latency.training_jobs import DatasetSpec, training_chunk

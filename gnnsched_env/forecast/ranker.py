@@ -17,6 +17,7 @@ from gnnsched_env.forecast.configs import ModelConfig
 from gnnsched_env.forecast.encoding import LAYOUT_ENCODED, NODE_WIDTH, TILE_ENCODED, Sample
 from gnnsched_env.forecast.models import ForecastModel, Widths
 from gnnsched_env.latency import predictor_file
+from gnnsched_env.latency.gnn.stored import check_weights, shapes_of
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -72,15 +73,7 @@ class NetworkRanker:
         """Return a ranker with these weights; a FileFormatError names one that is missing, extra or misshapen."""
         with torch.random.fork_rng():
             network = ForecastModel(config, widths(is_tile))
-        expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-        found = {name: tuple(value.shape) for name, value in weights.items()}
-        for name in sorted(expected.keys() | found.keys()):
-            if expected.get(name) != found.get(name):
-                raise FileFormatError(
-                    f"forecast ranker: weight {name!r} must have shape {expected.get(name)}, got {found.get(name)}"
-                )
-            if weights[name].dtype.kind != "f" or not np.isfinite(weights[name]).all():
-                raise FileFormatError(f"forecast ranker: weight {name!r} must hold finite floats")
+        check_weights("forecast ranker", shapes_of(network), weights)
         network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
         return cls(config=config, network=network.eval(), is_tile=is_tile, hops=hops, provenance=dict(provenance))
 

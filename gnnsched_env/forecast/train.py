@@ -1,7 +1,6 @@
 """Training of forecast networks: seeded, resumable, validated by Kendall's tau within held-out programs."""
 
 import copy
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,8 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from torch import Tensor
 
-from gnnsched_env.errors import ConfigError, FileFormatError
-from gnnsched_env.files import write_whole
+from gnnsched_env.errors import ConfigError
 from gnnsched_env.forecast import segments
 from gnnsched_env.forecast.configs import Target, TrainConfig
 from gnnsched_env.forecast.encoding import Sample
@@ -22,6 +20,7 @@ from gnnsched_env.forecast.losses import loss_of
 from gnnsched_env.forecast.models import ForecastModel
 from gnnsched_env.forecast.ranker import NetworkRanker, widths
 from gnnsched_env.forecast.scores import kendall_tau
+from gnnsched_env.latency.gnn.stored import read_state, write_state
 from gnnsched_env.latency.gnn.train import pick_device
 from gnnsched_env.tables import content_key, progress_bar
 
@@ -163,23 +162,11 @@ class Training:
             "best": self.best,
             "history": self.history,
         }
-        buffer = io.BytesIO()  # torch would hide what the system says of a write
-        torch.save(state, buffer)
-        write_whole(path, lambda file: file.write(buffer.getbuffer()))
+        write_state(path, state)
 
     def load(self, path: Path) -> None:
         """Take up what `save` wrote."""
-        try:
-            state: dict[str, Any] = torch.load(path, map_location=self._device, weights_only=True)
-            key = state["key"]
-        except Exception as error:  # torch raises many kinds for damaged files
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise FileFormatError(f"checkpoint {path}: not readable ({reason})") from None
-        if key != self._key():
-            raise ConfigError(
-                f"checkpoint {path}: it belongs to another training configuration or other programs; remove it or "
-                "name another"
-            )
+        state = read_state(path, self._key(), self._device)
         self.step = state["step"]
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])

@@ -19,6 +19,7 @@ from gnnsched_env.latency import predictor_file
 from gnnsched_env.latency.gnn.batch import FoldedGraph, batch_graphs, class_graph, fold_graph, stack_encodings
 from gnnsched_env.latency.gnn.encoding import FEATURES, GEOMETRY, PairEncoding, encode_layer
 from gnnsched_env.latency.gnn.model import ModelConfig, ReadoutModel, TileModel, make_network
+from gnnsched_env.latency.gnn.stored import check_weights, read_domain, shapes_of, sizes_outside
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.predictor import as_cycles
 from gnnsched_env.latency.predictor_file import GNN_FORMAT
@@ -29,7 +30,6 @@ FloatArray = NDArray[np.float64]
 Weights = Mapping[str, NDArray[Any]]
 
 VERSION = 1
-SIZES = ("vertices", "entries", "in_features", "combination_features", "out_features")
 ROWS_AT_ONCE = 200_000
 SHIPPED = "gnn.npz"
 
@@ -69,13 +69,7 @@ class GnnPredictor:
         """Return a predictor with these weights; a FileFormatError names one that is missing, extra or misshapen."""
         with torch.random.fork_rng():
             network = make_network(config)
-        expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-        found = {name: tuple(value.shape) for name, value in weights.items()}
-        for name in sorted(expected.keys() | found.keys()):
-            if expected.get(name) != found.get(name):
-                raise FileFormatError(
-                    f"gnn: weight {name!r} must have shape {expected.get(name)}, got {found.get(name)}"
-                )
+        check_weights("gnn", shapes_of(network), weights)
         network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
         return cls(
             config=config,
@@ -100,13 +94,7 @@ class GnnPredictor:
 
     def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
         """Return, for each class, which of SIZES lie outside the training range, in any of its layers."""
-        flags = []
-        for degrees, model in zip(classes.degrees, classes.models, strict=True):
-            sizes = [[getattr(layer, name) for name in SIZES[2:]] for layer in model.layers]
-            sized = dict(zip(SIZES[2:], zip(*sizes, strict=True), strict=True))
-            values = {"vertices": (degrees.size,), "entries": (int(degrees.sum()),)} | sized
-            flags.append(tuple(name for name in SIZES if _outside(values[name], self.domain[name])))
-        return tuple(flags)
+        return sizes_outside(classes, self.domain)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it as arrays, a manifest in JSON among them; `from_arrays` undoes it."""
@@ -127,9 +115,7 @@ class GnnPredictor:
         _check_encoding(manifest, source)
         try:
             config = ModelConfig(**manifest["config"])
-            domain = {name: (int(low), int(high)) for name, (low, high) in manifest["domain"].items()}
-            if set(domain) != set(SIZES):
-                raise FileFormatError(f"{source}: domain must give {', '.join(SIZES)}, got {', '.join(domain)}")
+            domain = read_domain(source, manifest["domain"])
             return cls.of(config, arrays, domain=domain, provenance=manifest["provenance"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FileFormatError(f"{source}: {error}") from None
@@ -184,10 +170,6 @@ def _portions(classes: JobClasses) -> list[IntArray]:
         parts = (np.cumsum(rows) - rows) // ROWS_AT_ONCE
         portions += [members[parts == part] for part in np.unique(parts)]
     return portions
-
-
-def _outside(values: Sequence[int], bounds: tuple[int, int]) -> bool:
-    return min(values) < bounds[0] or max(values) > bounds[1]
 
 
 def _check_encoding(manifest: Mapping[str, Any], source: str) -> None:

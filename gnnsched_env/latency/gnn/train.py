@@ -1,22 +1,20 @@
 """Training of the GNN predictor: seeded, resumable, validated on held-out synthetic families."""
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gnnsched_env.errors import ConfigError, FileFormatError
-from gnnsched_env.files import write_whole
+from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.latency.gnn.model import ModelConfig, ReadoutModel, TileModel, make_network
-from gnnsched_env.latency.gnn.predictor import SIZES, GnnPredictor
+from gnnsched_env.latency.gnn.predictor import GnnPredictor
 from gnnsched_env.latency.gnn.samples import Samples, join_samples, training_samples
+from gnnsched_env.latency.gnn.stored import SIZES, read_state, write_state
 from gnnsched_env.latency.scores import mape, selection_accuracy
 from gnnsched_env.latency.training_jobs import DatasetSpec
 from gnnsched_env.tables import Pair, content_key, distinct_pairs, progress_bar
@@ -228,22 +226,11 @@ class TrainingRun:
             "best": self.best,
             "history": self.history,
         }
-        buffer = io.BytesIO()  # torch would hide what the system says of a write
-        torch.save(state, buffer)
-        write_whole(path, lambda file: file.write(buffer.getbuffer()))
+        write_state(path, state)
 
     def load(self, path: Path) -> None:
         """Take up what `save` wrote."""
-        try:
-            state: dict[str, Any] = torch.load(path, map_location=self._device, weights_only=True)
-            key = state["key"]
-        except Exception as error:  # torch raises many kinds for damaged files
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise FileFormatError(f"checkpoint {path}: not readable ({reason})") from None
-        if key != self._key():
-            raise ConfigError(
-                f"checkpoint {path}: it belongs to another training configuration; remove it or name another"
-            )
+        state = read_state(path, self._key(), self._device)
         self.step = state["step"]
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])

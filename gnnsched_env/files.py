@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import io
 import os
 import uuid
@@ -26,6 +27,8 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
     are missing. OSErrors, which name the target, and whatever `write` raises, pass.
     """
     target = Path(path)
+    if target.exists() and not target.is_file() and not target.is_dir():
+        raise OSError(errno.EINVAL, "Not a regular file", str(target))  # a device would be replaced by a file
     if parents:
         target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.parent / f".{target.name[:_NAME]}.{uuid.uuid4().hex}.partial"

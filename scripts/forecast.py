@@ -105,7 +105,7 @@ class Score(Files):
     score_part: str = "heldout"
     """The part to score, with --split."""
     train_part: str = "train"
-    """The part that `ridge` is fitted to."""
+    """The part that `ridge` is fitted to; of other rankers the scored part must have none of it, or be it."""
     ceiling: bool = False
     """Also estimate, for files with duplicate configurations, the tau that noise leaves to a perfect predictor."""
     seed: int = 0
@@ -245,6 +245,10 @@ def split_rows(given: Train | Score, opened: Opened) -> tuple[Program, IntArray,
         raise ConfigError(f"--split: is of one program, got {len(opened.programs)} ({found}, ...); choose with --name")
     assert given.split is not None
     program, parts = opened.programs[0], read_split(given.split)
+    untrained = given.train_part not in parts or given.train_part == given.score_part
+    if isinstance(given, Score) and given.ranker != ("ridge",) and untrained:
+        none = np.zeros(0, np.int64)
+        return program, none, {program.name: part_of(given.split, parts, given.score_part, program)}
     train_rows = part_of(given.split, parts, given.train_part, program)
     if given.score_part is None:
         return program, train_rows, None

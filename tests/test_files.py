@@ -146,6 +146,14 @@ def test_a_file_is_as_readable_as_one_opened_for_writing(tmp_path):
     assert (tmp_path / "whole").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="Not a regular file"):
+        write_whole(pipe, lambda file: file.write(b"x"))
+    assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
+
+
 def test_equal_arrays_give_equal_bytes(tmp_path):
     for name in ("a.npz", "b.npz"):
         write_npz(tmp_path / name, {"x": np.arange(5), "y": np.zeros((2, 3))})

@@ -134,20 +134,27 @@ def leave_one_out(config: Config, opened: Opened, session: Session, *, held_shar
     """Score each program by a ranker that was trained on all the others; `session.folder` keeps a folder for each.
 
     A program with nothing to rank is in no training and has no ranker, but is counted. ConfigError where the others
-    leave nothing to train on. `session.minutes` are for each program; a training that they cut short counts as it is.
+    leave nothing to train on. The same program in another collection (of equal name) is left out with it.
+    `session.minutes` are for each program; a training that they cut short counts as it is.
     """
     prepared = prepare_all(opened.programs, session.report, hops=hops_of(config))
-    programs = {program.name: program for program in opened.programs}
+    programs = {(program.collection, program.name): program for program in opened.programs}
+    if len(programs) < len(opened.programs):
+        raise ConfigError("leave-one-out: files of a collection must have different names")
+    several = len({collection for collection, _ in programs}) > 1
     scores = []
     for sample in prepared.samples:
-        program = programs[sample.name]
+        program = programs[sample.collection, sample.name]
         score = score_sample(RandomRanker(), sample, program)
         if not score.reason:
-            others = [whole(other) for other in prepared.samples if other is not sample]
-            folder = None if session.folder is None else session.folder / sample.name
+            others = [whole(other) for other in prepared.samples if other.name != sample.name]
+            folder = session.folder
+            if folder is not None:
+                folder = (folder / sample.collection.replace(":", "-") if several else folder) / sample.name
             own = replace(session, folder=folder, report=lambda line: None)
             score = score_sample(fit(config, others, own, held_share=held_share).ranker, sample, program)
-            session.report(f"{sample.name}: tau {score.tau:.3f}, slowdown of the top 5 {score.slowdowns[1]:.4f}")
+            figures = f"tau {score.tau:.3f}, slowdown of the top 5 {score.slowdowns[1]:.4f}"
+            session.report(f"{sample.collection}:{sample.name}: {figures}")
         scores.append(score)
     return Evaluation(scores=scores, skipped=[*opened.skipped, *prepared.skipped])
 

@@ -144,7 +144,7 @@ def _opened(path: Path, collection: Collection, members: dict[str, Member], cach
         path=path,
         graph=graph,
         configurable=configurable,
-        runtimes=rules.check_times(rules.CONFIG_RUNTIME, read(rules.CONFIG_RUNTIME), configs, smallest=0),
+        runtimes=rules.check_runtimes(rules.CONFIG_RUNTIME, read(rules.CONFIG_RUNTIME), configs),
         normalizers=normalizers,
         splits=rules.check_splits(read(rules.NODE_SPLITS) if rules.NODE_SPLITS in members else None, nodes),
         rows=ConfigRows(member=features, cache=cache),

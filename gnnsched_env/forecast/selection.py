@@ -42,15 +42,17 @@ class Selection:
 
     def open(self, report: Report = lambda line: None) -> Opened:
         """Open the files; bad ones are reported and skipped. ConfigError where none is left, or a name is not there."""
-        files = [path for path in self.data if path.is_file()]
-        missing = [path for path in self.data if not path.exists()]
+        given = list({path.resolve(): path for path in self.data}.values())  # one given twice counts once
+        files = [path for path in given if path.is_file() and (not self.names or path.stem in self.names)]
+        missing = [path for path in given if not path.exists()]
         if missing:
             raise ConfigError(f"forecast data: {missing[0]} does not exist")
         if files and len(self.collections) > 1:
             raise ConfigError(f"forecast data: single files are of one collection, got {', '.join(self.collections)}")
         own = self.collections[0] if self.collections else None
+        files = files[: self.limit]
         parts = [open_programs(files, report, collection=own, cache=self.cache)] if files else []
-        for root in self.data:
+        for root in given:
             if root.is_dir():
                 parts += [open_programs(paths, report, cache=self.cache) for paths in self._paths(root)]
         programs = [program for part in parts for program in part.programs]

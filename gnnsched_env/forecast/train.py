@@ -1,6 +1,7 @@
 """Training of forecast networks: seeded, resumable, validated by Kendall's tau within held-out programs."""
 
 import copy
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -200,10 +201,21 @@ class Training:
 
     def _key(self) -> str:
         parts = [
-            [(portion.sample.name, portion.sample.num_nodes, float(portion.targets.sum())) for portion in portions]
+            [
+                (portion.sample.name, *(_digest(array) for array in (*_inputs(portion.sample), portion.targets)))
+                for portion in portions
+            ]
             for portions in (self._train, self._held)
         ]
         return content_key(config=asdict(self.config), portions=parts)
+
+
+def _inputs(sample: Sample) -> tuple[NDArray[Any], ...]:
+    return sample.nodes, sample.opcodes, sample.edge_index, sample.configurable, sample.raw
+
+
+def _digest(array: NDArray[Any]) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()
 
 
 def train_ranker(

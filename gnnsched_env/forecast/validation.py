@@ -85,6 +85,15 @@ def check_times(name: str, times: Array, configs: int, *, smallest: int) -> IntA
     return times.astype(np.int64, copy=False)
 
 
+def check_runtimes(name: str, times: Array, configs: int) -> IntArray:
+    """Return nanoseconds int64 [c]: all 0, as where a file hides them, or all above 0."""
+    checked = check_times(name, times, configs, smallest=0)
+    if checked.any() and not checked.all():
+        first = int(np.flatnonzero(checked == 0)[0])
+        raise ConfigError(f"array {name!r} must be above 0 everywhere, or 0 everywhere; got 0 at {first}")
+    return checked
+
+
 def check_splits(splits: Array | None, nodes: int) -> IntArray:
     """Return the boundaries of computations int64 [s] from (s,) or (1, s); without any, the whole graph is one."""
     if splits is None:

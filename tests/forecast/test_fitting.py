@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,6 +159,47 @@ def test_one_kernel_after_another_is_left_out(tmp_path):
     assert (tmp_path / "out" / "kernel_3" / fitting.WEIGHTS).is_file()
 
 
+def test_a_program_is_left_out_of_all_its_collections(tmp_path):
+    """Equal names in two collections are one program: each file has its own ranker and score, and no twin trains it."""
+    paths = []
+    for seed, collection in enumerate(("default", "random")):
+        for k in range(3):
+            made = layout_file(tmp_path / collection, name=f"p{k}", configs=20 + 2 * seed + k, seed=10 * seed + k)
+            own = tmp_path / "data" / "npz" / "layout" / "xla" / collection / "train" / made.name  # written as random's
+            own.parent.mkdir(parents=True, exist_ok=True)
+            made.rename(own)
+            paths.append(own)
+    opened = Selection(data=(tmp_path / "data",)).open()
+    seen = []
+
+    class Watched(BoostingRanker):
+        @classmethod
+        def fit(cls, config, samples, rows=None):
+            seen.append(sorted((str(sample.collection), sample.name) for sample in samples))
+            return BoostingRanker.fit(config, samples, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "BoostingRanker", Watched)
+        result = leave_one_out(TREES, opened, Session(folder=tmp_path / "out"))
+    kinds = ("layout:xla:default", "layout:xla:random")
+    assert [(str(score.collection), score.name) for score in result.scores] == [
+        (kind, f"p{k}") for kind in kinds for k in range(3)
+    ]
+    assert [score.configs for score in result.scores] == [20, 21, 22, 22, 23, 24]
+    assert seen == [sorted((kind, f"p{k}") for kind in kinds for k in range(3) if k != left) for left in (0, 1, 2) * 2]
+    assert (tmp_path / "out" / "layout-xla-random" / "p2" / fitting.WEIGHTS).is_file()
+
+
+def test_a_checkpoint_of_a_changed_program_is_refused(tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed")
+    sample = sample_of(tmp_path, configs=30)
+    session = Session(folder=tmp_path / "out", tensorboard=False)
+    fit(network(), [whole(sample)], session)
+    changed = replace(sample, edge_index=sample.edge_index[:, ::-1].copy(), nodes=sample.nodes + 1)
+    with pytest.raises(ConfigError, match="or other data"):
+        fit(network(), [whole(changed)], session)
+
+
 def test_a_single_kernel_leaves_nothing_to_train_on(tmp_path):
     tile_file(tmp_path)
     opened = Selection(data=(tmp_path,)).open()
@@ -179,7 +221,10 @@ def test_files_are_selected(tmp_path):
     assert names(limit=1) == ["a0", "t0"]
     assert names(split="valid") == ["x"]
     assert names(collections=("tile:xla",), names=("t1",)) == ["t1"]
-    assert names(single) == ["x"]
+    assert names(single) == ["x"] == names(single, single)
+    files = [tmp_path / "npz" / "tile" / "xla" / "train" / f"t{k}.npz" for k in range(3)]
+    assert names(*files, names=("t1",)) == ["t1"] and names(*files, limit=2) == ["t0", "t1"]
+    assert names(tmp_path, tmp_path, names=("a1",)) == ["a1"]
     assert names(single, collections=("tile:xla",)) == ["x"]
     for options, message in (
         ({"names": ("t7",)}, "no file is named 't7'"),

@@ -293,6 +293,10 @@ NOT_FINITE[2, 30] = np.inf
         ({"config_runtime": np.ones(8, np.int64)}, r"'config_runtime' must have shape \(9,\), got \(8,\)"),
         ({"config_runtime": np.ones(9)}, "'config_runtime' must hold integers, got float64"),
         ({"config_runtime": np.arange(-1, 8)}, r"'config_runtime' must be within 0\.\.\d+, got -1 at 0"),
+        (
+            {"config_runtime": np.array([5] * 4 + [0] * 5)},
+            "'config_runtime' must be above 0 everywhere, or 0 .* got 0 at 4",
+        ),
         ({"node_splits": np.array([[0], [8]])}, r"'node_splits' must have shape \(s,\) or \(1, s\), got \(2, 1\)"),
         ({"node_splits": np.array([0, 9])}, r"'node_splits' must be within 0\.\.8, got 9"),
         ({"node_splits": np.array([0, 5, 3])}, r"'node_splits' must not fall, got \[0, 5, 3\]"),

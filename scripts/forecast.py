@@ -1,8 +1,10 @@
 """Rank compiler configurations of TpuGraphs programs: train a ranker, score it, write the competition's submission.
 
-python -m scripts.forecast train --data tpugraphs --collection layout:xla:random --model sage --out out/sage
-python -m scripts.forecast score --data tpugraphs --collection layout:xla:random --ranker out/sage/ranker.npz
-python -m scripts.forecast predict --data tpugraphs --ranker out/sage/ranker.npz --out submission.csv
+Examples:
+    python -m scripts.forecast train --data tpugraphs --collection layout:xla:random --model sage --out out/sage
+    python -m scripts.forecast score --data tpugraphs --collection layout:xla:random --ranker out/sage/ranker.npz
+    python -m scripts.forecast predict --data tpugraphs --collection layout:xla:random --ranker out/sage/ranker.npz \\
+        --out submission.csv
 """
 
 import argparse
@@ -140,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; a training goes on from its last checkpoint with the same command", file=sys.stderr)
+        print("stopped; a training goes on with the same command from its last validation, if any", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -1,8 +1,9 @@
 """Make a synthetic stand-in for the TpuGraphs data set: its tree and types, made-up programs and a made-up machine.
 
-python -m scripts.make_tpugraphs --out DIR --seed 0
-python -m scripts.make_tpugraphs --out DIR --describe
-python -m scripts.make_tpugraphs --gap
+Examples:
+    python -m scripts.make_tpugraphs --out DIR --seed 0
+    python -m scripts.make_tpugraphs --out DIR --describe
+    python -m scripts.make_tpugraphs --gap
 
 A score on a stand-in says nothing about real collections.
 """

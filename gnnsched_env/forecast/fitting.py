@@ -203,11 +203,15 @@ def _take_steps(run: Any, config: TrainConfig, session: Session, checkpoint: Pat
             advance(1)
             late = end is not None and time.monotonic() >= end
             if run.step % config.validate_every == 0 or run.step == config.steps or (late and not run.best):
-                session.report(run.validate())
-            elif not late:
+                line = run.validate()
+            elif late:
+                line = ""
+            else:
                 continue
             if checkpoint is not None:
                 run.save(checkpoint)
+            if line:  # told when it is safe
+                session.report(line)
             if late:
                 break
 

@@ -110,9 +110,8 @@ def test_a_file_is_a_predictor_by_name(predictor, tmp_path):
     assert isinstance(made, TreePredictor) and made.name == "toy"
     assert (made.predict(classes, PAIRS) == predictor.predict(classes, PAIRS)).all()
     changed = rewritten(tmp_path / "a.npz", _set("format", "other"), sign=True)
-    says = (
-        r"changed\.npz: not a predictor file \(its format must be 'gnnsched-predictor' or 'gnnsched-gnn', got 'other'"
-    )
+    known = "gnnsched-predictor, gnnsched-gnn, gnnsched-forecast-latency"
+    says = rf"changed\.npz: not a predictor file \(its format must be one of {known}, got 'other'"
     with pytest.raises(FileFormatError, match=says):
         make_predictor(str(changed))
     np.savez(tmp_path / "list.npz", manifest=np.array("[1, 2]"))

@@ -4,7 +4,6 @@ Needs no torch until a network is trained or read.
 """
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -24,7 +23,6 @@ from gnnsched_env.forecast.encoding import Sample, prepare_all
 from gnnsched_env.forecast.evaluation import Evaluation, score_sample
 from gnnsched_env.forecast.tree import Opened
 from gnnsched_env.latency import predictor_file
-from gnnsched_env.tables import progress_bar
 
 IntArray = NDArray[np.int64]
 Report = Callable[[str], None]
@@ -184,36 +182,17 @@ def _fit_network(config: TrainConfig, train: Sequence[Part], held: Sequence[Part
         session.tensorboard or (session.tensorboard is None and find_spec("tensorboard"))
     ):
         logs = session.folder / EVENTS
-    run = module.Training(config, *portions, module.pick_device(session.device), logs=logs)
-    checkpoint = None if session.folder is None else session.folder / CHECKPOINT
-    if checkpoint is not None and checkpoint.exists():
-        run.load(checkpoint)
-        session.report(f"resumed at step {run.step} of {config.steps}")
-    _take_steps(run, config, session, checkpoint)
-    return Fitted(ranker=run.ranker(), finished=run.step >= config.steps)
-
-
-def _take_steps(run: Any, config: TrainConfig, session: Session, checkpoint: Path | None) -> None:
-    """Step until the end or until time is up; there is a checkpoint whenever there was a validation, and at the end."""
-    end = None if session.minutes is None else time.monotonic() + 60.0 * session.minutes
-    with progress_bar("training", config.steps, shown=session.progress) as advance:
-        advance(run.step)
-        while run.step < config.steps:
-            run.take_step()
-            advance(1)
-            late = end is not None and time.monotonic() >= end
-            if run.step % config.validate_every == 0 or run.step == config.steps or (late and not run.best):
-                line = run.validate()
-            elif late:
-                line = ""
-            else:
-                continue
-            if checkpoint is not None:
-                run.save(checkpoint)
-            if line:  # told when it is safe
-                session.report(line)
-            if late:
-                break
+    run = module.train_network(
+        config,
+        *portions,
+        checkpoint=None if session.folder is None else session.folder / CHECKPOINT,
+        device=session.device,
+        minutes=session.minutes,
+        logs=logs,
+        progress=session.progress,
+        report=session.report,
+    )
+    return Fitted(ranker=run.ranker(), finished=run.finished)
 
 
 def _torch_module(name: str) -> Any:

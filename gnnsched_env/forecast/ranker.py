@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.forecast import boosting, segments
-from gnnsched_env.forecast.boosting import ENCODING, BoostingRanker
+from gnnsched_env.forecast.boosting import ENCODING
 from gnnsched_env.forecast.configs import ModelConfig
 from gnnsched_env.forecast.encoding import LAYOUT_ENCODED, NODE_WIDTH, TILE_ENCODED, Sample
 from gnnsched_env.forecast.models import ForecastModel, Widths
@@ -24,26 +24,6 @@ IntArray = NDArray[np.int64]
 
 FORMAT = "gnnsched-forecast"
 VERSION = 1
-
-
-class Ranker(Protocol):
-    """What ranks a program's configurations; `hops` as samples must be prepared for it."""
-
-    @property
-    def hops(self) -> int | None:
-        """How far from configurable operations it wants the graph kept (None: all)."""
-        ...
-
-    def predict(self, sample: Sample, rows: IntArray | None = None) -> FloatArray:
-        """Return scores float64 [u], smaller is faster, or those of places `rows` in the sample, [k].
-
-        A configuration's score does not depend on which others are asked for.
-        """
-        ...
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it; `load_ranker` reads it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -121,15 +101,6 @@ class NetworkRanker:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"{source}: {error}") from None
-
-
-def load_ranker(path: str | os.PathLike[str]) -> Ranker:
-    """Return the ranker of a file, a network or boosted trees; FileFormatError says what is wrong with the file."""
-    source = f"forecast ranker {os.fspath(path)}"
-    stored = predictor_file.read(path, source)
-    if boosting.is_boosting(stored):
-        return BoostingRanker.from_arrays(stored, source)
-    return NetworkRanker.from_arrays(stored, source)
 
 
 def widths(is_tile: bool) -> Widths:

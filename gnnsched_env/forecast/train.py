@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -97,6 +98,11 @@ class Training:
         self.averaged = copy.deepcopy(self.network).eval()
         self._optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.rate, weight_decay=config.decay)
         self._writer = None if logs is None else _writer(logs)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are taken."""
+        return self.step >= self.config.steps
 
     def take_step(self) -> float:
         """Take one step down the mean loss of some programs; return it."""
@@ -218,18 +224,19 @@ def _digest(array: NDArray[Any]) -> str:
     return hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()
 
 
-def train_ranker(
+def train_network(
     config: TrainConfig,
     train: Sequence[Portion],
     held: Sequence[Portion],
     *,
     checkpoint: Path | None = None,
     device: str = "auto",
+    minutes: float | None = None,
     logs: Path | None = None,
     progress: bool | None = False,
     report: Callable[[str], None] = lambda line: None,
-) -> NetworkRanker:
-    """Train and return the ranker that validated best.
+) -> Training:
+    """Train to the end, or until `minutes` have passed, and return the run, whose `ranker` is the best so far.
 
     With a `checkpoint` file, what a killed training had reached is taken up: the result is the same as without the
     kill. A checkpoint of another configuration or other programs is refused. On a GPU, networks run in bfloat16 where
@@ -241,16 +248,22 @@ def train_ranker(
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
         report(f"resumed at step {run.step} of {config.steps}")
+    end = None if minutes is None else time.monotonic() + 60.0 * minutes
     with progress_bar("training", config.steps, shown=progress) as advance:
         advance(run.step)
-        while run.step < config.steps:
+        while not run.finished:
             run.take_step()
             advance(1)
-            if run.step % config.validate_every == 0 or run.step == config.steps:
-                report(run.validate())
-                if checkpoint is not None:
-                    run.save(checkpoint)
-    return run.ranker()
+            late = end is not None and time.monotonic() >= end
+            validates = run.step % config.validate_every == 0 or run.finished or (late and not run.best)
+            line = run.validate() if validates else ""
+            if checkpoint is not None and (validates or late):
+                run.save(checkpoint)
+            if line:  # told when it is safe
+                report(line)
+            if late:
+                break
+    return run
 
 
 def _standardised(targets: FloatArray, kind: Target) -> FloatArray:

@@ -10,8 +10,9 @@ import torch
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.forecast.boosting import BoostingRanker
 from gnnsched_env.forecast.configs import BoostingConfig, ModelConfig
+from gnnsched_env.forecast.fitting import open_ranker
 from gnnsched_env.forecast.models import ForecastModel
-from gnnsched_env.forecast.ranker import NetworkRanker, load_ranker, widths
+from gnnsched_env.forecast.ranker import NetworkRanker, widths
 from gnnsched_env.latency import predictor_file
 
 from .little_samples import layout_sample, tile_sample
@@ -40,7 +41,7 @@ def pair(request):
 def test_a_ranker_comes_back_from_its_file(pair, tmp_path):
     ranker, sample = pair
     ranker.save(tmp_path / "ranker.npz")
-    again = load_ranker(tmp_path / "ranker.npz")
+    again = open_ranker(tmp_path / "ranker.npz")
     assert type(again) is type(ranker)
     assert (again.hops, again.is_tile, again.provenance) == (ranker.hops, ranker.is_tile, ranker.provenance)
     np.testing.assert_array_equal(again.predict(sample), ranker.predict(sample))
@@ -72,10 +73,10 @@ def test_damage_is_refused(pair, tmp_path):
     for content in (b"", b"no archive", whole[: len(whole) // 2]):
         path.write_bytes(content)
         with pytest.raises(FileFormatError, match=r"ranker\.npz"):
-            load_ranker(path)
+            open_ranker(path)
     path.unlink()
     with pytest.raises(FileFormatError, match="no such file"):
-        load_ranker(path)
+        open_ranker(path)
 
 
 def test_a_changed_array_is_refused(pair, tmp_path):
@@ -87,7 +88,7 @@ def test_a_changed_array_is_refused(pair, tmp_path):
     arrays[name].flat[0] += 1
     predictor_file.write(tmp_path / "ranker.npz", arrays)
     with pytest.raises(FileFormatError, match="SHA-256"):
-        load_ranker(tmp_path / "ranker.npz")
+        open_ranker(tmp_path / "ranker.npz")
 
 
 def repacked(path, change):
@@ -105,7 +106,7 @@ def test_another_encoding_is_refused(pair, tmp_path):
     ranker.save(tmp_path / "ranker.npz")
     repacked(tmp_path / "ranker.npz", lambda manifest, arrays: manifest["encoding"].update(version=0))
     with pytest.raises(FileFormatError, match="encoding"):
-        load_ranker(tmp_path / "ranker.npz")
+        open_ranker(tmp_path / "ranker.npz")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_a_network_that_is_not_one_is_refused(change, said, tmp_path):
     make("network")[0].save(tmp_path / "ranker.npz")
     repacked(tmp_path / "ranker.npz", change)
     with pytest.raises(FileFormatError, match=said):
-        load_ranker(tmp_path / "ranker.npz")
+        open_ranker(tmp_path / "ranker.npz")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_trees_that_are_none_are_refused(change, said, tmp_path):
     make("trees")[0].save(tmp_path / "ranker.npz")
     repacked(tmp_path / "ranker.npz", change)
     with pytest.raises(FileFormatError, match=said):
-        load_ranker(tmp_path / "ranker.npz")
+        open_ranker(tmp_path / "ranker.npz")
 
 
 class Bomb:
@@ -159,5 +160,5 @@ def test_a_pickle_is_refused_unread(wrap, tmp_path):
     else:
         path.write_bytes(wrap(Bomb()))
     with pytest.raises(FileFormatError, match="forecast ranker"):
-        load_ranker(path)
+        open_ranker(path)
     assert not hasattr(builtins, "exploded")

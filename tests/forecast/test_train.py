@@ -9,7 +9,7 @@ import torch
 from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.forecast.configs import MODELS, Loss, ModelConfig, TrainConfig
 from gnnsched_env.forecast.scores import kendall_tau
-from gnnsched_env.forecast.train import Portion, Training, train_ranker
+from gnnsched_env.forecast.train import Portion, Training, train_network
 
 from .little_samples import layout_sample, tile_sample
 
@@ -70,7 +70,7 @@ def test_several_programs_of_tiles_are_learned_and_a_new_one_ranked():
     train = [Portion(sample=tile_sample(seed=seed)) for seed in range(3)]
     new = tile_sample(seed=9)
     config = dataclasses.replace(MODELS["sage"], steps=40, graphs_a_step=2, configs_a_step=20, rate=1e-2)
-    ranker = train_ranker(config, train, [Portion(sample=new)], device="cpu")
+    ranker = train_network(config, train, [Portion(sample=new)], device="cpu").ranker()
     assert kendall_tau(ranker.predict(new), new.targets) > 0.5
 
 
@@ -84,14 +84,16 @@ def test_equal_seeds_give_equal_weights_and_others_do_not(portions):
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_a_killed_training_goes_on_as_if_it_had_not_been(dropout, portions, tmp_path):
     config = dataclasses.replace(CONFIG, model=dataclasses.replace(SMALL, dropout=dropout))
-    whole = train_ranker(config, *portions, device="cpu")
+    whole = train_network(config, *portions, device="cpu").ranker()
     first = Training(config, *portions, CPU)
     for _ in range(5):
         first.take_step()
     first.validate()
     first.save(tmp_path / "checkpoint")
     lines = []
-    resumed = train_ranker(config, *portions, checkpoint=tmp_path / "checkpoint", device="cpu", report=lines.append)
+    resumed = train_network(
+        config, *portions, checkpoint=tmp_path / "checkpoint", device="cpu", report=lines.append
+    ).ranker()
     assert lines[0] == "resumed at step 5 of 12"
     assert resumed.provenance == whole.provenance
     assert_equal(weights(resumed.network), weights(whole.network))
@@ -152,7 +154,7 @@ def test_steps_and_seeds_draw_other_configurations(portions):
 def test_a_damaged_checkpoint_is_refused(content, portions, tmp_path):
     (tmp_path / "checkpoint").write_bytes(content)
     with pytest.raises(FileFormatError, match="checkpoint"):
-        train_ranker(CONFIG, *portions, checkpoint=tmp_path / "checkpoint", device="cpu")
+        train_network(CONFIG, *portions, checkpoint=tmp_path / "checkpoint", device="cpu")
 
 
 def test_a_checkpoint_of_another_training_is_refused(portions, tmp_path):
@@ -183,7 +185,7 @@ def test_programs_with_nothing_to_rank_are_left_out_by_name(portions):
 
 def test_an_unusable_device_is_refused(portions):
     with pytest.raises(ConfigError, match="device 'abacus'"):
-        train_ranker(CONFIG, *portions, device="abacus")
+        train_network(CONFIG, *portions, device="abacus")
 
 
 def test_half_precision_trains_too(portions, monkeypatch):
@@ -200,7 +202,7 @@ def test_tensorboard_has_losses_and_taus(portions, tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train_ranker(CONFIG, *portions, device="cpu", logs=tmp_path)
+    train_network(CONFIG, *portions, device="cpu", logs=tmp_path)
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     assert [event.step for event in events.Scalars("training/loss")] == list(range(1, 13))

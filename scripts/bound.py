@@ -24,7 +24,7 @@ from gnnsched_env.evaluation.runs import Runs
 from gnnsched_env.report.distances import distance_table, legend
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
 from gnnsched_env.tables import LatencyTable
-from scripts.command import plain, run_command, wide_console
+from scripts.command import check_file, plain, run_command, wide_console
 from scripts.evaluate import Policies, counted, policy_factories, with_graphs
 
 WIDTH = 125
@@ -95,8 +95,7 @@ def check(arguments: Arguments) -> None:
     for name in ("load", "policies"):
         if getattr(arguments, name) == ():
             raise ConfigError(f"--{name}: needs at least one value")
-    if arguments.json is not None and arguments.json.is_dir():
-        raise ConfigError(f"--json: must be a file, but {arguments.json} is a folder")
+    check_file("--json", arguments.json)
     if not arguments.seconds >= 0:
         raise ConfigError(f"--seconds: must be at least 0, got {arguments.seconds!r}")
     if arguments.moves is not None and arguments.moves < 1:

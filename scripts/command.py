@@ -1,5 +1,6 @@
 """What command lines share: parsing, one line for a known error, arguments as JSON has them."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TypeVar
 import tyro
 from rich.console import Console
 
-from gnnsched_env.errors import GnnSchedError
+from gnnsched_env.errors import ConfigError, GnnSchedError
 
 Arguments = TypeVar("Arguments")
 
@@ -31,6 +32,19 @@ def run_command(
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return status or 0
+
+
+def check_file(option: str, path: Path | None) -> None:
+    """Refuse what no file can be written to (a folder, a folder that cannot be there), before any work is done."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise ConfigError(f"{option}: must be a file, but {path} is a folder")
+    there = next((parent for parent in path.parents if parent.exists()), Path())
+    if not there.is_dir():
+        raise ConfigError(f"{option}: must be in a folder, but {there} is a file")
+    if not os.access(there, os.W_OK):
+        raise ConfigError(f"{option}: must be in a folder that can be written to, but {there} cannot")
 
 
 def wide_console(width: int) -> Console:

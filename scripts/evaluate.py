@@ -21,7 +21,7 @@ from gnnsched_env.report.terminal import changed_options, legend, policy_table
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.tables.progress import progress_bar
-from scripts.command import plain, wide_console
+from scripts.command import check_file, plain, wide_console
 from scripts.conditions import Conditions
 
 WIDTH = 160
@@ -179,8 +179,7 @@ def changed_scenario(arguments: Arguments) -> Scenario:
 
 def check(arguments: Arguments) -> None:
     """Refuse what cannot be meant."""
-    if arguments.json is not None and arguments.json.is_dir():
-        raise ConfigError(f"--json: must be a file, but {arguments.json} is a folder")
+    check_file("--json", arguments.json)
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)  # better known now than after an hour
     for name in ("load", "policies"):

@@ -34,7 +34,7 @@ from gnnsched_env.forecast.splits import check_apart, part_of, read_split
 from gnnsched_env.forecast.submission import read_submission, submission_id, write_submission
 from gnnsched_env.forecast.tree import Opened
 from gnnsched_env.tables import progress_bar
-from scripts.command import plain, wide_console
+from scripts.command import check_file, plain, wide_console
 from scripts.forecast_tables import CEILING, LEGEND, WIDTH, ceiling_table, collection_table, graph_table
 
 IntArray = NDArray[np.int64]
@@ -108,8 +108,10 @@ class Score(Files):
     """The part to score, with --split."""
     train_part: str = "train"
     """The part that `ridge` is fitted to; of other rankers the scored part must have none of it, or be it."""
+    merged: bool = False
+    """Count equal configurations once, with the mean of their runtimes; else each row with its own."""
     ceiling: bool = False
-    """Also estimate, for files with duplicate configurations, the tau that noise leaves to a perfect predictor."""
+    """Also estimate, for files with duplicate configurations, the tau of rows that noise leaves to a perfect one."""
     seed: int = 0
     """Of `random`."""
     json: Path | None = None
@@ -142,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; a training goes on with the same command from its last validation, if any", file=sys.stderr)
+        print("stopped; a training goes on with the same command from its last checkpoint, if any", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -180,8 +182,9 @@ def train(given: Train) -> int:
         report=report,
     )
     if given.leave_one_out:
-        finish(given, leave_one_out(given.training, opened, session, held_share=given.held_share), given.out / SCORES)
-        return 0
+        result = leave_one_out(given.training, opened, session, held_share=given.held_share)
+        finish(given, result.evaluation, given.out / SCORES)
+        return stopped(len(result.unfinished))
     hops = hops_of(given.training)
     if given.split is None:
         parts = [whole(sample) for sample in prepare_all(opened.programs, report, hops=hops).samples]
@@ -192,11 +195,18 @@ def train(given: Train) -> int:
     fitted = fit(given.training, parts, session, held_share=given.held_share)
     print(given.out / WEIGHTS)
     if not fitted.finished:
-        print("stopped, as --minutes says; the same command goes on", file=sys.stderr)
-        return INTERRUPTED
+        return stopped(1)
     if rows is not None:
         finish(given, evaluate(fitted.ranker, opened, rows=rows, report=report), given.out / SCORES)
     return 0
+
+
+def stopped(trainings: int) -> int:
+    """Tell of trainings that --minutes cut short, if any, and return the exit status."""
+    if trainings:
+        which = "1 training" if trainings == 1 else f"{trainings} trainings"
+        print(f"stopped: {which} before the end, as --minutes says; the same command goes on", file=sys.stderr)
+    return INTERRUPTED if trainings else 0
 
 
 def score(given: Score) -> int:
@@ -214,7 +224,7 @@ def score(given: Score) -> int:
     else:
         ranker = rankers(given)
     with progress_bar("scoring", len(opened.programs), shown=given.progress) as advance:
-        result = evaluate(ranker, opened, rows=rows, report=report, advance=advance)
+        result = evaluate(ranker, opened, rows=rows, merged=given.merged, report=report, advance=advance)
     ceilings = program_ceilings(opened.programs, rows, report) if given.ceiling else []
     finish(given, result, given.json, ceilings)
     return 0
@@ -295,12 +305,11 @@ def check_options(given: Train) -> None:
         raise ConfigError("--leave-one-out: leaves out whole files, and so excludes --split")
     if given.out.is_file():
         raise ConfigError(f"--out: must be a folder, but {given.out} is a file")
-
-
-def check_file(option: str, path: Path | None) -> None:
-    """Refuse a folder, before any work is done."""
-    if path is not None and path.is_dir():
-        raise ConfigError(f"{option}: must be a file, but {path} is a folder")
+    if isinstance(given.training, BoostingConfig):
+        own = {"minutes": None, "held_share": HELD_SHARE, "device": "auto", "tensorboard": None}
+        for name, unused in own.items():
+            if getattr(given, name) != unused:
+                raise ConfigError(f"--{name.replace('_', '-')}: is of networks; {given.model} has no use for it")
 
 
 def report(line: str) -> None:

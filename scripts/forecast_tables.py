@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 
 from gnnsched_env.forecast.ceiling import Ceiling
-from gnnsched_env.forecast.scores import TOPS, CollectionScore, GraphScore, Mean
+from gnnsched_env.forecast.scores import TILE_TOP, TOPS, CollectionScore, GraphScore, Mean
 
 WIDTH = 140
 LEGEND = """\
@@ -21,11 +21,11 @@ of a second measurement; bound: what no predictor exceeds but by chance; noise: 
 
 def graph_table(scores: Sequence[GraphScore]) -> Table:
     """Return one row per file."""
-    table = _table("file", "collection")
+    table = plain_table("file", "collection")
     for name in ("configs", "tau", "pairs", *(f"top {k}" for k in TOPS), "score"):
         table.add_column(name, justify="right", no_wrap=True)
     if any(score.reason for score in scores):
-        table.add_column("", no_wrap=True)  # why there are no scores
+        table.add_column("why no scores", no_wrap=True)
     for score in scores:
         about = score.name, str(score.collection), str(score.configs)
         if score.reason:
@@ -38,20 +38,27 @@ def graph_table(scores: Sequence[GraphScore]) -> Table:
 
 def collection_table(scores: Sequence[CollectionScore]) -> Table:
     """Return one row per collection."""
-    table = _table("collection")
-    for name in ("files", "excluded", "tau", "pairs", "top 1", "top 5", "score"):
+    table = plain_table("collection")
+    for name in ("files", "excluded", "tau", "pairs", *(f"top {k}" for k in TOPS), "score"):
         table.add_column(name, justify="right", no_wrap=True)
     for score in scores:
         top = dict(zip(TOPS, score.slowdowns, strict=True))
         counts = str(score.graphs), str(score.excluded)
-        means = _mean(score.tau), _short(score.pairs), _short(top[1]), _mean(top[5]), _mean(score.competition)
-        table.add_row(str(score.collection), *counts, *means)
+        slowdowns = (mean_text(mean) if k == TILE_TOP else _short(mean) for k, mean in top.items())
+        table.add_row(
+            str(score.collection),
+            *counts,
+            mean_text(score.tau),
+            _short(score.pairs),
+            *slowdowns,
+            mean_text(score.competition),
+        )
     return table
 
 
 def ceiling_table(ceilings: Sequence[tuple[str, Ceiling]]) -> Table:
     """Return one row per file."""
-    table = _table("file")
+    table = plain_table("file")
     for name in ("ceiling", "second", "bound", "noise %", "measured again"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, own in ceilings:
@@ -60,17 +67,20 @@ def ceiling_table(ceilings: Sequence[tuple[str, Ceiling]]) -> Table:
     return table
 
 
-def _table(*names: str) -> Table:
+def plain_table(*names: str) -> Table:
+    """Return an empty table with these columns."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in names:
         table.add_column(name, no_wrap=True)
     return table
 
 
+def mean_text(mean: Mean, *, signed: bool = False) -> str:
+    """Return a mean with its interval, all with their signs if `signed`."""
+    form = "+.4f" if signed else ".4f"
+    interval = "" if math.isnan(mean.value) or mean.low == mean.high else f" [{mean.low:{form}}, {mean.high:{form}}]"
+    return (_short(mean) if not signed else f"{mean.value:{form}}") + interval
+
+
 def _short(mean: Mean) -> str:
     return "-" if math.isnan(mean.value) else f"{mean.value:.4f}"
-
-
-def _mean(mean: Mean) -> str:
-    interval = "" if math.isnan(mean.value) or mean.low == mean.high else f" [{mean.low:.4f}, {mean.high:.4f}]"
-    return _short(mean) + interval

@@ -41,9 +41,9 @@ class Arguments:
     tiles: tuple[int, int, int] | None = None
     """Kernels in train, valid and test, instead of the size's."""
     nodes: int | None = None
-    """Of the largest graph, instead of the size's."""
+    """Of the largest graph, at least 876, instead of the size's."""
     configs: tuple[int, int] | None = None
-    """Fewest and most configurations of a layout program, instead of the size's."""
+    """Fewest (at least 109) and most configurations of a layout program, instead of the size's."""
     specials: bool | None = None
     """Add the odd files (20,000 and 40,000 nodes, 20,000 configurations, hidden runtimes, ...) or leave them out."""
     force: bool = False

@@ -19,7 +19,7 @@ from gnnsched_env.evaluation import Record, evaluate, write_json
 from gnnsched_env.report.conditions import LEGEND, condition_markdown, condition_table
 from gnnsched_env.scenario import load_scenario, scenario_table
 from gnnsched_env.tables.progress import progress_bar
-from scripts.command import plain, run_command, wide_console
+from scripts.command import check_file, plain, run_command, wide_console
 from scripts.evaluate import WIDTH, Policies, counted, factory, policy_factories
 
 CONDITIONS: dict[str, dict[str, Any]] = {
@@ -103,8 +103,7 @@ def check(arguments: Arguments) -> None:
         raise ConfigError(f"--fleets: must be distinct, got {' '.join(arguments.fleets)}")
     for fleet in arguments.fleets:
         load_scenario(fleet).with_options(load=arguments.load, jobs=arguments.jobs)
-    if arguments.json is not None and arguments.json.is_dir():
-        raise ConfigError(f"--json: must be a file, but {arguments.json} is a folder")
+    check_file("--json", arguments.json)
 
 
 def results(tasks: list[Task], processes: int) -> Iterator[list[Record]]:

@@ -24,7 +24,7 @@ from gnnsched_env.report.schedule import check_animation, check_picture, plot_sc
 from gnnsched_env.report.terminal import changed_options
 from gnnsched_env.scenario import Scenario, load_scenario
 from gnnsched_env.sim.schedule import schedule_of
-from scripts.command import run_command, wide_console
+from scripts.command import check_file, run_command, wide_console
 from scripts.conditions import Conditions
 from scripts.evaluate import NAMES, factory
 
@@ -144,9 +144,8 @@ def check(arguments: Arguments) -> None:
     """Refuse what could not be meant or written, before an episode is played."""
     arguments.check_conditions()
     check_versus(arguments)
-    for path in (arguments.csv, arguments.trace, arguments.png, arguments.gif):
-        if path is not None and path.is_dir():
-            raise ConfigError(f"{path}: must be a file to write, but it is a folder")
+    for option in ("csv", "trace", "png", "gif"):
+        check_file(f"--{option}", getattr(arguments, option))
     if arguments.png is not None:
         check_picture(arguments.png)
     if arguments.gif is not None:

@@ -12,7 +12,6 @@ from typing import Literal
 from rich import box
 from rich.table import Table
 
-from gnnsched_env.errors import ConfigError
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.latency.levels import Level
 from gnnsched_env.latency.measured import Measurements, load_measurements
@@ -23,7 +22,7 @@ from gnnsched_env.latency.measured_model import (
     score_sets_apart,
 )
 from gnnsched_env.latency.measuring import SYNTHETIC_PREFIX
-from scripts.command import run_command, wide_console
+from scripts.command import check_file, run_command, wide_console
 
 WIDTH = 120
 LEGEND = """\
@@ -56,8 +55,7 @@ def main() -> int:
 def run(arguments: Arguments) -> None:
     """Score, print and write."""
     console = wide_console(WIDTH)
-    if arguments.json is not None and arguments.json.is_dir():
-        raise ConfigError(f"--json: must be a file, but {arguments.json} is a folder")
+    check_file("--json", arguments.json)
     measured, level = load_measurements(arguments.csv), Level(arguments.level)
     names = measured.classes.group_names
     synthetic = arguments.synthetic or tuple(name for name in names if name.startswith(SYNTHETIC_PREFIX))

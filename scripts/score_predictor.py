@@ -25,7 +25,7 @@ from gnnsched_env.latency.scoring import (
     scoring_provenance,
 )
 from gnnsched_env.tables import distinct_pairs
-from scripts.command import plain, run_command, wide_console
+from scripts.command import check_file, plain, run_command, wide_console
 
 WIDTH = 120
 LEGEND = """\
@@ -97,8 +97,7 @@ def check(arguments: Arguments) -> None:
     """Refuse what cannot be meant, before any work is done."""
     if not arguments.graphs:
         raise ConfigError("--graphs: needs at least one graph file")
-    if arguments.json is not None and arguments.json.is_dir():
-        raise ConfigError(f"--json: must be a file, but {arguments.json} is a folder")
+    check_file("--json", arguments.json)
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
 

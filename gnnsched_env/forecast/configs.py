@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from gnnsched_env.errors import ConfigError, did_you_mean
 
@@ -24,22 +24,28 @@ class Target(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """The shape of a network; `width` channels, `depth` convolutions, `dropout` a probability.
-
-    conv: "none" (operations stay by themselves: a perceptron), or a convolution's name in `ConvKind`; edges are taken
-    both ways. norm: a `Norm` but batch. attention: `ConfigAttention` to `references` configurations of the program
-    before every convolution but the first. segment: programs of more nodes are cut into runs of at most so many.
-    """
+    """The shape of a network."""
 
     conv: str = "sage_mean"
+    """none (operations stay by themselves: a perceptron), gcn, sage (sum), sage_mean or gin; edges both ways."""
     width: int = 64
+    """Channels."""
     depth: int = 4
+    """Convolutions; layers of the perceptron."""
     norm: str = "layer"
+    """none, layer (over channels) or instance (over operations); it follows each convolution but the last."""
     dropout: float = 0.0
+    """A probability."""
     residual: bool = False
+    """Each convolution but the first adds to what it reads."""
     attention: bool = False
-    references: int = 16
+    """`ConfigAttention` to some configurations of the program before each convolution but the first."""
+    directed: bool = False
+    """A matrix for each way of an edge; of sage and sage_mean."""
+    references: int = 8
+    """Configurations of the program that attention looks at."""
     segment: int = 1_000
+    """Programs of more operations are cut into runs of at most so many."""
 
     def __post_init__(self) -> None:
         _among("conv", self.conv, ("none", "gcn", "sage", "sage_mean", "gin"))
@@ -50,35 +56,45 @@ class ModelConfig:
             raise ConfigError(f"forecast model: dropout must lie in [0, 1), got {self.dropout!r}")
         if self.conv == "none" and (self.attention or self.residual):
             raise ConfigError("forecast model: attention and residual need convolutions, got conv none")
+        if self.directed and self.conv not in ("sage", "sage_mean"):
+            raise ConfigError(f"forecast model: directed needs conv sage or sage_mean, got {self.conv}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """How to train a network; everything that decides the result, the samples apart.
-
-    A step takes `graphs_a_step` programs and `configs_a_step` configurations of each. `margin`: of the hinge loss.
-    `rate`: of Adam, at its highest; `decay`: of weights (AdamW); `clip`: largest norm of the gradient. What is
-    validated and kept is a running mean of the weights, which remembers a share `average` of itself each step (0: the
-    weights as they are). Every `validate_every` steps, `validation_configs` of each held-out program are ranked (0:
-    all). `hops`: how far from configurable operations samples were prepared to keep the graph (None: all); whoever
-    ranks must do the same.
-    """
+    """How to train a network; everything that decides the result, the samples apart."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
-    loss: Loss = Loss.LIST_MLE
+    loss: Loss = Loss.MSE
+    """Over the configurations of one program."""
     target: Target = Target.LOG
+    """What mse is of; standardised within each program."""
+    standardise: bool = True
+    """Before the loss, bring scores to mean 0 and deviation 1 over a program's configurations, if three or more."""
     margin: float = 1.0
-    steps: int = 2_000
-    graphs_a_step: int = 1
-    configs_a_step: int = 64
-    rate: float = 2e-3
+    """Of hinge."""
+    steps: int = 5_000
+    """Of the optimizer."""
+    graphs_a_step: int = 4
+    """Programs a step."""
+    configs_a_step: int = 16
+    """Configurations of each program a step."""
+    rate: float = 4e-3
+    """Of learning (AdamW), at its highest: it rises, then falls as a cosine."""
     decay: float = 1e-4
+    """Of weights (AdamW)."""
     clip: float = 1.0
+    """Largest norm of the gradient."""
     average: float = 0.98
+    """Kept are running means of the weights, which remember this share of themselves; 0: weights as they are."""
     validate_every: int = 200
+    """Steps; a checkpoint is written then."""
     validation_configs: int = 1_000
+    """Configurations of each held-back program to rank then; 0: all."""
     hops: int | None = 5
+    """How many edges from configurable operations the graph is kept; none: all of it. Rankers remember it."""
     seed: int = 0
+    """Of all that is drawn."""
 
     def __post_init__(self) -> None:
         for name, kind in (("loss", Loss), ("target", Target)):
@@ -106,18 +122,22 @@ class TrainConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoostingConfig:
-    """How trees are boosted: `trees` of at most `leaves` leaves, each of at least `least` configurations.
-
-    `rate`: of learning; `columns`: the share of columns that a tree sees; `most`: configurations taken of a program.
-    """
+    """How trees are boosted."""
 
     trees: int = 600
+    """How many."""
     leaves: int = 31
+    """Of a tree, at most."""
     least: int = 20
+    """Configurations in a leaf."""
     rate: float = 0.05
+    """Of learning."""
     columns: float = 0.5
+    """The share of columns that a tree sees."""
     most: int = 50_000
+    """Configurations taken of a program."""
     seed: int = 0
+    """Of all that is drawn."""
 
     def __post_init__(self) -> None:
         for name, least in (("trees", 1), ("leaves", 2), ("least", 1), ("most", 2), ("seed", 0)):
@@ -138,16 +158,16 @@ def _at_least(what: str, name: str, value: object, least: int) -> None:
         raise ConfigError(f"{what}: {name} must be an integer of at least {least}, got {value!r}")
 
 
-_PLAIN: Final[dict[str, Any]] = {"norm": "none", "dropout": 0.1}
-
 MODELS: Final[dict[str, TrainConfig | BoostingConfig]] = {
-    "nn": TrainConfig(model=ModelConfig(conv="none", width=32, depth=2, **_PLAIN)),
-    "gnn32": TrainConfig(model=ModelConfig(conv="gcn", width=32, depth=2, **_PLAIN)),
-    "gnn64": TrainConfig(model=ModelConfig(conv="gcn", width=64, depth=2, **_PLAIN)),
-    "sage": TrainConfig(model=ModelConfig(conv="sage_mean", width=64, depth=4, norm="layer", dropout=0.1)),
+    "nn": TrainConfig(model=ModelConfig(conv="none", width=32, depth=2, norm="none")),
+    "gnn32": TrainConfig(model=ModelConfig(conv="gcn", width=32, depth=2, norm="none")),
+    "gnn64": TrainConfig(model=ModelConfig(conv="gcn", width=64, depth=2, norm="none")),
+    "sage": TrainConfig(model=ModelConfig(conv="sage_mean", width=64, depth=4, norm="layer")),
     "attention": TrainConfig(
-        model=ModelConfig(conv="sage_mean", width=64, depth=4, norm="instance", residual=True, attention=True),
-        loss=Loss.HINGE,
+        model=ModelConfig(
+            conv="sage_mean", width=64, depth=4, norm="instance", residual=True, attention=True, directed=True
+        ),
+        steps=2_500,
     ),
     "boosting": BoostingConfig(),
 }

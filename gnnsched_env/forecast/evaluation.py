@@ -5,7 +5,7 @@ before they are scored against their own measured runtimes. Rankers are given th
 what they compare configurations with is the file's, not what happens to be asked for.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,20 +68,24 @@ def evaluate(
     opened: Opened,
     *,
     rows: Mapping[str, IntArray] | None = None,
+    merged: bool = False,
     report: Report = lambda line: None,
     advance: Callable[[int], None] = lambda amount: None,
 ) -> Evaluation:
     """Score a ranker (or one for each collection) on opened programs, one at a time.
 
-    `rows`: by file name, the configurations to score; all where none are named. A file whose damage shows only now is
-    reported, and skipped with those that could not be opened. `advance` is told of each program.
+    `rows`: by file name, the configurations to score; all where none are named. `merged`: equal configurations count
+    once, with the mean of all their runtimes; without it each row counts, with its own runtime. A file whose damage
+    shows only now is reported, and skipped with those that could not be opened. `advance` is told of each program.
     """
+    for program in opened.programs:
+        _own(ranker, program)  # one that is missing is better known before the work
     scores = []
     left = list(opened.skipped)
     for program in opened.programs:
         try:
             chosen = None if rows is None else rows.get(program.name)
-            scores.append(score_program(_own(ranker, program), program, chosen))
+            scores.append(score_program(_own(ranker, program), program, chosen, merged=merged))
         except FileFormatError as error:
             left.append((program.path, str(error)))
             report(f"skipped: {error}")
@@ -89,17 +93,24 @@ def evaluate(
     return Evaluation(scores=scores, skipped=left)
 
 
-def score_program(ranker: Ranker, program: Program, rows: IntArray | None = None) -> GraphScore:
-    """Return a ranker's scores on one file, or on some of its configurations (`rows`, int64 [k])."""
-    sample = prepare(program, hops=ranker.hops)
-    return score_sample(ranker, sample, program, rows)
+def score_program(
+    ranker: Ranker, program: Program, rows: IntArray | None = None, *, merged: bool = False
+) -> GraphScore:
+    """Return a ranker's scores on one file, or on some of its configurations (`rows`, int64 [k]); see `evaluate`."""
+    return score_sample(ranker, prepare(program, hops=ranker.hops), program, rows, merged=merged)
 
 
-def score_sample(ranker: Ranker, sample: Sample, program: Program, rows: IntArray | None = None) -> GraphScore:
+def score_sample(
+    ranker: Ranker, sample: Sample, program: Program, rows: IntArray | None = None, *, merged: bool = False
+) -> GraphScore:
     """Return a ranker's scores on a file that is prepared already (whole, with the ranker's `hops`)."""
     chosen = np.arange(program.num_configs) if rows is None else _checked(program, rows)
-    scores = predict_rows(ranker, sample, chosen)
-    return score_graph(program.name, program.collection, scores, program.targets()[chosen], sample.groups[chosen])
+    groups = sample.groups[chosen]
+    if merged:
+        groups, first = np.unique(groups, return_index=True)
+        chosen = chosen[first]
+    targets = sample.targets[groups] if merged else program.targets()[chosen]
+    return score_graph(program.name, program.collection, predict_rows(ranker, sample, chosen), targets, groups)
 
 
 def predict_rows(ranker: Ranker, sample: Sample, rows: IntArray | None = None) -> FloatArray:
@@ -117,7 +128,7 @@ def predict_rows(ranker: Ranker, sample: Sample, rows: IntArray | None = None) -
 
 def submission_rows(
     ranker: Ranker | Mapping[Collection, Ranker],
-    programs: Iterable[Program],
+    programs: Sequence[Program],
     *,
     advance: Callable[[int], None] = lambda amount: None,
 ) -> Iterator[tuple[str, IntArray]]:
@@ -125,6 +136,8 @@ def submission_rows(
 
     A damaged file is not skipped: a submission must hold every one.
     """
+    for program in programs:
+        _own(ranker, program)  # one that is missing is better known before the work
     for program in programs:
         own = _own(ranker, program)
         sample = prepare(program, hops=own.hops)
@@ -136,7 +149,7 @@ def submission_rows(
 def program_ceilings(
     programs: Iterable[Program], rows: Mapping[str, IntArray] | None = None, report: Report = lambda line: None
 ) -> list[tuple[str, Ceiling]]:
-    """Return (name, noise ceiling of tau) of the layout programs that have one; why others have none is reported.
+    """Return (collection:name, noise ceiling of tau) of layout programs; why some have none is reported.
 
     `rows`: by file name, what is scored; noise is taken from all duplicates of the file.
     """
@@ -146,7 +159,8 @@ def program_ceilings(
             continue
         try:
             chosen = None if rows is None else rows.get(program.name)
-            found.append((program.name, noise_ceiling(program.targets(), merge(program).groups, chosen)))
+            name = f"{program.collection}:{program.name}"
+            found.append((name, noise_ceiling(program.targets(), merge(program).groups, chosen)))
         except (ConfigError, FileFormatError) as error:
             report(f"{program.name}: {error}")
     return found

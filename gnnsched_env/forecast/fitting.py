@@ -3,9 +3,10 @@
 Needs no torch until a network is trained or read.
 """
 
+import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -72,6 +73,14 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LeftOut:
+    """Scores of programs that were left out, and the names of those whose trainings `minutes` cut short."""
+
+    evaluation: Evaluation
+    unfinished: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fitted:
     """A ranker, and whether its training came to its end or `minutes` ran out first."""
 
@@ -116,8 +125,11 @@ def fit(config: Config, parts: Sequence[Part], session: Session, *, held_share: 
     """Train a ranker on parts prepared with the configuration's hops; the same call goes on where one was stopped.
 
     Networks keep the weights that validate best on what is held back (`hold_back`, with the configuration's seed);
-    trees are fitted to all. A network's checkpoint is refused if it belongs to another configuration or other programs.
+    trees are fitted to all. A folder that holds a ranker of another configuration, or the checkpoint of a network with
+    another one or of other programs, is refused.
     """
+    if session.folder is not None:
+        _check_folder(session.folder, config)
     if isinstance(config, BoostingConfig):
         ranker: Ranker = BoostingRanker.fit(config, [p.sample for p in parts], [p.places for p in parts])
         done = Fitted(ranker=ranker, finished=True)
@@ -128,7 +140,7 @@ def fit(config: Config, parts: Sequence[Part], session: Session, *, held_share: 
     return done
 
 
-def leave_one_out(config: Config, opened: Opened, session: Session, *, held_share: float = HELD_SHARE) -> Evaluation:
+def leave_one_out(config: Config, opened: Opened, session: Session, *, held_share: float = HELD_SHARE) -> LeftOut:
     """Score each program by a ranker that was trained on all the others; `session.folder` keeps a folder for each.
 
     A program with nothing to rank is in no training and has no ranker, but is counted. ConfigError where the others
@@ -140,7 +152,7 @@ def leave_one_out(config: Config, opened: Opened, session: Session, *, held_shar
     if len(programs) < len(opened.programs):
         raise ConfigError("leave-one-out: files of a collection must have different names")
     several = len({collection for collection, _ in programs}) > 1
-    scores = []
+    scores, unfinished = [], []
     for sample in prepared.samples:
         program = programs[sample.collection, sample.name]
         score = score_sample(RandomRanker(), sample, program)
@@ -150,11 +162,16 @@ def leave_one_out(config: Config, opened: Opened, session: Session, *, held_shar
             if folder is not None:
                 folder = (folder / sample.collection.replace(":", "-") if several else folder) / sample.name
             own = replace(session, folder=folder, report=lambda line: None)
-            score = score_sample(fit(config, others, own, held_share=held_share).ranker, sample, program)
+            fitted = fit(config, others, own, held_share=held_share)
+            score = score_sample(fitted.ranker, sample, program)
             figures = f"tau {score.tau:.3f}, slowdown of the top 5 {score.slowdowns[1]:.4f}"
-            session.report(f"{sample.collection}:{sample.name}: {figures}")
+            cut = "" if fitted.finished else ", its training cut short"
+            session.report(f"{sample.collection}:{sample.name}: {figures}{cut}")
+            if not fitted.finished:
+                unfinished.append(sample.name)
         scores.append(score)
-    return Evaluation(scores=scores, skipped=[*opened.skipped, *prepared.skipped])
+    evaluation = Evaluation(scores=scores, skipped=[*opened.skipped, *prepared.skipped])
+    return LeftOut(evaluation=evaluation, unfinished=tuple(unfinished))
 
 
 def hops_of(config: Config) -> int | None:
@@ -172,6 +189,20 @@ def open_ranker(path: str | os.PathLike[str], *, device: str = "cpu") -> Ranker:
         _torch_module("ranker").NetworkRanker.from_arrays(stored, source).to(_torch_module("train").pick_device(device))
     )
     return ranker
+
+
+def _check_folder(folder: Path, config: Config) -> None:
+    """Refuse to replace a ranker that another configuration made."""
+    path = folder / WEIGHTS
+    network = isinstance(config, TrainConfig)
+    if (folder / CHECKPOINT).exists() and not network:
+        raise ConfigError(f"{folder} holds a network's training; trees need another folder")
+    if not path.exists():
+        return
+    source = f"forecast ranker {path}"
+    before = predictor_file.manifest_of(predictor_file.read(path, source), source).get("provenance", {}).get("training")
+    if before != json.loads(json.dumps(asdict(config))):
+        raise ConfigError(f"{path} is of another training (its settings differ): choose another folder, or remove it")
 
 
 def _fit_network(config: TrainConfig, train: Sequence[Part], held: Sequence[Part], session: Session) -> Fitted:

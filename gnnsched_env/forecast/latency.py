@@ -235,9 +235,11 @@ class ForecastPredictor:
 
 
 def check_config(config: ModelConfig) -> None:
-    """Refuse attention: a job's latency must not depend on other pairs."""
+    """Refuse attention, as a job's latency must not depend on other pairs, and edges both ways, as rows gather."""
     if config.attention:
         raise ConfigError("forecast latency: attention must be off, a latency has no reference configurations")
+    if config.directed:
+        raise ConfigError("forecast latency: directed must be off, a job's edges are read one way")
 
 
 def _check_weights(network: ForecastModel, weights: Weights) -> None:

@@ -44,29 +44,41 @@ SCALED_VERTICES = 32  # of a graph, to fit the scaling of features: so that larg
 class LatencyTraining:
     """How to train; everything that decides the result.
 
-    `graphs` synthetic jobs of at most `most_vertices` and `small_graphs` more of at most `small_vertices` (where tiles
-    are rarely full), each under `layers_a_graph` layers and every distinct pair of the preset `fleet`. A step takes
-    `graphs_a_step` of all, each under `pairs_a_step` pairs a layer. `held_out` families are for validation, at most
-    `validation_graphs` of them, every `validate_every` steps. `rate`: of Adam, at its highest.
+    A step takes some of all graphs, each under its layers and some of the distinct pairs of the fleet.
     """
 
     graphs: int = 2_500
+    """Synthetic jobs."""
     most_vertices: int = 1_500
+    """Of each of them."""
     small_graphs: int = 1_500
+    """More of them, small ones, where tiles are rarely full."""
     small_vertices: int = 64
+    """Of each small one, at most."""
     layers_a_graph: int = 2
+    """Layers that each graph is labelled under."""
     fleet: str = "big_little"
+    """A preset: its distinct pairs are the configurations."""
     held_out: tuple[str, ...] = ("protein", "ego", "citation", "thread")
+    """Families to validate on."""
     validation_graphs: int = 150
+    """Of those families, at most."""
     steps: int = 1_200
+    """Of the optimizer."""
     graphs_a_step: int = 16
+    """Graphs a step."""
     pairs_a_step: int = 9
+    """Pairs a layer and step."""
     rate: float = 4e-3
+    """Of learning (Adam), at its highest."""
     validate_every: int = 300
+    """Steps."""
     seed: int = 0
+    """Of all that is drawn."""
     model: ModelConfig = field(
         default_factory=lambda: ModelConfig(conv="sage_mean", width=32, depth=2, norm="none", residual=True)
     )
+    """Attention and directed must stay off; references and segment are not used."""
 
     def __post_init__(self) -> None:
         counts = ("graphs", "layers_a_graph", "validation_graphs", "steps", "graphs_a_step")

@@ -9,6 +9,14 @@ from torch import Tensor
 
 from gnnsched_env.forecast.configs import Loss
 
+LEAST_VARIANCE = 1e-8
+
+
+def standardised(values: Tensor) -> Tensor:
+    """Return values [K] less their mean, over their deviation; those that hardly differ become about 0."""
+    centred = values - values.mean()
+    return centred / (centred.square().mean() + LEAST_VARIANCE).sqrt()
+
 
 def mse(scores: Tensor, targets: Tensor) -> Tensor:
     """Return the mean squared error; targets are standardised by the caller."""
@@ -37,8 +45,15 @@ def list_mle(scores: Tensor, targets: Tensor) -> Tensor:
     return (behind[first] - utilities).mean()
 
 
-def loss_of(kind: Loss, scores: Tensor, targets: Tensor, *, margin: float) -> Tensor:
-    """Return the loss of a name."""
+def loss_of(kind: Loss, scores: Tensor, targets: Tensor, *, margin: float, standardise: bool) -> Tensor:
+    """Return the loss of a name, with `standardise` of three and more scores after `standardised` (two have no size).
+
+    The squared error standardises the targets with the scores: it is then twice one minus their correlation.
+    """
+    if standardise and len(scores) > 2:
+        scores = standardised(scores)
+        if kind is Loss.MSE:
+            targets = standardised(targets)
     if kind is Loss.MSE:
         return mse(scores, targets)
     if kind is Loss.HINGE:

@@ -19,6 +19,8 @@ from gnnsched_env.latency.gnn.layers import ConvKind, ConvStack, Norm, StackConf
 from gnnsched_env.latency.gnn.spread import Adjacency
 
 FIRST_SCORES = 0.1
+CONFIG_GAIN = 10.0
+"""Of what a layout adds to its operation: convolutions thin it out among neighbours without one."""
 LARGEST = 6.0  # standardised features are cut at this: a new program may be far out
 
 
@@ -27,7 +29,9 @@ class Part:
     """n operations of a program, consecutive: all that the network sees of it at once.
 
     nodes: float32 [n, D]; opcodes: int64 [n]; adjacency: [n, n], or None where the network has no convolutions;
-    configurable: int64 [c], which of the n; places: int64 [c], their places among the program's configurable ones.
+    against: that of the turned edges where a network takes both ways apart, and adjacency is from producers to
+    consumers; configurable: int64 [c], which of the n; places: int64 [c], their places among the program's
+    configurable ones.
     Of a tile program both are empty, and its configuration joins every operation.
     """
 
@@ -37,6 +41,7 @@ class Part:
     configurable: Tensor
     places: Tensor
     is_tile: bool
+    against: Adjacency | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +92,8 @@ class ForecastModel(nn.Module):
         """Return what attention keeps of reference configurations [R, c, L] or [R, T]: a tensor a convolution."""
         record: list[Tensor] = []
         if self.stack is not None and self.config.attention:
-            self.stack(self._join(part, self._trunk(part), references), part.adjacency, record=record)
+            joined = self._join(part, self._trunk(part), references)
+            self.stack(joined, part.adjacency, against=part.against, record=record)
         return record
 
     def forward(self, part: Part, configs: Tensor, summaries: Sequence[Tensor] = ()) -> Tensor:
@@ -100,13 +106,13 @@ class ForecastModel(nn.Module):
         x = self._join(part, trunk, configs)
         where = part.configurable
         if self.stack is not None:
-            x = self.stack(x, part.adjacency, summaries=summaries)
+            x = self.stack(x, part.adjacency, against=part.against, summaries=summaries)
         else:
             x = self.alone(x)
             where = torch.arange(len(x), device=x.device)
         x = torch.relu(x)
         chosen = x if part.is_tile else x[where]
-        own = self.each(chosen).sum(dim=0)
+        own = self.each(x).sum(dim=0)
         fixed = trunk.sum(dim=0).expand(x.shape[1], -1)
         return torch.cat((own, x.sum(dim=0), chosen.sum(dim=0), fixed.to(own.dtype)), dim=1)
 
@@ -121,7 +127,7 @@ class ForecastModel(nn.Module):
         count = nodes if self.widths.is_tile else configurable
         joined = count if self.config.conv == "none" else nodes
         pooled = torch.cat((every / joined, chosen / count, fixed / nodes), dim=1)
-        scores: Tensor = own / count**0.5 + self.whole(pooled)
+        scores: Tensor = own / joined**0.5 + self.whole(pooled)
         return scores.squeeze(1).to(whole.dtype)
 
     def _trunk(self, part: Part) -> Tensor:
@@ -138,7 +144,7 @@ class ForecastModel(nn.Module):
             met = self.joined(self.meeting(trunk)[:, None] + encoded[None])
             return trunk[:, None] + met  # type: ignore[no-any-return]
         own = trunk[part.configurable]
-        met = self.joined(self.meeting(own)[:, None] + encoded.transpose(0, 1))
+        met = CONFIG_GAIN * self.joined(self.meeting(own)[:, None] + encoded.transpose(0, 1))
         if self.stack is None:
             return own[:, None] + met  # type: ignore[no-any-return]
         spread = trunk[:, None].expand(-1, count, -1).to(met.dtype)
@@ -158,4 +164,5 @@ def stack_config(config: ModelConfig) -> StackConfig:
         dropout=config.dropout,
         residual=config.residual,
         attention=config.attention,
+        directed=config.directed,
     )

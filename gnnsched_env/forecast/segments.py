@@ -113,16 +113,21 @@ def _of(configs: Tensor, part: Part) -> Tensor:
 
 def _part(sample: Sample, config: ModelConfig, start: int, stop: int, device: torch.device) -> Part:
     places = np.flatnonzero((sample.configurable >= start) & (sample.configurable < stop))
-    adjacency = None
+    adjacency = against = None
     if config.conv != "none":
         inside = ((sample.edge_index >= start) & (sample.edge_index < stop)).all(axis=0)
         edges = torch.from_numpy(sample.edge_index[:, inside] - start).to(device)
-        both = torch.cat((edges, edges.flip(0)), dim=1)
-        adjacency = Adjacency.of(both, stop - start, edge_weighting(ConvKind(config.conv)))
+        weighting = edge_weighting(ConvKind(config.conv))
+        if config.directed:
+            adjacency = Adjacency.of(edges, stop - start, weighting)
+            against = Adjacency.of(edges.flip(0), stop - start, weighting)
+        else:
+            adjacency = Adjacency.of(torch.cat((edges, edges.flip(0)), dim=1), stop - start, weighting)
     return Part(
         nodes=torch.from_numpy(sample.nodes[start:stop]).to(device),
         opcodes=torch.from_numpy(sample.opcodes[start:stop]).to(device),
         adjacency=adjacency,
+        against=against,
         configurable=torch.from_numpy(sample.configurable[places] - start).to(device),
         places=torch.from_numpy(places).to(device),
         is_tile=sample.is_tile,

@@ -31,6 +31,7 @@ IntArray = NDArray[np.int64]
 
 WARM_UP = 0.05  # share of the steps in which the learning rate rises; then it falls as a cosine
 LAST_RATE = 1e-2  # of the highest
+SAVE_EVERY = 30.0  # seconds, whether there was a validation or not
 SCALING_NODES = 2_000  # of each program, for the features' mean and deviation
 
 
@@ -122,6 +123,11 @@ class Training:
                 if loss.requires_grad:
                     torch.autograd.backward(loss)
                 total += float(loss.detach())
+        if not np.isfinite(total):
+            raise ConfigError(
+                f"forecast training: diverged, the loss of step {self.step + 1} is {total}; "
+                f"rate must be smaller, got {config.rate}"
+            )
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
         self._optimizer.step()
         self.step += 1
@@ -142,7 +148,8 @@ class Training:
         if self._writer is not None:
             self._writer.add_scalar("validation/tau", entry["tau"], self.step)
             self._writer.flush()
-        return f"step {self.step}: held out: Kendall tau {entry['tau']:.4f} over {len(taus)} programs"
+        count = f"{len(taus)} programs" if len(taus) != 1 else "1 program"
+        return f"step {self.step}: held out: Kendall tau {entry['tau']:.4f} over {count}"
 
     def ranker(self) -> NetworkRanker:
         """Return a ranker of the best weights so far."""
@@ -195,7 +202,10 @@ class Training:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self.half):
             scores = segments.training_scores(self.network, pieces, places[drawn], chosen)
         targets = torch.from_numpy(self._targets[graph][drawn]).to(self._device)
-        return loss_of(self.config.loss, scores, targets.to(scores.dtype), margin=self.config.margin)
+        config = self.config
+        return loss_of(
+            config.loss, scores, targets.to(scores.dtype), margin=config.margin, standardise=config.standardise
+        )
 
     def _held_scores(self, k: int) -> tuple[FloatArray, FloatArray]:
         portion = self._held[k]
@@ -249,6 +259,7 @@ def train_network(
         run.load(checkpoint)
         report(f"resumed at step {run.step} of {config.steps}")
     end = None if minutes is None else time.monotonic() + 60.0 * minutes
+    saved = time.monotonic()
     with progress_bar("training", config.steps, shown=progress) as advance:
         advance(run.step)
         while not run.finished:
@@ -257,8 +268,9 @@ def train_network(
             late = end is not None and time.monotonic() >= end
             validates = run.step % config.validate_every == 0 or run.finished or (late and not run.best)
             line = run.validate() if validates else ""
-            if checkpoint is not None and (validates or late):
+            if checkpoint is not None and (validates or late or time.monotonic() - saved > SAVE_EVERY):
                 run.save(checkpoint)
+                saved = time.monotonic()
             if line:  # told when it is safe
                 report(line)
             if late:

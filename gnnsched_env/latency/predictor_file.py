@@ -61,6 +61,11 @@ def format_of(stored: Mapping[str, NDArray[Any]], source: str, known: Collection
     return found
 
 
+def manifest_of(stored: Mapping[str, NDArray[Any]], source: str) -> Manifest:
+    """Return the manifest as it stands, of whatever format; FileFormatError if there is none."""
+    return _parted(stored, source)[0]
+
+
 def read(path: str | os.PathLike[str], source: str) -> Arrays:
     """Return all arrays of a file; FileFormatError if it is missing, damaged or no npz file."""
     if Path(path).is_file() and not zipfile.is_zipfile(path):

@@ -76,6 +76,20 @@ def test_original_configurations_are_ranked_and_duplicates_have_equal_scores(tmp
     assert np.array_equal(scores, rows)
 
 
+def test_merged_configurations_count_once_with_their_mean_runtime(tmp_path):
+    program = open_program(layout_file(tmp_path, configs=12, repeats=3))
+    raw, runtimes = program.configurations().reshape(36, -1), program.runtimes.astype(np.float64)
+    _, which = np.unique(raw, axis=0, return_inverse=True)
+    rows = np.flatnonzero(np.isin(which, np.arange(3, 12)))[::-1]
+    score = score_program(BySum(), program, rows, merged=True)
+    sums = [float(raw[which == k][0].astype(np.float64).sum()) for k in range(3, 12)]
+    means = [runtimes[which == k].mean() for k in range(3, 12)]
+    assert score.configs == 9
+    assert score.tau == pytest.approx(kendall_tau(sums, means))
+    (found,) = evaluate(BySum(), opened(program), rows={"little": rows}, merged=True).scores
+    assert found == score
+
+
 def test_rows_are_scored_against_their_own_targets(tmp_path):
     program = open_program(layout_file(tmp_path, configs=12, repeats=3))
     rows = np.array([30, 2, 7, 19, 5, 11])

@@ -114,7 +114,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
     end = fit(config, [whole(sample)], Session(folder=tmp_path / "whole", tensorboard=False)).ranker
     assert np.array_equal(end.predict(sample), straight.ranker.predict(sample))
     other = network(seed=1)
-    with pytest.raises(ConfigError, match="belongs to another training configuration"):
+    with pytest.raises(ConfigError, match="of another training"):
         fit(other, [whole(sample)], session)
 
 
@@ -150,7 +150,7 @@ def test_one_kernel_after_another_is_left_out(tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "BoostingRanker", Watched)
-        result = leave_one_out(TREES, opened, Session(folder=tmp_path / "out"))
+        result = leave_one_out(TREES, opened, Session(folder=tmp_path / "out")).evaluation
     names = [program.name for program in opened.programs]
     assert [score.name for score in result.scores] == names
     assert result.scores[-1].reason == "one distinct configuration"
@@ -180,7 +180,7 @@ def test_a_program_is_left_out_of_all_its_collections(tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "BoostingRanker", Watched)
-        result = leave_one_out(TREES, opened, Session(folder=tmp_path / "out"))
+        result = leave_one_out(TREES, opened, Session(folder=tmp_path / "out")).evaluation
     kinds = ("layout:xla:default", "layout:xla:random")
     assert [(str(score.collection), score.name) for score in result.scores] == [
         (kind, f"p{k}") for kind in kinds for k in range(3)
@@ -276,3 +276,28 @@ def test_rankers_are_named_by_collection(tmp_path):
 def test_bad_settings_are_named():
     with pytest.raises(ConfigError, match="minutes must be above 0, got 0"):
         Session(minutes=0)
+
+
+def test_trainings_that_minutes_cut_short_are_named(tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed")
+    opened, lines = kernels(tmp_path), []
+    found = leave_one_out(network(), opened, Session(minutes=1e-9, report=lines.append))
+    assert found.unfinished == tuple(f"kernel_{k}" for k in range(6))
+    assert len(lines) == 6 and all(line.endswith(", its training cut short") for line in lines)
+    assert leave_one_out(TREES, opened, Session()).unfinished == ()
+
+
+def test_a_folder_of_another_training_is_not_overwritten(tmp_path):
+    sample = sample_of(tmp_path, configs=30)
+    session = Session(folder=tmp_path / "out")
+    fit(TREES, [whole(sample)], session)
+    fit(TREES, [whole(sample)], session)  # the same again
+    kept = (tmp_path / "out" / fitting.WEIGHTS).read_bytes()
+    for other in (replace(TREES, trees=3), network()):
+        with pytest.raises(ConfigError, match=r"ranker.npz is of another training .* choose another folder"):
+            fit(other, [whole(sample)], session)
+    assert (tmp_path / "out" / fitting.WEIGHTS).read_bytes() == kept
+    (tmp_path / "started").mkdir()
+    (tmp_path / "started" / fitting.CHECKPOINT).touch()
+    with pytest.raises(ConfigError, match="started holds a network's training; trees need another folder"):
+        fit(TREES, [whole(sample)], Session(folder=tmp_path / "started"))

@@ -65,6 +65,30 @@ def test_many_configurations_at_once_are_each_what_pyg_makes_of_it(kind, norm, r
         torch.testing.assert_close(together[:, k], stack(x[:, k], EDGES), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [ConvKind.SAGE, ConvKind.SAGE_MEAN])
+def test_a_directed_stack_gathers_each_way_through_its_own_matrix(kind):
+    torch.manual_seed(1)
+    stack = ConvStack(StackConfig(in_dim=6, hidden=6, depth=2, conv=kind, directed=True)).eval()
+    x, weighting = torch.randn(5, 4, 6), edge_weighting(kind)
+    along, against = (Adjacency.of(edges, 5, weighting) for edges in (EDGES, EDGES.flip(0)))
+    together = stack(x, along, against=against)
+    for k in range(4):
+        first = stack.convs[0](x[:, k], EDGES) + stack.backward_convs[0](x[:, k], EDGES.flip(0))
+        expected = stack.convs[1](first.relu(), EDGES) + stack.backward_convs[1](first.relu(), EDGES.flip(0))
+        torch.testing.assert_close(together[:, k], expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(stack(x[:, k], EDGES), expected, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(together, stack(x, against, against=along), atol=1e-3)
+    with pytest.raises(ConfigError, match="turned edges"):
+        stack(x, along)
+
+
+def test_only_sage_convolutions_are_directed():
+    with pytest.raises(ConfigError, match="directed needs a SAGE convolution, got gcn"):
+        StackConfig(in_dim=6, conv=ConvKind.GCN, directed=True)
+    with pytest.raises(ConfigError, match="directed needs conv sage or sage_mean, got none"):
+        ModelConfig(conv="none", directed=True)
+
+
 @pytest.mark.parametrize("weighting", ["sum", "mean", "symmetric"])
 def test_gathering_has_the_gradient_of_the_dense_product(weighting):
     adjacency = Adjacency.of(EDGES, 5, weighting, dtype=torch.float64)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.forecast import train as training
 from gnnsched_env.forecast.configs import MODELS, Loss, ModelConfig, TrainConfig
 from gnnsched_env.forecast.scores import kendall_tau
 from gnnsched_env.forecast.train import Portion, Training, train_network
@@ -40,7 +41,7 @@ def test_it_learns_what_each_configuration_costs(loss, target):
     sample = layout_sample(configurable=5, configs=200, copies=0.0)
     run = learn(sample, loss=loss, target=target, steps=50, rate=5e-3)
     before, after = (entry["tau"] for entry in run.history)
-    assert after > 0.7 > 0.4 > before
+    assert after > 0.85 > 0.65 > before
 
 
 def test_edges_tell_where_neighbours_disagree():
@@ -50,7 +51,7 @@ def test_edges_tell_where_neighbours_disagree():
         learn(sample, loss=Loss.HINGE, steps=100, rate=3e-3, configs_a_step=64, model=model).history[-1]["tau"]
         for model in (ModelConfig(conv="none", width=32, depth=2), ModelConfig(width=64, depth=4))
     )
-    assert nn < 0.55 < 0.65 < sage
+    assert nn < 0.6 < 0.75 < sage
 
 
 def learn(sample, *, steps, model=SMALL, **options):
@@ -183,6 +184,27 @@ def test_programs_with_nothing_to_rank_are_left_out_by_name(portions):
         Training(CONFIG, [*train, Portion(sample=tile_sample())], held, CPU)
 
 
+def test_a_training_that_diverges_is_told_with_its_step(portions):
+    run = Training(dataclasses.replace(CONFIG, rate=1e30), *portions, CPU)
+    with pytest.raises(ConfigError, match=r"diverged, the loss of step \d+ is nan; rate must be smaller, got 1e\+30"):
+        for _ in range(12):
+            run.take_step()
+
+
+def test_a_checkpoint_is_written_between_validations_too(portions, tmp_path, monkeypatch):
+    """A killed training loses half a minute at most."""
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    config = dataclasses.replace(CONFIG, validate_every=10)
+    seen = []
+    monkeypatch.setattr(Training, "save", lambda self, path: seen.append(self.step))
+    train_network(config, *portions, checkpoint=tmp_path / "checkpoint", device="cpu")
+    assert seen == list(range(1, 13))
+    monkeypatch.setattr(training, "SAVE_EVERY", 1e9)
+    seen.clear()
+    train_network(config, *portions, checkpoint=tmp_path / "checkpoint", device="cpu")
+    assert seen == [10, 12]
+
+
 def test_an_unusable_device_is_refused(portions):
     with pytest.raises(ConfigError, match="device 'abacus'"):
         train_network(CONFIG, *portions, device="abacus")
@@ -194,7 +216,7 @@ def test_half_precision_trains_too(portions, monkeypatch):
     plain = run.take_step()
     other = Training(CONFIG, *portions, CPU)
     other.half = True
-    assert other.take_step() == pytest.approx(plain, rel=0.05)
+    assert other.take_step() == pytest.approx(plain, rel=0.15)  # scores begin small, and are standardised
     assert all(value.dtype is torch.float32 for value in other.network.parameters())
 
 

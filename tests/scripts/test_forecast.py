@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from gnnsched_env.forecast import evaluation
 from gnnsched_env.forecast.submission import read_submission
 from scripts import forecast
 from tests.forecast.little_files import layout_file, tile_file
@@ -76,7 +77,7 @@ def test_a_part_of_one_file_is_trained_and_another_scored(tmp_path, capsys):
 def test_the_ceiling_is_of_files_with_duplicates(tmp_path, capsys):
     path = layout_file(tmp_path, configs=60, repeats=2)
     assert run("score", "--data", path, "--ranker", "random", "--ceiling", "--json", tmp_path / "scores.json") == 0
-    ceiling = json.loads((tmp_path / "scores.json").read_text())["ceilings"]["little"]
+    ceiling = json.loads((tmp_path / "scores.json").read_text())["ceilings"]["layout:xla:random:little"]
     assert ceiling["repeated"] == 60 and 0.9 < ceiling["tau"] <= ceiling["high"] <= 1.0
     assert "measured again" in capsys.readouterr().out
 
@@ -110,6 +111,8 @@ def test_a_training_without_time_goes_on_later(tmp_path, capsys):
         (["train", "--out", "out", "--score-part", "a"], "--score-part: names a part of --split"),
         (["train", "--out", "out", "--split", "split.json"], "--split: is of one program, got 6 (layout_0"),
         (["train", "--out", "out", "--split", "split.json", "--leave-one-out"], "excludes --split"),
+        (["train", "--out", "out", "--model", "boosting", "--minutes", "3"], "--minutes: is of networks; boosting has"),
+        (["train", "--out", "out", "--model", "boosting", "--device", "cpu"], "--device: is of networks"),
         (["train", "--out", "text"], "--out: must be a folder, but text is a file"),
         (["train", "--out", "out", "--minutes", "0"], "minutes must be above 0"),
         (["train", "--out", "out", "--rate", "0"], "rate must be above 0"),
@@ -118,6 +121,7 @@ def test_a_training_without_time_goes_on_later(tmp_path, capsys):
         (["score", "--ranker", "none.npz"], "none.npz"),
         (["score", "--ranker", "text"], "text"),
         (["score", "--ranker", "random", "--json", "."], "--json: must be a file"),
+        (["score", "--ranker", "random", "--json", "text/a.json"], "--json: must be in a folder, but text is a file"),
         (["score", "--ranker", "random", "--limit", "0"], "limit must be at least 1"),
         (
             ["score", "--ranker", "random", "--split", "split.json", "--name", "layout_0", "--score-part", "b"],
@@ -148,6 +152,23 @@ def test_bad_input_is_one_line_and_status_2(words, message, tree, monkeypatch, c
     error = captured.err.splitlines()[-1] if captured.err.splitlines()[-1].startswith("error: ") else captured.err
     assert message in error
     assert not (tree / "a.csv").exists()
+
+
+def test_leave_one_out_tells_that_minutes_cut_trainings_short(tree, capsys):
+    pytest.importorskip("torch", reason="torch is not installed")
+    words = "train", "--data", tree, "--collection", "tile:xla", "--leave-one-out", "--out", tree / "out", *NETWORK
+    assert run(*words, "--minutes", "1e-9") == 130
+    assert "stopped: 3 trainings before the end" in capsys.readouterr().err
+    assert (tree / "out" / "scores.json").exists()
+
+
+def test_a_missing_ranker_is_known_before_any_work(tree, capsys, monkeypatch):
+    assert run("train", "--data", tree, "--collection", "tile:xla", "--out", tree / "out", *TREES) == 0
+    monkeypatch.setattr(evaluation, "prepare", None)
+    ranker = f"tile:xla={tree / 'out' / 'ranker.npz'}"
+    for words in (("score",), ("predict", "--out", tree / "a.csv")):
+        assert run(*words, "--data", tree, "--ranker", ranker) == 2
+        assert "held: a ranker of layout:xla:random is needed, got some of tile:xla only" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["", "train", "score", "predict"])

@@ -91,7 +91,7 @@ def test_one_episode_of_two_policies_has_the_means_of_each_alone():
         (["--failures", "-1", "5"], "failures: up must be a number from 0 to 1e+09, got -1"),
         (["--prediction-error", "0.1", "1", "2"], "--prediction-error: needs NOISE, or NOISE and BIAS, got 0.1 1 2"),
         (["--prediction-error"], "--prediction-error: needs NOISE, or NOISE and BIAS, got nothing"),
-        (["--csv", "."], "must be a file to write, but it is a folder"),
+        (["--csv", "."], "--csv: must be a file, but . is a folder"),
         (["--versus", "sfj"], "unknown policy 'sfj'; did you mean 'sjf'"),
         (
             ["--env", "dispatch", "--policy", "least_loaded", "--versus", "assignment"],

@@ -36,6 +36,8 @@ class Size:
         for name in ("layouts", "tiles"):
             if min(getattr(self, name)) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not any((*self.layouts, *self.tiles)):
+            raise ConfigError("layouts and tiles must ask for at least one file, got none")
         if not transformer.FEWEST_NODES <= self.nodes <= _MOST_NODES:
             raise ConfigError(f"nodes must be {transformer.FEWEST_NODES}..{_MOST_NODES}, got {self.nodes}")
         least, most = self.configs

@@ -6,11 +6,9 @@ the logarithm of cycles over the closed form that knows sizes only. A program's 
 that of the mean vertex, since a ratio does not grow with the graph.
 """
 
-import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import torch
@@ -22,13 +20,11 @@ from gnnsched_env.errors import ConfigError, FileFormatError
 from gnnsched_env.forecast.configs import ModelConfig
 from gnnsched_env.forecast.models import ForecastModel, Part, Widths
 from gnnsched_env.graphs import Graph
-from gnnsched_env.latency import predictor_file
 from gnnsched_env.latency.gnn.batch import class_graph
 from gnnsched_env.latency.gnn.encoding import FEATURES, encode_layer
 from gnnsched_env.latency.gnn.layers import ConvKind, edge_weighting
 from gnnsched_env.latency.gnn.spread import Adjacency
-from gnnsched_env.latency.gnn.stored import check_weights, read_domain, shapes_of, sizes_outside
-from gnnsched_env.latency.levels import Level
+from gnnsched_env.latency.gnn.stored import StoredPredictor, check_weights, shapes_of
 from gnnsched_env.latency.predictor import CYCLES, ModelForms, as_cycles
 from gnnsched_env.latency.predictor_file import FORECAST_FORMAT
 from gnnsched_env.tables import JobClasses, Pair
@@ -120,12 +116,18 @@ def aggregated(classes: JobClasses, c: int) -> Graph:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ForecastPredictor:
+class ForecastPredictor(StoredPredictor):
     """Cycles of job classes under any pairs, from their adjacency; it runs in float64 on the CPU, a class at a time.
 
     `domain`: least and largest of SIZES in training. `weights`: the network's and the configurations' SCALING, float32.
     `provenance`: how it was made.
     """
+
+    KIND: ClassVar = "forecast latency predictor"
+    FORMAT: ClassVar = FORECAST_FORMAT
+    VERSION: ClassVar = VERSION
+    ENCODING: ClassVar = {"features": FEATURES, "vertex_features": VERTEX_FEATURES}
+    CONFIG: ClassVar = ModelConfig
 
     config: ModelConfig
     network: ForecastModel
@@ -137,11 +139,6 @@ class ForecastPredictor:
     def name(self) -> str:
         """The name in tables of scores."""
         return "forecast"
-
-    @property
-    def level(self) -> Level:
-        """What it must know of a job."""
-        return Level.GRAPH
 
     @classmethod
     def of(
@@ -171,54 +168,6 @@ class ForecastPredictor:
         """Return cycles, int64 [C, P], summed over the layers of each class's model."""
         forms = ModelForms(pairs)
         return np.stack([self._cycles(classes, c, pairs, forms) for c in range(len(classes))])
-
-    def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
-        """Return, for each class, which of SIZES lie outside the training range, in any of its layers."""
-        return sizes_outside(classes, self.domain)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all of it as arrays, a manifest in JSON among them; `from_arrays` undoes it."""
-        fields = {
-            "features": list(FEATURES),
-            "vertex_features": list(VERTEX_FEATURES),
-            "config": dataclasses.asdict(self.config),
-            "domain": {name: list(bounds) for name, bounds in self.domain.items()},
-            "provenance": dict(self.provenance),
-        }
-        weights = {name: np.asarray(value) for name, value in self.weights.items()}
-        return predictor_file.pack(FORECAST_FORMAT, VERSION, fields, weights)
-
-    @classmethod
-    def from_arrays(cls, stored: Mapping[str, NDArray[Any]], source: str) -> Self:
-        """Return a predictor from `arrays()`; FileFormatError says what is wrong with them."""
-        manifest, arrays = predictor_file.unpack(
-            stored, FORECAST_FORMAT, VERSION, source, kind="forecast latency predictor"
-        )
-        for name, known in (("features", FEATURES), ("vertex_features", VERTEX_FEATURES)):
-            if manifest.get(name) != list(known):
-                raise FileFormatError(
-                    f"{source}: its {name} must be, in this order, {', '.join(known)}; got {manifest.get(name)}"
-                )
-        try:
-            config = ModelConfig(**manifest["config"])
-            domain = read_domain(source, manifest["domain"])
-            return cls.of(config, arrays, domain=domain, provenance=manifest["provenance"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FileFormatError(f"{source}: {error}") from None
-
-    def digest(self) -> str:
-        """Return a hash (SHA-256, hexadecimal) of all that predictions depend on."""
-        return predictor_file.digest({"config": dataclasses.asdict(self.config)}, self.weights)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an npz file without pickles; equal predictors give equal bytes, a killed write the file before."""
-        predictor_file.write(path, self.arrays())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote; FileFormatError says what is wrong with a file."""
-        source = f"forecast latency predictor {os.fspath(path)}"
-        return cls.from_arrays(predictor_file.read(path, source), source)
 
     def _cycles(self, classes: JobClasses, c: int, pairs: Sequence[Pair], forms: ModelForms) -> IntArray:
         """Return int64 [P]: class c, its graph read once for all layers and pairs."""

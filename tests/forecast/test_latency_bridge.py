@@ -264,7 +264,8 @@ def test_a_truncated_file_is_refused(saved, share):
 
 
 def test_a_file_for_other_features_is_refused(saved, monkeypatch):
-    monkeypatch.setattr(bridge, "VERTEX_FEATURES", ("colour", *bridge.VERTEX_FEATURES[1:]))
+    other = ("colour", *bridge.VERTEX_FEATURES[1:])
+    monkeypatch.setitem(bridge.ForecastPredictor.ENCODING, "vertex_features", other)
     with pytest.raises(FileFormatError, match="its vertex_features must be, in this order, colour"):
         ForecastPredictor.load(saved)
 

@@ -1,26 +1,22 @@
 """`GnnPredictor`: a trained network behind the predictor protocol, and its file."""
 
-import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from gnnsched_env.cycles import uses_self_loops
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import Layer
-from gnnsched_env.latency import predictor_file
 from gnnsched_env.latency.gnn.batch import FoldedGraph, batch_graphs, class_graph, fold_graph, stack_encodings
 from gnnsched_env.latency.gnn.encoding import FEATURES, GEOMETRY, PairEncoding, encode_layer
 from gnnsched_env.latency.gnn.model import ModelConfig, ReadoutModel, TileModel, make_network
-from gnnsched_env.latency.gnn.stored import check_weights, read_domain, shapes_of, sizes_outside
-from gnnsched_env.latency.levels import Level
+from gnnsched_env.latency.gnn.stored import StoredPredictor, check_weights, shapes_of
 from gnnsched_env.latency.predictor import as_cycles
 from gnnsched_env.latency.predictor_file import GNN_FORMAT
 from gnnsched_env.tables import JobClasses, Pair
@@ -35,11 +31,17 @@ SHIPPED = "gnn.npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class GnnPredictor:
+class GnnPredictor(StoredPredictor):
     """Cycles of job classes under any pairs, from their adjacency; it runs in float64 on the CPU.
 
     `domain`: least and largest of SIZES in training. `weights`: the network's, float32. `provenance`: how it was made.
     """
+
+    KIND: ClassVar = "GNN predictor"
+    FORMAT: ClassVar = GNN_FORMAT
+    VERSION: ClassVar = VERSION
+    ENCODING: ClassVar = {"features": FEATURES, "geometry": GEOMETRY}  # of a layer
+    CONFIG: ClassVar = ModelConfig
 
     config: ModelConfig
     network: TileModel | ReadoutModel
@@ -51,11 +53,6 @@ class GnnPredictor:
     def name(self) -> str:
         """The name on the command line."""
         return "gnn"
-
-    @property
-    def level(self) -> Level:
-        """What it must know of a job."""
-        return Level.GRAPH
 
     @classmethod
     def of(
@@ -91,48 +88,6 @@ class GnnPredictor:
             layers = [[known[layer] for layer in model.layers] for model in models]
             cycles[members] = self._cycles(folded, layers)
         return as_cycles(cycles)
-
-    def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
-        """Return, for each class, which of SIZES lie outside the training range, in any of its layers."""
-        return sizes_outside(classes, self.domain)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all of it as arrays, a manifest in JSON among them; `from_arrays` undoes it."""
-        fields = {
-            "features": list(FEATURES),
-            "geometry": list(GEOMETRY),
-            "config": dataclasses.asdict(self.config),
-            "domain": {name: list(bounds) for name, bounds in self.domain.items()},
-            "provenance": dict(self.provenance),
-        }
-        weights = {name: np.asarray(value) for name, value in self.weights.items()}
-        return predictor_file.pack(GNN_FORMAT, VERSION, fields, weights)
-
-    @classmethod
-    def from_arrays(cls, stored: Mapping[str, NDArray[Any]], source: str) -> Self:
-        """Return a predictor from `arrays()`; FileFormatError says what is wrong with them."""
-        manifest, arrays = predictor_file.unpack(stored, GNN_FORMAT, VERSION, source, kind="GNN predictor")
-        _check_encoding(manifest, source)
-        try:
-            config = ModelConfig(**manifest["config"])
-            domain = read_domain(source, manifest["domain"])
-            return cls.of(config, arrays, domain=domain, provenance=manifest["provenance"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FileFormatError(f"{source}: {error}") from None
-
-    def digest(self) -> str:
-        """Return a hash (SHA-256, hexadecimal) of all that predictions depend on."""
-        return predictor_file.digest({"config": dataclasses.asdict(self.config)}, self.weights)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an npz file without pickles; equal predictors give equal bytes, a killed write the file before."""
-        predictor_file.write(path, self.arrays())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote; FileFormatError says what is wrong with a file."""
-        source = f"gnn predictor {os.fspath(path)}"
-        return cls.from_arrays(predictor_file.read(path, source), source)
 
     def _fold(self, classes: JobClasses, c: int) -> FoldedGraph:
         graph = class_graph(classes, c, self_loops=uses_self_loops(classes.models[c]))
@@ -170,12 +125,3 @@ def _portions(classes: JobClasses) -> list[IntArray]:
         parts = (np.cumsum(rows) - rows) // ROWS_AT_ONCE
         portions += [members[parts == part] for part in np.unique(parts)]
     return portions
-
-
-def _check_encoding(manifest: Mapping[str, Any], source: str) -> None:
-    """Refuse a network trained on other features of a layer than today's."""
-    for name, known in (("features", FEATURES), ("geometry", GEOMETRY)):
-        if manifest.get(name) != list(known):
-            raise FileFormatError(
-                f"{source}: its {name} of a layer must be, in this order, {', '.join(known)}; got {manifest.get(name)}"
-            )

@@ -149,8 +149,8 @@ def test_a_changed_file_is_refused(saved, change, says):
 
 
 def test_a_file_for_other_layer_features_is_refused(saved, monkeypatch):
-    monkeypatch.setattr(predictors, "GEOMETRY", ("t_n", *predictors.GEOMETRY[1:]))
-    with pytest.raises(FileFormatError, match="its geometry of a layer must be, in this order, t_n"):
+    monkeypatch.setitem(GnnPredictor.ENCODING, "geometry", ("t_n", *predictors.GEOMETRY[1:]))
+    with pytest.raises(FileFormatError, match="its geometry must be, in this order, t_n"):
         GnnPredictor.load(saved)
 
 

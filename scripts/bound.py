@@ -24,6 +24,7 @@ from gnnsched_env.evaluation.runs import Runs
 from gnnsched_env.report.distances import distance_table, legend
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
 from gnnsched_env.tables import LatencyTable
+from gnnsched_env.tables.progress import progress_bar
 from scripts.command import check_file, plain, run_command, wide_console
 from scripts.evaluate import Policies, counted, policy_factories, with_graphs
 
@@ -120,14 +121,16 @@ def load_records(
         name: run_policy(factory, scenario, table, dispatch=False, seed=seed, episodes=episodes)
         for name, factory in factories.items()
     }
-    limits = find_limits(
-        instances,
-        [played_plans(run, table) for run in runs.values()],
-        moves=arguments.moves,
-        tries=arguments.tries,
-        rounds=arguments.rounds,
-        seconds=arguments.seconds,
-    )
+    with progress_bar("limits of episodes", episodes, shown=None) as advance:
+        limits = find_limits(
+            instances,
+            [played_plans(run, table) for run in runs.values()],
+            moves=arguments.moves,
+            tries=arguments.tries,
+            rounds=arguments.rounds,
+            seconds=arguments.seconds,
+            advance=advance,
+        )
     load, jobs = scenario.environment.load, instances[0].num_jobs
     common = {"fleet": scenario.fleet.name, "env": "queue", "load": load, "jobs": jobs, "seed": seed}
     records = [{**common, **record} for record in distance_records(runs, limits)]

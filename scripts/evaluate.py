@@ -135,11 +135,8 @@ def run(arguments: Arguments, console: Console) -> None:
 def add_bound(records: list[Record], scenario: Scenario, table: LatencyTable, *, seed: int, episodes: int) -> None:
     """Add to each record the ratio of its mean completion time to the lower bound's on the same episodes."""
     instances = draw_instances(scenario, table, seed=seed, episodes=episodes)
-    bound = 0
     with progress_bar("bounds of episodes", episodes, shown=None) as advance:
-        for instance in instances:
-            bound += int(find_limits([instance]).bound.sum())
-            advance(1)
+        bound = int(find_limits(instances, advance=advance).bound.sum())
     jobs = sum(instance.num_jobs for instance in instances)
     for record in records:
         record["ratio_to_bound"] = record["mean_completion"] * jobs / bound

@@ -1,6 +1,6 @@
 """How far policies are from what was possible: bounds and offline schedules of the episodes that they played."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,11 +85,13 @@ def find_limits(
     tries: int = 1,
     rounds: int = 1500,
     seconds: float = 0.0,
+    advance: Callable[[int], None] = lambda amount: None,
 ) -> Limits:
     """Bound every instance from below, and find a good schedule of it.
 
     `starts`: schedules of all instances by several policies; local search goes on from the best of each (`tries` times,
-    `moves` each). `seconds` above 0: CP-SAT tries that long to prove the optimum of each.
+    `moves` each). `seconds` above 0: CP-SAT tries that long to prove the optimum of each. `advance`
+    is told of each instance.
     """
     plans, bounds = [], []
     for number, instance in enumerate(instances):
@@ -103,6 +105,7 @@ def find_limits(
             bound = lower_bound(instance, best, rounds=rounds).total
         plans.append(best)
         bounds.append(bound)
+        advance(1)
     totals = [plan.total(instance) for plan, instance in zip(plans, instances, strict=True)]
     return Limits(
         instances=tuple(instances),

@@ -335,6 +335,8 @@ def test_bad_input():
     ):
         with pytest.raises(ConfigError, match=message):
             Size(**given_)
+    with pytest.raises(ConfigError, match="must ask for at least one file, got none"):
+        Size(layouts=(0, 0, 0), tiles=(0, 0, 0))
     with pytest.raises(ConfigError, match="seed must not be negative, got -1"):
         plan(-1, TINY)
     with pytest.raises(ConfigError, match="nodes must be at least"):

@@ -94,6 +94,8 @@ def test_it_is_the_forecaster_and_its_stack():
     assert type(network) is ForecastModel and type(network.stack) is ConvStack
     with pytest.raises(ConfigError, match="attention must be off"):
         LatencyTraining(model=replace(MODEL, attention=True))
+    with pytest.raises(ConfigError, match="directed must be off"):
+        LatencyTraining(model=replace(MODEL, directed=True))
 
 
 def test_classes_and_pairs_may_come_in_any_company(monkeypatch):

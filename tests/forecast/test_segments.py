@@ -42,6 +42,17 @@ def test_edges_between_parts_are_left_out_and_no_others():
         assert torch.equal(part.adjacency.matrix.to_dense() > 0, expected > 0)
 
 
+def test_directed_networks_get_the_edges_of_each_way_apart():
+    config = dataclasses.replace(CONFIG, conv="sage_mean", directed=True)
+    for part in segments.cut(layout_sample(nodes=30), config, CPU).parts:
+        along = torch.zeros(10, 10)
+        along[torch.arange(1, 10), torch.arange(9)] = 1.0  # a row gathers: consumers from their producers
+        assert torch.equal(part.adjacency.matrix.to_dense(), along)
+        assert torch.equal(part.against.matrix.to_dense(), along.T)
+    both = segments.cut(layout_sample(nodes=30), CONFIG, CPU).parts[0]
+    assert both.against is None
+
+
 @pytest.mark.parametrize("nodes", [10, 35])
 @pytest.mark.parametrize("make", [layout_sample, tile_sample])
 def test_a_training_score_is_the_predicted_one_whatever_part_is_followed(nodes, make, monkeypatch):

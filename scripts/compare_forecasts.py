@@ -88,7 +88,7 @@ def run(given: Arguments) -> None:
     )
     console = wide_console(WIDTH)
     console.print(table(result))
-    console.print(f"{LEGEND} {len(result.files)} files, {len(given.seeds)} seeds.")
+    console.print(f"{LEGEND}\n{len(result.files)} files, {len(given.seeds)} seeds.")
     write_json(given.out / RESULT, {"arguments": plain(given), **result.record()})
 
 

@@ -25,8 +25,8 @@ from gnnsched_env.report.distances import distance_table, legend
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.tables.progress import progress_bar
-from scripts.command import check_file, plain, run_command, wide_console
-from scripts.evaluate import Policies, counted, policy_factories, with_graphs
+from scripts.command import check_file, counted, plain, run_command, wide_console
+from scripts.evaluate import Policies, policy_factories, with_graphs
 
 WIDTH = 125
 

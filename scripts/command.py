@@ -35,16 +35,22 @@ def run_command(
 
 
 def check_file(option: str, path: Path | None) -> None:
-    """Refuse what no file can be written to (a folder, a folder that cannot be there), before any work is done."""
+    """Refuse a file that cannot be written, before any work is done."""
     if path is None:
         return
     if path.is_dir():
         raise ConfigError(f"{option}: must be a file, but {path} is a folder")
-    there = next((parent for parent in path.parents if parent.exists()), Path())
-    if not there.is_dir():
-        raise ConfigError(f"{option}: must be in a folder, but {there} is a file")
-    if not os.access(there, os.W_OK):
-        raise ConfigError(f"{option}: must be in a folder that can be written to, but {there} cannot")
+    _check_place(option, path.parent, "be in")
+
+
+def check_folder(option: str, path: Path) -> None:
+    """Refuse a folder that cannot be made or written to, before any work is done."""
+    _check_place(option, path, "be" if path.is_file() else "be in")
+
+
+def counted(number: int, thing: str) -> str:
+    """Return how many of a thing there are, in words."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def wide_console(width: int) -> Console:
@@ -61,3 +67,11 @@ def _text(value: object) -> object:
     if isinstance(value, tuple):
         return [_text(entry) for entry in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def _check_place(option: str, path: Path, where: str) -> None:
+    there = next(place for place in (path, *path.parents, Path()) if place.exists())
+    if not there.is_dir():
+        raise ConfigError(f"{option}: must {where} a folder, but {there} is a file")
+    if not os.access(there, os.W_OK):
+        raise ConfigError(f"{option}: must be in a folder that can be written to, but {there} cannot")

@@ -4,18 +4,21 @@ Example:
     python -m scripts.compare_forecasts --data tpugraphs --collection layout:xla:random --out out/compared
 """
 
+import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from rich.table import Table
 
+from gnnsched_env.errors import ConfigError
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.forecast.comparison import Comparison, compare
 from gnnsched_env.forecast.fitting import Session
 from gnnsched_env.forecast.selection import Selection
-from scripts.command import plain, run_command, wide_console
+from scripts.command import check_folder, counted, plain, run_command, wide_console
 from scripts.forecast import INTERRUPTED, report
 from scripts.forecast_tables import WIDTH, mean_text, plain_table
 
@@ -41,7 +44,7 @@ class Arguments:
     seeds: tuple[int, ...] = (0, 1, 2)
     """Each model is trained with each."""
     files: Literal["valid", "test"] = "test"
-    """Which files to score."""
+    """Which files to score; test files of the real data set have no runtimes."""
     steps: int | None = None
     """Of all networks; none: each model's own."""
     graphs_a_step: int | None = None
@@ -71,6 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(given: Arguments) -> None:
     """Open, compare, print and write."""
+    check_folder("--out", given.out)
+    about = plain(given)
+    check_same(given.out / RESULT, about)
     chosen = {"data": given.data, "collections": (given.collection,), "limit": given.limit, "cache": given.cache}
     train, test = (Selection(**chosen, split=split).open(report) for split in ("train", given.files))  # type: ignore[arg-type]
     session = Session(folder=given.out, device=given.device, progress=given.progress, report=report)
@@ -88,8 +94,26 @@ def run(given: Arguments) -> None:
     )
     console = wide_console(WIDTH)
     console.print(table(result))
-    console.print(f"{LEGEND}\n{len(result.files)} files, {len(given.seeds)} seeds.")
-    write_json(given.out / RESULT, {"arguments": plain(given), **result.record()})
+    console.print(f"{LEGEND}\n{counted(len(result.files), 'file')}, {counted(len(given.seeds), 'seed')}.")
+    write_json(given.out / RESULT, {"arguments": about, **result.record()})
+
+
+def check_same(path: Path, about: Mapping[str, object]) -> None:
+    """Refuse to replace a comparison of other files or settings; models and seeds may be others."""
+    if not path.exists():
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["arguments"]
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(
+            f"--out: {path} is there, but is no comparison; choose another folder, or remove it"
+        ) from None
+    for name in ("data", "collection", "files", "steps", "graphs_a_step", "configs_a_step", "hops", "limit"):
+        if before.get(name) != about[name]:
+            raise ConfigError(
+                f"--out: {path} is of another comparison, with {name} {before.get(name)} instead of {about[name]}; "
+                "choose another folder, or remove it"
+            )
 
 
 def table(result: Comparison) -> Table:

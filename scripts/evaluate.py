@@ -142,11 +142,6 @@ def add_bound(records: list[Record], scenario: Scenario, table: LatencyTable, *,
         record["ratio_to_bound"] = record["mean_completion"] * jobs / bound
 
 
-def counted(number: int, thing: str) -> str:
-    """Return how many of a thing there are, in words."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
 def print_whole(console: Console, table: Table) -> None:
     """Print a table, on a wider console where it would be cut."""
     needed = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum

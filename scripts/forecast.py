@@ -19,7 +19,7 @@ import tyro
 from numpy.typing import NDArray
 from rich.console import Console
 
-from gnnsched_env.errors import ConfigError, GnnSchedError
+from gnnsched_env.errors import ConfigError, FileFormatError, GnnSchedError
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.forecast.baselines import RandomRanker, Ranker, RidgeRanker
 from gnnsched_env.forecast.ceiling import Ceiling
@@ -34,7 +34,7 @@ from gnnsched_env.forecast.splits import check_apart, part_of, read_split
 from gnnsched_env.forecast.submission import read_submission, submission_id, write_submission
 from gnnsched_env.forecast.tree import Opened
 from gnnsched_env.tables import progress_bar
-from scripts.command import check_file, plain, wide_console
+from scripts.command import check_file, check_folder, counted, plain, wide_console
 from scripts.forecast_tables import CEILING, LEGEND, WIDTH, ceiling_table, collection_table, graph_table
 
 IntArray = NDArray[np.int64]
@@ -53,7 +53,7 @@ class Files:
     data: tuple[Path, ...]
     """The data set's root (it holds npz/, npz_all/npz/, or layout/ and tile/), or .npz files."""
     collection: tuple[str, ...] = ()
-    """Such as layout:xla:default or tile:xla; none: all that are there."""
+    """Such as layout:xla:default or tile:xla; none: all that are there (to train: layouts or tiles alone)."""
     name: tuple[str, ...] = ()
     """Files to take, without suffix; none: all."""
     limit: int | None = None
@@ -73,7 +73,7 @@ class Train(Files):
     out: Path
     """Where ranker.npz, checkpoint and TensorBoard's events go."""
     model: str = DEFAULT
-    """nn, gnn32, gnn64, sage, attention or boosting: what the options below change."""
+    """nn, gnn32, gnn64, sage, attention or boosting; the options below change its settings."""
     training: Annotated[TrainConfig | BoostingConfig, tyro.conf.arg(name=""), tyro.conf.AvoidSubcommands] = field(
         default_factory=TrainConfig
     )
@@ -107,11 +107,11 @@ class Score(Files):
     score_part: str = "heldout"
     """The part to score, with --split."""
     train_part: str = "train"
-    """The part that `ridge` is fitted to; of other rankers the scored part must have none of it, or be it."""
+    """The part that was trained on (`ridge` is fitted to it): no configuration of it may be in the scored part."""
     merged: bool = False
     """Count equal configurations once, with the mean of their runtimes; else each row with its own."""
     ceiling: bool = False
-    """Also estimate, for files with duplicate configurations, the tau of rows that noise leaves to a perfect one."""
+    """Also estimate from duplicate configurations which tau noise leaves to a perfect predictor (of rows)."""
     seed: int = 0
     """Of `random`."""
     json: Path | None = None
@@ -187,7 +187,13 @@ def train(given: Train) -> int:
         return stopped(len(result.unfinished))
     hops = hops_of(given.training)
     if given.split is None:
-        parts = [whole(sample) for sample in prepare_all(opened.programs, report, hops=hops).samples]
+        if len({program.is_tile for program in opened.programs}) > 1:
+            raise ConfigError(
+                "--collection: one ranker ranks layouts or tiles, but files of both are there; choose some"
+            )
+        prepared = prepare_all(opened.programs, report, hops=hops)
+        parts = [whole(sample) for sample in prepared.samples]
+        tell_skipped(len(opened.skipped) + len(prepared.skipped), len(parts))
         rows = None
     else:
         program, chosen, rows = split_rows(given, opened)
@@ -225,7 +231,9 @@ def score(given: Score) -> int:
         ranker = rankers(given)
     with progress_bar("scoring", len(opened.programs), shown=given.progress) as advance:
         result = evaluate(ranker, opened, rows=rows, merged=given.merged, report=report, advance=advance)
-    ceilings = program_ceilings(opened.programs, rows, report) if given.ceiling else []
+    bad = {path for path, _ in result.skipped}
+    read = [program for program in opened.programs if program.path not in bad]
+    ceilings = program_ceilings(read, rows, report) if given.ceiling else []
     finish(given, result, given.json, ceilings)
     return 0
 
@@ -237,10 +245,13 @@ def predict(given: Predict) -> int:
     if opened.skipped:
         raise ConfigError(f"a submission needs every file, but {len(opened.skipped)} cannot be read")
     ranker = rankers(given)
-    with progress_bar("predicting", len(opened.programs), shown=given.progress) as advance:
-        count = write_submission(given.out, submission_rows(ranker, opened.programs, advance=advance))
+    try:
+        with progress_bar("predicting", len(opened.programs), shown=given.progress) as advance:
+            count = write_submission(given.out, submission_rows(ranker, opened.programs, advance=advance))
+    except FileFormatError as error:
+        raise ConfigError(f"a submission needs every file, but one is damaged: {error}") from None
     read_submission(given.out, {submission_id(p.collection, p.name): p.num_configs for p in opened.programs})
-    print(f"{given.out}: {count} files ranked")
+    print(f"{given.out}: {counted(count, 'file')} ranked")
     return 0
 
 
@@ -253,8 +264,12 @@ def select(given: Files, split: str) -> Opened:
 def split_rows(given: Train | Score, opened: Opened) -> tuple[Program, IntArray, dict[str, IntArray] | None]:
     """Return the one program that is there, its rows to train on, and those to score, by its name (None: none)."""
     if len(opened.programs) != 1:
-        found = ", ".join(program.name for program in opened.programs[:3])
-        raise ConfigError(f"--split: is of one program, got {len(opened.programs)} ({found}, ...); choose with --name")
+        found = ", ".join(f"{program.collection}:{program.name}" for program in opened.programs[:3])
+        more = ", ..." if len(opened.programs) > 3 else ""
+        raise ConfigError(
+            f"--split: is of one program, got {len(opened.programs)} ({found}{more}); "
+            "choose with --name and --collection"
+        )
     assert given.split is not None
     program, parts = opened.programs[0], read_split(given.split)
     untrained = given.train_part not in parts or given.train_part == given.score_part
@@ -285,11 +300,18 @@ def finish(given: Files, result: Evaluation, path: Path | None, ceilings: Sequen
         console.print(CEILING)
     if (total := result.competition()) is not None:
         console.print(f"competition: {total:.4f}, the mean over the five collections")
-    if result.skipped:
-        report(f"{len(result.skipped)} of {len(result.scores) + len(result.skipped)} files could not be read")
+    if all(one.reason for one in result.scores):
+        report("nothing was scored: no file has runtimes to rank")
+    tell_skipped(len(result.skipped), len(result.scores))
     if path is not None:
         own = {name: ceiling.record() for name, ceiling in ceilings}
         write_json(path, {"arguments": arguments_of(given), **result.record(), "ceilings": own})
+
+
+def tell_skipped(skipped: int, read: int) -> None:
+    """Tell how many files could not be read, if any."""
+    if skipped:
+        report(f"{skipped} of {counted(skipped + read, 'file')} could not be read")
 
 
 def arguments_of(given: Files) -> dict[str, Any]:
@@ -303,8 +325,7 @@ def check_options(given: Train) -> None:
         raise ConfigError("--score-part: names a part of --split, which is missing")
     if given.split is not None and given.leave_one_out:
         raise ConfigError("--leave-one-out: leaves out whole files, and so excludes --split")
-    if given.out.is_file():
-        raise ConfigError(f"--out: must be a folder, but {given.out} is a file")
+    check_folder("--out", given.out)
     if isinstance(given.training, BoostingConfig):
         own = {"minutes": None, "held_share": HELD_SHARE, "device": "auto", "tensorboard": None}
         for name, unused in own.items():

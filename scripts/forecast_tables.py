@@ -9,7 +9,7 @@ from rich.table import Table
 from gnnsched_env.forecast.ceiling import Ceiling
 from gnnsched_env.forecast.scores import TILE_TOP, TOPS, CollectionScore, GraphScore, Mean
 
-WIDTH = 140
+WIDTH = 165
 LEGEND = """\
 tau: Kendall's tau-b; pairs: share of the pairs of unequal runtimes in the right order; top K: by how much the best of
 the predicted top K is slower than the best; score: the competition's, tau or 1 - slowdown of the top 5. Means over

@@ -19,8 +19,8 @@ from gnnsched_env.evaluation import Record, evaluate, write_json
 from gnnsched_env.report.conditions import LEGEND, condition_markdown, condition_table
 from gnnsched_env.scenario import load_scenario, scenario_table
 from gnnsched_env.tables.progress import progress_bar
-from scripts.command import check_file, plain, run_command, wide_console
-from scripts.evaluate import WIDTH, Policies, counted, factory, policy_factories
+from scripts.command import check_file, counted, plain, run_command, wide_console
+from scripts.evaluate import WIDTH, Policies, factory, policy_factories
 
 CONDITIONS: dict[str, dict[str, Any]] = {
     "Poisson": {},

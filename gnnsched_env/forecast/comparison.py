@@ -65,6 +65,7 @@ class Comparison:
 def configured(models: Sequence[str], seed: int, **changes: Any) -> list[tuple[str, Config]]:
     """Return (name, configuration) of models in MODELS with a seed; `changes` that are not None are of networks."""
     given = {name: value for name, value in changes.items() if value is not None}
+    replace(TrainConfig(), **given)  # refuses bad ones, whatever the models
     named = [(name, model_named(name)) for name in models]
     return [
         (name, replace(config, seed=seed, **(given if isinstance(config, TrainConfig) else {})))
@@ -91,6 +92,10 @@ def compare(
         if not given or len(set(given)) < len(given):
             raise ConfigError(f"comparison: {what} must be different ones, got {', '.join(map(str, given)) or 'none'}")
     every = {seed: dict(configured(models, seed, **changes)) for seed in seeds}
+    if not any(len(np.unique(program.targets())) > 1 for program in test.programs):
+        raise ConfigError(
+            "comparison: no file to score has anything to rank; are they unlabelled, as real test files are?"
+        )
     samples: dict[int | None, Any] = {}
     found: dict[tuple[str, int], FloatArray] = {}
     files: tuple[str, ...] = ()
@@ -104,8 +109,6 @@ def compare(
             folder = None if session.folder is None else session.folder / f"{model}-{seed}"
             fitted = fit(config, samples[hops], replace(session, folder=folder))
             scored = [one for one in evaluate(fitted.ranker, test, report=session.report).scores if not one.reason]
-            if not scored:
-                raise ConfigError("comparison: no file to score has anything to rank")
             files = tuple(f"{one.collection}:{one.name}" for one in scored)
             found[model, seed] = np.array([one.competition for one in scored])
             told(f"{model}, seed {seed}: {found[model, seed].mean():.4f} over {len(scored)} files")

@@ -39,7 +39,7 @@ class ModelConfig:
     residual: bool = False
     """Each convolution but the first adds to what it reads."""
     attention: bool = False
-    """`ConfigAttention` to some configurations of the program before each convolution but the first."""
+    """Look at some other configurations of the program before each convolution but the first."""
     directed: bool = False
     """A matrix for each way of an edge; of sage and sage_mean."""
     references: int = 8
@@ -92,7 +92,7 @@ class TrainConfig:
     validation_configs: int = 1_000
     """Configurations of each held-back program to rank then; 0: all."""
     hops: int | None = 5
-    """How many edges from configurable operations the graph is kept; none: all of it. Rankers remember it."""
+    """How many edges from configurable operations the graph is kept; None: all of it. Rankers remember it."""
     seed: int = 0
     """Of all that is drawn."""
 

@@ -172,7 +172,9 @@ def _own(ranker: Ranker | Mapping[Collection, Ranker], program: Program) -> Rank
         return ranker
     if program.collection not in ranker:
         known = ", ".join(ranker)
-        raise ConfigError(f"{program.name}: a ranker of {program.collection} is needed, got some of {known} only")
+        raise ConfigError(
+            f"rankers: {program.collection} needs one, too ({program.name} is of it), got some of {known} only"
+        )
     return ranker[program.collection]
 
 

@@ -105,7 +105,7 @@ def hold_back(parts: Sequence[Part], *, share: float = HELD_SHARE, seed: int = 0
     configurations (at least two, and at most half).
     """
     if not 0.0 < share < 1.0:
-        raise ConfigError(f"forecast training: the share held back must lie in 0..1, got {share!r}")
+        raise ConfigError(f"forecast training: the share held back must be above 0 and below 1, got {share!r}")
     rankable = [part for part in parts if part.rankable]
     rng = np.random.default_rng((seed, 3))
     if len(rankable) >= FEW_PROGRAMS:
@@ -125,11 +125,11 @@ def fit(config: Config, parts: Sequence[Part], session: Session, *, held_share: 
     """Train a ranker on parts prepared with the configuration's hops; the same call goes on where one was stopped.
 
     Networks keep the weights that validate best on what is held back (`hold_back`, with the configuration's seed);
-    trees are fitted to all. A folder that holds a ranker of another configuration, or the checkpoint of a network with
-    another one or of other programs, is refused.
+    trees are fitted to all. A folder that holds a ranker of another configuration or of other programs, or such a
+    checkpoint, is refused.
     """
     if session.folder is not None:
-        _check_folder(session.folder, config)
+        _check_folder(session.folder, config, parts)
     if isinstance(config, BoostingConfig):
         ranker: Ranker = BoostingRanker.fit(config, [p.sample for p in parts], [p.places for p in parts])
         done = Fitted(ranker=ranker, finished=True)
@@ -191,8 +191,8 @@ def open_ranker(path: str | os.PathLike[str], *, device: str = "cpu") -> Ranker:
     return ranker
 
 
-def _check_folder(folder: Path, config: Config) -> None:
-    """Refuse to replace a ranker that another configuration made."""
+def _check_folder(folder: Path, config: Config, parts: Sequence[Part]) -> None:
+    """Refuse to replace a ranker that another configuration, or other programs, made."""
     path = folder / WEIGHTS
     network = isinstance(config, TrainConfig)
     if (folder / CHECKPOINT).exists() and not network:
@@ -200,9 +200,12 @@ def _check_folder(folder: Path, config: Config) -> None:
     if not path.exists():
         return
     source = f"forecast ranker {path}"
-    before = predictor_file.manifest_of(predictor_file.read(path, source), source).get("provenance", {}).get("training")
-    if before != json.loads(json.dumps(asdict(config))):
-        raise ConfigError(f"{path} is of another training (its settings differ): choose another folder, or remove it")
+    about = predictor_file.manifest_of(predictor_file.read(path, source), source).get("provenance", {})
+    differ = "settings" if about.get("training") != json.loads(json.dumps(asdict(config))) else ""
+    if not differ and not set(about.get("programs", ())) <= {part.sample.name for part in parts}:
+        differ = "programs"
+    if differ:
+        raise ConfigError(f"{path} is of another training (its {differ} differ): choose another folder, or remove it")
 
 
 def _fit_network(config: TrainConfig, train: Sequence[Part], held: Sequence[Part], session: Session) -> Fitted:

@@ -93,6 +93,9 @@ def open_rankers(entries: Sequence[str], *, device: str = "cpu") -> Ranker | dic
         if collection in rankers:
             raise ConfigError(f"rankers: one of each collection is used, got two of {collection}")
         rankers[collection] = open_ranker(path, device=device)
+        if rankers[collection].is_tile != collection.is_tile:  # type: ignore[attr-defined]
+            kind = "layout" if collection.is_tile else "tile"
+            raise ConfigError(f"rankers: {path} ranks {kind} configurations, which {collection} has none of")
     if not rankers:
         raise ConfigError("rankers: at least one is needed, got none")
     return rankers

@@ -15,6 +15,8 @@ IntArray = NDArray[np.int64]
 
 def read_split(path: str | Path) -> dict[str, IntArray]:
     """Return the parts of a split file by name, int64 [k] each; FileFormatError where a part is no list of rows."""
+    if not Path(path).is_file():
+        raise FileFormatError(f"split {path}: no such file")
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:

@@ -31,6 +31,7 @@ IntArray = NDArray[np.int64]
 
 WARM_UP = 0.05  # share of the steps in which the learning rate rises; then it falls as a cosine
 LAST_RATE = 1e-2  # of the highest
+NAMED = 5  # of programs that are left out
 SAVE_EVERY = 30.0  # seconds, whether there was a validation or not
 SCALING_NODES = 2_000  # of each program, for the features' mean and deviation
 
@@ -62,8 +63,8 @@ class Portion:
 class Training:
     """A network on its way; each step depends on the seed and its number only.
 
-    Portions with nothing to rank are left out, named in `left_out`. `half`: whether steps run in bfloat16 where torch
-    thinks it safe; on a GPU they do. `logs`: a folder for TensorBoard.
+    Portions with nothing to rank are left out; `left_out` names the programs that have no other. `half`: whether steps
+    run in bfloat16 where torch thinks it safe; on a GPU they do. `logs`: a folder for TensorBoard.
     """
 
     def __init__(
@@ -79,7 +80,8 @@ class Training:
         self.step = 0
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, float]] = []
-        self.left_out = [portion.sample.name for portion in (*train, *held) if not portion.rankable]
+        ranked = {id(portion.sample) for portion in (*train, *held) if portion.rankable}
+        self.left_out = [portion.sample.name for portion in (*train, *held) if id(portion.sample) not in ranked]
         self._train = [portion for portion in train if portion.rankable]
         self._held = [portion for portion in held if portion.rankable]
         self.is_tile = _kind_of([*self._train, *self._held], len(self._train), len(self._held))
@@ -254,7 +256,8 @@ def train_network(
     """
     run = Training(config, train, held, pick_device(device), logs=logs)
     if run.left_out:
-        report(f"nothing to rank in {len(run.left_out)} programs, left out: {', '.join(run.left_out[:5])}")
+        more = "" if len(run.left_out) <= NAMED else ", ..."
+        report(f"nothing to rank, left out ({len(run.left_out)}): {', '.join(run.left_out[:NAMED])}{more}")
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint)
         report(f"resumed at step {run.step} of {config.steps}")
@@ -290,7 +293,7 @@ def _kind_of(portions: Sequence[Portion], train: int, held: int) -> bool:
     if not train or not held:
         raise ConfigError(
             f"forecast training: programs with runtimes to rank are needed on both sides, got {train} to train on and "
-            f"{held} to validate with"
+            f"{held} to validate with (too few configurations to hold any back leave none)"
         )
     kinds = {portion.sample.is_tile for portion in portions}
     if len(kinds) > 1:

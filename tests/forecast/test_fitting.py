@@ -69,7 +69,7 @@ def test_of_many_programs_some_are_held_back_whole(tmp_path):
     assert (len(train), len(held)) == (8, 2)
     assert {part.sample.name for part in (*train, *held)} == {sample.name for sample in samples}
     assert all(len(part.places) == 6 for part in (*train, *held))
-    with pytest.raises(ConfigError, match=r"must lie in 0\.\.1, got 1\.0"):
+    with pytest.raises(ConfigError, match=r"must be above 0 and below 1, got 1\.0"):
         hold_back(train, share=1.0)
 
 
@@ -259,11 +259,14 @@ def test_rankers_are_named_by_collection(tmp_path):
     fit(TREES, [whole(sample)], Session(folder=tmp_path))
     path = str(tmp_path / fitting.WEIGHTS)
     assert isinstance(open_rankers([path]), BoostingRanker)
-    assert list(open_rankers([f"tile:xla={path}", f"layout:nlp:random={path}"])) == ["tile:xla", "layout:nlp:random"]
+    both = [f"layout:xla:random={path}", f"layout:nlp:random={path}"]
+    assert list(open_rankers(both)) == ["layout:xla:random", "layout:nlp:random"]
+    with pytest.raises(ConfigError, match=r"ranker\.npz ranks layout configurations, which tile:xla has none of"):
+        open_rankers([f"tile:xla={path}"])
     for entries, message in (
         ([], "at least one is needed"),
         ([path, path], "must be given as COLLECTION=PATH"),
-        ([f"tile:xla={path}", f"tile:xla={path}"], "got two of tile:xla"),
+        ([f"layout:nlp:random={path}"] * 2, "got two of layout:nlp:random"),
         ([f"tile={path}"], "collection must be one of"),
     ):
         with pytest.raises(ConfigError, match=message):
@@ -293,6 +296,8 @@ def test_a_folder_of_another_training_is_not_overwritten(tmp_path):
     fit(TREES, [whole(sample)], session)
     fit(TREES, [whole(sample)], session)  # the same again
     kept = (tmp_path / "out" / fitting.WEIGHTS).read_bytes()
+    with pytest.raises(ConfigError, match=r"ranker.npz is of another training \(its programs differ\)"):
+        fit(TREES, [whole(replace(sample, name="other"))], session)
     for other in (replace(TREES, trees=3), network()):
         with pytest.raises(ConfigError, match=r"ranker.npz is of another training .* choose another folder"):
             fit(other, [whole(sample)], session)

@@ -36,12 +36,34 @@ def test_models_are_compared_and_written(tree, capsys):
     assert (tree / "out" / "nn-1" / "checkpoint.pt").exists()
 
 
+def test_a_comparison_of_other_settings_is_not_replaced(tree, capsys):
+    trees = "--models", "boosting"
+    assert run(tree, *trees, "--seeds", "0") == 0
+    kept = (tree / "out" / "comparison.json").read_text()
+    assert run(tree, *trees, "--seeds", "0", "--limit", "1") == 2
+    assert "of another comparison, with limit None instead of 1; choose another folder" in capsys.readouterr().err
+    assert (tree / "out" / "comparison.json").read_text() == kept
+    assert run(tree, *trees, "--seeds", "0", "1") == 0  # more seeds
+    (tree / "out" / "comparison.json").write_text("[]")
+    assert run(tree, *trees) == 2
+    assert "comparison.json is there, but is no comparison" in capsys.readouterr().err
+
+
+def test_test_files_without_runtimes_are_known_before_any_work(tmp_path, capsys, monkeypatch):
+    layout_file(tmp_path, name="a", configs=30)
+    layout_file(tmp_path, name="b", configs=30, split="test", labelled=False)
+    monkeypatch.setattr("gnnsched_env.forecast.comparison.prepare_all", None)
+    assert run(tmp_path, "--models", "boosting") == 2
+    assert "no file to score has anything to rank; are they unlabelled" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--models", "sagee"), "did you mean 'sage'"),
         (("--seeds", "1", "1"), "seeds must be different ones, got 1, 1"),
         (("--steps", "0"), "steps must be an integer of at least 1"),
+        (("--models", "boosting", "--steps", "0"), "steps must be an integer of at least 1"),
         (("--files", "valid"), "valid"),
     ],
 )

@@ -109,7 +109,10 @@ def test_a_training_without_time_goes_on_later(tmp_path, capsys):
         (["train", "--out", "out", "--model", "sagee"], "did you mean 'sage'"),
         (["train", "--out", "out", "--collection", "tile:xl"], "did you mean 'tile:xla'"),
         (["train", "--out", "out", "--score-part", "a"], "--score-part: names a part of --split"),
-        (["train", "--out", "out", "--split", "split.json"], "--split: is of one program, got 6 (layout_0"),
+        (
+            ["train", "--out", "out", "--split", "split.json"],
+            "--split: is of one program, got 6 (layout:xla:random:layout_0",
+        ),
         (["train", "--out", "out", "--split", "split.json", "--leave-one-out"], "excludes --split"),
         (["train", "--out", "out", "--model", "boosting", "--minutes", "3"], "--minutes: is of networks; boosting has"),
         (["train", "--out", "out", "--model", "boosting", "--device", "cpu"], "--device: is of networks"),
@@ -168,7 +171,10 @@ def test_a_missing_ranker_is_known_before_any_work(tree, capsys, monkeypatch):
     ranker = f"tile:xla={tree / 'out' / 'ranker.npz'}"
     for words in (("score",), ("predict", "--out", tree / "a.csv")):
         assert run(*words, "--data", tree, "--ranker", ranker) == 2
-        assert "held: a ranker of layout:xla:random is needed, got some of tile:xla only" in capsys.readouterr().err
+        assert (
+            "rankers: layout:xla:random needs one, too (held is of it), got some of tile:xla only"
+            in capsys.readouterr().err
+        )
 
 
 @pytest.mark.parametrize("command", ["", "train", "score", "predict"])

@@ -136,7 +136,8 @@ def read_state(path: Path, key: str, device: torch.device) -> dict[str, Any]:
         raise FileFormatError(f"checkpoint {path}: not readable; damaged, or another kind of file") from None
     if found != key:
         raise ConfigError(
-            f"checkpoint {path}: it belongs to another training configuration or other data; remove it or name another"
+            f"checkpoint {path}: it belongs to another training configuration or other data; "
+            "remove it, or choose another place"
         )
     return state
 

@@ -97,7 +97,7 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"gnn training: device {name!r} is not usable: {str(error).splitlines()[0]}") from None
+        raise ConfigError(f"training: device {name!r} is not usable: {str(error).splitlines()[0]}") from None
     return device
 
 

@@ -150,8 +150,9 @@ def _linked(jobs, machine):
     return found
 
 
-def twin_of(twin):
-    """Return the same of the twin."""
+def twin_of(twin, lanes):
+    """Return the same of the twin, one of so many lanes: each remembers 65,536 // lanes aborted runs, or 256."""
+    remembered = max(256, 65_536 // lanes)
     machines = twin.machines
     running = [machine.until for machine in machines if machine.running]
     came = len(twin.came)
@@ -187,7 +188,7 @@ def twin_of(twin):
         ],
         "due": [NEVER if job.due is None else job.due for job in twin.jobs],
         "weights": [job.weight for job in twin.jobs],
-        "aborted": [(run.job, run.machine, run.choice, run.start, run.finish) for run in twin.aborted[-256:]],
+        "aborted": [(run.job, run.machine, run.choice, run.start, run.finish) for run in twin.aborted[-remembered:]],
         "downs": twin.down_intervals(),
     }
 
@@ -196,7 +197,7 @@ def compare(twin, batch, i, price):
     """Compare a lane's state, sums, mask and observation with the twin's."""
     simulation = batch.simulation
     lane, config = simulation.lanes[i], twin.config
-    assert lane_of(simulation, i) == twin_of(twin)
+    assert lane_of(simulation, i) == twin_of(twin, len(simulation.lanes))
     assert lane["recent_gap"] == pytest.approx(twin.recent_gap, rel=1e-12)
     assert lane["total_energy"] == pytest.approx(twin.total_energy(), rel=1e-9, abs=1e-6)
     if config.shaped:
@@ -249,6 +250,33 @@ def compare(twin, batch, i, price):
     objective={"completion": 0.0, "weighted": 1.0, "tardiness": 0.0, "energy": 0.0, "shaped": False},
     cost={"decision": 40, "workers": 1, "cached": False, "lookup": 0},
     manner="eager",
+)
+@example(  # more than 256 runs that failures stop
+    seed=555077,
+    table_seed=237,
+    scale=1.0,
+    speed=1e-9,
+    reconfiguration=[0, 0, 0],
+    rules={
+        "dispatch": True,
+        "window_order": WindowOrder.ARRIVAL,
+        "choose_dataflow": True,
+        "window": 1,
+        "repeats": 1,
+        "jobs": 10,
+    },
+    process={
+        "modulation": Modulation.STEADY,
+        "phases": (),
+        "drift": 0.0,
+        "mix_jobs": 1,
+        "priorities": (),
+        "slack": None,
+    },
+    failing=(1.0, 0.01),
+    objective={"completion": 0.0, "weighted": 0.0, "tardiness": 0.0, "energy": 0.0, "shaped": False},
+    cost={"decision": 0, "workers": 1, "cached": False, "lookup": 0},
+    manner="random",
 )
 def test_the_kernels_agree_with_the_twin(
     seed, table_seed, scale, speed, reconfiguration, rules, process, failing, objective, cost, manner

@@ -84,7 +84,7 @@ class BoostingRanker:
             params={"verbose": -1},
         )
         booster = lightgbm.train(_parameters(config), data, num_boost_round=config.trees)
-        names = [sample.name for sample, _ in pairs]
+        names = [sample.label for sample, _ in pairs]
         provenance = {"training": dataclasses.asdict(config), "programs": names}
         return cls(
             trees=booster.model_to_string(),

@@ -109,6 +109,8 @@ def compare(
             folder = None if session.folder is None else session.folder / f"{model}-{seed}"
             fitted = fit(config, samples[hops], replace(session, folder=folder))
             scored = [one for one in evaluate(fitted.ranker, test, report=session.report).scores if not one.reason]
+            if not scored:
+                raise ConfigError("comparison: no file to score has anything to rank")
             files = tuple(f"{one.collection}:{one.name}" for one in scored)
             found[model, seed] = np.array([one.competition for one in scored])
             told(f"{model}, seed {seed}: {found[model, seed].mean():.4f} over {len(scored)} files")

@@ -74,6 +74,11 @@ class Sample:
     groups: IntArray
 
     @property
+    def label(self) -> str:
+        """The collection and the name, which together are of one file."""
+        return f"{self.collection}:{self.name}"
+
+    @property
     def num_nodes(self) -> int:
         """The number of kept operations n."""
         return len(self.opcodes)

@@ -202,7 +202,7 @@ def _check_folder(folder: Path, config: Config, parts: Sequence[Part]) -> None:
     source = f"forecast ranker {path}"
     about = predictor_file.manifest_of(predictor_file.read(path, source), source).get("provenance", {})
     differ = "settings" if about.get("training") != json.loads(json.dumps(asdict(config))) else ""
-    if not differ and not set(about.get("programs", ())) <= {part.sample.name for part in parts}:
+    if not differ and not set(about.get("programs", ())) <= {part.sample.label for part in parts}:
         differ = "programs"
     if differ:
         raise ConfigError(f"{path} is of another training (its {differ} differ): choose another folder, or remove it")

@@ -162,7 +162,7 @@ class Training:
             hops=self.config.hops,
             provenance={
                 "training": asdict(self.config),
-                "programs": [portion.sample.name for portion in self._train],
+                "programs": [portion.sample.label for portion in self._train],
                 "validation": self.history,
             },
         ).to(self._device)

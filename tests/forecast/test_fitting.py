@@ -15,6 +15,7 @@ from gnnsched_env.forecast.encoding import prepare
 from gnnsched_env.forecast.evaluation import score_sample
 from gnnsched_env.forecast.fitting import Part, Session, fit, hold_back, leave_one_out, open_ranker, part_of_rows, whole
 from gnnsched_env.forecast.program import open_program
+from gnnsched_env.forecast.schema import Collection
 from gnnsched_env.forecast.selection import Selection, open_rankers
 from tests.forecast.little_files import layout_file, tile_file
 
@@ -297,7 +298,7 @@ def test_a_folder_of_another_training_is_not_overwritten(tmp_path):
     fit(TREES, [whole(sample)], session)  # the same again
     kept = (tmp_path / "out" / fitting.WEIGHTS).read_bytes()
     with pytest.raises(ConfigError, match=r"ranker.npz is of another training \(its programs differ\)"):
-        fit(TREES, [whole(replace(sample, name="other"))], session)
+        fit(TREES, [whole(replace(sample, collection=Collection.LAYOUT_NLP_RANDOM))], session)
     for other in (replace(TREES, trees=3), network()):
         with pytest.raises(ConfigError, match=r"ranker.npz is of another training .* choose another folder"):
             fit(other, [whole(sample)], session)

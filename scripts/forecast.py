@@ -210,7 +210,7 @@ def train(given: Train) -> int:
 def stopped(trainings: int) -> int:
     """Tell of trainings that --minutes cut short, if any, and return the exit status."""
     if trainings:
-        which = "1 training" if trainings == 1 else f"{trainings} trainings"
+        which = counted(trainings, "training")
         print(f"stopped: {which} before the end, as --minutes says; the same command goes on", file=sys.stderr)
     return INTERRUPTED if trainings else 0
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from gnnsched_env.errors import ConfigError
 from gnnsched_env.forecast.configs import TrainConfig, model_named
-from gnnsched_env.forecast.encoding import prepare_all
-from gnnsched_env.forecast.evaluation import evaluate
+from gnnsched_env.forecast.encoding import Prepared, prepare_all
+from gnnsched_env.forecast.evaluation import score_sample
 from gnnsched_env.forecast.fitting import Config, Session, fit, hops_of, whole
+from gnnsched_env.forecast.portions import Portion
 from gnnsched_env.forecast.scores import CONFIDENCE, DRAWS, SEED, Mean
 from gnnsched_env.forecast.tree import Opened
 
@@ -96,19 +97,22 @@ def compare(
         raise ConfigError(
             "comparison: no file to score has anything to rank; are they unlabelled, as real test files are?"
         )
-    samples: dict[int | None, Any] = {}
+    portions: dict[int | None, list[Portion]] = {}
+    tests: dict[int | None, Prepared] = {}
     found: dict[tuple[str, int], FloatArray] = {}
     files: tuple[str, ...] = ()
     for seed in seeds:  # all models of a seed first: a stopped comparison has whole ones
         for model, config in every[seed].items():
             hops = hops_of(config)
-            if hops not in samples:
-                samples[hops] = [
-                    whole(sample) for sample in prepare_all(train.programs, session.report, hops=hops).samples
-                ]
+            if hops not in portions:
+                known = prepare_all(train.programs, session.report, hops=hops)
+                portions[hops] = [whole(sample) for sample in known.samples]
+                tests[hops] = prepare_all(test.programs, session.report, hops=hops)
             folder = None if session.folder is None else session.folder / f"{model}-{seed}"
-            fitted = fit(config, samples[hops], replace(session, folder=folder))
-            scored = [one for one in evaluate(fitted.ranker, test, report=session.report).scores if not one.reason]
+            fitted = fit(config, portions[hops], replace(session, folder=folder))
+            pairs = zip(tests[hops].samples, tests[hops].programs, strict=True)
+            scores = [score_sample(fitted.ranker, sample, program) for sample, program in pairs]
+            scored = [one for one in scores if not one.reason]
             if not scored:
                 raise ConfigError("comparison: no file to score has anything to rank")
             files = tuple(f"{one.collection}:{one.name}" for one in scored)

@@ -109,9 +109,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Samples in the order of their programs, and (path, reason) of the programs whose configurations are damaged."""
+    """Samples and their programs, and (path, reason) of the programs whose configurations are damaged."""
 
     samples: list[Sample]
+    programs: list[Program]
     skipped: list[tuple[Path, str]]
 
 
@@ -154,16 +155,18 @@ def prepare_all(
 ) -> Prepared:
     """Prepare many programs; one with damaged configurations is reported and skipped, counted in a last line."""
     samples: list[Sample] = []
+    kept: list[Program] = []
     skipped: list[tuple[Path, str]] = []
     for program in programs:
         try:
             samples.append(prepare(program, hops=hops, merge=merge))
+            kept.append(program)
         except FileFormatError as error:
             skipped.append((program.path, str(error)))
             report(f"skipped: {error}")
     if skipped:
         report(f"{len(skipped)} of {len(samples) + len(skipped)} programs skipped")
-    return Prepared(samples=samples, skipped=skipped)
+    return Prepared(samples=samples, programs=kept, skipped=skipped)
 
 
 def _places(rows: IntArray, count: int, name: str) -> IntArray:

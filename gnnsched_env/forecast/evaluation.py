@@ -78,14 +78,13 @@ def evaluate(
     once, with the mean of all their runtimes; without it each row counts, with its own runtime. A file whose damage
     shows only now is reported, and skipped with those that could not be opened. `advance` is told of each program.
     """
-    for program in opened.programs:
-        _own(ranker, program)  # one that is missing is better known before the work
+    owners = [_own(ranker, program) for program in opened.programs]  # one that is missing is known before the work
     scores = []
     left = list(opened.skipped)
-    for program in opened.programs:
+    for own, program in zip(owners, opened.programs, strict=True):
         try:
             chosen = None if rows is None else rows.get(program.name)
-            scores.append(score_program(_own(ranker, program), program, chosen, merged=merged))
+            scores.append(score_program(own, program, chosen, merged=merged))
         except FileFormatError as error:
             left.append((program.path, str(error)))
             report(f"skipped: {error}")
@@ -136,10 +135,8 @@ def submission_rows(
 
     A damaged file is not skipped: a submission must hold every one.
     """
-    for program in programs:
-        _own(ranker, program)  # one that is missing is better known before the work
-    for program in programs:
-        own = _own(ranker, program)
+    owners = [_own(ranker, program) for program in programs]  # one that is missing is known before the work
+    for own, program in zip(owners, programs, strict=True):
         sample = prepare(program, hops=own.hops)
         top = top_configs(program.collection, predict_rows(own, sample), sample.groups)
         yield submission_id(program.collection, program.name), top

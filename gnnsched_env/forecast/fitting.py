@@ -22,6 +22,7 @@ from gnnsched_env.forecast.boosting import BoostingRanker
 from gnnsched_env.forecast.configs import BoostingConfig, TrainConfig
 from gnnsched_env.forecast.encoding import Sample, prepare_all
 from gnnsched_env.forecast.evaluation import Evaluation, score_sample
+from gnnsched_env.forecast.portions import Portion
 from gnnsched_env.forecast.tree import Opened
 from gnnsched_env.latency import predictor_file
 
@@ -36,19 +37,6 @@ FEW_PROGRAMS = 5
 WEIGHTS = "ranker.npz"
 CHECKPOINT = "checkpoint.pt"
 EVENTS = "events"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Part:
-    """Some configurations of a sample: their `places` in it, int64 [k]."""
-
-    sample: Sample
-    places: IntArray
-
-    @property
-    def rankable(self) -> bool:
-        """Whether there are two different targets."""
-        return len(np.unique(self.sample.targets[self.places])) > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,17 +76,19 @@ class Fitted:
     finished: bool
 
 
-def whole(sample: Sample) -> Part:
+def whole(sample: Sample) -> Portion:
     """Return all configurations of a sample."""
-    return Part(sample=sample, places=np.arange(sample.num_configs))
+    return Portion(sample=sample)
 
 
-def part_of_rows(sample: Sample, rows: IntArray) -> Part:
+def part_of_rows(sample: Sample, rows: IntArray) -> Portion:
     """Return the configurations of some of the file's rows; duplicates count once."""
-    return Part(sample=sample, places=np.unique(sample.groups[rows]))
+    return Portion(sample=sample, rows=np.unique(sample.groups[rows]))
 
 
-def hold_back(parts: Sequence[Part], *, share: float = HELD_SHARE, seed: int = 0) -> tuple[list[Part], list[Part]]:
+def hold_back(
+    parts: Sequence[Portion], *, share: float = HELD_SHARE, seed: int = 0
+) -> tuple[list[Portion], list[Portion]]:
     """Return (to train on, to validate with) of what has something to rank, drawn with the seed.
 
     Of at least FEW_PROGRAMS programs a `share` is held back whole, else that share of each one's different
@@ -116,12 +106,12 @@ def hold_back(parts: Sequence[Part], *, share: float = HELD_SHARE, seed: int = 0
     for part in rankable:
         order = rng.permutation(part.places)
         count = min(max(2, round(share * len(order))), len(order) // 2)
-        train.append(Part(sample=part.sample, places=np.sort(order[count:])))
-        kept.append(Part(sample=part.sample, places=np.sort(order[:count])))
+        train.append(Portion(sample=part.sample, rows=np.sort(order[count:])))
+        kept.append(Portion(sample=part.sample, rows=np.sort(order[:count])))
     return train, kept
 
 
-def fit(config: Config, parts: Sequence[Part], session: Session, *, held_share: float = HELD_SHARE) -> Fitted:
+def fit(config: Config, parts: Sequence[Portion], session: Session, *, held_share: float = HELD_SHARE) -> Fitted:
     """Train a ranker on parts prepared with the configuration's hops; the same call goes on where one was stopped.
 
     Networks keep the weights that validate best on what is held back (`hold_back`, with the configuration's seed);
@@ -148,13 +138,12 @@ def leave_one_out(config: Config, opened: Opened, session: Session, *, held_shar
     `session.minutes` are for each program; a training that they cut short counts as it is.
     """
     prepared = prepare_all(opened.programs, session.report, hops=hops_of(config))
-    programs = {(program.collection, program.name): program for program in opened.programs}
-    if len(programs) < len(opened.programs):
+    labels = {(program.collection, program.name) for program in opened.programs}
+    if len(labels) < len(opened.programs):
         raise ConfigError("leave-one-out: files of a collection must have different names")
-    several = len({collection for collection, _ in programs}) > 1
+    several = len({collection for collection, _ in labels}) > 1
     scores, unfinished = [], []
-    for sample in prepared.samples:
-        program = programs[sample.collection, sample.name]
+    for sample, program in zip(prepared.samples, prepared.programs, strict=True):
         score = score_sample(RandomRanker(), sample, program)
         if not score.reason:
             others = [whole(other) for other in prepared.samples if other.name != sample.name]
@@ -166,7 +155,7 @@ def leave_one_out(config: Config, opened: Opened, session: Session, *, held_shar
             score = score_sample(fitted.ranker, sample, program)
             figures = f"tau {score.tau:.3f}, slowdown of the top 5 {score.slowdowns[1]:.4f}"
             cut = "" if fitted.finished else ", its training cut short"
-            session.report(f"{sample.collection}:{sample.name}: {figures}{cut}")
+            session.report(f"{sample.label}: {figures}{cut}")
             if not fitted.finished:
                 unfinished.append(sample.name)
         scores.append(score)
@@ -191,11 +180,10 @@ def open_ranker(path: str | os.PathLike[str], *, device: str = "cpu") -> Ranker:
     return ranker
 
 
-def _check_folder(folder: Path, config: Config, parts: Sequence[Part]) -> None:
+def _check_folder(folder: Path, config: Config, parts: Sequence[Portion]) -> None:
     """Refuse to replace a ranker that another configuration, or other programs, made."""
     path = folder / WEIGHTS
-    network = isinstance(config, TrainConfig)
-    if (folder / CHECKPOINT).exists() and not network:
+    if (folder / CHECKPOINT).exists() and isinstance(config, BoostingConfig):
         raise ConfigError(f"{folder} holds a network's training; trees need another folder")
     if not path.exists():
         return
@@ -208,9 +196,8 @@ def _check_folder(folder: Path, config: Config, parts: Sequence[Part]) -> None:
         raise ConfigError(f"{path} is of another training (its {differ} differ): choose another folder, or remove it")
 
 
-def _fit_network(config: TrainConfig, train: Sequence[Part], held: Sequence[Part], session: Session) -> Fitted:
+def _fit_network(config: TrainConfig, train: Sequence[Portion], held: Sequence[Portion], session: Session) -> Fitted:
     module = _torch_module("train")
-    portions = [[module.Portion(sample=p.sample, rows=p.places) for p in parts] for parts in (train, held)]
     logs = None
     if session.folder is not None and (
         session.tensorboard or (session.tensorboard is None and find_spec("tensorboard"))
@@ -218,7 +205,8 @@ def _fit_network(config: TrainConfig, train: Sequence[Part], held: Sequence[Part
         logs = session.folder / EVENTS
     run = module.train_network(
         config,
-        *portions,
+        train,
+        held,
         checkpoint=None if session.folder is None else session.folder / CHECKPOINT,
         device=session.device,
         minutes=session.minutes,

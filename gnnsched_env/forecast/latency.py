@@ -8,7 +8,7 @@ that of the mean vertex, since a ratio does not grow with the graph.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -141,28 +141,14 @@ class ForecastPredictor(StoredPredictor):
         return "forecast"
 
     @classmethod
-    def of(
-        cls,
-        config: ModelConfig,
-        weights: Weights,
-        *,
-        domain: Mapping[str, tuple[int, int]],
-        provenance: Mapping[str, Any],
-    ) -> Self:
-        """Return a predictor with these weights; a FileFormatError names one that is missing, extra or misshapen."""
+    def _network(cls, config: ModelConfig, weights: Weights) -> ForecastModel:
         check_config(config)
         with torch.random.fork_rng():
             network = ForecastModel(config, WIDTHS)
         _check_weights(network, weights)
         own = {name: torch.from_numpy(np.array(value)) for name, value in weights.items() if name not in SCALING}
         network.load_state_dict(own)
-        return cls(
-            config=config,
-            network=network.double().eval(),
-            weights=dict(weights),
-            domain=dict(domain),
-            provenance=dict(provenance),
-        )
+        return network
 
     def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
         """Return cycles, int64 [C, P], summed over the layers of each class's model."""

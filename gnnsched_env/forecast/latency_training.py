@@ -26,6 +26,7 @@ from gnnsched_env.forecast.models import ForecastModel, Part
 from gnnsched_env.hardware import GnnModel, load_fleet
 from gnnsched_env.latency.gnn.encoding import encode_layer
 from gnnsched_env.latency.gnn.stored import SIZES
+from gnnsched_env.latency.gnn.train import rate_share
 from gnnsched_env.latency.predictor import ModelForms
 from gnnsched_env.latency.scores import mape
 from gnnsched_env.latency.training_jobs import DatasetSpec, training_chunk
@@ -34,8 +35,6 @@ from gnnsched_env.tables import JobClasses, Pair, distinct_pairs, pair_cycles, p
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-WARM_UP = 0.05  # share of the steps in which the learning rate rises; then it falls as a cosine
-LAST_RATE = 1e-3  # of the highest
 STRIDE = 17  # jobs apart from which a graph takes further layers: not from its own made-up data set
 SCALED_VERTICES = 32  # of a graph, to fit the scaling of features: so that large graphs do not decide it alone
 
@@ -215,7 +214,7 @@ class LatencyRun:
         rng = np.random.default_rng((config.seed, 2, self.step))
         chosen = rng.choice(len(self._train), min(config.graphs_a_step, len(self._train)), replace=False)
         for group in self._optimizer.param_groups:
-            group["lr"] = config.rate * _rate(self.step / config.steps)
+            group["lr"] = config.rate * rate_share(self.step / config.steps)
         self.network.train()
         self._optimizer.zero_grad()
         total = 0.0
@@ -277,10 +276,3 @@ def _other_models(models: Sequence[GnnModel], by: int) -> tuple[GnnModel, ...]:
     for kind in (True, False):
         others[loops == kind] = np.roll(others[loops == kind], by)
     return tuple(models[int(k)] for k in others)
-
-
-def _rate(done: float) -> float:
-    """Return the learning rate over its highest after a share of the steps."""
-    if done < WARM_UP:
-        return max(LAST_RATE, done / WARM_UP)
-    return LAST_RATE + (1.0 - LAST_RATE) * 0.5 * (1.0 + float(np.cos(np.pi * (done - WARM_UP) / (1.0 - WARM_UP))))

@@ -4,7 +4,8 @@ import copy
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,44 +21,20 @@ from gnnsched_env.forecast.configs import Target, TrainConfig
 from gnnsched_env.forecast.encoding import Sample
 from gnnsched_env.forecast.losses import loss_of
 from gnnsched_env.forecast.models import ForecastModel
+from gnnsched_env.forecast.portions import Portion
 from gnnsched_env.forecast.ranker import NetworkRanker, widths
 from gnnsched_env.forecast.scores import kendall_tau
 from gnnsched_env.latency.gnn.stored import read_state, write_state
-from gnnsched_env.latency.gnn.train import pick_device
+from gnnsched_env.latency.gnn.train import pick_device, rate_share
 from gnnsched_env.tables import content_key, progress_bar
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-WARM_UP = 0.05  # share of the steps in which the learning rate rises; then it falls as a cosine
 LAST_RATE = 1e-2  # of the highest
 NAMED = 5  # of programs that are left out
 SAVE_EVERY = 30.0  # seconds, whether there was a validation or not
 SCALING_NODES = 2_000  # of each program, for the features' mean and deviation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Portion:
-    """Some configurations of a sample (places int64 [k]; None: all), to train on or to validate with."""
-
-    sample: Sample
-    rows: IntArray | None = None
-
-    @property
-    def places(self) -> IntArray:
-        """The places of its configurations in the sample, int64 [k]."""
-        return np.arange(self.sample.num_configs) if self.rows is None else np.asarray(self.rows, np.int64)
-
-    @property
-    def targets(self) -> FloatArray:
-        """The targets of its configurations, float64 [k]."""
-        targets: FloatArray = self.sample.targets[self.places]
-        return targets
-
-    @property
-    def rankable(self) -> bool:
-        """Whether there is an order to learn: two different targets, which unlabelled files do not have."""
-        return len(np.unique(self.targets)) > 1
 
 
 class Training:
@@ -102,6 +79,18 @@ class Training:
         self._optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.rate, weight_decay=config.decay)
         self._writer = None if logs is None else _writer(logs)
 
+    @cached_property
+    def _key(self) -> str:
+        """What a checkpoint must agree in; it reads every array, so it is made once."""
+        parts = [
+            [
+                (portion.sample.name, *(_digest(array) for array in (*_inputs(portion.sample), portion.targets)))
+                for portion in portions
+            ]
+            for portions in (self._train, self._held)
+        ]
+        return content_key(config=asdict(self.config), portions=parts)
+
     @property
     def finished(self) -> bool:
         """Whether all steps are taken."""
@@ -112,7 +101,7 @@ class Training:
         config = self.config
         rng = np.random.default_rng((config.seed, 2, self.step))
         for group in self._optimizer.param_groups:
-            group["lr"] = config.rate * _rate(self.step / config.steps)
+            group["lr"] = config.rate * rate_share(self.step / config.steps, last=LAST_RATE)
         graphs = rng.choice(len(self._train), min(config.graphs_a_step, len(self._train)), replace=False)
         self.network.train()
         self._optimizer.zero_grad()
@@ -170,7 +159,7 @@ class Training:
     def save(self, path: Path) -> None:
         """Write all that the next step depends on; a killed write leaves the file before."""
         state = {
-            "key": self._key(),
+            "key": self._key,
             "step": self.step,
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -182,7 +171,7 @@ class Training:
 
     def load(self, path: Path) -> None:
         """Take up what `save` wrote."""
-        state = read_state(path, self._key(), self._device)
+        state = read_state(path, self._key, self._device)
         self.step = state["step"]
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
@@ -216,16 +205,6 @@ class Training:
             chosen = np.random.default_rng((self.config.seed, 1, k)).choice(chosen, most, replace=False)
         scores = segments.predict(self.averaged, self._held_pieces[k], portion.places[chosen])
         return scores.double().cpu().numpy(), portion.targets[chosen]
-
-    def _key(self) -> str:
-        parts = [
-            [
-                (portion.sample.name, *(_digest(array) for array in (*_inputs(portion.sample), portion.targets)))
-                for portion in portions
-            ]
-            for portions in (self._train, self._held)
-        ]
-        return content_key(config=asdict(self.config), portions=parts)
 
 
 def _inputs(sample: Sample) -> tuple[NDArray[Any], ...]:
@@ -312,10 +291,3 @@ def _writer(logs: Path) -> Any:
     except ModuleNotFoundError as error:
         raise ConfigError(f"logs for TensorBoard need the package tensorboard: {error.name} is not installed") from None
     return SummaryWriter(str(logs))  # type: ignore[no-untyped-call]
-
-
-def _rate(done: float) -> float:
-    """Return the learning rate over its highest after a share of the steps."""
-    if done < WARM_UP:
-        return max(LAST_RATE, done / WARM_UP)
-    return LAST_RATE + (1.0 - LAST_RATE) * 0.5 * (1.0 + float(np.cos(np.pi * (done - WARM_UP) / (1.0 - WARM_UP))))

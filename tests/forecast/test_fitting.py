@@ -13,7 +13,8 @@ from gnnsched_env.forecast.boosting import BoostingRanker
 from gnnsched_env.forecast.configs import BoostingConfig, ModelConfig, TrainConfig
 from gnnsched_env.forecast.encoding import prepare
 from gnnsched_env.forecast.evaluation import score_sample
-from gnnsched_env.forecast.fitting import Part, Session, fit, hold_back, leave_one_out, open_ranker, part_of_rows, whole
+from gnnsched_env.forecast.fitting import Session, fit, hold_back, leave_one_out, open_ranker, part_of_rows, whole
+from gnnsched_env.forecast.portions import Portion
 from gnnsched_env.forecast.program import open_program
 from gnnsched_env.forecast.schema import Collection
 from gnnsched_env.forecast.selection import Selection, open_rankers
@@ -77,7 +78,7 @@ def test_of_many_programs_some_are_held_back_whole(tmp_path):
 def test_trees_are_fitted_saved_and_read_without_torch(tmp_path):
     program = open_program(layout_file(tmp_path, configs=2_000))
     sample = prepare(program, hops=0)
-    fitted = fit(TREES, [Part(sample=sample, places=np.arange(0, 2_000, 2))], Session(folder=tmp_path / "out"))
+    fitted = fit(TREES, [Portion(sample=sample, rows=np.arange(0, 2_000, 2))], Session(folder=tmp_path / "out"))
     assert fitted.finished
     score = score_sample(fitted.ranker, sample, program, sample.rows[1::2])
     assert score.tau > 0.5

@@ -111,7 +111,7 @@ class ConvStack(nn.Module):
         pairs = list(itertools.pairwise(widths))
         self.convs = nn.ModuleList(_make_conv(config.conv, before, after) for before, after in pairs)
         self.backward_convs = nn.ModuleList(
-            SAGEConv(before, after, aggr=_aggregation(config.conv), root_weight=False, bias=False)
+            SAGEConv(before, after, aggr=edge_weighting(config.conv), root_weight=False, bias=False)
             for before, after in (pairs if config.directed else ())
         )
         self.norms = nn.ModuleList(_make_norm(config.norm, config.hidden) for _ in pairs[1:])
@@ -186,12 +186,8 @@ def _make_conv(kind: ConvKind, before: int, after: int) -> nn.Module:
     elif kind is ConvKind.GCN:
         conv = GCNConv(before, after)
     else:
-        conv = SAGEConv(before, after, aggr=_aggregation(kind))
+        conv = SAGEConv(before, after, aggr=edge_weighting(kind))
     return conv
-
-
-def _aggregation(kind: ConvKind) -> str:
-    return "mean" if kind is ConvKind.SAGE_MEAN else "sum"
 
 
 def _make_norm(kind: Norm, width: int) -> nn.Module:

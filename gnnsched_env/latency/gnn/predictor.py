@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -55,26 +55,12 @@ class GnnPredictor(StoredPredictor):
         return "gnn"
 
     @classmethod
-    def of(
-        cls,
-        config: ModelConfig,
-        weights: Weights,
-        *,
-        domain: Mapping[str, tuple[int, int]],
-        provenance: Mapping[str, Any],
-    ) -> Self:
-        """Return a predictor with these weights; a FileFormatError names one that is missing, extra or misshapen."""
+    def _network(cls, config: ModelConfig, weights: Weights) -> TileModel | ReadoutModel:
         with torch.random.fork_rng():
             network = make_network(config)
         check_weights("gnn", shapes_of(network), weights)
         network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-        return cls(
-            config=config,
-            network=network.double().eval(),
-            weights=dict(weights),
-            domain=dict(domain),
-            provenance=dict(provenance),
-        )
+        return network
 
     def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
         """Return cycles, int64 [C, P], summed over the layers of each class's model; each graph is read once."""

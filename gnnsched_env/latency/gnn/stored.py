@@ -28,7 +28,7 @@ class StoredPredictor:
     """What latency predictors of networks have in common: level, domain, digest, and files (npz without pickles).
 
     KIND names it in messages; FORMAT, VERSION and ENCODING (what its numbers mean, by name) stand in its files, whose
-    `config` is a CONFIG. Subclasses are dataclasses with the fields below, and make one from arrays with `of`.
+    `config` is a CONFIG. Subclasses are dataclasses with the fields below and `network`, which `_network` makes.
     """
 
     __slots__ = ()
@@ -54,6 +54,17 @@ class StoredPredictor:
         provenance: Mapping[str, Any],
     ) -> Self:
         """Return a predictor with these weights; a FileFormatError names one that is missing, extra or misshapen."""
+        return cls(  # type: ignore[call-arg]
+            config=config,
+            network=cls._network(config, weights).double().eval(),
+            weights=dict(weights),
+            domain=dict(domain),
+            provenance=dict(provenance),
+        )
+
+    @classmethod
+    def _network(cls, config: Any, weights: Mapping[str, NDArray[Any]]) -> nn.Module:
+        """Return the network with its weights, checked."""
         raise NotImplementedError
 
     @property

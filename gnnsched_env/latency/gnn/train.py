@@ -101,6 +101,13 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def rate_share(done: float, *, last: float = LAST_RATE) -> float:
+    """Return the learning rate over its highest after a share of the steps; `last`: at the end, and at least."""
+    if done < WARM_UP:
+        return max(last, done / WARM_UP)
+    return last + (1.0 - last) * 0.5 * (1.0 + float(np.cos(np.pi * (done - WARM_UP) / (1.0 - WARM_UP))))
+
+
 def train_gnn(
     config: TrainConfig,
     *,
@@ -167,7 +174,7 @@ class TrainingRun:
         members = self._draw(rng)
         columns = rng.choice(len(self._pairs), min(config.pairs_a_step, len(self._pairs)), replace=False)
         for group in self._optimizer.param_groups:
-            group["lr"] = config.learning_rate * _rate(self.step / config.steps)
+            group["lr"] = config.learning_rate * rate_share(self.step / config.steps)
         self.network.train()
         with torch.random.fork_rng(enabled=config.model.dropout > 0.0):
             if config.model.dropout > 0.0:
@@ -252,10 +259,3 @@ class TrainingRun:
 
     def _key(self) -> str:
         return content_key(config=asdict(self.config))
-
-
-def _rate(done: float) -> float:
-    """Return the learning rate over its highest after a share of the steps."""
-    if done < WARM_UP:
-        return max(LAST_RATE, done / WARM_UP)
-    return LAST_RATE + (1.0 - LAST_RATE) * 0.5 * (1.0 + float(np.cos(np.pi * (done - WARM_UP) / (1.0 - WARM_UP))))

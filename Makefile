@@ -8,7 +8,7 @@ PYTHON ?= python3
 SOAK_STEPS ?= 10000000
 VENV := .venv
 BIN := $(VENV)/bin
-KERNELS := $(shell find gnnsched_env baselines agents -name '*.py' 2>/dev/null)
+KERNELS := $(shell find gnnsched_env baselines agents scripts -name '*.py' 2>/dev/null)
 # A cache of compiled kernels per state of the sources: numba does not notice an edited callee in another file.
 KERNEL_HASH := $(shell cat $(KERNELS) | sha256sum | cut -c1-12)
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba-$(KERNEL_HASH)
@@ -31,7 +31,7 @@ $(VENV)/.setup-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@ $(VENV)/.setup
 
 demo: setup
-	$(BIN)/python -m scripts.demo
+	$(BIN)/python -m gnnsched_cli.demo
 
 test: setup-dev
 	$(BIN)/python -m pytest -n 2

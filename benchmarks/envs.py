@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gnnsched_env  # noqa: F401 (registers the environments)
-from baselines import make_policy
 from benchmarks.cycles import pin_to_one_core
+from gnnsched_baselines import make_policy
 
 QUEUE = "gnnsched/Queue-v0"
 DISPATCH = "gnnsched/Dispatch-v0"

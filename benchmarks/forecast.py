@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cycles import pin_to_one_core
-from gnnsched_env.forecast.boosting import BoostingRanker
-from gnnsched_env.forecast.configs import MODELS, BoostingConfig, TrainConfig
-from gnnsched_env.forecast.encoding import Sample, prepare
-from gnnsched_env.forecast.program import open_program
-from gnnsched_env.forecast.schema import Collection
+from gnnsched_env.forecast.data.program import open_program
+from gnnsched_env.forecast.data.schema import Collection
+from gnnsched_env.forecast.encoding.samples import Sample, prepare
+from gnnsched_env.forecast.models.boosting import BoostingRanker
+from gnnsched_env.forecast.models.model_config import MODELS, BoostingConfig, TrainConfig
 from gnnsched_env.forecast.standin import SIZES, StandinSpec, make
 
 WHOLE = 10**9
@@ -129,8 +129,8 @@ def _measure(path: str, model: str, segment: str, arguments: argparse.Namespace)
 def _train(config: TrainConfig, sample: Sample, arguments: argparse.Namespace) -> dict[str, float]:
     import torch
 
-    from gnnsched_env.forecast.train import Portion, Training
-    from gnnsched_env.latency.gnn.train import pick_device
+    from gnnsched_env.forecast.training.network_training import Portion, Training
+    from gnnsched_env.nn.device import pick_device
 
     torch.set_num_threads(1)
     device = pick_device(arguments.device)

@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents.method import Method
-from agents.network import Packing
-from agents.ppo import Ppo, PpoConfig
-from agents.sb3 import MaskablePpoConfig, Sb3Training
-from agents.sb3_networks import MaskedPairPolicy
-from agents.worlds import Workloads
 from benchmarks.cycles import pin_to_one_core
+from gnnsched_agents.methods.method import Method
+from gnnsched_agents.methods.ppo import Ppo, PpoConfig
+from gnnsched_agents.methods.sb3_methods import MaskablePpoConfig, Sb3Training
+from gnnsched_agents.methods.sb3_networks import MaskedPairPolicy
+from gnnsched_agents.torch_network import Packing
+from gnnsched_agents.worlds import Workloads
 
 NEVER = 1_000_000  # updates
 REFERENCE = "MaskablePPO, legal rows packed"

@@ -3,8 +3,7 @@
 Importing the package registers `gnnsched/Dispatch-v0` and `gnnsched/Queue-v0`; it loads neither torch nor scikit-learn.
 """
 
-from gnnsched_env.envs.registration import register_envs
-from gnnsched_env.errors import (
+from gnnsched_env.common.errors import (
     ConfigError,
     FileFormatError,
     GnnSchedError,
@@ -13,7 +12,8 @@ from gnnsched_env.errors import (
     ResetNeeded,
     TableError,
 )
-from gnnsched_env.policy import Knowledge, Policy
+from gnnsched_env.common.policy import Knowledge, Policy
+from gnnsched_env.envs.registration import register_envs
 from gnnsched_env.version import __version__
 
 __all__ = [

@@ -1,9 +1,9 @@
 """A training of milliseconds, and the file that describes it."""
 
-from agents.config import TrainConfig
-from agents.evolution import EvolutionConfig
-from agents.validation import ValidationConfig
-from agents.worlds import Workloads
+from gnnsched_agents.methods.evolution import EvolutionConfig
+from gnnsched_agents.training_config import TrainConfig
+from gnnsched_agents.validation import ValidationConfig
+from gnnsched_agents.worlds import Workloads
 
 TINY = TrainConfig(
     name="tiny",

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from gnnsched_env.bounds import kernels
+from gnnsched_env.bounds import bound_kernels as kernels
 from gnnsched_env.bounds.instance import CycleArray, Instance, Plan, earliest_finish, require_count
-from gnnsched_env.compilation import announce_compilation
+from gnnsched_env.common.kernel_cache import announce_compilation
 
 MOVES_A_JOB = 10_000
 HOTTEST, COLDEST = 10.0, 0.01  # temperatures, in mean shortest latencies

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 
 HORIZON = 1 << 62  # what all jobs one after another, summed over the jobs, must stay below
 

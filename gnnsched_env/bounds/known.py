@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from gnnsched_env.bounds.instance import Instance, Plan
-from gnnsched_env.errors import ConfigError, FileFormatError
-from gnnsched_env.files import write_whole
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.files import write_whole
 
 FORMAT_VERSION = 1
 KNOWN_FILE = "known_optima.json"

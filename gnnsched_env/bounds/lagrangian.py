@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.bounds import kernels
+from gnnsched_env.bounds import bound_kernels as kernels
 from gnnsched_env.bounds.instance import CycleArray, Instance, Plan, earliest_finish, require_count
-from gnnsched_env.compilation import announce_compilation
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.kernel_cache import announce_compilation
 
 FIRST_PARTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)  # of the number of waiting jobs, as prices
 FIRST_BUCKETS = 128  # of the coarsest prices, over the whole time

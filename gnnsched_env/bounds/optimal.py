@@ -8,7 +8,7 @@ import numpy as np
 from gnnsched_env.bounds.annealing import improve
 from gnnsched_env.bounds.instance import CycleArray, Instance, Plan
 from gnnsched_env.bounds.lagrangian import lower_bound, start_windows
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 
 MOST_WORKERS = 64
 TRIES = 10  # of the local search before

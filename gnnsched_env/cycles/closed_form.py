@@ -13,7 +13,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.cycles import kernels, tilings
+from gnnsched_env.cycles import cost_kernels as kernels
+from gnnsched_env.cycles import tilings
 from gnnsched_env.cycles.counts import LayerSpec
 from gnnsched_env.cycles.domain import check_spec
 from gnnsched_env.cycles.plan import COMMON_DEGREES, CompiledTiling

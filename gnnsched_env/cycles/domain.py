@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.errors import ConfigError, GraphError
 from gnnsched_env.cycles.counts import LayerSpec
 from gnnsched_env.cycles.quirks import Quirks
-from gnnsched_env.errors import ConfigError, GraphError
 from gnnsched_env.hardware import PhaseArray
 
 IntArray = NDArray[np.int64]

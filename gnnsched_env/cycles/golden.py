@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.errors import FileFormatError, GnnSchedError
 from gnnsched_env.cycles.counts import LayerSpec
 from gnnsched_env.cycles.domain import check_rows
 from gnnsched_env.cycles.layer import QUANTITIES, simulate_layer
 from gnnsched_env.cycles.quirks import FIXED_EMPTY_ROWS, GOLDEN_CORRECTED, REFERENCE, Quirks
-from gnnsched_env.errors import FileFormatError, GnnSchedError
 from gnnsched_env.hardware import PhaseArray, Tiling
 
 MODES: dict[str, Quirks] = {

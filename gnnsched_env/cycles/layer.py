@@ -6,12 +6,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.compilation import announce_compilation
-from gnnsched_env.cycles import kernels, tilings
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.kernel_cache import announce_compilation
+from gnnsched_env.cycles import cost_kernels as kernels
+from gnnsched_env.cycles import tilings
 from gnnsched_env.cycles.counts import LayerSpec, PhaseAccesses, RowTotals, count_accesses, is_one_fold
 from gnnsched_env.cycles.domain import check_rows
 from gnnsched_env.cycles.quirks import CORRECTED, Quirks
-from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import Composition
 
 IntArray = NDArray[np.int64]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.cycles import kernels
+from gnnsched_env.cycles import cost_kernels as kernels
 from gnnsched_env.cycles.arguments import check_accelerator, check_dataflow, check_graph, check_model
 from gnnsched_env.cycles.counts import LayerSpec, PhaseAccesses, RowTotals, count_accesses
 from gnnsched_env.cycles.domain import check_rows

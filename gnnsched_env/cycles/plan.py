@@ -7,14 +7,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.compilation import announce_compilation
-from gnnsched_env.cycles import kernels, tilings
+from gnnsched_env.common.errors import ConfigError, GraphError
+from gnnsched_env.common.kernel_cache import announce_compilation
+from gnnsched_env.cycles import cost_kernels as kernels
+from gnnsched_env.cycles import tilings
 from gnnsched_env.cycles.arguments import Pair, as_pair, check_lists, check_model
 from gnnsched_env.cycles.counts import LayerSpec
 from gnnsched_env.cycles.domain import MOST_DEGREE, MOST_WORK, as_degrees, check_spec, check_work, slots_of
 from gnnsched_env.cycles.layer import simulate_layer
 from gnnsched_env.cycles.quirks import CORRECTED
-from gnnsched_env.errors import ConfigError, GraphError
 from gnnsched_env.hardware import BoundDataflow, Choice, Composition, GnnModel, Layer
 
 IntArray = NDArray[np.int64]

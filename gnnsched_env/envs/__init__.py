@@ -1,11 +1,11 @@
 """The Gymnasium environments over the fleet simulator, and what their observations mean."""
 
-from gnnsched_env.envs.batch import EnvBatch
-from gnnsched_env.envs.encoding import View, decode_counts, decode_cycles, encode_cycles, unflatten
+from gnnsched_env.envs.env_batch import EnvBatch
+from gnnsched_env.envs.observation_units import View, decode_counts, decode_cycles, encode_cycles, unflatten
 from gnnsched_env.envs.registration import DISPATCH_ID, QUEUE_ID, register_envs
-from gnnsched_env.envs.scheduling import DispatchEnv, QueueEnv, SchedulingEnv
+from gnnsched_env.envs.single_env import DispatchEnv, QueueEnv, SchedulingEnv
 from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, SLOT_FIELDS, SYSTEM_FIELDS, Layout
-from gnnsched_env.envs.vector import DispatchVectorEnv, QueueVectorEnv, SchedulingVectorEnv
+from gnnsched_env.envs.vector_env import DispatchVectorEnv, QueueVectorEnv, SchedulingVectorEnv
 
 __all__ = [
     "ACCELERATOR_FIELDS",

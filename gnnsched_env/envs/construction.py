@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gnnsched_env.envs.batch import EnvBatch
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.scenario import Scenario, job_source, load_scenario, scenario_table, simulation_settings
 from gnnsched_env.sim import SimulationSettings
 from gnnsched_env.sim.feed import CAPACITY

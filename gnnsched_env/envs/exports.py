@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.files import write_rows, write_whole
 from gnnsched_env.envs.labels import ScheduleLabels
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.files import write_rows, write_whole
 from gnnsched_env.sim.schedule import RunState, Schedule
 
 JOB_TIMES = ("arrival", "ready", "start", "finish", "waited", "aborted", "execution", "completion")

@@ -16,8 +16,8 @@ def register_envs() -> None:
         if name not in gymnasium.registry:
             gymnasium.register(
                 name,
-                entry_point=f"gnnsched_env.envs.scheduling:{kind}Env",
-                vector_entry_point=f"gnnsched_env.envs.vector:{kind}VectorEnv",
+                entry_point=f"gnnsched_env.envs.single_env:{kind}Env",
+                vector_entry_point=f"gnnsched_env.envs.vector_env:{kind}VectorEnv",
                 order_enforce=False,
                 disable_env_checker=True,
             )

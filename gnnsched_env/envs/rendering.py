@@ -11,9 +11,9 @@ import gymnasium.error
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.envs.labels import DOWN_COLOUR, Colour, ScheduleLabels, round_step, shown_span, time_unit
 from gnnsched_env.envs.text_rendering import render_text
-from gnnsched_env.errors import ConfigError, GnnSchedError
 from gnnsched_env.sim.schedule import RunState, Schedule
 from gnnsched_env.tables import LatencyTable
 

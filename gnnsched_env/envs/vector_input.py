@@ -8,8 +8,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError, InvalidAction, did_you_mean
-from gnnsched_env.policy import BoolArray
+from gnnsched_env.common.errors import ConfigError, InvalidAction, did_you_mean
+from gnnsched_env.common.policy import BoolArray
 from gnnsched_env.sim.state import SEED_LIMIT
 
 

@@ -16,8 +16,8 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError, did_you_mean
-from gnnsched_env.policy import BoolArray
+from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.policy import BoolArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Policy
 from gnnsched_env.envs import Layout
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.evaluation.episode import play_episode
+from gnnsched_env.evaluation.one_episode import play_episode
 from gnnsched_env.evaluation.runs import PolicyFactory
-from gnnsched_env.policy import BoolArray, IntArray, Knowledge, Observation, Policy
 from gnnsched_env.scenario import Scenario
 from gnnsched_env.sim.records import RecordArray
 from gnnsched_env.sim.schedule import RunState, Schedule, schedule_of

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.envs.batch import EnvBatch
+from gnnsched_env.common.errors import ConfigError, GnnSchedError
+from gnnsched_env.common.policy import IntArray, Knowledge, Policy
 from gnnsched_env.envs.construction import scenario_batch
+from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.envs.spaces import Layout
-from gnnsched_env.errors import ConfigError, GnnSchedError
-from gnnsched_env.policy import IntArray, Knowledge, Policy
 from gnnsched_env.scenario import Scenario, simulation_settings
 from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, WindowOrder, episode_metrics
 from gnnsched_env.sim.metrics import joined

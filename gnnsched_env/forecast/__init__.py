@@ -4,8 +4,8 @@ What reads and scores files needs no torch and is named here; the networks' modu
 extra `gnn`.
 """
 
-from gnnsched_env.forecast.program import Program, ProgramGraph, open_program
-from gnnsched_env.forecast.schema import Collection
-from gnnsched_env.forecast.writing import write_program
+from gnnsched_env.forecast.data.program import Program, ProgramGraph, open_program
+from gnnsched_env.forecast.data.program_writing import write_program
+from gnnsched_env.forecast.data.schema import Collection
 
 __all__ = ["Collection", "Program", "ProgramGraph", "open_program", "write_program"]

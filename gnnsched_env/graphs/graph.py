@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnnsched_env.errors import GraphError
-from gnnsched_env.graphs.kernels import add_loops, csr_from_edges, loop_flags
+from gnnsched_env.common.errors import GraphError
+from gnnsched_env.graphs.csr_kernels import add_loops, csr_from_edges, loop_flags
 from gnnsched_env.graphs.structure import LARGEST_ID, check_structure, index_array
 
 if TYPE_CHECKING:

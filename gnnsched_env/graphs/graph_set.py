@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnnsched_env.errors import GraphError
+from gnnsched_env.common.errors import GraphError
+from gnnsched_env.graphs.csr_kernels import batch_csr, batch_degrees, batch_size, loop_flags
 from gnnsched_env.graphs.graph import Graph
-from gnnsched_env.graphs.kernels import batch_csr, batch_degrees, batch_size, loop_flags
 from gnnsched_env.graphs.npz_format import GraphArrays, read_arrays, write_arrays
 from gnnsched_env.graphs.structure import LARGEST_ID, check_structure, index_array
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import FileFormatError, GraphError
+from gnnsched_env.common.errors import FileFormatError, GraphError
 from gnnsched_env.graphs.graph import Graph
 from gnnsched_env.graphs.graph_set import GraphSet
 from gnnsched_env.graphs.structure import LARGEST_ID

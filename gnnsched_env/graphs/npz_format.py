@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import FileFormatError
-from gnnsched_env.files import write_npz
+from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.files import write_npz
 
 Array = NDArray[Any]
 

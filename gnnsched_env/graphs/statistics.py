@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import GraphError
+from gnnsched_env.common.errors import GraphError
 from gnnsched_env.graphs.graph import Graph
 
 GRAPHLAXY_TRIALS = 1_000

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnnsched_env.errors import GraphError
-from gnnsched_env.graphs.kernels import NOT_INCREASING, OUT_OF_RANGE, VALID, check_rows, check_symmetry
+from gnnsched_env.common.errors import GraphError
+from gnnsched_env.graphs.csr_kernels import NOT_INCREASING, OUT_OF_RANGE, VALID, check_rows, check_symmetry
 
 LARGEST_ID = int(np.iinfo(np.int32).max)
 

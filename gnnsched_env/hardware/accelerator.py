@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.checks import require_integer, require_name, require_power_of_two, require_unique
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.dataflow import Dataflow
-from gnnsched_env.hardware.validation import require_integer, require_name, require_power_of_two, require_unique
 
 AS_MANY_AS_PES = -1
 

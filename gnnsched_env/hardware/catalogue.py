@@ -10,16 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.accelerator import Accelerator
 from gnnsched_env.hardware.dataflow import Dataflow
 from gnnsched_env.hardware.fleet import Fleet
-from gnnsched_env.hardware.toml_format import (
-    HardwareFile,
-    preset_fleet_names,
-    read_hardware_file,
-    read_preset,
-)
+from gnnsched_env.hardware.toml_format import HardwareFile, preset_fleet_names, read_hardware_file, read_preset
 
 Named = TypeVar("Named")
 

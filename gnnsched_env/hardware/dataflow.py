@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.checks import require_name
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.model import Layer
 from gnnsched_env.hardware.taxonomy import Composition, Loop, PhaseOrder, Taxonomy
 from gnnsched_env.hardware.tiling import TileRule, Tiling
-from gnnsched_env.hardware.validation import require_name
 
 if TYPE_CHECKING:
     from gnnsched_env.hardware.accelerator import Accelerator

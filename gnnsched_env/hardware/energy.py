@@ -10,8 +10,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from gnnsched_env.errors import ConfigError, FileFormatError, did_you_mean
-from gnnsched_env.hardware.validation import require_name
+from gnnsched_env.common.checks import require_name
+from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
 
 DEFAULT_ENERGIES = "float32_45nm"
 MOST_PJ = 1e6  # of one event: a DRAM burst is far below it

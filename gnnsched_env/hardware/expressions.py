@@ -8,7 +8,7 @@ import ast
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 
 LONGEST_EXPRESSION = 200
 NAMES = ("F", "G", "P", "f", "g")

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.checks import require_integer, require_name, require_unique
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.accelerator import Accelerator
 from gnnsched_env.hardware.dataflow import Dataflow
-from gnnsched_env.hardware.validation import require_integer, require_name, require_unique
 
 DEFAULT_CLOCK_HZ = 1_000_000_000
 

@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gnnsched_env.errors import ConfigError, did_you_mean
-from gnnsched_env.hardware.validation import require_integer, require_name
+from gnnsched_env.common.checks import require_integer, require_name
+from gnnsched_env.common.errors import ConfigError, did_you_mean
 
 MODEL_KINDS = ("gcn", "gin", "sage")
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 
 
 class Composition(StrEnum):

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, fields
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.checks import require_integer
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.expressions import check_expression, evaluate
-from gnnsched_env.hardware.validation import require_integer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware.dataflow import Dataflow
 from gnnsched_env.hardware.fleet import DEFAULT_CLOCK_HZ
 from gnnsched_env.hardware.taxonomy import Taxonomy

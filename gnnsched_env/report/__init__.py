@@ -1,5 +1,5 @@
 """Shows records to people; computes no metrics."""
 
-from gnnsched_env.report.terminal import LEGEND, policy_table
+from gnnsched_env.report.policy_table import LEGEND, policy_table
 
 __all__ = ["LEGEND", "policy_table"]

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import MODEL_KINDS
-from gnnsched_env.scenario.checks import (
+from gnnsched_env.scenario.section_checks import (
     LEAST_WEIGHT,
     MOST_WEIGHT,
     WEIGHTS,

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import Fleet, list_fleets, load_fleet
-from gnnsched_env.latency import DEFAULT_PREDICTOR, build_table, default_table
+from gnnsched_env.predictors import DEFAULT_PREDICTOR, build_table, default_table
 from gnnsched_env.scenario.options import DEFAULT_JOBS, Arrivals, PredictionError, Workload
 from gnnsched_env.scenario.scenario import Scenario
-from gnnsched_env.scenario.trace import Trace, read_trace, trace_classes, trace_table
+from gnnsched_env.scenario.traces import Trace, read_trace, trace_classes, trace_table
 from gnnsched_env.sim import Modulation, SimulationSettings, WindowOrder, fleet_capacity
-from gnnsched_env.sim.jobs import JOB_LIMIT
-from gnnsched_env.tables import JobClasses, LatencyTable, classes_from_files, synthetic_classes
+from gnnsched_env.sim.job_table import JOB_LIMIT
+from gnnsched_env.tables import LatencyTable
+from gnnsched_env.workload import JobClasses, classes_from_files, synthetic_classes
 
 DIURNAL_STEPS = 96  # a quarter of an hour each, of a day
 

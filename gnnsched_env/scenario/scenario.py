@@ -8,10 +8,9 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import Fleet, load_fleet
-from gnnsched_env.latency import DEFAULT_PREDICTOR, check_predictor
-from gnnsched_env.scenario.checks import check_keys, check_known, require_integer, require_one_of
+from gnnsched_env.predictors import DEFAULT_PREDICTOR, check_predictor
 from gnnsched_env.scenario.options import (
     Arrivals,
     DecisionCost,
@@ -21,6 +20,7 @@ from gnnsched_env.scenario.options import (
     Reward,
     Workload,
 )
+from gnnsched_env.scenario.section_checks import check_keys, check_known, require_integer, require_one_of
 from gnnsched_env.tables import LatencyTable
 
 LONGEST_RECONFIGURATION = 1 << 40

@@ -11,9 +11,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim.belief_records import KNOWN_ACCELERATOR, KNOWN_JOB, KNOWN_LANE, gather, lay_out
-from gnnsched_env.sim.jobs import require_count
+from gnnsched_env.sim.job_table import require_count
 from gnnsched_env.sim.records import NEVER, RecordArray
 from gnnsched_env.sim.settings import Modulation, SimulationSettings
 from gnnsched_env.sim.state import Simulation

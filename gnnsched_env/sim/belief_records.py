@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gnnsched_env.sim import kernels
+from gnnsched_env.sim import transition as kernels
 from gnnsched_env.sim.records import IDLE, NEVER, RecordArray
 
 KNOWN_LANE = np.dtype(

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.policy import Routing
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.policy import Routing
 from gnnsched_env.tables import LatencyTable
 
 

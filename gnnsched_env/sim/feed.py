@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.sim import kernels
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.sim import transition as kernels
 from gnnsched_env.sim.records import IDLE, JOB, RecordArray
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import GnnSchedError
+from gnnsched_env.common.errors import GnnSchedError
 from gnnsched_env.sim.records import NEVER, RecordArray
 from gnnsched_env.sim.state import Simulation
 from gnnsched_env.sim.totals import JobTotals

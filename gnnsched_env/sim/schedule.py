@@ -9,7 +9,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim.records import RecordArray
 from gnnsched_env.sim.state import Simulation
 

@@ -5,9 +5,9 @@ from enum import IntEnum
 
 import numpy as np
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.sim import kernels
-from gnnsched_env.sim.jobs import require_count
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.sim import transition as kernels
+from gnnsched_env.sim.job_table import require_count
 from gnnsched_env.sim.records import SETTINGS, RecordArray
 
 MOST_WORKERS = 1024  # of the predictor

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.compilation import announce_compilation
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.sim import kernels
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.kernel_cache import announce_compilation
+from gnnsched_env.sim import transition as kernels
 from gnnsched_env.sim.feed import CAPACITY, Feed, JobSource
-from gnnsched_env.sim.jobs import job_table, require_count
+from gnnsched_env.sim.job_table import job_table, require_count
 from gnnsched_env.sim.records import (
     ABORTED,
     ACCELERATOR,

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.cycles import CORRECTED, Quirks, cycles_matrix, layer_spec, simulate_layer
-from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import Accelerator, Dataflow, Fleet, GnnModel, Layer
-from gnnsched_env.tables.progress import progress_bar
-from gnnsched_env.tables.workload import JobClasses
+from gnnsched_env.workload.job_classes import JobClasses
 
 IntArray = NDArray[np.int64]
 Pair = tuple[Accelerator, Dataflow]

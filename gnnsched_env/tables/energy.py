@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.cycles import layer_spec
+from gnnsched_env.cycles.cost_kernels import row_folds
 from gnnsched_env.cycles.counts import LayerSpec, RowTotals, count_accesses
 from gnnsched_env.cycles.domain import check_work, slots_of
-from gnnsched_env.cycles.kernels import row_folds
 from gnnsched_env.cycles.layer import phase_links
 from gnnsched_env.hardware import Accelerator, Composition, Dataflow, Fleet, Layer
 from gnnsched_env.hardware.energy import UnitEnergies, load_unit_energies
 from gnnsched_env.tables.build import distinct_pairs
-from gnnsched_env.tables.workload import JobClasses
+from gnnsched_env.workload.job_classes import JobClasses
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import FileFormatError, TableError
-from gnnsched_env.files import write_npz
+from gnnsched_env.common.errors import FileFormatError, TableError
+from gnnsched_env.common.files import write_npz
 
 FORMAT_VERSION = 1
 CYCLE_LIMIT = 1 << 50  # so that a thousand jobs one after another stay inside int64; the simulator checks for more

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.evolution import (
+from gnnsched_agents.methods.evolution import (
     Evolution,
     EvolutionConfig,
     Place,
@@ -18,14 +18,14 @@ from agents.evolution import (
     step_scale,
     unflatten,
 )
-from agents.playing import play
-from agents.worlds import Workloads, make_world, training_table
-from baselines.playing import AssignmentPlayer
-from baselines.trained.features import FEATURES, NUM_FEATURES
-from baselines.trained.network import initial_network, load_network, save_network
-from baselines.trained.player import Player
-from gnnsched_env.errors import ConfigError, FileFormatError
-from tests import naive_evolution
+from gnnsched_agents.world_playing import play
+from gnnsched_agents.worlds import Workloads, make_world, training_table
+from gnnsched_baselines.assignment_playing import AssignmentPlayer
+from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
+from gnnsched_baselines.learned.pair_network import initial_network, load_network, save_network
+from gnnsched_baselines.learned.player import Player
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from tests.twins import evolution as naive_evolution
 
 TINY = Workloads(sets=2, classes=12, jobs=25, window=8)
 SMALL = EvolutionConfig(width=3, pairs=3, worlds=2, lanes=2, sigma=0.3)

@@ -8,14 +8,14 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra `agents`")
 
-from agents.improvement import Improvement, ImprovementConfig
-from agents.labels import Labels, Lookahead, gather, joined, label
-from agents.regression import PLANNED, fit
-from agents.worlds import Workloads, World, make_world
-from baselines.playing import play_out
-from baselines.trained.features import FEATURES, NUM_FEATURES
-from baselines.trained.player import Reader
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_agents.methods.improvement import Improvement, ImprovementConfig
+from gnnsched_agents.methods.label_regression import PLANNED, fit
+from gnnsched_agents.methods.lookahead_labels import Labels, Lookahead, gather, joined, label
+from gnnsched_agents.worlds import Workloads, World, make_world
+from gnnsched_baselines.assignment_playing import play_out
+from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
+from gnnsched_baselines.learned.player import Reader
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.scenario import load_scenario, scenario_table
 from gnnsched_env.sim.belief import belief_of
 

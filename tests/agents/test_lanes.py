@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agents import lanes as module
-from agents.lanes import HORIZONS, INSIGHTS, NUM_PRESENT, Lanes
-from agents.worlds import Workloads, make_world
-from baselines.trained.network import initial_network
-from baselines.trained.player import Reader
-from gnnsched_env.errors import ConfigError
-from tests import naive_training
+from gnnsched_agents import lanes as module
+from gnnsched_agents.lanes import HORIZONS, INSIGHTS, NUM_PRESENT, Lanes
+from gnnsched_agents.worlds import Workloads, make_world
+from gnnsched_baselines.learned.pair_network import initial_network
+from gnnsched_baselines.learned.player import Reader
+from gnnsched_env.common.errors import ConfigError
 from tests.envs.environments import hetero_table
+from tests.twins import training as naive_training
 
 WORKLOADS = Workloads(sets=3, jobs=25, window=6, loads=(0.5, 1.2))
 NETWORK = initial_network(4, np.random.default_rng(0))

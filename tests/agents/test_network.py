@@ -6,11 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.network import Critic, Packing, PairNetwork, pick_device
-from baselines.trained.features import NUM_FEATURES
-from baselines.trained.network import Network, initial_network, shapes
-from gnnsched_env.errors import ConfigError
-from tests import naive_training
+from gnnsched_agents.torch_network import Critic, Packing, PairNetwork
+from gnnsched_baselines.learned.pair_features import NUM_FEATURES
+from gnnsched_baselines.learned.pair_network import Network, initial_network, shapes
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.nn.device import pick_device
+from tests.twins import training as naive_training
 
 
 def random_network(rng, width):

@@ -8,16 +8,16 @@ pytest.importorskip("sb3_contrib", reason="sb3-contrib is not installed")
 
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 
-from agents.pair_env import COLUMNS, PairVecEnv, Rows, masks_of, rows_space
-from agents.playing import play
-from agents.vec_adapter import Sb3VecEnv
-from agents.worlds import Workloads
-from agents.worlds_env import WorldsVecEnv, assignment_rate
-from baselines.playing import AssignmentPlayer
-from baselines.trained.features import FEATURES, NUM_FEATURES, machine_features
-from baselines.trained.network import initial_network
-from baselines.trained.player import Reader
-from gnnsched_env.errors import ConfigError, FileFormatError, GnnSchedError, InvalidAction
+from gnnsched_agents.pair_env import COLUMNS, PairVecEnv, Rows, masks_of, rows_space
+from gnnsched_agents.vec_adapter import Sb3VecEnv
+from gnnsched_agents.world_playing import play
+from gnnsched_agents.worlds import Workloads
+from gnnsched_agents.worlds_env import WorldsVecEnv, assignment_rate
+from gnnsched_baselines.assignment_playing import AssignmentPlayer
+from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES, machine_features
+from gnnsched_baselines.learned.pair_network import initial_network
+from gnnsched_baselines.learned.player import Reader
+from gnnsched_env.common.errors import ConfigError, FileFormatError, GnnSchedError, InvalidAction
 
 QUEUE = "gnnsched/Queue-v0"
 SMALL = {"jobs": 12, "window": 4}

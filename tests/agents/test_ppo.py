@@ -9,19 +9,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import lanes as lanes_module
-from agents.checkpoint import read_checkpoint, write_checkpoint
-from agents.network import Packing, PairNetwork
-from agents.playing import play
-from agents.ppo import Ppo, PpoConfig, clipped_gain
-from agents.rollout import Rollout, gae, normalised
-from agents.worlds import Workloads, make_world
-from baselines.trained.features import NUM_FEATURES
-from baselines.trained.network import initial_network, save_network
-from baselines.trained.player import Player
-from gnnsched_env.errors import ConfigError, FileFormatError
-from tests import naive_training
+from gnnsched_agents import lanes as lanes_module
+from gnnsched_agents.methods.decision_batch import Rollout, gae, normalised
+from gnnsched_agents.methods.ppo import Ppo, PpoConfig, clipped_gain
+from gnnsched_agents.torch_network import Packing, PairNetwork
+from gnnsched_agents.world_playing import play
+from gnnsched_agents.worlds import Workloads, make_world
+from gnnsched_baselines.learned.pair_features import NUM_FEATURES
+from gnnsched_baselines.learned.pair_network import initial_network, save_network
+from gnnsched_baselines.learned.player import Player
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.nn.checkpoint import read_checkpoint, write_checkpoint
 from tests.envs.environments import hetero_table
+from tests.twins import training as naive_training
 
 WORKLOADS = Workloads(sets=2, jobs=40, window=8, loads=(0.8, 1.0))
 SMALL = PpoConfig(worlds=2, lanes=4, steps=12, batch=32, width=8, critic_width=8, redraw=2, device="cpu")

@@ -15,17 +15,17 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from stable_baselines3.common.buffers import ReplayBuffer  # noqa: E402
 
-from agents.pair_env import PairVecEnv, masks_of  # noqa: E402
-from agents.policies import Sb3Policy, agent_factory  # noqa: E402
-from agents.sb3 import A2cConfig, DqnConfig, MaskablePpoConfig, Sb3Training  # noqa: E402
-from agents.sb3_dqn import PackedReplayBuffer  # noqa: E402
-from agents.sb3_files import ABOUT, STATE, WEIGHTS, join, read_network, split, write_model  # noqa: E402
-from agents.sb3_networks import ILLEGAL, LegalRows  # noqa: E402
-from agents.worlds import Workloads  # noqa: E402
-from baselines.trained.features import FEATURES  # noqa: E402
-from baselines.trained.network import Network, initial_network  # noqa: E402
-from gnnsched_env.envs.scheduling import QueueEnv  # noqa: E402
-from gnnsched_env.errors import ConfigError, FileFormatError  # noqa: E402
+from gnnsched_agents.methods.sb3_dqn import PackedReplayBuffer  # noqa: E402
+from gnnsched_agents.methods.sb3_files import ABOUT, STATE, WEIGHTS, join, read_network, split, write_model  # noqa: E402
+from gnnsched_agents.methods.sb3_methods import A2cConfig, DqnConfig, MaskablePpoConfig, Sb3Training  # noqa: E402
+from gnnsched_agents.methods.sb3_networks import ILLEGAL, LegalRows  # noqa: E402
+from gnnsched_agents.pair_env import PairVecEnv, masks_of  # noqa: E402
+from gnnsched_agents.sb3_policy import Sb3Policy, agent_factory  # noqa: E402
+from gnnsched_agents.worlds import Workloads  # noqa: E402
+from gnnsched_baselines.learned.pair_features import FEATURES  # noqa: E402
+from gnnsched_baselines.learned.pair_network import Network, initial_network  # noqa: E402
+from gnnsched_env.common.errors import ConfigError, FileFormatError  # noqa: E402
+from gnnsched_env.envs.single_env import QueueEnv  # noqa: E402
 from gnnsched_env.evaluation import run_policy  # noqa: E402
 from gnnsched_env.scenario import load_scenario, scenario_table  # noqa: E402
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.config import method_config, require_same
-from agents.evolution import Evolution
-from agents.run_folder import RunFolder
-from agents.train import train
-from agents.validation import Validation
-from baselines.trained.network import load_network
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_agents.methods.evolution import Evolution
+from gnnsched_agents.run_folder import RunFolder
+from gnnsched_agents.training_config import method_config, require_same
+from gnnsched_agents.training_loop import train
+from gnnsched_agents.validation import Validation
+from gnnsched_baselines.learned.pair_network import load_network
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from tests.tiny_training import TINY, TINY_TOML
 
 
@@ -125,7 +125,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(whole, tmp_path, monkey
 
 def test_the_command_killed_outright_goes_on_exactly(tiny_file, tmp_path):
     folder = tmp_path / "folder"
-    words = [sys.executable, "-m", "scripts.train", "--config", str(tiny_file), "--folder", str(folder)]
+    words = [sys.executable, "-m", "gnnsched_cli.train", "--config", str(tiny_file), "--folder", str(folder)]
     process = subprocess.Popen([*words, "--iterations", "100000"], stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 100

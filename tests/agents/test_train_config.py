@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from agents.config import KINDS, config_names, kind_of, named_config
-from agents.config_file import load_config, override
-from agents.evolution import Evolution
-from agents.worlds import Workloads
-from baselines.trained.network import load_network
-from gnnsched_env.errors import ConfigError, FileFormatError
-from scripts import train as command
+from gnnsched_agents.config_files import load_config, override
+from gnnsched_agents.methods.evolution import Evolution
+from gnnsched_agents.training_config import KINDS, config_names, kind_of, named_config
+from gnnsched_agents.worlds import Workloads
+from gnnsched_baselines.learned.pair_network import load_network
+from gnnsched_cli import train as command
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from tests.tiny_training import TINY, TINY_TOML
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agents.validation import EPISODE_SEED, Validation, ValidationConfig
-from agents.worlds import Workloads, synthetic_table
-from baselines import make_policy
-from baselines.trained.network import initial_network
-from gnnsched_env.errors import ConfigError
-from tests import naive_evolution
+from gnnsched_agents.validation import EPISODE_SEED, Validation, ValidationConfig
+from gnnsched_agents.worlds import Workloads, synthetic_table
+from gnnsched_baselines import make_policy
+from gnnsched_baselines.learned.pair_network import initial_network
+from gnnsched_env.common.errors import ConfigError
+from tests.twins import evolution as naive_evolution
 
 SETTINGS = ValidationConfig(workloads=(101, 105), loads=(0.6, 0.9), jobs=30, episodes=4)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from baselines import make_policy
+from gnnsched_baselines import make_policy
 from tests import toys
 from tests.baselines.situations import layout, situation
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from baselines import POLICIES, make_policy
-from gnnsched_env.policy import Knowledge
+from gnnsched_baselines import POLICIES, make_policy
+from gnnsched_env.common.policy import Knowledge
 from tests.baselines.situations import batch, mean_completion, play
 from tests.envs.environments import hetero_table
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from baselines import PLANNERS, POLICIES, make_policy
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.policy import Knowledge
+from gnnsched_baselines import PLANNERS, POLICIES, make_policy
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.policy import Knowledge
 from tests import toys
 from tests.baselines.situations import layout
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines.assignment import JOB, PLACE, first_in_line, plan
-from baselines.list_planning import first_starts
-from baselines.predictor_greedy import list_schedules
-from baselines.sufferage import most_suffering
-from tests import naive_policies
+from gnnsched_baselines.assignment import JOB, PLACE, first_in_line, plan
+from gnnsched_baselines.list_planning import first_starts
+from gnnsched_baselines.predictor_greedy import list_schedules
+from gnnsched_baselines.sufferage import most_suffering
+from tests.twins import policies as naive_policies
 
 pytestmark = pytest.mark.kernels
 

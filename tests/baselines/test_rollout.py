@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines import make_policy
-from baselines.assignment import first_in_line
-from baselines.playing import AssignmentPlayer, play_out
-from baselines.rollout import clearly_best, future_seeds
-from gnnsched_env.errors import GnnSchedError
-from gnnsched_env.latency import default_table
+from gnnsched_baselines import make_policy
+from gnnsched_baselines.assignment import first_in_line
+from gnnsched_baselines.assignment_playing import AssignmentPlayer, play_out
+from gnnsched_baselines.rollout import clearly_best, future_seeds
+from gnnsched_env.common.errors import GnnSchedError
+from gnnsched_env.predictors import default_table
 from gnnsched_env.sim.belief import belief_of
-from tests import naive_policies, toys
+from tests import toys
 from tests.baselines.situations import batch, decide, layout, mean_completion, play, situation
 from tests.envs.environments import hetero_table
+from tests.twins import policies as naive_policies
 
 OPTIONS = {"futures": 4, "arrivals": 5, "margin": 0.5}
 

@@ -8,23 +8,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines import make_policy
-from baselines.actions import send_pairs
-from baselines.playing import AssignmentPlayer
-from baselines.rollout import charges, future_seeds
-from baselines.trained import kernels
-from baselines.trained.features import FEATURES, NUM_FEATURES, TYPICAL, machine_features
-from baselines.trained.lookahead import Lookahead
-from baselines.trained.network import Network, initial_network, load_network, save_network
-from baselines.trained.player import Player, Reader, scratch
-from baselines.trained.policy import ObservationReader, TrainedPolicy
+from gnnsched_baselines import make_policy
+from gnnsched_baselines.actions import send_pairs
+from gnnsched_baselines.assignment_playing import AssignmentPlayer
+from gnnsched_baselines.learned import pair_kernels as kernels
+from gnnsched_baselines.learned.lookahead import Lookahead
+from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES, TYPICAL, machine_features
+from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network, save_network
+from gnnsched_baselines.learned.player import Player, Reader, scratch
+from gnnsched_baselines.learned.trained_policy import ObservationReader, TrainedPolicy
+from gnnsched_baselines.rollout import charges, future_seeds
+from gnnsched_env.common.errors import ConfigError, FileFormatError, GnnSchedError
 from gnnsched_env.envs import EnvBatch
-from gnnsched_env.errors import ConfigError, FileFormatError, GnnSchedError
 from gnnsched_env.evaluation.runs import decide
 from gnnsched_env.sim import fleet_capacity
 from gnnsched_env.sim.belief import belief_of
-from tests import naive_trained, toys
+from tests import toys
 from tests.baselines.situations import batch
+from tests.twins import trained as naive_trained
 
 UNIT = 700.0
 

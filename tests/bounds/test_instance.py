@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gnnsched_env.bounds import Instance, Plan, earliest_finish
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from tests.bounds.drawn import random_instance
 
 TOY = Instance(name="toy", release=np.array([0, 2, 2]), latency=np.array([[5, 9], [3, 4], [4, 4]]))

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnsched_env.bounds import Instance, improve, kernels, lower_bound
+from gnnsched_env.bounds import Instance, improve, lower_bound
+from gnnsched_env.bounds import bound_kernels as kernels
 from gnnsched_env.bounds.lagrangian import kinds_of, start_windows
-from gnnsched_env.errors import ConfigError
-from tests import naive_bounds
+from gnnsched_env.common.errors import ConfigError
 from tests.bounds.drawn import instances, random_instance
+from tests.twins import bounds as naive_bounds
 
 
 @st.composite

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 
 from gnnsched_env.bounds import Instance, earliest_finish, improve, lower_bound, optimum
 from gnnsched_env.bounds import optimal as module
-from gnnsched_env.errors import ConfigError
-from tests import naive_bounds
+from gnnsched_env.common.errors import ConfigError
 from tests.bounds.drawn import instances, random_instance
+from tests.twins import bounds as naive_bounds
 
 
 @pytest.fixture

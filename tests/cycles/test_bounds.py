@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from gnnsched_env.common.errors import ConfigError, GraphError
 from gnnsched_env.cycles import cycles_matrix, plan_for
-from gnnsched_env.errors import ConfigError, GraphError
 from gnnsched_env.hardware import load_accelerator, make_model
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gnnsched_cli import check_cycles
+from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.cycles.golden import MODES, read_golden
-from gnnsched_env.errors import FileFormatError
-from scripts import check_cycles
 
 SAMPLE = Path(__file__).parents[1] / "golden" / "omega_sample.jsonl.gz"
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from gnnsched_env.common.errors import ConfigError, GraphError
 from gnnsched_env.cycles import CORRECTED, GOLDEN_CORRECTED, NAMED_QUIRKS, REFERENCE, Quirks, simulate_layer
-from gnnsched_env.errors import ConfigError, GraphError
 from gnnsched_env.hardware import Composition, PhaseArray
-from tests import naive
 from tests.cycles import layers
+from tests.twins import cost_model as naive
 
 pytestmark = pytest.mark.kernels
 SPEC = layers.LayerSpec(

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gnnsched_env.common.errors import ConfigError, GraphError
 from gnnsched_env.cycles import (
     CORRECTED,
     REFERENCE,
@@ -16,7 +17,6 @@ from gnnsched_env.cycles import (
     plan_for,
     simulate_layer,
 )
-from gnnsched_env.errors import ConfigError, GraphError
 from gnnsched_env.graphs import Graph
 from gnnsched_env.hardware import Composition, list_fleets, load_accelerator, load_fleet, make_model
 from tests.cycles import layers

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import ConfigError, InvalidAction, ResetNeeded
+from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
 
 
 @pytest.mark.parametrize("action", [-1, 10**6, 1.5, "0", None, np.array([0, 1]), np.nan])

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from gymnasium.utils.passive_env_checker import env_render_passive_checker
 
+from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.envs.labels import DOWN_COLOUR, round_step, time_unit
 from gnnsched_env.envs.rendering import DOWN_FILL, RENDER_MODES, SIZE, WHITE, Renderer, RenderingUnavailable
 from gnnsched_env.envs.text_rendering import render_text
-from gnnsched_env.errors import ConfigError, GnnSchedError
 from gnnsched_env.sim.schedule import schedule_of
 from tests.envs.environments import ENVIRONMENTS
 from tests.envs.rendered import made_up_labels, made_up_schedule, make_rendered, play

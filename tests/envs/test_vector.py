@@ -11,7 +11,7 @@ from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnsched_env.envs.vector import DispatchVectorEnv, QueueVectorEnv
+from gnnsched_env.envs.vector_env import DispatchVectorEnv, QueueVectorEnv
 from tests.envs.environments import ENVIRONMENTS
 from tests.envs.vectors import MODES, VECTORS, assert_same, make_loop, make_native, replay, small_scenario
 

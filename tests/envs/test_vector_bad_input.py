@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from gnnsched_env.errors import ConfigError, InvalidAction, ResetNeeded
+from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
 from tests.envs.vectors import make_native
 
 

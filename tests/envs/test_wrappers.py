@@ -8,8 +8,8 @@ import pytest
 from gymnasium.spaces import flatten
 from gymnasium.utils.env_checker import check_env
 
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs.wrappers import MaskedObservation, MaskedVectorObservation
-from gnnsched_env.errors import ConfigError
 
 IDS = ("gnnsched/Dispatch-v0", "gnnsched/Queue-v0")
 NAMES = {"rllib": ("observations", "action_mask", np.float32), "tianshou": ("obs", "mask", np.bool_)}

@@ -3,7 +3,7 @@
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from gnnsched_env.envs.vector import DispatchVectorEnv, QueueVectorEnv
+from gnnsched_env.envs.vector_env import DispatchVectorEnv, QueueVectorEnv
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.scenario import Scenario
 from tests.envs.environments import ENVIRONMENTS, hetero_table

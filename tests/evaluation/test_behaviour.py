@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from baselines import make_policy
-from gnnsched_env.errors import ConfigError
+from gnnsched_baselines import make_policy
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.policy import Knowledge
 from gnnsched_env.evaluation.behaviour import Watched, behaviour_of, idle_while_waiting, on_fastest, play_watched
-from gnnsched_env.evaluation.episode import play_episode
+from gnnsched_env.evaluation.one_episode import play_episode
 from gnnsched_env.hardware import load_fleet
-from gnnsched_env.policy import Knowledge
 from gnnsched_env.scenario import Scenario
 from gnnsched_env.sim import episode_metrics
 from gnnsched_env.sim.records import DOWN

@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from baselines import make_policy
+from gnnsched_baselines import make_policy
+from gnnsched_env.common.policy import Knowledge
 from gnnsched_env.evaluation import evaluate, provenance, run_policy, run_unbounded, runs
-from gnnsched_env.evaluation.episode import play_episode
+from gnnsched_env.evaluation.one_episode import play_episode
 from gnnsched_env.hardware import load_fleet
-from gnnsched_env.policy import Knowledge
-from gnnsched_env.report.conditions import condition_markdown
-from gnnsched_env.report.terminal import changed_options, legend, policy_table
+from gnnsched_env.report.condition_table import condition_markdown
+from gnnsched_env.report.policy_table import changed_options, legend, policy_table
 from gnnsched_env.scenario import DecisionCost, Scenario, scenario_table, simulation_settings, table_rate
-from gnnsched_env.scenario.trace import write_trace
+from gnnsched_env.scenario.traces import write_trace
 from tests.envs.environments import hetero_table
 
 FAILING = {"up": 60.0, "down": 20.0}

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from baselines import make_policy
+from gnnsched_baselines import make_policy
 from gnnsched_env.bounds import Plan
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.evaluation import run_policy
 from gnnsched_env.evaluation.distances import (
     Limits,

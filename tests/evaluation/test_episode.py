@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from baselines import make_policy
-from gnnsched_env.errors import ConfigError
+from gnnsched_baselines import make_policy
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.evaluation import run_policy
-from gnnsched_env.evaluation.episode import Film, play_episode
+from gnnsched_env.evaluation.one_episode import Film, play_episode
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.scenario import Scenario
 from tests.envs.environments import hetero_table

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gnnsched_env.common.errors import ConfigError, GnnSchedError
+from gnnsched_env.common.policy import Knowledge, Routing
 from gnnsched_env.envs import EnvBatch, unflatten
-from gnnsched_env.errors import ConfigError, GnnSchedError
 from gnnsched_env.evaluation import evaluate, paired_ratio, provenance, run_policy, run_unbounded, write_json
 from gnnsched_env.hardware import load_fleet
-from gnnsched_env.policy import Knowledge, Routing
 from gnnsched_env.scenario import Scenario, simulation_settings
 from tests.envs.environments import hetero_table
 

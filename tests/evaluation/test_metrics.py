@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import GnnSchedError
+from gnnsched_env.common.errors import GnnSchedError
 from gnnsched_env.sim import Simulation, SimulationSettings, episode_metrics, seed_arrays, summarise
 from gnnsched_env.sim.metrics import joined
 from gnnsched_env.sim.records import JOB, NEVER

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gnnsched_env.forecast.program import ProgramGraph
-from gnnsched_env.forecast.writing import write_program
+from gnnsched_env.forecast.data.program import ProgramGraph
+from gnnsched_env.forecast.data.program_writing import write_program
 
 NODES = 12
 LAYOUTS = np.array([[1, 0], [0, 1], [-1, -1]], np.int8)  # of the output's two dimensions

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gnnsched_env.forecast.encoding import NODE_WIDTH, Sample
-from gnnsched_env.forecast.schema import Collection
+from gnnsched_env.forecast.data.schema import Collection
+from gnnsched_env.forecast.encoding.samples import NODE_WIDTH, Sample
 
 LAYOUTS = np.full((3, 18), -1, np.int8)
 LAYOUTS[1, [0, 1]] = 0, 1

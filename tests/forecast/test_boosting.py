@@ -5,12 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.forecast.boosting import BoostingRanker, categories
-from gnnsched_env.forecast.configs import BoostingConfig
-from gnnsched_env.forecast.scores import kendall_tau
-
-from .little_samples import LAYOUTS, layout_sample, tile_sample
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.forecast.models.boosting import BoostingRanker, categories
+from gnnsched_env.forecast.models.model_config import BoostingConfig
+from gnnsched_env.forecast.scoring.rank_scores import kendall_tau
+from tests.forecast.little_samples import LAYOUTS, layout_sample, tile_sample
 
 CONFIG = BoostingConfig(trees=150, leaves=7, least=3, columns=1.0)
 

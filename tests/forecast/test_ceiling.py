@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.forecast.ceiling import noise_ceiling
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.forecast.scoring.noise_ceiling import noise_ceiling
 
 SD = 0.01
 COUNT = 4_000

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.forecast.comparison import ModelScores, compare, configured, crossed_interval
-from gnnsched_env.forecast.configs import BoostingConfig
-from gnnsched_env.forecast.fitting import Session
-from gnnsched_env.forecast.selection import Selection
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.forecast.models.model_config import BoostingConfig
+from gnnsched_env.forecast.ranker_selection import Selection
+from gnnsched_env.forecast.seed_comparison import ModelScores, compare, configured, crossed_interval
+from gnnsched_env.forecast.training.fitting import Session
 from tests.forecast.little_files import layout_file
 
 SMALL = {"steps": 4, "validate_every": 2, "configs_a_step": 8}

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.forecast import open_program, reading
-from gnnsched_env.forecast.duplicates import merge, noise
-from tests.forecast import naive_files, toy_programs
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.forecast import open_program
+from gnnsched_env.forecast.data import npz_streaming as reading
+from gnnsched_env.forecast.data.duplicates import merge, noise
+from tests.forecast import toy_programs
+from tests.twins import forecast_files as naive_files
 
 
 def repeated(tmp_path_factory, drawn, *, tile=False):

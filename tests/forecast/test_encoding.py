@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.forecast import ProgramGraph, open_program, schema
-from gnnsched_env.forecast.encoding import (
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.forecast import ProgramGraph, open_program
+from gnnsched_env.forecast.data import schema
+from gnnsched_env.forecast.encoding.samples import (
     LAYOUT_COLUMNS,
     LAYOUT_ENCODED,
     NODE_COLUMNS,
@@ -20,7 +21,8 @@ from gnnsched_env.forecast.encoding import (
     prepare,
     ranks,
 )
-from tests.forecast import naive_files, toy_programs
+from tests.forecast import toy_programs
+from tests.twins import forecast_files as naive_files
 
 
 def features_of(shape, layout=None, **columns):

@@ -5,16 +5,22 @@ import json
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.forecast.baselines import RandomRanker, RidgeRanker, layout_codes
-from gnnsched_env.forecast.encoding import prepare
-from gnnsched_env.forecast.evaluation import Evaluation, evaluate, predict_rows, score_program, submission_rows
-from gnnsched_env.forecast.program import open_program
-from gnnsched_env.forecast.schema import Collection
-from gnnsched_env.forecast.scores import GraphScore, kendall_tau
-from gnnsched_env.forecast.splits import part_of, read_split
-from gnnsched_env.forecast.submission import read_submission, write_submission
-from gnnsched_env.forecast.tree import Opened
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.forecast.data.folder_tree import Opened
+from gnnsched_env.forecast.data.program import open_program
+from gnnsched_env.forecast.data.row_splits import part_of, read_split
+from gnnsched_env.forecast.data.schema import Collection
+from gnnsched_env.forecast.encoding.samples import prepare
+from gnnsched_env.forecast.models.simple_rankers import RandomRanker, RidgeRanker, layout_codes
+from gnnsched_env.forecast.scoring.program_scores import (
+    Evaluation,
+    evaluate,
+    predict_rows,
+    score_program,
+    submission_rows,
+)
+from gnnsched_env.forecast.scoring.rank_scores import GraphScore, kendall_tau
+from gnnsched_env.forecast.scoring.submission import read_submission, write_submission
 from tests.forecast.little_files import layout_file, tile_file
 
 ALEXNET = "npz/layout/xla/default/train/alexnet_train_batch_32.npz"

@@ -7,17 +7,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import ConfigError, FileFormatError
-from gnnsched_env.forecast import fitting
-from gnnsched_env.forecast.boosting import BoostingRanker
-from gnnsched_env.forecast.configs import BoostingConfig, ModelConfig, TrainConfig
-from gnnsched_env.forecast.encoding import prepare
-from gnnsched_env.forecast.evaluation import score_sample
-from gnnsched_env.forecast.fitting import Session, fit, hold_back, leave_one_out, open_ranker, part_of_rows, whole
-from gnnsched_env.forecast.portions import Portion
-from gnnsched_env.forecast.program import open_program
-from gnnsched_env.forecast.schema import Collection
-from gnnsched_env.forecast.selection import Selection, open_rankers
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.forecast.data.program import open_program
+from gnnsched_env.forecast.data.schema import Collection
+from gnnsched_env.forecast.encoding.samples import prepare
+from gnnsched_env.forecast.models.boosting import BoostingRanker
+from gnnsched_env.forecast.models.model_config import BoostingConfig, ModelConfig, TrainConfig
+from gnnsched_env.forecast.ranker_selection import Selection, open_rankers
+from gnnsched_env.forecast.scoring.program_scores import score_sample
+from gnnsched_env.forecast.training import fitting
+from gnnsched_env.forecast.training.fitting import (
+    Session,
+    fit,
+    hold_back,
+    leave_one_out,
+    open_ranker,
+    part_of_rows,
+    whole,
+)
+from gnnsched_env.forecast.training.portions import Portion
 from tests.forecast.little_files import layout_file, tile_file
 
 WITHOUT_TORCH = """\
@@ -83,7 +91,7 @@ def test_trees_are_fitted_saved_and_read_without_torch(tmp_path):
     score = score_sample(fitted.ranker, sample, program, sample.rows[1::2])
     assert score.tau > 0.5
     code = (
-        f"{WITHOUT_TORCH}from gnnsched_env.forecast.fitting import open_ranker\n"
+        f"{WITHOUT_TORCH}from gnnsched_env.forecast.training.fitting import open_ranker\n"
         f"print(type(open_ranker({str(tmp_path / 'out' / fitting.WEIGHTS)!r})).__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -92,8 +100,8 @@ def test_trees_are_fitted_saved_and_read_without_torch(tmp_path):
 
 def test_a_missing_torch_is_named():
     code = (
-        f"{WITHOUT_TORCH}from gnnsched_env.forecast.fitting import Session, fit\n"
-        "from gnnsched_env.forecast.configs import TrainConfig\n"
+        f"{WITHOUT_TORCH}from gnnsched_env.forecast.training.fitting import Session, fit\n"
+        "from gnnsched_env.forecast.models.model_config import TrainConfig\n"
         "fit(TrainConfig(), [], Session())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

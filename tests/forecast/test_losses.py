@@ -6,10 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnsched_env.forecast.configs import Loss
-from gnnsched_env.forecast.losses import list_mle, loss_of, mse, pairwise_hinge
-
-from . import naive_learning as naive
+from gnnsched_env.forecast.models.model_config import Loss
+from gnnsched_env.forecast.training.losses import list_mle, loss_of, mse, pairwise_hinge
+from tests.twins import forecast_learning as naive
 
 LISTS = st.lists(st.tuples(st.floats(-3, 3), st.integers(0, 4)), min_size=1, max_size=9)
 

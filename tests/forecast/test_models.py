@@ -7,17 +7,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.forecast import segments
-from gnnsched_env.forecast.configs import MODELS, ModelConfig, TrainConfig, model_named
-from gnnsched_env.forecast.models import ForecastModel
-from gnnsched_env.forecast.ranker import widths
-from gnnsched_env.forecast.references import reference_rows
-from gnnsched_env.latency.gnn.layers import ConfigAttention, ConvKind, ConvStack, Norm, StackConfig, edge_weighting
-from gnnsched_env.latency.gnn.spread import Adjacency
-
-from . import naive_learning as naive
-from .little_samples import layout_sample, tile_sample
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.forecast.encoding.reference_rows import reference_rows
+from gnnsched_env.forecast.models.model_config import MODELS, ModelConfig, TrainConfig, model_named
+from gnnsched_env.forecast.models.network import ForecastModel
+from gnnsched_env.forecast.models.network_ranker import widths
+from gnnsched_env.forecast.training import segments
+from gnnsched_env.nn.adjacency import Adjacency
+from gnnsched_env.nn.layers import ConfigAttention, ConvKind, ConvStack, Norm, StackConfig, edge_weighting
+from tests.forecast.little_samples import layout_sample, tile_sample
+from tests.twins import forecast_learning as naive
 
 CPU = torch.device("cpu")
 NETWORKS = {name: config.model for name, config in MODELS.items() if isinstance(config, TrainConfig)}

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.forecast import ProgramGraph, open_program
-from gnnsched_env.forecast.neighbourhood import neighbourhood
-from tests.forecast import naive_files
+from gnnsched_env.forecast.encoding.neighbourhood import neighbourhood
+from tests.twins import forecast_files as naive_files
 
 
 def graph_of(nodes, edges):

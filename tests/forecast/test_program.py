@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError, FileFormatError
-from gnnsched_env.forecast import Collection, ProgramGraph, open_program, reading, rows, write_program
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.forecast import Collection, ProgramGraph, open_program, write_program
+from gnnsched_env.forecast.data import config_rows as rows
+from gnnsched_env.forecast.data import npz_streaming as reading
 from tests.forecast import toy_programs
 
 

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from gnnsched_env.errors import ConfigError, FileFormatError
-from gnnsched_env.forecast.boosting import BoostingRanker
-from gnnsched_env.forecast.configs import BoostingConfig, ModelConfig
-from gnnsched_env.forecast.fitting import open_ranker
-from gnnsched_env.forecast.models import ForecastModel
-from gnnsched_env.forecast.ranker import NetworkRanker, widths
-from gnnsched_env.latency import predictor_file
-
-from .little_samples import layout_sample, tile_sample
+from gnnsched_env.common import store as predictor_file
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.forecast.models.boosting import BoostingRanker
+from gnnsched_env.forecast.models.model_config import BoostingConfig, ModelConfig
+from gnnsched_env.forecast.models.network import ForecastModel
+from gnnsched_env.forecast.models.network_ranker import NetworkRanker, widths
+from gnnsched_env.forecast.training.fitting import open_ranker
+from tests.forecast.little_samples import layout_sample, tile_sample
 
 KINDS = ("network", "network of tiles", "trees", "trees of many", "trees of tiles")
 SMALL = ModelConfig(width=8, depth=2, norm="instance", residual=True, attention=True, references=4, segment=7)

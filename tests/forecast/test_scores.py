@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.forecast import scores
-from gnnsched_env.forecast.schema import Collection
-from tests.forecast import naive_ranking
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.forecast.data.schema import Collection
+from gnnsched_env.forecast.scoring import rank_scores as scores
+from tests.twins import forecast_ranking as naive_ranking
 
 LAYOUT = Collection.LAYOUT_XLA_DEFAULT
 TILE = Collection.TILE_XLA

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from gnnsched_env.forecast import segments
-from gnnsched_env.forecast.configs import ModelConfig
-from gnnsched_env.forecast.models import ForecastModel
-from gnnsched_env.forecast.ranker import widths
-
-from .little_samples import layout_sample, tile_sample
+from gnnsched_env.forecast.models.model_config import ModelConfig
+from gnnsched_env.forecast.models.network import ForecastModel
+from gnnsched_env.forecast.models.network_ranker import widths
+from gnnsched_env.forecast.training import segments
+from tests.forecast.little_samples import layout_sample, tile_sample
 
 CPU = torch.device("cpu")
 CONFIG = ModelConfig(width=8, depth=2, norm="instance", residual=True, attention=True, references=4, segment=10)

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import ConfigError, FileFormatError
-from gnnsched_env.forecast.program import open_program
-from gnnsched_env.forecast.splits import check_apart, part_of, read_split
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.forecast.data.program import open_program
+from gnnsched_env.forecast.data.row_splits import check_apart, part_of, read_split
 from tests.forecast.little_files import layout_file
 
 

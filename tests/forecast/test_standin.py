@@ -8,24 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.forecast.program import open_program
-from gnnsched_env.forecast.schema import Collection
-from gnnsched_env.forecast.standin import (
-    Size,
-    convolutional,
-    layouts,
-    made,
-    make,
-    plan,
-    tiles,
-    transformer,
-    write_standin,
-)
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.forecast.data.program import open_program
+from gnnsched_env.forecast.data.schema import Collection
+from gnnsched_env.forecast.standin import Size, convolutional, made, make, plan, tiles, transformer, write_standin
+from gnnsched_env.forecast.standin import layout_costs as layouts
 from gnnsched_env.forecast.standin.describe import describe
 from gnnsched_env.forecast.standin.gap import gaps
-from gnnsched_env.forecast.standin.programs import SIZES, SPECIALS
-from tests.forecast import naive_standin as naive
+from gnnsched_env.forecast.standin.standin_programs import SIZES, SPECIALS
+from tests.twins import forecast_standin as naive
 
 TINY = Size(layouts=(1, 1, 1), tiles=(2, 1, 1), nodes=900, configs=(200, 300))
 LAYOUTS = [collection for collection in Collection if not collection.is_tile]

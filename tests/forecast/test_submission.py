@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError, FileFormatError
-from gnnsched_env.forecast.schema import Collection
-from gnnsched_env.forecast.submission import read_submission, submission_id, top_configs, write_submission
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.forecast.data.schema import Collection
+from gnnsched_env.forecast.scoring.submission import read_submission, submission_id, top_configs, write_submission
 
 LAYOUT = Collection.LAYOUT_NLP_RANDOM
 TILE = Collection.TILE_XLA

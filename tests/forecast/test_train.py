@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from gnnsched_env.errors import ConfigError, FileFormatError
-from gnnsched_env.forecast import train as training
-from gnnsched_env.forecast.configs import MODELS, Loss, ModelConfig, TrainConfig
-from gnnsched_env.forecast.scores import kendall_tau
-from gnnsched_env.forecast.train import Portion, Training, train_network
-
-from .little_samples import layout_sample, tile_sample
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.forecast.models.model_config import MODELS, Loss, ModelConfig, TrainConfig
+from gnnsched_env.forecast.scoring.rank_scores import kendall_tau
+from gnnsched_env.forecast.training import network_training as training
+from gnnsched_env.forecast.training.network_training import Portion, Training, train_network
+from tests.forecast.little_samples import layout_sample, tile_sample
 
 CPU = torch.device("cpu")
 SMALL = ModelConfig(width=16, depth=2, norm="instance", residual=True, attention=True, references=4, segment=8)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.forecast import Collection
-from gnnsched_env.forecast.encoding import prepare_all
-from gnnsched_env.forecast.tree import collections_of, find_programs, open_programs
+from gnnsched_env.forecast.data.folder_tree import collections_of, find_programs, open_programs
+from gnnsched_env.forecast.encoding.samples import prepare_all
 from tests.forecast import toy_programs
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError, GraphError
+from gnnsched_env.common.errors import ConfigError, GraphError
 from gnnsched_env.graphs import Graph, GraphSet, graph_statistics
 from gnnsched_env.graphs.generators import (
     FAMILIES,
@@ -18,7 +18,7 @@ from gnnsched_env.graphs.generators import (
     rmat_graph,
 )
 from gnnsched_env.graphs.generators.rmat import _draw_edges
-from tests import naive_graphs as naive
+from tests.twins import graphs as naive
 
 pytestmark = pytest.mark.kernels
 

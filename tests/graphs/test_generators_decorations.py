@@ -6,16 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs import Graph
-from gnnsched_env.graphs.generators import (
-    draw_graphs,
-    hubs_first,
-    power_law_graph,
-    shuffled,
-    with_isolated,
-    with_loops,
-)
+from gnnsched_env.graphs.generators import draw_graphs, hubs_first, power_law_graph, shuffled, with_isolated, with_loops
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs import Graph, average_clustering
 from gnnsched_env.graphs.components import component_labels
 from gnnsched_env.graphs.generators import (

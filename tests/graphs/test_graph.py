@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import GraphError
+from gnnsched_env.common.errors import GraphError
 from gnnsched_env.graphs import Graph, block_diagonal, component_labels, largest_component
-from tests import naive_graphs as naive
+from tests.twins import graphs as naive
 
 pytestmark = pytest.mark.kernels
 

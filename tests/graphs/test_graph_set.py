@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import FileFormatError, GraphError
+from gnnsched_env.common.errors import FileFormatError, GraphError
 from gnnsched_env.graphs import Graph, GraphSet, block_diagonal
 
 pytestmark = pytest.mark.kernels

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import FileFormatError, GraphError
+from gnnsched_env.common.errors import FileFormatError, GraphError
 from gnnsched_env.graphs import GraphSet, load_edge_list, load_graph_set, load_tu_folder
-from tests.naive_graphs import rows_of
+from tests.twins.graphs import rows_of
 
 # Two graphs: a triangle with a tail, and a single edge beside a lone vertex.
 FILES = {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import GraphError
+from gnnsched_env.common.errors import GraphError
 from gnnsched_env.graphs import (
     Graph,
     GraphSet,

@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import (
     Accelerator,
     Fleet,

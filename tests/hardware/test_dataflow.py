@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import (
     Accelerator,
     Composition,

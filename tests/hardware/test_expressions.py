@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.expressions import check_expression, evaluate
 
 NAMES = {"F": 1433, "G": 7, "P": 512, "f": 16, "g": 7}

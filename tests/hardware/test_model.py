@@ -1,6 +1,6 @@
 import pytest
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import GnnModel, Layer, make_model
 
 

@@ -6,9 +6,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.evaluation.behaviour import Behaviour
-from gnnsched_env.report.differences import FIGURES, differences_table
+from gnnsched_env.report.difference_table import FIGURES, differences_table
 from tests.envs.rendered import made_up_labels
 
 FIRST = Behaviour(

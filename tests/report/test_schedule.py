@@ -7,9 +7,9 @@ import pytest
 from matplotlib import image
 from PIL import Image
 
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs.labels import COLOURS, DOWN_COLOUR
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.report.schedule import jobs_in_system, plot_schedule, plot_versus, write_gif
+from gnnsched_env.report.schedule_pictures import jobs_in_system, plot_schedule, plot_versus, write_gif
 from gnnsched_env.sim.schedule import RUN, RunState, schedule_of
 from tests import toys
 from tests.envs.rendered import made_up_labels, made_up_schedule, make_rendered, play

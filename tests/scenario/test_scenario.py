@@ -6,10 +6,10 @@ import gymnasium
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import load_fleet
-from gnnsched_env.latency import make_predictor
-from gnnsched_env.latency.shipped import shipped_predictor
+from gnnsched_env.predictors import make_predictor
+from gnnsched_env.predictors.trees.tree_predictor import shipped_predictor
 from gnnsched_env.scenario import (
     DecisionCost,
     EnvironmentOptions,

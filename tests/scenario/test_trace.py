@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.graphs import Graph, GraphSet
-from gnnsched_env.scenario import trace_rows
-from gnnsched_env.scenario.trace import NO_DUE, TRACE_JOB, TraceKey, inspect_trace, read_trace, write_trace
-from tests import naive_trace
+from gnnsched_env.scenario.traces import NO_DUE, TRACE_JOB, TraceKey, inspect_trace, read_trace, write_trace
+from gnnsched_env.scenario.traces import row_reader as trace_rows
+from tests.twins import trace as naive_trace
 
 GHZ = 10**9
 

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import FileFormatError
+from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.graphs import Graph, GraphSet
-from gnnsched_env.scenario import trace_keys, trace_rows
-from gnnsched_env.scenario.trace import inspect_trace, read_trace
-from gnnsched_env.scenario.trace_rows import RowReader
-from tests import naive_trace
+from gnnsched_env.scenario.traces import inspect_trace, read_trace
+from gnnsched_env.scenario.traces import job_kinds as trace_keys
+from gnnsched_env.scenario.traces import row_reader as trace_rows
+from gnnsched_env.scenario.traces.row_reader import RowReader
+from tests.twins import trace as naive_trace
 
 HEADER = "time,class,repeats,deadline,weight"
 GHZ = 10**9

@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.common import disk_cache as cache
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.graphs import Graph, GraphSet
 from gnnsched_env.hardware import load_fleet
-from gnnsched_env.latency import build_table
-from gnnsched_env.scenario.trace import read_trace, trace_classes, trace_table, write_trace
-from gnnsched_env.tables import cache, classes_from_files, true_cycles
+from gnnsched_env.predictors import build_table
+from gnnsched_env.scenario.traces import read_trace, trace_classes, trace_table, write_trace
+from gnnsched_env.tables import true_cycles
 from gnnsched_env.tables.energy import energy_table
+from gnnsched_env.workload import classes_from_files
 from tests import toys
 
 BASE = replace(

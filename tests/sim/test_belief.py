@@ -8,11 +8,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim import Modulation, Simulation, SimulationSettings, WindowOrder, seed_arrays
 from gnnsched_env.sim.belief import belief_of
 from gnnsched_env.sim.records import JOB, NEVER
-from tests import naive_fleet, toys
+from tests import toys
+from tests.twins import fleet as naive_fleet
 
 pytestmark = pytest.mark.kernels
 

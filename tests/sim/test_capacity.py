@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gnnsched_env.policy import Routing
+from gnnsched_env.common.policy import Routing
 from gnnsched_env.sim import fleet_capacity, policy_capacity
 from tests import toys
 

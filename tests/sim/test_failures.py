@@ -6,9 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.sim import Simulation, SimulationSettings, WindowOrder, kernels, seed_arrays
-from tests import naive_draws, toys
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.sim import Simulation, SimulationSettings, WindowOrder, seed_arrays
+from gnnsched_env.sim import transition as kernels
+from tests import toys
+from tests.twins import draws as naive_draws
 
 UP, DOWN = 400.0, 60.0
 OFTEN = 40_000  # moments of an accelerator

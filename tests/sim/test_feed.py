@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs import EnvBatch
 from gnnsched_env.envs.exports import write_csv
 from gnnsched_env.envs.labels import ScheduleLabels
-from gnnsched_env.errors import ConfigError
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.scenario import Scenario, simulation_settings
 from gnnsched_env.sim import Simulation

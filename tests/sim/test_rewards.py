@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim import Simulation, SimulationSettings, seed_arrays
-from tests import naive_draws, toys
+from tests import toys
+from tests.twins import draws as naive_draws
 
 pytestmark = pytest.mark.kernels
 

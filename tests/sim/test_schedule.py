@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim import Simulation, SimulationSettings, seed_arrays
 from gnnsched_env.sim.records import ABORTED, DOWN
 from gnnsched_env.sim.schedule import RunState, schedule_of
-from tests import naive_schedule, toys
+from tests import toys
+from tests.twins import schedule as naive_schedule
 
 
 class FailingSimulation(Simulation):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from gnnsched_env.envs.encoding import encode_cycles
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.sim import Simulation, SimulationSettings, episode_metrics, kernels, seed_arrays
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.envs.observation_units import encode_cycles
+from gnnsched_env.sim import Simulation, SimulationSettings, episode_metrics, seed_arrays
+from gnnsched_env.sim import transition as kernels
 from tests import toys
 
 pytestmark = pytest.mark.kernels

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gnnsched_env.envs.batch import EnvBatch
+from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.sim import Modulation, Simulation, SimulationSettings, WindowOrder, seed_arrays
 from gnnsched_env.sim.records import NEVER
-from tests import naive_fleet, naive_observation, toys
+from tests import toys
+from tests.twins import fleet as naive_fleet
+from tests.twins import observation as naive_observation
 
 pytestmark = pytest.mark.kernels
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gnnsched_env.envs.batch import EnvBatch
 from gnnsched_env.envs.construction import make_batch
+from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.hardware import Fleet, list_fleets, load_fleet
 from gnnsched_env.scenario import PredictionError, Scenario
 from gnnsched_env.scenario.resolve import mean_service, perturbed

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.cycles import FIXED_EMPTY_ROWS, count_cycles
-from gnnsched_env.errors import ConfigError
 from gnnsched_env.graphs import Graph
 from gnnsched_env.hardware import Accelerator, Fleet, load_accelerator, load_dataflow, load_fleet, make_model
-from gnnsched_env.tables import JobClasses, distinct_pairs, pair_cycles, synthetic_classes, true_cycles
+from gnnsched_env.tables import distinct_pairs, pair_cycles, true_cycles
+from gnnsched_env.workload import JobClasses, synthetic_classes
 
 GRAPHS = (
     Graph.from_edges(1, [], []),

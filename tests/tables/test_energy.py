@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gnnsched_env.common.errors import GraphError
 from gnnsched_env.cycles import count_cycles
-from gnnsched_env.errors import GraphError
 from gnnsched_env.graphs import Graph
 from gnnsched_env.hardware import Accelerator, Composition, list_dataflows, load_dataflow, load_fleet, make_model
 from gnnsched_env.hardware.energy import UnitEnergies, load_unit_energies
-from gnnsched_env.tables import JobClasses
 from gnnsched_env.tables.energy import energy_table, pair_energy
-from tests import naive_energy
+from gnnsched_env.workload import JobClasses
+from tests.twins import energy as naive_energy
 
 DATAFLOWS = tuple(load_dataflow(name) for name in list_dataflows())
 PRIMES = UnitEnergies(

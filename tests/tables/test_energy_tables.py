@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import TableError
+from gnnsched_env.common import disk_cache as cache
+from gnnsched_env.common.errors import TableError
 from gnnsched_env.hardware import list_fleets, load_fleet
 from gnnsched_env.hardware.energy import load_unit_energies
-from gnnsched_env.latency import build_table, default_table
-from gnnsched_env.latency import tables as latency_tables
-from gnnsched_env.tables import LatencyTable, cache, synthetic_classes
+from gnnsched_env.predictors import build_table, default_table, latency_tables
+from gnnsched_env.tables import LatencyTable
 from gnnsched_env.tables.energy import energy_table
+from gnnsched_env.workload import synthetic_classes
 from tests import toys
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gnnsched_env.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware.energy import UnitEnergies, list_unit_energies, load_unit_energies
 
 COSTS = {"mac_pj": 1.0, "register_file_pj": 1.0, "link_pj": 2.0, "global_buffer_pj": 6.0}

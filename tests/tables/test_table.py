@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gnnsched_env.errors import FileFormatError, TableError
+from gnnsched_env.common.errors import FileFormatError, TableError
 from gnnsched_env.tables import LatencyTable
 from tests import toys
 

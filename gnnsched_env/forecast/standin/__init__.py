@@ -3,7 +3,7 @@
 A score on a stand-in says nothing about real collections: it shows that a model can learn what this package made up.
 """
 
-from gnnsched_env.forecast.standin.programs import SIZES, Size, StandinProgram, StandinSpec, make, plan
-from gnnsched_env.forecast.standin.tree import made, write_standin
+from gnnsched_env.forecast.standin.standin_files import made, write_standin
+from gnnsched_env.forecast.standin.standin_programs import SIZES, Size, StandinProgram, StandinSpec, make, plan
 
 __all__ = ["SIZES", "Size", "StandinProgram", "StandinSpec", "made", "make", "plan", "write_standin"]

@@ -4,11 +4,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from gnnsched_env.forecast.standin import layers
 from gnnsched_env.forecast.standin import tape as ops
-from gnnsched_env.forecast.standin.network import Network
-from gnnsched_env.forecast.standin.step import Step
+from gnnsched_env.forecast.standin import tensor_operations as layers
+from gnnsched_env.forecast.standin.network_layers import Network
 from gnnsched_env.forecast.standin.tape import Tensor
+from gnnsched_env.forecast.standin.training_step import Step
 
 FEWEST_NODES: Final = 372
 _NODES_PER_CONVOLUTION: Final = 100

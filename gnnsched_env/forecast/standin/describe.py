@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.forecast import schema
-from gnnsched_env.forecast.program import Program, open_program
-from gnnsched_env.forecast.schema import Collection
+from gnnsched_env.forecast.data import schema
+from gnnsched_env.forecast.data.program import Program, open_program
+from gnnsched_env.forecast.data.schema import Collection
 from gnnsched_env.forecast.standin import tape as ops
-from gnnsched_env.forecast.standin.tree import made
+from gnnsched_env.forecast.standin.standin_files import made
 
 Values = NDArray[np.float64]
 

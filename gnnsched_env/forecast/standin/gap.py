@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 from sklearn.linear_model import Ridge
 
-from gnnsched_env.errors import ConfigError
-from gnnsched_env.forecast import schema
-from gnnsched_env.forecast.standin.programs import StandinProgram
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.forecast.data import schema
+from gnnsched_env.forecast.standin.standin_programs import StandinProgram
 
 FloatArray = NDArray[np.float64]
 

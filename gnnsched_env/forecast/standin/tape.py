@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.forecast import schema
-from gnnsched_env.forecast.program import ProgramGraph
+from gnnsched_env.forecast.data import schema
+from gnnsched_env.forecast.data.program import ProgramGraph
 
 Int8Array = NDArray[np.int8]
 Dims = tuple[int, ...]

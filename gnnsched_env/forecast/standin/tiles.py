@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.forecast import schema
-from gnnsched_env.forecast.standin import layers
+from gnnsched_env.forecast.data import schema
 from gnnsched_env.forecast.standin import tape as ops
+from gnnsched_env.forecast.standin import tensor_operations as layers
 from gnnsched_env.forecast.standin.tape import Dims, Tape, Tensor
 
 FloatArray = NDArray[np.float64]

@@ -4,11 +4,11 @@ from typing import Final
 
 import numpy as np
 
-from gnnsched_env.forecast import schema
+from gnnsched_env.forecast.data import schema
 from gnnsched_env.forecast.standin import tape as ops
-from gnnsched_env.forecast.standin.network import Network
-from gnnsched_env.forecast.standin.step import Step
+from gnnsched_env.forecast.standin.network_layers import Network
 from gnnsched_env.forecast.standin.tape import Tensor
+from gnnsched_env.forecast.standin.training_step import Step
 
 FEWEST_NODES: Final = 876
 _DEPTHS: Final = (4, 5, 6, 7, 9, 12, 21)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from gnnsched_env.errors import ConfigError, did_you_mean
+from gnnsched_env.common.errors import ConfigError, did_you_mean
 from gnnsched_env.graphs.generators.citation import citation_graph
 from gnnsched_env.graphs.generators.ego import ego_graph
 from gnnsched_env.graphs.generators.molecules import molecule_graph

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 
 I64 = NDArray[np.int64]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gnnsched_env.errors import ConfigError, GraphError
+from gnnsched_env.common.errors import ConfigError, GraphError
 from gnnsched_env.graphs.components import largest_component
 from gnnsched_env.graphs.graph import Graph
 

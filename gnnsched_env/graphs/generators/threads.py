@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs.generators.pairs import check_range, check_shares, check_vertices
 from gnnsched_env.graphs.graph import Graph
 

@@ -1,0 +1,185 @@
+"""Several worlds played as one batch of lanes without an end: what a training sees of them, and how it moves them.
+
+A lane whose episode ends starts its next one at once. Worlds start with their lanes at moments spread over an episode,
+and are replaced in turn, so that loads and workloads change.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from gnnsched_agents.worlds import Workloads, World, make_world, training_table
+from gnnsched_baselines.learned.pair_network import Network
+from gnnsched_baselines.learned.player import Reader, row_actions
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.policy import FloatArray, IntArray
+from gnnsched_env.sim import Simulation
+
+SPREAD = 2.0  # lanes start within this many decisions a job
+HORIZONS = (4.0, 15.0, 60.0)  # mean services into the future, which a critic may see
+INSIGHTS = (  # what the critic sees of a lane besides its rows
+    "jobs",  # in the system, over 32
+    "log_jobs",  # log2(1 + jobs) / 4
+    "work",  # smallest predicted latencies of the waiting jobs, over 64 mean services
+    "log_work",  # log2(1 + work / unit) / 4
+    "running",  # believed remaining time of the accelerators, over their number, log2(1 + time / unit) / 4
+    "load",
+    "left",  # share of the jobs that are still to come
+    "near_end",  # jobs still to come, n / (n + 64)
+    *(f"{what}_{horizon:g}" for horizon in HORIZONS for what in ("jobs", "work")),  # that come within each horizon
+)
+NUM_INSIGHTS = len(INSIGHTS)
+NUM_PRESENT = NUM_INSIGHTS - 2 * len(HORIZONS)  # of them, those that do not look ahead
+
+
+class Lanes:
+    """`worlds` worlds of `lanes` lanes each, L in all; world w has the lanes from w x lanes on.
+
+    Attributes after `describe`: `rows` float32 [n, F] and `starts` int64 [L + 1] as a Reader's, `insights` float32
+    [L, NUM_INSIGHTS], which holds what policies may not see: a critic's view.
+    """
+
+    def __init__(
+        self, workloads: Workloads, worlds: int, lanes: int, rng: np.random.Generator, network: Network
+    ) -> None:
+        self.workloads = workloads
+        self.rng = rng
+        self.lanes_each = lanes
+        self.drawn = [(0, 0.0)] * worlds  # set and load of each world
+        self.worlds: list[World] = [None] * worlds  # type: ignore[list-item]
+        self.readers: list[Reader] = [None] * worlds  # type: ignore[list-item]
+        self.rows: FloatArray = np.empty((0, 0), np.float32)
+        self.starts: IntArray = np.zeros(worlds * lanes + 1, np.int64)
+        self.insights: FloatArray = np.zeros((worlds * lanes, NUM_INSIGHTS), np.float32)
+        for number in range(worlds):
+            self.redraw(number, network)
+
+    def __len__(self) -> int:
+        return len(self.worlds) * self.lanes_each
+
+    def redraw(self, number: int, network: Network) -> None:
+        """Replace a world by a new one; `network` has played its lanes up to moments spread over an episode."""
+        drawn = int(self.rng.integers(self.workloads.sets)), float(self.rng.uniform(*self.workloads.loads))
+        world = self._place(number, *drawn)
+        world.reset(int(self.rng.integers(1 << 62)))
+        act = world.actor(network)
+        steps = int(SPREAD * self.workloads.jobs)
+        starts = self.rng.integers(steps, size=self.lanes_each)
+        for step in range(steps):
+            world.simulation.step(act())
+            restart(world.simulation, (starts == step) | world.simulation.lanes["ended"].astype(np.bool_))
+
+    def describe(self) -> None:
+        """Write `rows`, `starts` and `insights` of all lanes."""
+        counts = [reader.describe() for reader in self.readers]
+        parts = zip(self.readers, counts, strict=True)
+        self.rows = np.concatenate([reader.rows[:count] for reader, count in parts])
+        first, lanes = 0, self.lanes_each
+        for number, (world, reader) in enumerate(zip(self.worlds, self.readers, strict=True)):
+            own = slice(number * lanes, (number + 1) * lanes)
+            self.starts[own] = reader.starts[:-1] + first
+            first += counts[number]
+            simulation = world.simulation
+            see(
+                simulation.lanes, simulation.accelerators, simulation.jobs, simulation.classes,
+                world.unit, world.load, HORIZONS, self.insights[own],
+            )  # fmt: skip
+        self.starts[-1] = first
+
+    def step(self, chosen: IntArray) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+        """Do what the chosen rows [L] of `rows` say; return rewards and elapsed mean services, float32 [L], and ends.
+
+        A lane that has ended is at the first decision of its next episode.
+        """
+        rewards, elapsed = np.empty((2, len(self)), np.float32)
+        ended = np.empty(len(self), np.bool_)
+        for number, (world, reader) in enumerate(zip(self.worlds, self.readers, strict=True)):
+            own = slice(number * self.lanes_each, (number + 1) * self.lanes_each)
+            pairs = reader.pairs[chosen[own] - self.starts[own.start]]
+            lanes = world.simulation.lanes
+            world.simulation.step(row_actions(world.layout, pairs))
+            rewards[own], elapsed[own] = lanes["reward"], lanes["elapsed"] / world.unit
+            ended[own] = lanes["ended"]
+            restart(world.simulation, ended[own])
+        return rewards, elapsed, ended
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return all that the worlds' further course depends on, but `rng`; arrays are bytes."""
+        return [
+            {
+                "drawn": drawn,
+                "arrays": [_bytes(array) for array in _changing(world.simulation)],
+            }
+            for drawn, world in zip(self.drawn, self.worlds, strict=True)
+        ]
+
+    def restore(self, state: list[dict[str, Any]]) -> None:
+        """Take up what `state` returned, of as many worlds; raise ConfigError where it does not fit."""
+        if len(state) != len(self.worlds):
+            raise ConfigError(f"lanes: the state must be of {len(self.worlds)} worlds, got {len(state)}")
+        for number, kept in enumerate(state):
+            simulation = self._place(number, *kept["drawn"]).simulation
+            for array, value in zip(_changing(simulation), kept["arrays"], strict=True):
+                _fill(array, value)
+
+    def _place(self, number: int, chosen: int, load: float) -> World:
+        world = make_world(self.workloads, training_table(self.workloads, chosen), load, self.lanes_each)
+        self.drawn[number] = (chosen, load)
+        self.worlds[number] = world
+        self.readers[number] = Reader(world.simulation, world.layout, world.machines, world.unit)
+        return world
+
+
+def restart(simulation: Simulation, which: NDArray[np.bool_]) -> None:
+    """Start the next episode of the lanes where `which` [L] is True."""
+    if which.any():
+        simulation.reset(simulation.seeds.copy(), simulation.episodes + np.uint64(1), which)
+
+
+@njit(cache=True)
+def see(lanes, accelerators, jobs, classes, unit, load, horizons, insights):  # type: ignore[no-untyped-def]
+    """Write what INSIGHTS names of each lane, float32 [L, NUM_INSIGHTS]; records as `Simulation` holds them."""
+    for i in range(len(lanes)):
+        lane, row = lanes[i], insights[i]
+        fleet, total = accelerators.shape[1], jobs.shape[1]
+        system = lane["waiting"] + lane["running"]
+        remaining = 0.0
+        for a in range(fleet):
+            if accelerators[i, a]["job"] >= 0:
+                remaining += max(0, accelerators[i, a]["believed_finish"] - lane["time"])
+        left = total - lane["arrived"]
+        row[0] = system / 32.0
+        row[1] = 0.25 * np.log2(1.0 + system)
+        row[2] = lane["waiting_work"] / unit / 64.0
+        row[3] = 0.25 * np.log2(1.0 + lane["waiting_work"] / unit)
+        row[4] = 0.25 * np.log2(1.0 + remaining / fleet / unit)
+        row[5] = load
+        row[6] = left / total
+        row[7] = left / (left + 64.0)
+        job, count, work = lane["cursor"], 0.0, 0.0
+        for h in range(len(horizons)):
+            until = lane["time"] + horizons[h] * unit
+            while job < total and jobs[i, job]["arrival"] <= until:
+                count += 1.0
+                work += classes[jobs[i, job]["job_class"]]["shortest"]
+                job += 1
+            row[8 + 2 * h] = count / horizons[h] / fleet
+            row[9 + 2 * h] = work / unit / horizons[h] / fleet
+
+
+def _changing(simulation: Simulation) -> list[NDArray[Any]]:
+    """Return the arrays of a simulation that change as it goes on."""
+    kept = (simulation.lanes, simulation.accelerators, simulation.jobs, simulation.queue, simulation.aborted)
+    return [*kept, simulation.seeds, simulation.episodes, *simulation.predictor]
+
+
+def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(array).view(np.uint8).reshape(-1).copy()
+
+
+def _fill(array: NDArray[Any], kept: NDArray[np.uint8]) -> None:
+    if kept.size != array.nbytes:
+        raise ConfigError(f"lanes: the state must hold {array.nbytes:,} bytes in an array, got {kept.size:,}")
+    array[...] = np.frombuffer(np.ascontiguousarray(kept).tobytes(), array.dtype).reshape(array.shape)

@@ -1,0 +1,1 @@
+"""Ways of training an agent, each a method that the training loop runs."""

@@ -1,0 +1,299 @@
+"""Evolution strategies on the native batch: no gradients, no torch, whole episodes as they are scored.
+
+Each generation draws pairs of opposite steps around the present weights (antithetic sampling), plays the same episodes
+with every member (common random numbers), and moves the weights along the steps weighed by the ranks of what they gave
+(Salimans et al. 2017; ranks as in Wierstra et al. 2014, centred), by Adam (Kingma and Ba 2015).
+"""
+
+import multiprocessing
+import signal
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_agents.world_playing import play
+from gnnsched_agents.worlds import EPISODE_SEEDS, Workloads, World, make_world, training_table
+from gnnsched_baselines.learned.pair_features import FEATURES
+from gnnsched_baselines.learned.pair_network import (
+    MOST_WIDTH,
+    Network,
+    initial_network,
+    load_network,
+    read_arrays,
+    shapes,
+)
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.files import write_whole
+
+FloatArray = NDArray[np.float64]
+
+FORMAT = "evolution 1"
+STATE = ("parameters", "first_moment", "second_moment")  # what is kept, besides the number of generations
+PARTS = ("all", "outputs")  # outputs: what the score is linear in, the last layer and the linear part
+OUTPUTS = ("w3", "skip")
+FIRST_MOMENT, SECOND_MOMENT, EPSILON = 0.9, 0.99, 1e-8  # of Adam; the second forgets faster than usual: few steps
+FIRST_EPISODE_SEED = 1 << 20
+MOST_PAIRS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvolutionConfig:
+    """Evolution strategies."""
+
+    width: int = 16
+    """Units of each layer of the network; not read where `weights` are given."""
+    prior: float = 0.1
+    """Weight that the first policy gives to what `assignment` would do; not read where `weights` are given."""
+    slope: float = 1.0
+    """Weight with which it minds what the plan would lose: what costs the plan little is tried first; likewise."""
+    weights: Path | None = None
+    """Weights to start from (.npz); none: a network that does what `assignment` does."""
+    parts: str = "all"
+    """Which weights evolve: all, or outputs (the last layer and the linear part)."""
+    pairs: int = 8
+    """Pairs of opposite members of a generation."""
+    sigma: float = 0.04
+    """Standard deviation of the steps; a matrix's entries step by its share of 1 / sqrt(rows), as they were drawn."""
+    learning_rate: float = 0.02
+    """Adam's, in the same measure as the steps."""
+    half_life: int = 0
+    """Generations in which step and learning rate halve; 0: never."""
+    worlds: int = 4
+    """Worlds in which a generation plays, each of a load from its own part of the range."""
+    lanes: int = 4
+    """Episodes that each member plays in each world."""
+    workers: int = 1
+    """Processes to play in; results do not depend on it."""
+
+    def __post_init__(self) -> None:
+        for name in ("width", "pairs", "worlds", "lanes", "workers"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"evolution: {name} must be at least 1, got {getattr(self, name)!r}")
+        for name, most in (("width", MOST_WIDTH), ("pairs", MOST_PAIRS)):
+            if getattr(self, name) > most:
+                raise ConfigError(f"evolution: {name} must be at most {most}, got {getattr(self, name)!r}")
+        for name in ("prior", "sigma", "learning_rate"):
+            if not 0.0 < getattr(self, name) < np.inf:
+                raise ConfigError(f"evolution: {name} must be a number above 0, got {getattr(self, name)!r}")
+        for name in ("slope", "half_life"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ConfigError(f"evolution: {name} must be a number of at least 0, got {getattr(self, name)!r}")
+        if self.parts not in PARTS:
+            raise ConfigError(f"evolution: parts must be one of {', '.join(PARTS)}, got {self.parts!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A world of a generation: `lanes` episodes from `seed` on, of set `table` of synthetic classes."""
+
+    workloads: Workloads
+    table: int
+    load: float
+    lanes: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What one process plays at a time: some members in one world, and after them `assignment` where `reference`."""
+
+    place: Place
+    members: tuple[Network, ...]
+    reference: bool
+
+
+class Evolution:
+    """A training by evolution strategies; each generation depends on the seed, its number and the weights only."""
+
+    def __init__(
+        self, config: EvolutionConfig, workloads: Workloads, seed: int = 0, *, start: Network | None = None
+    ) -> None:
+        """Begin with `start`, or with what the config says to start from."""
+        self.config = config
+        self.workloads = workloads
+        self.seed = seed
+        first = _first_network(config, seed) if start is None else start
+        self.width = len(first.b1)
+        self.scale = step_scale(self.width, config.parts)
+        self.parameters = flatten(first)
+        self.first_moment = np.zeros_like(self.parameters)
+        self.second_moment = np.zeros_like(self.parameters)
+        self.generation = 0
+        self._pool: ProcessPoolExecutor | None = None
+
+    def update(self) -> dict[str, float]:
+        """Take one generation.
+
+        "ratio" is the members' mean completion over `assignment`'s on the same episodes (geometric mean over members
+        and worlds), "best_ratio" the best member's.
+        """
+        config = self.config
+        rng = np.random.default_rng((self.seed, 1, self.generation))
+        faded = 0.5 ** (self.generation / config.half_life) if config.half_life else 1.0
+        steps = rng.normal(size=(config.pairs, len(self.parameters))) * (self.scale * config.sigma * faded)
+        members = [unflatten(self.parameters + sign * step, self.width) for step in steps for sign in (1.0, -1.0)]
+        costs, decisions = self._play(members, rng)
+        shaped = centred_ranks(-costs)
+        gradient = (shaped[0::2] - shaped[1::2]) @ steps / (2 * config.pairs * config.sigma * faded)
+        self._ascend(gradient, config.learning_rate * faded)
+        self.generation += 1
+        return {
+            "decisions": float(decisions),
+            "ratio": float(np.exp(costs.mean())),
+            "best_ratio": float(np.exp(costs.min())),
+            "spread": float(costs.std()),
+        }
+
+    def network(self) -> Network:
+        """Return the weights in the middle of the members."""
+        return unflatten(self.parameters, self.width)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next generations depend on: arrays, and the number of generations so far."""
+        return {"generation": self.generation, **{name: getattr(self, name) for name in STATE}}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state` returned; raise ValueError where it is of another network."""
+        for name in STATE:
+            value = np.asarray(state[name])
+            if value.shape != self.parameters.shape or value.dtype != np.float64:
+                expected, got = list(self.parameters.shape), list(value.shape)
+                raise ValueError(f"{name} must be float64 of shape {expected}, got {value.dtype} {got}")
+            setattr(self, name, value)
+        self.generation = int(state["generation"])
+
+    def save(self, path: Path) -> None:
+        """Write the state."""
+        about = {"format": FORMAT, "seed": self.seed}
+        arrays: dict[str, Any] = {name: np.asarray(value) for name, value in {**about, **self.state()}.items()}
+        write_whole(path, lambda file: np.savez(file, **arrays))
+
+    def load(self, path: Path) -> None:
+        """Take up what `save` wrote; raise FileFormatError where the file is another's or damaged."""
+        try:
+            found = read_arrays(path)
+            if str(found["format"]) != FORMAT or int(found["seed"]) != self.seed:
+                told = f"{str(found['format'])!r} of seed {int(found['seed'])}"
+                raise ValueError(f"{FORMAT!r} of seed {self.seed} expected, got {told}")
+            self.restore(found)
+        except (OSError, ValueError, EOFError, BadZipFile, KeyError) as error:
+            raise FileFormatError(f"{path}: must be a checkpoint of this evolution ({error})") from None
+
+    def _play(self, members: Sequence[Network], rng: np.random.Generator) -> tuple[FloatArray, int]:
+        """Return each member's mean over worlds of log(mean completion / `assignment`'s), and all decisions taken."""
+        config = self.config
+        low, high = self.workloads.loads
+        blocks = _blocks(len(members), config.workers, config.worlds)
+        tasks = []
+        for world in range(config.worlds):
+            table, part = int(rng.integers(self.workloads.sets)), float(rng.uniform())
+            load = low + (high - low) * (world + part) / config.worlds
+            seed = int(rng.integers(FIRST_EPISODE_SEED, EPISODE_SEEDS))
+            place = Place(workloads=self.workloads, table=table, load=load, lanes=config.lanes, seed=seed)
+            tasks += [
+                Task(place=place, members=tuple(members[block]), reference=block.stop == len(members))
+                for block in blocks
+            ]
+        results = list(self._map(tasks))
+        costs = np.log([completion for completions, _ in results for completion in completions])
+        costs = costs.reshape(config.worlds, len(members) + 1)
+        return (costs[:, :-1] - costs[:, -1:]).mean(axis=0), sum(decisions for _, decisions in results)
+
+    def _map(self, tasks: Sequence[Task]) -> Any:
+        if self.config.workers == 1:
+            return map(play_task, tasks)
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")  # a forked child would share the compiled kernels' threads
+            self._pool = ProcessPoolExecutor(self.config.workers, context, initializer=_leave_interrupts)
+        return self._pool.map(play_task, tasks)
+
+    def _ascend(self, gradient: FloatArray, rate: float) -> None:
+        """Take one step of Adam up the gradient; a weight moves in the measure in which it is tried."""
+        direction = gradient / np.where(self.scale > 0, self.scale, 1.0)
+        self.first_moment = FIRST_MOMENT * self.first_moment + (1 - FIRST_MOMENT) * direction
+        self.second_moment = SECOND_MOMENT * self.second_moment + (1 - SECOND_MOMENT) * direction**2
+        first = self.first_moment / (1 - FIRST_MOMENT ** (self.generation + 1))
+        second = self.second_moment / (1 - SECOND_MOMENT ** (self.generation + 1))
+        self.parameters = self.parameters + rate * self.scale * first / (np.sqrt(second) + EPSILON)
+
+
+def centred_ranks(values: FloatArray) -> FloatArray:
+    """Return float64 [n] from -0.5 (the smallest of `values`) to 0.5 (the largest); equal ones share their mean."""
+    order = values.argsort(kind="stable")
+    _, group, counts = np.unique(values[order], return_inverse=True, return_counts=True)
+    last = counts.cumsum()
+    ranks = np.empty(len(values))
+    ranks[order] = ((2 * last - counts - 1) / 2)[group]
+    return ranks / max(1, len(values) - 1) - 0.5
+
+
+def flatten(network: Network) -> FloatArray:
+    """Return a network's weights as one vector, float64, in the order of its arrays."""
+    return np.concatenate([array.ravel() for array in network.arrays]).astype(np.float64)
+
+
+def unflatten(parameters: FloatArray, width: int) -> Network:
+    """Return the network of a vector of weights."""
+    arrays, first = {}, 0
+    for name, shape in shapes(width).items():
+        size = int(np.prod(shape))
+        arrays[name] = parameters[first : first + size].reshape(shape).astype(np.float32)
+        first += size
+    return Network(**arrays)
+
+
+def step_scale(width: int, parts: str) -> FloatArray:
+    """Return how far each weight steps, in sigmas: 1 in the linear part, 1 / sqrt(rows) in a layer, 0 if it stays."""
+    scales = []
+    for name, shape in shapes(width).items():
+        rows = 1 if name == "skip" else shape[0]
+        evolves = parts == "all" or name in OUTPUTS
+        scales.append(np.full(int(np.prod(shape)), evolves / np.sqrt(rows)))
+    return np.concatenate(scales)
+
+
+def play_task(task: Task) -> tuple[list[float], int]:
+    """Return the mean completion (cycles) of each of a task's members, `assignment`'s last; and decisions taken."""
+    world = _world(task.place)
+    completions, decisions = [], 0
+    for member in (*task.members, *([None] if task.reference else [])):
+        completions.append(float(play(world, world.actor(member), task.place.seed).mean()))
+        decisions += int(world.simulation.lanes["steps"].sum())
+    return completions, decisions
+
+
+@lru_cache(maxsize=1)
+def _world(place: Place) -> World:
+    return make_world(place.workloads, training_table(place.workloads, place.table), place.load, place.lanes)
+
+
+def _blocks(members: int, workers: int, worlds: int) -> list[slice]:
+    """Return parts of the members such that every worker has work, and no world is made anew for less than a pair."""
+    parts = min(members // 2, -(-workers // worlds))
+    bounds = np.linspace(0, members, parts + 1).astype(int).tolist()
+    return [slice(first, stop) for first, stop in pairwise(bounds)]
+
+
+def _first_network(config: EvolutionConfig, seed: int) -> Network:
+    """Return the weights to start from.
+
+    Without the slope all that `assignment` would not do is equally far, and a step changes either nothing or, where it
+    reaches over that distance, far too much; with it a step changes the choices that the plan is nearly equal about.
+    """
+    if config.weights is not None:
+        return load_network(config.weights)[0]
+    network = initial_network(config.width, np.random.default_rng((seed, 0)), prior=config.prior)
+    network.skip[FEATURES.index("plan_change_share")] = -config.slope
+    return network
+
+
+def _leave_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one

@@ -1,0 +1,119 @@
+"""Learns labels: a network whose scores are minus what the actions cost, by weighted least squares within states."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gnnsched_agents.methods.lookahead_labels import Labels
+from gnnsched_agents.torch_network import Packing, PairNetwork
+from gnnsched_baselines.learned.pair_features import FEATURES
+from gnnsched_baselines.learned.pair_network import Network, shapes
+
+HELD_OUT = 8  # one state in so many tells how well the others were learned
+LEAST_ERROR = 1.0  # mean services, added in squares to the labels' standard errors
+MOST_GRADIENT = 5.0
+WEIGHT_DECAY = 1e-3
+WARM_UP = 0.1  # share of the steps in which the learning rate rises
+PLANNED, LOAD = FEATURES.index("planned_action"), FEATURES.index("load")
+CALM, RISE = 0.5, 4.5  # up to this load, this share of the caution is asked; above it, so much more for each load
+LOADS = (0.3, 1.1)  # recent loads are noisy: they are kept in this range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A fitted network; of the states held out: `explained` share of the labels' weighted variance, and `gain`, by how
+    much less the network's choice costs than `assignment`'s, mean services a state (only rows that were tried count).
+    """
+
+    network: Network
+    explained: float
+    gain: float
+
+
+def fit(
+    labels: Labels,
+    rng: np.random.Generator,
+    *,
+    width: int,
+    passes: int,
+    batch: int,
+    learning_rate: float,
+    caution: float,
+) -> Fit:
+    """Return a network of `width` units fitted to labels in `passes` passes, by AdamW with one cycle of learning rates.
+
+    `caution` is what a deviation from `assignment` must gain, mean services, more of it the higher the load: there the
+    labels err more, and flatter those who put long jobs off, since futures end.
+    """
+    module = PairNetwork(_first(width, rng))
+    order = rng.permutation(len(labels))
+    held, kept = order[: len(order) // HELD_OUT], order[len(order) // HELD_OUT :]
+    optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY)
+    steps = passes * -(-len(kept) // batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=WARM_UP)
+    for _ in range(passes):
+        for rows, costs, weights, packing in _batches(labels, rng.permutation(kept), batch):
+            asked = caution * _caution(rows)
+            loss = _within(module(rows, packing) + costs + asked, weights, packing).sum() / packing.lanes
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(module.parameters(), MOST_GRADIENT)
+            optimizer.step()
+            schedule.step()
+    with torch.no_grad():
+        explained, gain = _judge(module, labels, held, caution)
+    return Fit(network=module.network(), explained=explained, gain=gain)
+
+
+def _within(values: Tensor, weights: Tensor, packing: Packing) -> Tensor:
+    """Return weights x squares of values [n] less their state's weighted mean: only differences within it count."""
+    mean = packing.sum(weights * values) / packing.sum(weights).clamp_min(1e-9)
+    squares: Tensor = weights * (values - packing.spread(mean)).square()
+    return squares
+
+
+def _batches(labels: Labels, states: np.ndarray, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Packing]]:
+    """Yield rows, costs (0 where not tried), weights (0 there too) and packing of `size` states at a time."""
+    sizes = np.diff(labels.starts)
+    for first in range(0, len(states), size):
+        part = states[first : first + size]
+        ends = np.cumsum(sizes[part])
+        places = np.arange(ends[-1]) + np.repeat(labels.starts[part] - (ends - sizes[part]), sizes[part])
+        costs, errors = labels.costs[places], labels.errors[places]
+        tried = np.isfinite(costs)
+        weights = np.where(tried, 1.0 / (LEAST_ERROR**2 + np.where(tried, errors, 0.0) ** 2), 0.0).astype(np.float32)
+        arrays = (labels.rows[places], np.where(tried, costs, 0.0).astype(np.float32), weights)
+        rows, targets, kept = (torch.from_numpy(array) for array in arrays)
+        yield rows, targets, kept, Packing.of(torch.from_numpy(sizes[part]))
+
+
+def _caution(rows: Tensor) -> Tensor:
+    """Return [n]: the cautions asked of each row of rows [n, F], none of what `assignment` does."""
+    load = rows[:, LOAD].clamp(*LOADS)
+    return (1.0 - rows[:, PLANNED]) * (CALM + RISE * (load - CALM).clamp_min(0.0))
+
+
+def _judge(module: PairNetwork, labels: Labels, states: np.ndarray, caution: float) -> tuple[float, float]:
+    missed = variance = gain = 0.0
+    for rows, costs, weights, packing in _batches(labels, states, 4096):
+        scores = module(rows, packing)
+        asked = costs + caution * _caution(rows)
+        missed += float(_within(scores + asked, weights, packing).sum())
+        variance += float(_within(asked, weights, packing).sum())
+        tried = torch.where(weights > 0, scores, torch.full_like(scores, -torch.inf))
+        planned = torch.where(weights > 0, rows[:, PLANNED], torch.zeros_like(scores))
+        gain += float((planned * costs).sum() - costs[packing.argmax(tried)].sum())
+    return 1.0 - missed / max(variance, 1e-9), gain / max(1, len(states))
+
+
+def _first(width: int, rng: np.random.Generator) -> Network:
+    """Return a network with all layers drawn, the linear part 0."""
+    drawn: dict[str, Any] = {
+        name: rng.normal(0.0, 1.0 / np.sqrt(shape[0]), shape) if name != "skip" and name[0] != "b" else np.zeros(shape)
+        for name, shape in shapes(width).items()
+    }
+    return Network(**drawn)

@@ -1,0 +1,292 @@
+"""Proximal policy optimisation (Schulman et al. 2017) on the native batch, over packed legal rows only.
+
+An update plays all lanes for some decisions by the policy's draws, estimates advantages (GAE, Schulman et al. 2016)
+with a discount in time, not in decisions, and climbs the clipped objective. What differs from the usual: the critic
+sees more than the policy, jobs to come included (an input-driven baseline is unbiased; Mao et al. 2019), and advantages
+are normalised world by world, so that high loads, where all costs are larger, do not drown low ones.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gnnsched_agents.config_checks import require
+from gnnsched_agents.lanes import INSIGHTS, NUM_INSIGHTS, NUM_PRESENT, Lanes
+from gnnsched_agents.methods.decision_batch import Rollout, gae, normalised
+from gnnsched_agents.torch_network import Critic, Packing, PairNetwork
+from gnnsched_agents.worlds import Workloads
+from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
+from gnnsched_baselines.learned.pair_network import MOST_WIDTH, Network, initial_network, load_network
+from gnnsched_env.common.disk_cache import content_key
+from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
+from gnnsched_env.nn.device import pick_device
+
+KIND = "ppo 1"  # of checkpoints, and their format
+SCALE_RATE = 0.1  # by which the scale of the values follows that of the returns, an update
+ADAM_EPSILON = 1e-5
+STREAM = 0x990  # keeps these draws apart from those of others with the same seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class PpoConfig:
+    """How PPO trains."""
+
+    worlds: int = 8
+    """Worlds played side by side, each of its own set of classes and load."""
+    lanes: int = 32
+    """Lanes a world."""
+    steps: int = 64
+    """Decisions a lane and update."""
+    redraw: int = 4
+    """Updates after which the oldest world gives way to a new one."""
+    epochs: int = 3
+    """Passes over an update's decisions, at most."""
+    batch: int = 2048
+    """Decisions a gradient step."""
+    tau: float = 60.0
+    """Mean services in which the weight of what is to come falls to 1 / e; inf: all counts alike (gamma = 1)."""
+    gae: float = 0.95
+    """GAE's lambda, a decision."""
+    clip: float = 0.2
+    """How far a probability's ratio to the old one is followed."""
+    kl: float = 0.02
+    """Passes end where the policy has moved further than this, in nats."""
+    learning_rate: tuple[float, float] = (1e-3, 1e-4)
+    """The first and the last one."""
+    entropy: tuple[float, float] = (3e-3, 1e-5)
+    """The entropy's weight, the first and the last one."""
+    falling: int = 20_000_000
+    """Decisions in which the learning rate and the entropy's weight go from the first to the last, in a line."""
+    most_advantage: float = 4.0
+    """Normalised advantages are clipped here."""
+    most_gradient: float = 0.5
+    """Norm at which gradients are clipped, the policy's and the critic's each."""
+    width: int = 32
+    """Units in each layer of the policy's network."""
+    critic_width: int = 64
+    """Units in each layer of the critic."""
+    foresight: bool = True
+    """The critic sees the jobs to come."""
+    prior: float = 2.0
+    """Score with which `assignment`'s action starts ahead of the others; 0: from scratch."""
+    weights: Path | None = None
+    """Weights to start from (.npz); `width` and `prior` are not read then."""
+    device: str = "auto"
+    """"auto": a GPU when there is one, else the CPU."""
+    threads: int = 1
+    """Of torch on the CPU."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "worlds",
+            "lanes",
+            "steps",
+            "redraw",
+            "epochs",
+            "batch",
+            "falling",
+            "width",
+            "critic_width",
+            "threads",
+        ):
+            require("ppo", name, getattr(self, name), "at least 1", getattr(self, name) >= 1)
+        for name in ("width", "critic_width"):
+            require("ppo", name, getattr(self, name), f"at most {MOST_WIDTH}", getattr(self, name) <= MOST_WIDTH)
+        for name in ("tau", "clip", "kl", "most_advantage", "most_gradient"):
+            require("ppo", name, getattr(self, name), "above 0", getattr(self, name) > 0.0)
+        require("ppo", "gae", self.gae, "from 0 to 1", 0.0 <= self.gae <= 1.0)
+        rates, weights = self.learning_rate, self.entropy
+        require(
+            "ppo", "learning_rate", rates, "two finite numbers above 0", all(0.0 < rate < math.inf for rate in rates)
+        )
+        require("ppo", "entropy", weights, "two finite numbers, at least 0", all(0.0 <= w < math.inf for w in weights))
+        require("ppo", "prior", self.prior, "a finite number, at least 0", 0.0 <= self.prior < math.inf)
+
+
+class Ppo:
+    """Trains a network; `update` is one iteration. Randomness is all drawn from one generator of numpy's."""
+
+    def __init__(self, config: PpoConfig, workloads: Workloads, seed: int) -> None:
+        """Begin with the config's weights, or a network that does as `assignment` does; `seed` decides all draws.
+
+        Raise ConfigError where the device cannot be used, and as `load_network` does.
+        """
+        self.workloads = workloads
+        self.config = config
+        self.device = pick_device(config.device)
+        self.rng = np.random.default_rng((seed, STREAM))
+        start = initial_network(config.width, self.rng, prior=config.prior)
+        if config.weights is not None:
+            start, _ = load_network(config.weights)
+        self.actor = PairNetwork(start).to(self.device)
+        self.critic = Critic(NUM_FEATURES + NUM_INSIGHTS, config.critic_width, self.rng).to(self.device)
+        parameters = [{"params": list(module.parameters())} for module in (self.actor, self.critic)]
+        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate[0], eps=ADAM_EPSILON)
+        self.updates = self.decisions = 0
+        self.lanes = Lanes(workloads, config.worlds, config.lanes, self.rng, start)
+
+    def network(self) -> Network:
+        """Return the present policy's weights."""
+        return self.actor.network()
+
+    def update(self) -> dict[str, float]:
+        """Play, learn from it, and return figures: "decisions" played, mean "jobs" in the system, "kl", and others."""
+        torch.set_num_threads(self.config.threads)
+        config = self.config
+        if self.updates and self.updates % config.redraw == 0:
+            self.lanes.redraw(self.updates // config.redraw % config.worlds, self.network())
+        done = min(1.0, self.decisions / config.falling)
+        rate = _between(config.learning_rate, done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        rollout, figures = self._play()
+        self.critic.track(rollout.returns, SCALE_RATE)
+        figures |= self._learn(rollout, _between(config.entropy, done))
+        self.updates += 1
+        self.decisions += len(rollout)
+        return {"decisions": float(len(rollout)), "learning_rate": rate, **figures}
+
+    @torch.no_grad()
+    def _play(self) -> tuple[Rollout, dict[str, float]]:
+        """Play `steps` decisions in each lane."""
+        config, lanes = self.config, self.lanes
+        shape = (config.steps, len(lanes))
+        rewards, elapsed, values, log_probabilities = np.empty((4, *shape), np.float32)
+        ended, chosen, sizes = np.empty(shape, np.bool_), np.empty(shape, np.int64), np.empty(shape, np.int64)
+        rows, views = [], []
+        for t in range(config.steps):
+            packing, seen, view = self._look()
+            sizes[t] = packing.sizes.cpu().numpy()
+            rows.append(seen)
+            views.append(view)
+            values[t] = self.critic.values(view).cpu().numpy()
+            log_rows = packing.log_softmax(self.actor(seen, packing))
+            noise = self._tensor(self.rng.standard_exponential(len(seen), np.float32))
+            taken = packing.sample(log_rows, noise)
+            log_probabilities[t] = log_rows[taken].cpu().numpy()
+            rows_taken = taken.cpu().numpy()
+            chosen[t] = rows_taken - lanes.starts[:-1]
+            rewards[t], elapsed[t], ended[t] = lanes.step(rows_taken)
+        last_values = self.critic.values(self._look()[2]).cpu().numpy()
+        discounts = np.where(ended, 0.0, np.exp(-elapsed / config.tau)).astype(np.float32)
+        advantages = gae(rewards, discounts, values, last_values, config.gae)
+        rollout = Rollout(
+            rows=torch.cat(rows),
+            starts=self._tensor(np.concatenate([[0], sizes.cumsum()])),
+            chosen=self._tensor(chosen),
+            log_probabilities=self._tensor(log_probabilities),
+            views=torch.cat(views),
+            advantages=self._tensor(normalised(advantages, config.worlds, config.most_advantage)),
+            returns=self._tensor(advantages + values),
+        )
+        unexplained = float(np.var(advantages) / max(1e-12, float(np.var(advantages + values))))
+        return rollout, {
+            "jobs": -float(rewards.sum() / max(1e-9, float(elapsed.sum()))),  # in the system, on average
+            "explained": 1.0 - unexplained,
+            "ended": float(ended.sum()),
+            "rows": float(sizes.mean()),
+            "advantage": float(advantages.std()),
+        }
+
+    def _learn(self, rollout: Rollout, entropy_weight: float) -> dict[str, float]:
+        """Take gradient steps until all epochs are done or the policy has moved far enough; return means of figures."""
+        steps: list[dict[str, float]] = []
+        epochs, moved = 0, 0.0
+        while epochs < self.config.epochs and moved <= self.config.kl:
+            epoch = [
+                self._climb(rollout, *batch, entropy_weight) for batch in rollout.batches(self.config.batch, self.rng)
+            ]
+            epochs, moved = epochs + 1, float(np.mean([figures["kl"] for figures in epoch]))
+            steps += epoch
+        means = {name: float(np.mean([figures[name] for figures in steps])) for name in steps[0]}
+        return {**means, "kl": moved, "epochs": float(epochs)}
+
+    def _climb(
+        self, rollout: Rollout, part: Tensor, rows: Tensor, packing: Packing, entropy_weight: float
+    ) -> dict[str, float]:
+        """Take one gradient step on some of the decisions; return figures of it."""
+        log_rows = packing.log_softmax(self.actor(rollout.rows[rows], packing))
+        first = packing.sizes.cumsum(0) - packing.sizes
+        log_ratios = log_rows[first + rollout.chosen[part]] - rollout.log_probabilities[part]
+        gain = clipped_gain(log_ratios, rollout.advantages[part], self.config.clip)
+        entropy = packing.entropy(log_rows).mean()
+        target = self.critic.standardised(rollout.returns[part])
+        miss = nn.functional.huber_loss(self.critic(rollout.views[part]), target)
+        self.optimizer.zero_grad()
+        torch.autograd.backward(miss - gain - entropy_weight * entropy)
+        for module in (self.actor, self.critic):
+            nn.utils.clip_grad_norm_(module.parameters(), self.config.most_gradient)
+        self.optimizer.step()
+        with torch.no_grad():
+            change = log_ratios.expm1()
+            kl, clipped = (change - log_ratios).mean(), change.abs().gt(self.config.clip).float().mean()
+        figures = {"kl": kl, "clipped": clipped, "gain": gain, "value_loss": miss, "entropy": entropy}
+        return {name: float(value.detach()) for name, value in figures.items()}
+
+    def _look(self) -> tuple[Packing, Tensor, Tensor]:
+        """Return the lanes' rows now, packing first, and what the critic sees [L, D]: their means, and insights."""
+        lanes = self.lanes
+        lanes.describe()
+        packing = Packing.of(torch.from_numpy(np.diff(lanes.starts)).to(self.device))
+        rows = torch.from_numpy(lanes.rows).to(self.device)
+        insights = lanes.insights.copy()
+        if not self.config.foresight:
+            insights[:, NUM_PRESENT:] = 0.0
+        return packing, rows, torch.cat([packing.mean(rows), torch.from_numpy(insights).to(self.device)], dim=1)
+
+    def _tensor(self, values: NDArray[Any]) -> Tensor:
+        """Return the values of [T, L] decisions as one row, on the device."""
+        return torch.from_numpy(values.reshape(-1)).to(self.device)
+
+    def save(self, path: Path) -> None:
+        """Write all that the next update depends on, the worlds' state too; a killed write leaves the file before."""
+        state = {
+            "counters": (self.updates, self.decisions),
+            "rng": json.dumps(self.rng.bit_generator.state),
+            "worlds": self.lanes.state(),
+            **{name: part.state_dict() for name, part in self._parts().items()},
+        }
+        write_checkpoint(path, KIND, self._key(), state)
+
+    def load(self, path: Path) -> None:
+        """Take up what `save` wrote: on the same machine all goes on as if it had never stopped.
+
+        Raise FileFormatError where the file is none of `save`'s or damaged, ConfigError where it belongs to another
+        configuration or other workloads.
+        """
+        state = read_checkpoint(path, KIND, self._key(), self.device)
+        try:
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+            self.lanes.restore(arrays_of(state["worlds"]))
+            self.rng.bit_generator.state = json.loads(state["rng"])
+            self.updates, self.decisions = state["counters"]
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise FileFormatError(f"{path}: the checkpoint is incomplete or damaged ({error})") from None
+
+    def _parts(self) -> dict[str, Any]:
+        return {"actor": self.actor, "critic": self.critic, "optimizer": self.optimizer}
+
+    def _key(self) -> str:
+        """Return what must be equal for a checkpoint to fit; where it is computed may differ."""
+        free = ("device", "threads", "weights")
+        config = {name: value for name, value in asdict(self.config).items() if name not in free}
+        return content_key(config=config, workloads=asdict(self.workloads), features=[*FEATURES, *INSIGHTS])
+
+
+def clipped_gain(log_ratios: Tensor, advantages: Tensor, clip: float) -> Tensor:
+    """Return the mean of the smaller of ratio x advantage, the ratio as it is and kept within 1 +- `clip`."""
+    ratios = log_ratios.exp()
+    return torch.minimum(ratios * advantages, ratios.clamp(1.0 - clip, 1.0 + clip) * advantages).mean()
+
+
+def _between(ends: tuple[float, float], share: float) -> float:
+    return ends[0] + (ends[1] - ends[0]) * share

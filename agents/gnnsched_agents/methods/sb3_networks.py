@@ -1,0 +1,191 @@
+"""Policies of Stable-Baselines3 whose scorer is the shared pair network, on the rows of `agents.pair_env`.
+
+Whether an action is legal stands in the rows (their last column), so that algorithms that know no masks mask as well:
+an illegal action's logit or Q-value is ILLEGAL. Only the legal rows, a few of the many, go through the networks.
+"""
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from sb3_contrib.common.maskable.distributions import MaskableDistribution
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from stable_baselines3.common.distributions import Distribution
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
+from torch import Tensor, nn
+
+from gnnsched_agents.torch_network import Packing, PairNetwork
+from gnnsched_baselines.learned.pair_network import initial_network
+
+ILLEGAL = -1e8  # finite, so that 0 x ILLEGAL is 0; as sb3-contrib's masked logits
+
+
+class LegalRows:
+    """The legal rows of a batch of observations float32 [L, actions, COLUMNS], packed.
+
+    `rows` float32 [n, F]; `packing` over the lanes that have any (an ended episode's has none), which `alive` bool [L]
+    tells.
+    """
+
+    def __init__(self, observation: Tensor) -> None:
+        self.legal = observation[..., -1] > 0.5
+        self.rows = observation[self.legal][:, :-1]
+        sizes = self.legal.sum(dim=1)
+        self.alive = sizes > 0
+        self.packing = Packing.of(sizes[self.alive])
+
+    def unpacked(self, scores: Tensor) -> Tensor:
+        """Return [L, actions]: scores [n] in their actions' places, ILLEGAL elsewhere."""
+        return scores.new_full(self.legal.shape, ILLEGAL).masked_scatter(self.legal, scores)
+
+    def of_lanes(self, values: Tensor) -> Tensor:
+        """Return [L]: values of the lanes that have rows, 0 for the others."""
+        return values.new_zeros(len(self.alive)).masked_scatter(self.alive, values)
+
+
+class PooledCritic(nn.Module):
+    """The value of a lane: a layer on each legal row, their mean, a layer, a linear part (0 at first)."""
+
+    def __init__(self, features: int, width: int) -> None:
+        super().__init__()
+        self.row = nn.Linear(features, width)
+        self.pooled = nn.Linear(width, width)
+        self.value = nn.Linear(width, 1)
+        nn.init.zeros_(self.value.weight)
+        nn.init.zeros_(self.value.bias)
+
+    def forward(self, legal: LegalRows) -> Tensor:
+        """Return [L]: the value of each lane; 0 where no action is left."""
+        means = legal.packing.mean(self.row(legal.rows).relu())
+        return legal.of_lanes(self.value(self.pooled(means).relu()).squeeze(-1))
+
+
+class _Scored:
+    """What the two actor-critic policies share; the parameters `width`, `prior`, `draw` come by `policy_kwargs`."""
+
+    observation_space: spaces.Space[Any]
+    action_dist: Any
+    optimizer_class: Any
+    optimizer_kwargs: dict[str, Any]
+
+    def __init__(self, *args: Any, width: int = 32, prior: float = 2.0, draw: int = 0, **kwargs: Any) -> None:
+        self._shape = (width, prior, draw)
+        kwargs.update(net_arch=[], ortho_init=False)
+        super().__init__(*args, **kwargs)
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        """Make the scorer, the critic and their optimiser."""
+        self.scorer, self.critic = make_networks(self.observation_space, *self._shape)
+        parameters = [*self.scorer.parameters(), *self.critic.parameters()]
+        self.optimizer = self.optimizer_class(parameters, lr=lr_schedule(1), **self.optimizer_kwargs)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        width, prior, draw = self._shape
+        known = super()._get_constructor_parameters()  # type: ignore[misc]
+        return {**known, "width": width, "prior": prior, "draw": draw}
+
+    def predict_values(self, obs: Any) -> Tensor:
+        """Return [L, 1]: values of lanes."""
+        return cast(Tensor, self.critic(LegalRows(obs)).unsqueeze(-1))
+
+    def _distribution(self, legal: LegalRows, masks: Any = None) -> Any:
+        """Return the distribution over actions; `masks` [L, actions], where given, mask too."""
+        logits = legal.unpacked(self.scorer(legal.rows, legal.packing))
+        distribution = self.action_dist.proba_distribution(action_logits=logits)
+        if masks is not None:
+            distribution.apply_masking(masks)
+        return distribution
+
+
+class MaskedPairPolicy(_Scored, MaskableActorCriticPolicy):
+    """MaskablePPO's policy; the masks that it is given are those that the rows tell."""
+
+    def forward(
+        self, obs: Tensor, deterministic: bool = False, action_masks: Any = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return actions int64 [L], values [L, 1] and log-probabilities [L]."""
+        legal = LegalRows(obs)
+        distribution = self._distribution(legal, action_masks)
+        actions = distribution.get_actions(deterministic=deterministic)
+        return actions, self.critic(legal).unsqueeze(-1), distribution.log_prob(actions)
+
+    def evaluate_actions(
+        self, obs: Tensor, actions: Tensor, action_masks: Any = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return values [L, 1], log-probabilities [L] of the actions and entropies [L]."""
+        legal = LegalRows(obs)
+        distribution = self._distribution(legal, legal.legal if action_masks is None else action_masks)
+        return self.critic(legal).unsqueeze(-1), distribution.log_prob(actions), distribution.entropy()
+
+    def get_distribution(self, obs: Any, action_masks: Any = None) -> MaskableDistribution:
+        """Return the distribution over actions."""
+        return cast(MaskableDistribution, self._distribution(LegalRows(obs), action_masks))
+
+
+class PairPolicy(_Scored, ActorCriticPolicy):
+    """A2C's policy, which is given no masks: the rows tell them."""
+
+    def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Return actions int64 [L], values [L, 1] and log-probabilities [L]."""
+        legal = LegalRows(obs)
+        distribution = self._distribution(legal)
+        actions = distribution.get_actions(deterministic=deterministic)
+        return actions, self.critic(legal).unsqueeze(-1), distribution.log_prob(actions)
+
+    def evaluate_actions(self, obs: Any, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return values [L, 1], log-probabilities [L] of the actions and entropies [L]."""
+        legal = LegalRows(obs)
+        distribution = self._distribution(legal)
+        return self.critic(legal).unsqueeze(-1), distribution.log_prob(actions), distribution.entropy()
+
+    def get_distribution(self, obs: Any) -> Distribution:
+        """Return the distribution over actions."""
+        return cast(Distribution, self._distribution(LegalRows(obs)))
+
+
+class PairQNetwork(QNetwork):
+    """Q-values: the lane's value by a critic plus the row's score, less the mean score; ILLEGAL where illegal.
+
+    Less the mean, because what all actions of a lane share is the critic's to learn (dueling networks; Wang et al.
+    2016): else the actions mostly taken carry it alone, and others look better for it.
+    """
+
+    def __init__(self, *args: Any, width: int = 32, prior: float = 0.5, draw: int = 0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.q_net = nn.Sequential()  # the two below take its place
+        self.scorer, self.critic = make_networks(self.observation_space, width, prior, draw)
+
+    def forward(self, obs: Any) -> Tensor:
+        """Return [L, actions]."""
+        legal = LegalRows(obs)
+        scores = self.scorer(legal.rows, legal.packing)
+        shared = self.critic(legal)[legal.alive] - legal.packing.mean(scores)
+        return legal.unpacked(scores + legal.packing.spread(shared))
+
+
+class PairQPolicy(DQNPolicy):
+    """DQN's policy: a Q-network and its target."""
+
+    def __init__(self, *args: Any, width: int = 32, prior: float = 0.5, draw: int = 0, **kwargs: Any) -> None:
+        self._shape = {"width": width, "prior": prior, "draw": draw}
+        super().__init__(*args, **{**kwargs, "net_arch": []})
+
+    def make_q_net(self) -> QNetwork:
+        """Return a Q-network; all that are made here are equal."""
+        arguments = self._update_features_extractor(self.net_args, features_extractor=None)
+        return PairQNetwork(**{**arguments, **self._shape}).to(self.device)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {**super()._get_constructor_parameters(), **self._shape}
+
+
+def make_networks(space: spaces.Space[Any], width: int, prior: float, draw: int) -> tuple[PairNetwork, PooledCritic]:
+    """Return the scorer, which prefers what `assignment` would do by `prior`, and the critic, both drawn by `draw`."""
+    scorer = PairNetwork(initial_network(width, np.random.default_rng(draw), prior=prior))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(draw)
+        critic = PooledCritic((space.shape or ())[-1] - 1, width)
+    return scorer, critic

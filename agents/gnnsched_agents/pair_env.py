@@ -1,0 +1,112 @@
+"""Queue-v0 as padded rows of features: what Stable-Baselines3's algorithms train the shared pair network on."""
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+
+from gnnsched_agents.vec_adapter import Sb3VecEnv
+from gnnsched_baselines.learned.pair_features import NUM_FEATURES, machine_features
+from gnnsched_baselines.learned.player import Reader, row_actions
+from gnnsched_env.common.errors import ConfigError, InvalidAction
+from gnnsched_env.common.policy import FloatArray, IntArray
+from gnnsched_env.envs import Layout
+from gnnsched_env.envs.registration import QUEUE_ID
+from gnnsched_env.envs.vector_input import action_array
+
+BOUND = 64.0  # no feature is larger in size: logarithms of int64 cycles, shares times the number of accelerators
+COLUMNS = NUM_FEATURES + 1  # the last column is 1 in the rows of legal actions, 0 in all others
+
+
+def rows_space(layout: Layout) -> spaces.Box:
+    """Return the space of one lane's rows: float32 [actions, COLUMNS], row k is action k."""
+    bound = max(BOUND, layout.num_accelerators)
+    return spaces.Box(-bound, bound, (layout.num_actions, COLUMNS), np.float32)
+
+
+def masks_of(observation: FloatArray) -> NDArray[np.bool_]:
+    """Return bool [..., actions]: where an action is legal, by the rows [..., actions, COLUMNS] themselves."""
+    return observation[..., -1] > 0.5
+
+
+class Rows:
+    """Puts packed rows at their actions' places, and finds the row of an action again."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._numbers: IntArray = np.zeros((0, layout.num_actions), np.int64)
+
+    def place(self, rows: FloatArray, pairs: IntArray, starts: IntArray) -> FloatArray:
+        """Return float32 [L, actions, COLUMNS]: the rows of the legal actions, zeros elsewhere and in ended lanes.
+
+        `rows` float32 [n, F], `pairs` int64 [n, 2] and `starts` int64 [L + 1] as a Reader's.
+        """
+        layout, shape = self.layout, (len(starts) - 1, self.layout.num_actions)
+        lanes = np.repeat(np.arange(shape[0]), np.diff(starts))
+        actions = row_actions(layout, pairs)
+        observation = np.zeros((*shape, COLUMNS), np.float32)
+        observation[lanes, actions, :-1] = rows
+        observation[lanes, actions, -1] = 1.0
+        self._numbers = np.full(shape, -1)
+        self._numbers[lanes, actions] = np.arange(len(rows))
+        return observation
+
+    def chosen(self, actions: NDArray[np.integer[Any]]) -> IntArray:
+        """Return int64 [L]: the rows, of those last placed, that actions [L] take; an illegal one waits.
+
+        Where waiting is illegal it takes the first legal one, as in the environment. Raise InvalidAction where an
+        action is not in the action space.
+        """
+        given = action_array(actions, len(self._numbers))
+        if (given < 0).any() or (given >= self._numbers.shape[1]).any():
+            raise InvalidAction(f"actions must be in [0, {self._numbers.shape[1]}), got {given.tolist()}")
+        numbers = np.take_along_axis(self._numbers, given.astype(np.int64)[:, np.newaxis], axis=1)[:, 0]
+        waits = self._numbers[:, self.layout.wait_action]
+        first = np.take_along_axis(self._numbers, (self._numbers >= 0).argmax(axis=1)[:, np.newaxis], axis=1)[:, 0]
+        chosen: IntArray = np.where(numbers >= 0, numbers, np.where(waits >= 0, waits, first))
+        return chosen
+
+
+class PairVecEnv(Sb3VecEnv):
+    """Lanes of Queue-v0 under `dataflow="predicted_best"` that are observed as rows of features.
+
+    An observation is float32 [actions, COLUMNS]: row k holds the features of action k (`baselines.trained.features`),
+    its last column tells whether it is legal, so that algorithms that know no masks can leave illegal ones out. It is
+    made of what the environment's own observation shows. The "terminal_observation" of an episode is all zeros, as no
+    action is left. Everything else is as in `Sb3VecEnv`; "elapsed" in the infos are cycles.
+    """
+
+    def __init__(self, num_envs: int = 1, **options: Any) -> None:
+        """Make the batch; `options` are those of the single environment, and `threads`; ConfigError as there."""
+        if options.pop("dataflow", "predicted_best") != "predicted_best":
+            raise ConfigError("PairVecEnv: a row names a slot and an accelerator, dataflow must be 'predicted_best'")
+        super().__init__(QUEUE_ID, num_envs, dataflow="predicted_best", **options)
+        self.unit = float(self.batch.metadata["reward_unit_cycles"])
+        simulation, layout = self.batch.batch.simulation, self.batch.layout
+        self._reader = Reader(simulation, layout, machine_features(simulation.table), self.unit)
+        self._rows = Rows(layout)
+        self.observation_space = rows_space(layout)
+
+    def reset(self) -> FloatArray:
+        """Start an episode in every lane and return its rows."""
+        super().reset()
+        return self._observe()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Take the actions given and return the rows that follow."""
+        _, rewards, ended, infos = super().step_wait()
+        for lane in np.flatnonzero(ended).tolist():
+            infos[lane]["terminal_observation"] = np.zeros(self.observation_space.shape or (), np.float32)
+        return self._observe(), rewards, ended, infos
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Return an attribute of the lanes; their observation space is that of the rows."""
+        if attr_name == "observation_space":
+            return [self.observation_space for _ in self._lanes(indices)]
+        return super().get_attr(attr_name, indices)
+
+    def _observe(self) -> FloatArray:
+        count = self._reader.describe()
+        return self._rows.place(self._reader.rows[:count], self._reader.pairs[:count], self._reader.starts)

@@ -1,0 +1,130 @@
+"""The folder of a training: its checkpoint, the weights that validated best, and the present ones.
+
+    checkpoint.json   what the loop had reached, and which file holds the method's state
+    method-<n>        that state after iteration n
+    best.npz, last.npz   weights with their cards
+    best.zip             the best model as its library has it, where the method is another library's
+    tensorboard/      events
+    lock              held by the process that trains
+
+The checkpoint names the method's file, so that both change at once: when checkpoint.json is replaced.
+"""
+
+import contextlib
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.files import write_whole
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
+
+FORMAT = 1
+KEYS = {
+    "format": int,
+    "config": dict,
+    "iteration": int,
+    "decisions": int,
+    "seconds": float,
+    "curve": list,
+    "method": str,
+}
+REACHED = ("iteration", "decisions", "minutes", "ratio", "error", "sjf_ratio")  # what an entry of the curve has
+
+
+class RunFolder:
+    """Reads and writes the files of a training."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def checkpoint(self) -> Path:
+        """Return the path of the checkpoint."""
+        return self.path / "checkpoint.json"
+
+    @property
+    def best(self) -> Path:
+        """Return the path of the weights that validated best."""
+        return self.path / "best.npz"
+
+    @property
+    def model(self) -> Path:
+        """Return the path of the best model as its library has it."""
+        return self.path / "best.zip"
+
+    @property
+    def last(self) -> Path:
+        """Return the path of the present weights."""
+        return self.path / "last.npz"
+
+    @property
+    def events(self) -> Path:
+        """Return the folder of TensorBoard's events."""
+        return self.path / "tensorboard"
+
+    def read(self) -> dict[str, Any] | None:
+        """Return what the checkpoint tells, None where there is none; FileFormatError where it is damaged."""
+        try:
+            kept: dict[str, Any] = json.loads(self.checkpoint.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise FileFormatError(f"{self.checkpoint}: must be the checkpoint of a training ({error})") from None
+        for name, kind in KEYS.items():
+            if not isinstance(kept, dict) or not isinstance(kept.get(name), kind):
+                raise FileFormatError(
+                    f"{self.checkpoint}: must be the checkpoint of a training; {name} is missing or bad"
+                )
+        if not _sound(kept):
+            raise FileFormatError(
+                f"{self.checkpoint}: must be the checkpoint of a training; an amount is below 0 or no number"
+            )
+        if kept["format"] != FORMAT:
+            raise FileFormatError(f"{self.checkpoint}: is of format {kept['format']}, this version reads {FORMAT}")
+        if Path(kept["method"]).name != kept["method"]:
+            raise FileFormatError(
+                f"{self.checkpoint}: method must be the name of a file beside it, got {kept['method']!r}"
+            )
+        return kept
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold the folder for this process; ConfigError where another one trains in it.
+
+        Where the system has no such locks (Windows), nothing is held.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("a") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise ConfigError(f"{self.path}: another process trains in this folder; name another") from None
+            yield
+
+    def write(self, state: dict[str, Any], save_method: Callable[[Path], None]) -> None:
+        """Write a checkpoint: the method's state by `save_method`, then what names it; older states go."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        method = self.path / f"method-{state['iteration']}"
+        save_method(method)
+        text = json.dumps({"format": FORMAT, **state, "method": method.name}, indent=1)
+        write_whole(self.checkpoint, lambda file: file.write(text.encode()))
+        for other in self.path.glob("method-*"):
+            if other != method:
+                with contextlib.suppress(OSError):
+                    other.unlink()
+
+
+def _sound(kept: dict[str, Any]) -> bool:
+    """Return whether amounts are numbers of at least 0, and so are those of the curve."""
+    entries = [[entry.get(name) for name in REACHED] if isinstance(entry, dict) else [None] for entry in kept["curve"]]
+    values = [kept["iteration"], kept["decisions"], kept["seconds"], *(value for entry in entries for value in entry)]
+    return all(isinstance(value, int | float) and math.isfinite(value) and value >= 0 for value in values)

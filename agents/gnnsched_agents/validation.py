@@ -1,0 +1,158 @@
+"""How good a policy is on workloads that no training draws and no table of results shows."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_agents.world_playing import play
+from gnnsched_agents.worlds import FIRST_TRAINING_SEED, Workloads, World, make_world, synthetic_table
+from gnnsched_baselines import make_policy
+from gnnsched_baselines.learned.pair_network import Network
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.policy import IntArray
+from gnnsched_env.evaluation import PolicyFactory, run_policy
+from gnnsched_env.scenario import load_scenario
+from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
+from gnnsched_env.scenario.section_checks import require_integer
+from gnnsched_env.tables import LatencyTable
+from gnnsched_env.workload.job_classes import SYNTHETIC_SEED
+
+Case = tuple[int, float]  # the seed of a workload's classes, and the load
+Means = dict[Case, NDArray[np.float64]]  # the mean completion of each episode, cycles
+
+EPISODE_SEED = 900_000  # of the first validation episode; trainings draw theirs from 2^20 on
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """What the model is chosen on."""
+
+    workloads: tuple[int, ...] = (101, 102, 103)
+    """Seeds of the sets of synthetic classes: neither 0, the one of results, nor 1000 and above, those of training."""
+    loads: tuple[float, ...] = (0.5, 0.8, 0.95)
+    """Loads."""
+    jobs: int = 1000
+    """Arrivals an episode."""
+    episodes: int = 32
+    """Episodes for each workload and load."""
+
+    def __post_init__(self) -> None:
+        for seed in self.workloads or (None,):
+            if seed is None or not SYNTHETIC_SEED < seed < FIRST_TRAINING_SEED:
+                rule = f"seeds from {SYNTHETIC_SEED + 1} to {FIRST_TRAINING_SEED - 1}, at least one"
+                raise ConfigError(f"validation: workloads must be {rule}, got {self.workloads!r}")
+        if not self.loads or not all(0.0 < load < LOAD_LIMIT for load in self.loads):
+            rule = f"numbers above 0 and below {LOAD_LIMIT}, at least one"
+            raise ConfigError(f"validation: loads must be {rule}, got {self.loads!r}")
+        for name in ("jobs", "episodes"):
+            require_integer("validation", name, getattr(self, name), 1, MOST_JOBS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """Mean completion of a policy over another's, on the same episodes.
+
+    `ratio` is the geometric mean over all workloads and loads: what the model is chosen by, the smaller the better.
+    `by_load`: the same over the workloads of a load. `cases`: each by itself. `sjf_ratio` is `ratio` over `sjf` instead
+    of `assignment`. `error`: half of a 95 % interval of log(ratio), the episodes taken as independent.
+    """
+
+    ratio: float
+    sjf_ratio: float
+    error: float
+    by_load: Mapping[float, float]
+    cases: Mapping[Case, float]
+
+    def figures(self) -> dict[str, float]:
+        """Return all but the single cases as numbers by name, for logs and cards."""
+        loads = {f"ratio_at_{load:g}": ratio for load, ratio in self.by_load.items()}
+        return {"ratio": self.ratio, "error": self.error, "sjf_ratio": self.sjf_ratio, **loads}
+
+
+class Validation:
+    """Scores policies on validation workloads, always on the same episodes; the references are played once."""
+
+    def __init__(self, config: ValidationConfig, workloads: Workloads) -> None:
+        self.config = config
+        self.workloads = replace(workloads, jobs=config.jobs)
+
+    def score(self, network: Network) -> Score:
+        """Score the policy that takes the action of the network's highest score."""
+        return self.score_means(self.play(lambda world: world.actor(network)))
+
+    def score_policy(self, factory: PolicyFactory) -> Score:
+        """Score any policy on the observations of Queue-v0, the dataflow being the predicted best."""
+        return self.score_means(self.run(factory))
+
+    def score_means(self, means: Means) -> Score:
+        """Score a policy by its mean completions on the validation episodes (as of `play` or `run`)."""
+        logs = {case: _log_ratio(mean, self.assignment_means[case]) for case, mean in means.items()}
+        cases = {case: float(np.exp(log)) for case, (log, _) in logs.items()}
+        sjf = [_log_ratio(mean, self.sjf_means[case])[0] for case, mean in means.items()]
+        by_load = {
+            load: _geometric_mean([cases[case] for case in cases if case[1] == load]) for load in self.config.loads
+        }
+        return Score(
+            ratio=_geometric_mean(list(cases.values())),
+            sjf_ratio=float(np.exp(np.mean(sjf))),
+            error=float(1.96 * np.sqrt(np.sum([variance for _, variance in logs.values()])) / len(logs)),
+            by_load=by_load,
+            cases=cases,
+        )
+
+    def play(self, player: Callable[[World], Callable[[], IntArray]]) -> Means:
+        """Return the mean completions under actions that are made of the simulation itself."""
+        return {case: play(world, player(world), EPISODE_SEED) for case, world in self._worlds.items()}
+
+    def run(self, factory: PolicyFactory) -> Means:
+        """Return the mean completions of a policy on observations."""
+        options = {"jobs": self.config.jobs, "window": self.workloads.window, "dataflow": "predicted_best"}
+        means = {}
+        for seed, load in self._worlds:
+            scenario = load_scenario(self.workloads.scenario).with_options(load=load, **options)
+            runs = run_policy(
+                factory, scenario, self._tables[seed], dispatch=False, seed=EPISODE_SEED, episodes=self.config.episodes
+            )
+            means[seed, load] = runs.per_episode("completion")
+        return means
+
+    def play_references(self) -> None:
+        """Play what others are compared with, unless that was done."""
+        _ = (self.assignment_means, self.sjf_means)
+
+    @cached_property
+    def assignment_means(self) -> Means:
+        """The mean completions of `assignment`."""
+        return self.play(lambda world: world.actor(None))
+
+    @cached_property
+    def sjf_means(self) -> Means:
+        """The mean completions of `sjf` (on the same predictions and window)."""
+        return self.run(lambda layout, table: make_policy("sjf", layout, table=table))
+
+    @cached_property
+    def _tables(self) -> dict[int, LatencyTable]:
+        return {seed: synthetic_table(self.workloads, seed) for seed in self.config.workloads}
+
+    @cached_property
+    def _worlds(self) -> dict[Case, World]:
+        return {
+            (seed, load): make_world(self.workloads, table, load, self.config.episodes)
+            for seed, table in self._tables.items()
+            for load in self.config.loads
+        }
+
+
+def _log_ratio(means: NDArray[np.float64], reference: NDArray[np.float64]) -> tuple[float, float]:
+    """Return log(mean / mean of the reference) over paired episodes, and its variance (delta method)."""
+    ratio = means.mean() / reference.mean()
+    residuals = (means - ratio * reference) / means.mean()
+    variance = residuals.var(ddof=1) / len(means) if len(means) > 1 else 0.0
+    return float(np.log(ratio)), float(variance)
+
+
+def _geometric_mean(values: list[float]) -> float:
+    return float(np.exp(np.mean(np.log(values))))

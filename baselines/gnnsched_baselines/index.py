@@ -1,0 +1,43 @@
+"""index: a priority for each job, from what it would cost and how well its accelerator suits it."""
+
+import numpy as np
+
+from gnnsched_baselines.actions import best_pairs, send_pairs
+from gnnsched_baselines.decoding import read_beliefs
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
+from gnnsched_env.envs import Layout
+
+MISFIT_POWER = 0.5
+
+
+class Index:
+    """Each job picks the accelerator of smallest remaining + (1 + c) x latency; the smallest priority starts, or waits.
+
+    A job's priority is that value times the square root of (its latency there / its smallest latency anywhere). Of the
+    jobs whose pick is idle the smallest priority starts; if there is none, wait. Ties take the lowest accelerator, then
+    the oldest job. `c` weighs the accelerator's time against the job's own.
+    """
+
+    name = "index"
+    knowledge = Knowledge.PREDICTED
+    routing = Routing.FREE
+    environments = frozenset({"queue"})
+    choices = None
+
+    def __init__(self, layout: Layout, *, c: float = 0.75) -> None:
+        if not (np.isfinite(c) and c >= 0):
+            raise ConfigError(f"{self.name}: c must be a number of at least 0, got {c!r}")
+        self.layout = layout
+        self.c = c
+
+    def act(self, observation: Observation, mask: BoolArray) -> IntArray:
+        """Return one action for each lane."""
+        beliefs = read_beliefs(observation, mask, self.layout)
+        cost = beliefs.remaining[:, np.newaxis] + (1.0 + self.c) * beliefs.latencies
+        picks = cost.argmin(axis=2)[:, :, np.newaxis] == np.arange(self.layout.num_accelerators)
+        startable = picks & beliefs.open[:, np.newaxis] & np.isfinite(cost)
+        best = beliefs.latencies.min(axis=2, keepdims=True)
+        misfit = np.divide(beliefs.latencies, best, out=np.ones_like(cost), where=startable)
+        pairs = best_pairs(np.where(startable, cost * misfit**MISFIT_POWER, np.inf))
+        return send_pairs(self.layout, observation, mask, beliefs, pairs)

@@ -1,0 +1,72 @@
+"""A trained policy that looks ahead: `rollout` with the trained policy in place of `assignment`."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from gnnsched_baselines.actions import send_pairs
+from gnnsched_baselines.learned.pair_features import machine_features
+from gnnsched_baselines.learned.pair_network import Network
+from gnnsched_baselines.learned.player import Player
+from gnnsched_baselines.learned.trained_policy import TrainedPolicy
+from gnnsched_baselines.rollout import Rollout
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.policy import BoolArray, IntArray, Observation
+from gnnsched_env.envs import Layout
+from gnnsched_env.sim import Simulation
+from gnnsched_env.tables import LatencyTable
+
+
+class Lookahead(Rollout):
+    """Start from what a trained policy would do; leave it for an action that is clearly better on sampled futures.
+
+    Candidates are the `candidates` actions of the highest scores. Each is tried on the same `futures` continuations of
+    what is believed, in which at most `arrivals` further jobs come and the trained policy decides all that follows; as
+    with `rollout`, one is taken if it costs less by more than `margin` standard errors. It must be told the belief.
+    """
+
+    name = "lookahead"
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        table: LatencyTable | None,
+        network: Network,
+        candidates: int = 4,
+        futures: int = 32,
+        arrivals: int = 50,
+        margin: float = 1.5,
+        seed: int = 0,
+    ) -> None:
+        """Make the policy for environments of a layout; `table` (of a job) tells the workload's predicted latencies.
+
+        Raise ConfigError where it is missing or an option is bad.
+        """
+        if table is None:
+            raise ConfigError(f"{self.name}: needs the workload's table of latencies")
+        if isinstance(candidates, bool) or not isinstance(candidates, int) or candidates < 2:
+            raise ConfigError(f"{self.name}: candidates must be an integer of at least 2, got {candidates!r}")
+        super().__init__(layout, futures=futures, arrivals=arrivals, margin=margin, seed=seed)
+        self.candidates = candidates
+        self._trained = TrainedPolicy(layout, table=table, network=network)
+        self._machines = machine_features(table)
+        self._unit = float(table.mean_shortest_predicted)
+
+    def _candidates(self, observation: Observation, mask: BoolArray) -> IntArray:
+        """Return int64 [L, n]: legal actions, the best-scored first; where a lane has fewer, the first again."""
+        beliefs, rows, pairs, starts = self._trained.reader.describe(observation, mask)
+        scores = self._trained.network.scores(rows, starts)
+        ranked = np.repeat(starts[:-1, np.newaxis], self.candidates, axis=1)
+        for lane, (first, stop) in enumerate(pairwise(starts)):
+            best = first + np.argsort(-scores[first:stop], kind="stable")[: self.candidates]
+            ranked[lane] = best[0]
+            ranked[lane, : len(best)] = best
+        chosen = [(pairs[ranked[:, k], 0], pairs[ranked[:, k], 1]) for k in range(self.candidates)]
+        return np.stack([send_pairs(self.layout, observation, mask, beliefs, pair) for pair in chosen], axis=1)
+
+    def _play_out(self, future: Simulation, first_actions: IntArray) -> None:
+        future.step(first_actions)
+        player = Player(future, self.layout, self._machines, self._unit, self._trained.network.arrays)
+        while not future.lanes["ended"].all():
+            future.step(player.act())

@@ -1,0 +1,552 @@
+"""Compiled: the rows of features of many lanes, their scores, and the action that follows.
+
+`describe` writes what `features.FEATURES` names; `score` is the network of `network.py`. They stand in one file because
+numba's cache does not see an edited callee in another one; `assignment.plan` and `product.py` are the exceptions.
+Nothing here allocates, so all is compiled without reference counts, and parts into their callers (docs/design.md).
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from gnnsched_baselines.assignment import plan
+from gnnsched_baselines.learned.matrix_product import COLUMNS, ROWS, add_block_scores, write_block
+from gnnsched_baselines.learned.pair_features import NUM_FEATURES
+from gnnsched_env.sim.records import NEVER
+
+LEAST_LOG, MOST_LOG = -3.0, 3.0  # features are kept in this range
+MOST_LOAD = 2.0
+MACHINE_FIELDS = 5  # of `features.machine_features`, before the typical latencies
+PLAN_C = 0.5  # as `assignment`
+LINE = np.dtype([("first", "i8"), ("count", "i8"), ("work", "f8")], align=True)  # of an accelerator, in the plan
+PLANNED = np.dtype(
+    [
+        ("owner", "i8"),  # the accelerator on which the plan has the job
+        ("after", "f8"),  # cycles of those planned after it there
+        ("behind", "i8"),  # their number
+        ("ahead", "f8"),  # cycles of those planned before it there
+        ("start", "f8"),  # when it starts in the plan
+        ("cost", "f8"),  # what it costs the plan
+        ("smallest", "f8"),  # its smallest latency
+        ("best", "i8"),  # the accelerator of that
+    ],
+    align=True,
+)
+CONTEXT = np.dtype([("waiting", "i8"), ("may_wait", "i8"), ("to_come", "i8"), ("gap", "f8")], align=True)
+
+# Numbers of whose logarithms features are made are collected first, those of each pair, of each job, of each
+# accelerator and of the lane in turn; one vectorized loop takes all logarithms.
+PAIR_LOGS = 8  # latency, elsewhere, |change|, work, arrivals, delays of three typical arrivals
+JOB_LOGS = 2  # smallest latency, planned start
+FLEET_LOGS = 2  # remaining, with the planned work
+LANE_LOGS = (
+    10  # unit, backlog, work, longest; of the row that waits: change, until, latency, alternative, ends, soonest
+)
+SQRT_HALF_BITS = 0x3FE6A09E667F3BCD  # of the float64 sqrt(1/2)
+QUARTER_LOG = 0.5 / math.log(2.0)
+LOG_BLOCK = 8  # logarithms are taken of a multiple of this many
+
+_kernel = njit(cache=True, error_model="numpy", _nrt=False)
+_inlined = njit(cache=True, error_model="numpy", _nrt=False, forceinline=True)
+_fast = njit(cache=True, error_model="numpy", _nrt=False, forceinline=True, fastmath=True)
+_summing = njit(cache=True, error_model="numpy", _nrt=False, forceinline=True, fastmath={"reassoc", "nsz", "contract"})
+
+
+def log_room(window: int, fleet: int) -> int:
+    """Return how many logarithms a lane may need."""
+    return PAIR_LOGS * window * fleet + JOB_LOGS * window + FLEET_LOGS * fleet + LANE_LOGS + LOG_BLOCK
+
+
+@_inlined
+def describe(
+    latencies, remaining, idle, context, machines, unit, places, jobs, lines, planned, logs, sides, typical, rows, pairs
+):  # fmt: skip
+    """Write the rows of one lane and return their number; the row that waits, where that is legal, is the last.
+
+    Read: `latencies` float64 [n, A], `remaining` float64 [A], `idle` bool [A], `context` CONTEXT (a record), `machines`
+    float64 [A, 5 + T], `unit` cycles. Scratch: `places` PLACE [n + A], `jobs` JOB [n], `lines` LINE [A], `planned`
+    PLANNED [n], `logs` float64 [log_room(n, A)], `sides` float64 [2, n], `typical` float64 [3, T or more]. Written:
+    `rows` float32 [n x A + 1, F], `pairs` int64 [n x A + 1, 2] (slot, accelerator; slot -1 waits).
+    """
+    waiting, fleet = context["waiting"], len(remaining)
+    gap, scale = max(context["gap"], 1.0), 1.0 / unit
+    plan(latencies, remaining, waiting, PLAN_C, places, jobs)
+    _read_plan(latencies, remaining, waiting, places, lines, planned)
+    chosen_job, chosen_machine = _first_in_line(latencies, idle, lines)
+    count = 0
+    for a in range(fleet):
+        if idle[a]:
+            _read_pairs(
+                a, latencies, remaining, waiting, gap, scale, machines, lines, planned,
+                logs, sides, typical, rows, count,
+            )  # fmt: skip
+            for j in range(waiting):
+                rows[count + j, 1] = j == chosen_job and a == chosen_machine
+                pairs[count + j, 0], pairs[count + j, 1] = j, a
+            count += waiting
+    of_jobs = PAIR_LOGS * count
+    of_fleet = of_jobs + JOB_LOGS * waiting
+    of_lane = of_fleet + FLEET_LOGS * fleet
+    change, until, machine = _read_lane(
+        latencies, remaining, idle, waiting, gap, unit, lines, planned, logs, of_jobs, of_fleet, of_lane
+    )
+    _take_logs(logs, of_lane + LANE_LOGS)
+    first = 0
+    for a in range(fleet):
+        if idle[a]:
+            _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first)
+            first += waiting
+    if context["may_wait"] or count == 0:
+        _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of_lane, rows, count)
+        pairs[count, 0], pairs[count, 1] = -1, 0
+        count += 1
+    _write_situation(idle, context, gap, machines, logs, of_lane, rows, count)
+    return count
+
+
+@_inlined
+def _read_plan(latencies, remaining, waiting, places, lines, planned):
+    """Collect each accelerator's line, and what is planned for each job; an accelerator's places are in order of k."""
+    fleet = len(remaining)
+    for a in range(fleet):
+        lines[a]["first"] = -1
+        lines[a]["count"] = 0
+        lines[a]["work"] = 0.0
+    for t in range(waiting + fleet):
+        j, a = places[t]["job"], places[t]["accelerator"]
+        if j < 0:
+            continue
+        line, own = lines[a], planned[j]
+        own["owner"] = a
+        own["after"] = line["work"]
+        own["behind"] = line["count"]
+        line["first"] = j
+        line["count"] += 1
+        line["work"] += latencies[j, a]
+    for j in range(waiting):
+        own = planned[j]
+        a = own["owner"]
+        latency = latencies[j, a]
+        own["ahead"] = lines[a]["work"] - own["after"] - latency
+        own["start"] = remaining[a] + own["ahead"]
+        own["cost"] = own["start"] + latency * (1.0 + own["behind"] + PLAN_C)
+        best, smallest = 0, latencies[j, 0]
+        for b in range(1, fleet):
+            if latencies[j, b] < smallest:
+                best, smallest = b, latencies[j, b]
+        own["best"] = best
+        own["smallest"] = max(smallest, 1.0)
+
+
+@_inlined
+def _first_in_line(latencies, idle, lines):
+    """Return the (job, accelerator) that `assignment` starts, (-1, -1) if it waits."""
+    job, machine, shortest = -1, -1, np.inf
+    for a in range(len(lines)):
+        first = lines[a]["first"]
+        if idle[a] and first >= 0 and latencies[first, a] < shortest:
+            job, machine, shortest = first, a, latencies[first, a]
+    return job, machine
+
+
+@_inlined
+def _read_pairs(
+    a, latencies, remaining, waiting, gap, scale, machines, lines, planned, logs, sides, typical, rows, first
+):  # fmt: skip
+    """Collect the logarithms of an idle accelerator's rows, from row `first` on, and write what needs none."""
+    fleet, line_count, line_work = len(remaining), lines[a]["count"], lines[a]["work"]
+    for j in range(waiting):
+        sides[0, j] = latencies[j, a]
+        sides[1, j] = latencies[j, a] / planned[j]["smallest"]
+    soon, later, last = _read_arrivals(a, remaining, gap, machines, typical)
+    gap_scale, free_share = 1.0 / gap, 1.0 / max(1, fleet - 1)
+    for j in range(waiting):
+        r, own, latency, regret = first + j, planned[j], sides[0, j], sides[1, j]
+        at, here = PAIR_LOGS * r, own["owner"] == a
+        elsewhere, free, shorter, lighter = np.inf, 0, 0, 0
+        for b in range(fleet):
+            if b != a:
+                elsewhere = min(elsewhere, remaining[b] + latencies[j, b])
+                free += remaining[b] < latency
+        for other in range(waiting):
+            shorter += sides[0, other] < latency
+            lighter += sides[1, other] < regret
+        if here:
+            change = latency * (line_count - own["behind"] - 1) - own["ahead"]
+        else:
+            change = latency * (1.0 + line_count + PLAN_C) - own["cost"]
+        behind = line_count - here
+        logs[at] = max(latency, 1e-3)
+        logs[at + 1] = elsewhere
+        logs[at + 2] = 1.0 + abs(change) * scale
+        logs[at + 3] = 1.0 + abs(line_work - here * latency) * scale
+        logs[at + 4] = 1.0 + latency * gap_scale
+        _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, logs, at + 5)
+        rows[r, 0] = 0.0
+        rows[r, 2] = here
+        rows[r, 3] = lines[a]["first"] == j
+        rows[r, 8] = change / (abs(change) + latency)
+        rows[r, 9] = shorter / waiting
+        rows[r, 11] = behind / (behind + 4.0)
+        rows[r, 14] = free * free_share
+        rows[r, 16], rows[r, 17], rows[r, 18] = machines[a, 0], machines[a, 1], machines[a, 2]
+        rows[r, 19] = lighter / (lighter + 4.0)
+
+
+@_summing
+def _read_arrivals(a, remaining, gap, machines, typical):
+    """Write when typical jobs that come after 1, 3 and 9 gaps would be done elsewhere than on accelerator a.
+
+    Return the sums of when they would be done if it stayed free (each in cycles since the job came).
+    """
+    few = min(machines.shape[1] - MACHINE_FIELDS, typical.shape[1])
+    for k in range(few):
+        typical[0, k] = typical[1, k] = typical[2, k] = np.inf
+    for b in range(len(remaining)):
+        if b != a:
+            soon, later = max(0.0, remaining[b] - gap), max(0.0, remaining[b] - 3.0 * gap)
+            last = max(0.0, remaining[b] - 9.0 * gap)
+            for k in range(few):
+                own = machines[b, MACHINE_FIELDS + k]
+                typical[0, k] = min(typical[0, k], soon + own)
+                typical[1, k] = min(typical[1, k], later + own)
+                typical[2, k] = min(typical[2, k], last + own)
+    soon, later, last = 0.0, 0.0, 0.0
+    for k in range(few):
+        now = machines[a, MACHINE_FIELDS + k]
+        soon += min(typical[0, k], now)
+        later += min(typical[1, k], now)
+        last += min(typical[2, k], now)
+    return soon, later, last
+
+
+@_summing
+def _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, logs, at):
+    """Collect by how much later typical jobs would be done if accelerator a is taken now for some cycles.
+
+    Each goes where it would be done first, nothing else having started.
+    """
+    few = min(machines.shape[1] - MACHINE_FIELDS, typical.shape[1])
+    wait_soon, wait_later = max(0.0, latency - gap), max(0.0, latency - 3.0 * gap)
+    wait_last = max(0.0, latency - 9.0 * gap)
+    sum_soon, sum_later, sum_last = 0.0, 0.0, 0.0
+    for k in range(few):
+        own = machines[a, MACHINE_FIELDS + k]
+        sum_soon += min(typical[0, k], wait_soon + own)
+        sum_later += min(typical[1, k], wait_later + own)
+        sum_last += min(typical[2, k], wait_last + own)
+    share = scale / max(1, few)
+    logs[at] = 1.0 + max(0.0, sum_soon - soon) * share
+    logs[at + 1] = 1.0 + max(0.0, sum_later - later) * share
+    logs[at + 2] = 1.0 + max(0.0, sum_last - last) * share
+
+
+@_inlined
+def _read_lane(latencies, remaining, idle, waiting, gap, unit, lines, planned, logs, of_jobs, of_fleet, of_lane):
+    """Collect the logarithms of jobs, accelerators and the lane.
+
+    Return, of the row that waits: what it costs the plan, until when, and the busy accelerator that is free first of
+    those with jobs in line (-1 if there is none).
+    """
+    fleet, scale, backlog, work, longest = len(remaining), 1.0 / unit, 0.0, 0.0, 0.0
+    for j in range(waiting):
+        smallest = planned[j]["smallest"]
+        logs[of_jobs + JOB_LOGS * j] = smallest
+        logs[of_jobs + JOB_LOGS * j + 1] = max(1.0, planned[j]["start"])
+        work += smallest
+        longest = max(longest, smallest)
+    until, soonest, machine, starting = gap, np.inf, -1, 0
+    for a in range(fleet):
+        line_end = remaining[a] + lines[a]["work"]
+        logs[of_fleet + FLEET_LOGS * a] = 1.0 + remaining[a] * scale
+        logs[of_fleet + FLEET_LOGS * a + 1] = 1.0 + line_end * scale
+        backlog += line_end
+        if idle[a]:
+            starting += lines[a]["count"]
+        else:
+            until = min(until, remaining[a])
+            if lines[a]["first"] >= 0 and remaining[a] < soonest:
+                soonest, machine = remaining[a], a
+    change = until * starting
+    logs[of_lane] = unit
+    logs[of_lane + 1] = 1.0 + backlog / fleet * scale
+    logs[of_lane + 2] = 1.0 + work * scale
+    logs[of_lane + 3] = 1.0 + longest * scale
+    logs[of_lane + 4] = 1.0 + change * scale
+    logs[of_lane + 5] = 1.0 + until * scale
+    latency, alternative = 1.0, np.inf
+    if machine >= 0:
+        job = lines[machine]["first"]
+        latency = max(latencies[job, machine], 1e-3)
+        for a in range(fleet):
+            if idle[a]:
+                alternative = min(alternative, latencies[job, a])
+    logs[of_lane + 6] = latency
+    logs[of_lane + 7] = alternative
+    logs[of_lane + 8] = latency + soonest
+    logs[of_lane + 9] = 1.0 + soonest * scale
+    return change, until, machine
+
+
+@_summing
+def _take_logs(logs, count):
+    """Replace at least `count` positive numbers by log2(x) / 4; the error is below 1e-9. Infinity becomes 256.
+
+    With x = 2^e m, m from sqrt(1/2) to sqrt(2) and s = (m - 1) / (m + 1): ln(m) = 2 (s + s^3 / 3 + s^5 / 5 + ...).
+    """
+    blocks = (count + LOG_BLOCK - 1) // LOG_BLOCK * LOG_BLOCK
+    for t in range(count, blocks):
+        logs[t] = 1.0
+    for t in range(blocks):
+        bits = np.float64(logs[t]).view(np.int64) - SQRT_HALF_BITS
+        exponent = bits >> 52
+        m = np.int64(bits - (exponent << 52) + SQRT_HALF_BITS).view(np.float64)
+        s = (m - 1.0) / (m + 1.0)
+        q = s * s
+        series = 1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0)))))
+        logs[t] = 0.25 * exponent + QUARTER_LOG * s * series
+
+
+@_inlined
+def _kept(log):
+    """Return a logarithm, kept in the range of the features."""
+    return min(MOST_LOG, max(LEAST_LOG, log))
+
+
+@_inlined
+def _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first):
+    """Write what needs logarithms to an idle accelerator's rows."""
+    unit, shortest, first_free, others, weight = logs[of_lane], np.inf, np.inf, 0.0, 1e-3
+    for j in range(waiting):
+        shortest = min(shortest, logs[PAIR_LOGS * (first + j)])
+    for b in range(fleet):
+        if b != a:
+            log = min(MOST_LOG, logs[of_fleet + FLEET_LOGS * b])
+            first_free = min(first_free, log)
+            others += (machines[b, 2] + 1e-3) * log
+            weight += machines[b, 2] + 1e-3
+    others /= weight
+    first_free = min(MOST_LOG, first_free)
+    for j in range(waiting):
+        r, best = first + j, of_fleet + FLEET_LOGS * planned[j]["best"]
+        at, of_job = PAIR_LOGS * r, of_jobs + JOB_LOGS * j
+        latency, smallest, change = logs[at], logs[of_job], min(MOST_LOG, logs[at + 2])
+        rows[r, 4] = _kept(latency - unit)
+        rows[r, 5] = _kept(latency - smallest)
+        rows[r, 6] = _kept(logs[at + 1] - latency)
+        rows[r, 7] = change if rows[r, 8] >= 0.0 else -change
+        rows[r, 10] = _kept(latency - shortest)
+        rows[r, 12] = min(MOST_LOG, logs[at + 3])
+        rows[r, 13] = min(MOST_LOG, logs[at + 4])
+        rows[r, 15] = first_free
+        rows[r, 26] = _kept(smallest - unit)
+        rows[r, 27] = min(MOST_LOG, logs[best])
+        rows[r, 28] = min(MOST_LOG, logs[best + 1])
+        rows[r, 29] = _kept(logs[of_job + 1] - latency)
+        rows[r, 30] = others
+        rows[r, 33] = min(MOST_LOG, logs[at + 5])
+        rows[r, 34] = min(MOST_LOG, logs[at + 6])
+        rows[r, 35] = min(MOST_LOG, logs[at + 7])
+
+
+@_inlined
+def _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of_lane, rows, r):
+    """Write the row that waits; it is described by the job planned first on the busy accelerator that is free first."""
+    for f in range(NUM_FEATURES):
+        rows[r, f] = 0.0
+    rows[r, 0] = 1.0
+    rows[r, 1] = chosen_job < 0
+    rows[r, 7] = min(MOST_LOG, logs[of_lane + 4])
+    rows[r, 8] = change / (change + until + 1.0)
+    rows[r, 15] = min(MOST_LOG, logs[of_lane + 5])
+    if machine >= 0:
+        latency, alternative = logs[of_lane + 6], logs[of_lane + 7]
+        rows[r, 4] = _kept(latency - logs[of_lane])
+        rows[r, 5] = _kept(alternative - latency)
+        rows[r, 6] = _kept(alternative - logs[of_lane + 8])
+        rows[r, 11] = lines[machine]["count"] / (lines[machine]["count"] + 4.0)
+        rows[r, 12] = min(MOST_LOG, logs[of_lane + 9])
+        rows[r, 16], rows[r, 17], rows[r, 18] = machines[machine, 0], machines[machine, 1], machines[machine, 2]
+
+
+@_inlined
+def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
+    """Write the features that all rows of a lane share."""
+    free = 0
+    for a in range(len(idle)):
+        free += idle[a]
+    waiting = context["waiting"]
+    crowd, load, idle_share = waiting / (waiting + 8.0), min(MOST_LOAD, 1.0 / (gap * machines[0, 3])), free / len(idle)
+    backlog, work = min(MOST_LOG, logs[of_lane + 1]), min(MOST_LOG, logs[of_lane + 2])
+    longest = min(MOST_LOG, logs[of_lane + 3])
+    for r in range(count):
+        rows[r, 20], rows[r, 21], rows[r, 22], rows[r, 23] = crowd, load, idle_share, backlog
+        rows[r, 24] = context["to_come"]
+        rows[r, 25] = machines[0, 4]
+        rows[r, 31], rows[r, 32] = work, longest
+
+
+@_kernel
+def describe_state(
+    lanes, accelerators, queue, shortest, repair, machines, unit,
+    situation, rows, pairs, starts,
+):  # fmt: skip
+    """Write the rows of all lanes of a simulation's state, one lane's behind another's; return their number."""
+    latencies, remaining, idle, context, places, jobs, lines, planned, logs, sides, typical = situation
+    count = 0
+    for i in range(len(lanes)):
+        starts[i] = count
+        if lanes[i]["ended"]:
+            continue
+        _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, remaining, idle, context)
+        count += describe(
+            latencies, remaining, idle, context[0], machines, unit, places, jobs, lines, planned, logs, sides,
+            typical, rows[count:], pairs[count:],
+        )  # fmt: skip
+    starts[len(lanes)] = count
+    return count
+
+
+@_inlined
+def _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, remaining, idle, context):
+    """Write what may be known of a lane of a simulation: what its observation shows."""
+    lane = lanes[i]
+    waiting = min(lane["waiting"], len(latencies))
+    for w in range(waiting):
+        job_class = queue[i, lane["head"] + w]["job_class"]
+        for a in range(shortest.shape[1]):
+            latencies[w, a] = shortest[job_class, a]
+    for a in range(shortest.shape[1]):
+        accelerator = accelerators[i, a]
+        idle[a] = accelerator["up"] and accelerator["job"] < 0
+        remaining[a] = 0.0 if accelerator["up"] else repair
+        if accelerator["job"] >= 0:
+            remaining[a] = max(0, accelerator["believed_finish"] - lane["time"])
+    context[0]["waiting"] = waiting
+    context[0]["to_come"] = lane["next_ready"] < NEVER
+    context[0]["may_wait"] = context[0]["to_come"] or lane["running"] > 0
+    context[0]["gap"] = math.floor(lane["recent_gap"])
+
+
+@_kernel
+def describe_beliefs(
+    latencies, remaining, idle, waiting, may_wait, to_come, gap, machines, unit, scratch, rows, pairs, starts
+):  # fmt: skip
+    """Write the rows of all lanes, read in their observations, one lane's behind another's; return their number.
+
+    `latencies` float64 [L, n, A], `remaining` float64 [L, A], `idle` bool [L, A], `waiting` int64 [L], `may_wait` and
+    `to_come` bool [L], `gap` float64 [L] cycles.
+    """
+    context, places, jobs, lines, planned, logs, sides, typical = scratch
+    count = 0
+    for i in range(len(latencies)):
+        starts[i] = count
+        context[0]["waiting"] = waiting[i]
+        context[0]["may_wait"] = may_wait[i]
+        context[0]["to_come"] = to_come[i]
+        context[0]["gap"] = gap[i]
+        count += describe(
+            latencies[i], remaining[i], idle[i], context[0], machines, unit, places, jobs, lines, planned, logs, sides,
+            typical, rows[count:], pairs[count:],
+        )  # fmt: skip
+    starts[len(latencies)] = count
+    return count
+
+
+@_kernel
+def best_pairs(rows, pairs, starts, weights, hidden, pooled, scores, slots, machines):
+    """Write the (slot, accelerator) of each lane's best score; slot -1 where it waits."""
+    w1, b1, w2, u2, b2, w3, skip = weights
+    for i in range(len(starts) - 1):
+        own, count = rows[starts[i] : starts[i + 1]], starts[i + 1] - starts[i]
+        best = 0
+        if count > 1:
+            score(own, count, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores)
+            for r in range(1, count):
+                if scores[r] > scores[best]:
+                    best = r
+        slots[i], machines[i] = pairs[starts[i] + best]
+
+
+@_fast
+def score(rows, count, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores):
+    """Write the scores of one lane's `count` rows: the network of `network.Network`.
+
+    `rows` float32 [n, F]; `w1` [F, H], `b1` [H], `w2`, `u2` [H, H], `b2`, `w3` [H], `skip` [F] float32. Scratch:
+    `hidden` float32 [n, H], `pooled` float32 [2, H]. Written: `scores` float32 [n].
+    """
+    width, last, zero, lowest = len(b1), count - 1, np.float32(0.0), np.float32(-np.inf)
+    whole = width // COLUMNS * COLUMNS
+    mean, shared, shares = pooled[0], pooled[1], scores[:count]
+    for column in range(0, whole, COLUMNS):
+        for row in range(0, count, ROWS):
+            write_block(rows, row, last, w1, column, b1, zero, hidden)
+    for k in range(whole, width):
+        for r in range(count):
+            hidden[r, k] = max(zero, b1[k] + _product(rows, r, w1, k))
+    for r in range(count):
+        shares[r] = np.float32(1.0) / np.float32(count)
+    for k in range(width):
+        mean[k] = zero
+    for column in range(0, whole, COLUMNS):
+        write_block(shares, 0, 0, hidden, column, mean, lowest, mean)
+    for k in range(whole, width):
+        for r in range(count):
+            mean[k] += shares[r] * hidden[r, k]
+    for column in range(0, whole, COLUMNS):
+        write_block(mean, 0, 0, u2, column, b2, lowest, shared)
+    for k in range(whole, width):
+        shared[k] = b2[k] + _product(pooled, 0, u2, k)
+    for r in range(count):
+        total = zero
+        for f in range(NUM_FEATURES):
+            total += rows[r, f] * skip[f]
+        scores[r] = total
+    for row in range(0, count, ROWS):
+        for column in range(0, whole, COLUMNS):
+            add_block_scores(hidden, row, last, w2, column, shared, w3, scores)
+    for k in range(whole, width):
+        for r in range(count):
+            scores[r] += max(zero, shared[k] + _product(hidden, r, w2, k)) * w3[k]
+
+
+@_fast
+def _product(values, row, matrix, column):
+    """Return one cell of the product of two matrices."""
+    total = np.float32(0.0)
+    for f in range(values.shape[1]):
+        total += values[row, f] * matrix[f, column]
+    return total
+
+
+@_kernel
+def decide_state(
+    lanes, accelerators, queue, shortest, repair, machines, unit, situation, rows, pairs,
+    weights, hidden, pooled, scores, best_choices, columns, wait, actions,
+):  # fmt: skip
+    """Write the best-scored action of each lane of a simulation's state."""
+    latencies, remaining, idle, context, places, jobs, lines, planned, logs, sides, typical = situation
+    w1, b1, w2, u2, b2, w3, skip = weights
+    for i in range(len(lanes)):
+        actions[i] = wait
+        if lanes[i]["ended"]:
+            continue
+        _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, remaining, idle, context)
+        count = describe(
+            latencies, remaining, idle, context[0], machines, unit, places, jobs, lines, planned, logs, sides, typical,
+            rows, pairs,
+        )  # fmt: skip
+        best = 0
+        if count > 1:
+            score(rows, count, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores)
+            for r in range(1, count):
+                if scores[r] > scores[best]:
+                    best = r
+        slot, machine = pairs[best]
+        if slot >= 0:
+            if columns > 0:
+                job_class = queue[i, lanes[i]["head"] + slot]["job_class"]
+                actions[i] = slot * columns + best_choices[job_class, machine]
+            else:
+                actions[i] = slot * best_choices.shape[1] + machine

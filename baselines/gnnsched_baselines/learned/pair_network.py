@@ -1,0 +1,157 @@
+"""The network of a trained policy, its weights in a file, and its forward pass in plain numpy.
+
+Each row of features goes through a first layer, the rows of a lane are averaged, and a second layer reads a row and
+that average; a linear part stands beside both. The same weights serve any number of rows, and the order of the rows
+changes no score (Zaheer et al. 2017, deep sets).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, BinaryIO
+from zipfile import BadZipFile
+
+import numpy as np
+
+from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.files import write_whole
+from gnnsched_env.common.policy import FloatArray
+from gnnsched_env.envs.spaces import OBSERVATION_VERSION
+
+FORMAT = 1
+CARD = "card"  # the entry of a weights file that describes it, JSON as text
+MOST_WIDTH = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Network:
+    """Weights, all float32: F features, H units in each of two layers.
+
+    A row x [F] of n in its lane: h = relu(x w1 + b1); g = the mean of h over the n rows; its score is
+    relu(h w2 + g u2 + b2) . w3 + x . skip.
+    """
+
+    w1: FloatArray  # [F, H]
+    b1: FloatArray  # [H]
+    w2: FloatArray  # [H, H]
+    u2: FloatArray  # [H, H]
+    b2: FloatArray  # [H]
+    w3: FloatArray  # [H]
+    skip: FloatArray  # [F]
+
+    def __post_init__(self) -> None:
+        width = int(np.shape(self.b1)[0]) if np.ndim(self.b1) == 1 else 0
+        if not 1 <= width <= MOST_WIDTH:
+            raise ConfigError(f"network: b1 must have 1 to {MOST_WIDTH} units, got shape {list(np.shape(self.b1))}")
+        for name, shape in shapes(width).items():
+            value = np.ascontiguousarray(getattr(self, name), np.float32)
+            if value.shape != shape:
+                raise ConfigError(f"network: {name} must be of shape {list(shape)}, got {list(value.shape)}")
+            if not np.isfinite(value).all():
+                raise ConfigError(f"network: {name} must hold finite numbers only")
+            object.__setattr__(self, name, value)
+
+    @property
+    def arrays(self) -> tuple[FloatArray, ...]:
+        """Return the weights in the order of the fields, as the compiled network takes them."""
+        return tuple(getattr(self, field.name) for field in fields(self))
+
+    def scores(self, rows: FloatArray, starts: np.ndarray[Any, np.dtype[np.int64]]) -> FloatArray:
+        """Return float32 [n]: the score of each row; `rows` float32 [n, F], lane i's from starts[i] to starts[i + 1].
+
+        `starts` int64 [L + 1]; a lane may have no rows.
+        """
+        counts = np.diff(starts)
+        hidden = np.maximum(rows @ self.w1 + self.b1, 0.0)
+        sums = np.zeros((len(counts), len(self.b1)), np.float32)
+        np.add.at(sums, np.repeat(np.arange(len(counts)), counts), hidden)
+        pooled = sums / np.maximum(counts, 1)[:, np.newaxis].astype(np.float32)
+        second = np.maximum(hidden @ self.w2 + np.repeat(pooled @ self.u2 + self.b2, counts, axis=0), 0.0)
+        scores: FloatArray = (second @ self.w3 + rows @ self.skip).astype(np.float32)
+        return scores
+
+
+def shapes(width: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array of a network of a width."""
+    layer, square = (NUM_FEATURES, width), (width, width)
+    vector = (width,)
+    return {"w1": layer, "b1": vector, "w2": square, "u2": square, "b2": vector, "w3": vector, "skip": (NUM_FEATURES,)}
+
+
+def initial_network(width: int, rng: np.random.Generator, *, prior: float = 2.0) -> Network:
+    """Return a network that does what `assignment` does: only its linear part says something, `prior` for that action.
+
+    The layers are drawn (He et al. 2015), their last one is zero.
+    """
+    drawn: dict[str, Any] = {
+        name: rng.normal(0.0, np.sqrt(2.0 / shape[0]), shape) if len(shape) == 2 else np.zeros(shape)
+        for name, shape in shapes(width).items()
+    }
+    drawn["skip"][FEATURES.index("planned_action")] = prior
+    return Network(**drawn)
+
+
+def save_network(path: Path, network: Network, card: Mapping[str, Any]) -> None:
+    """Write weights and what is to be told of them (JSON values) to an .npz file, which holds no pickle."""
+    about = {
+        "format": FORMAT,
+        "environment": "queue",
+        "observation_version": OBSERVATION_VERSION,
+        "features": list(FEATURES),
+        **card,
+    }
+    arrays = {field.name: getattr(network, field.name) for field in fields(network)}
+    arrays[CARD] = np.array(json.dumps(about, indent=1))
+    write_whole(path, lambda file: np.savez(file, **arrays))
+
+
+def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
+    """Return the network and the card of a weights file; nothing in the file is executed.
+
+    Raise FileFormatError where it is none, is truncated, or is for other features or another observation version.
+    """
+    try:
+        arrays = read_arrays(path)
+    except FileNotFoundError:
+        raise FileFormatError(f"{path}: no such weights file") from None
+    except (OSError, ValueError, EOFError, BadZipFile, KeyError) as error:
+        raise FileFormatError(f"{path}: must be an .npz file of weights, cannot be read ({error})") from None
+    card = _card(path, arrays)
+    expected = {"format": FORMAT, "observation_version": OBSERVATION_VERSION, "features": list(FEATURES)}
+    for name, value in expected.items():
+        if card.get(name) != value:
+            raise FileFormatError(f"{path}: weights are for {name} {card.get(name)!r}, this version reads {value!r}")
+    names = {field.name for field in fields(Network)}
+    if missing := sorted(names - set(arrays)):
+        raise FileFormatError(f"{path}: must hold {', '.join(sorted(names))}; {', '.join(missing)} not found")
+    try:
+        network = Network(**{name: arrays[name] for name in names})
+    except (ConfigError, ValueError) as error:
+        raise FileFormatError(f"{path}: {error}") from None
+    return network, card
+
+
+def read_arrays(source: Path | BinaryIO) -> dict[str, Any]:
+    """Return the arrays of an .npz file by name, executing nothing; ValueError where it holds one array, without names.
+
+    Raise what numpy and zipfile raise where it cannot be read.
+    """
+    file = np.load(source, allow_pickle=False)
+    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise ValueError("it holds a single array, as an .npy file does")
+    with file:
+        return {name: file[name] for name in file.files}
+
+
+def _card(path: Path, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    if CARD not in arrays:
+        raise FileFormatError(f"{path}: must hold an entry {CARD!r} that describes the weights; it has none")
+    try:
+        card = json.loads(str(arrays[CARD]))
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path}: {CARD} must be JSON ({error})") from None
+    if not isinstance(card, dict):
+        raise FileFormatError(f"{path}: {CARD} must be a JSON object, got {type(card).__name__}")
+    return card

@@ -1,0 +1,103 @@
+"""Policies whose decisions were learned: weights that ship with the package, or anybody's own, in a file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gnnsched_baselines.actions import send_pairs
+from gnnsched_baselines.decoding import Beliefs, read_beliefs
+from gnnsched_baselines.learned import pair_kernels as kernels
+from gnnsched_baselines.learned.pair_features import NUM_FEATURES, machine_features
+from gnnsched_baselines.learned.pair_network import Network, load_network
+from gnnsched_baselines.learned.player import scratch
+from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Knowledge, Observation, Routing
+from gnnsched_env.envs import Layout, decode_cycles, unflatten
+from gnnsched_env.tables import LatencyTable
+
+WEIGHTS = Path(__file__).with_name("weights")
+AGENT, LOOKAHEAD = "agent:", "lookahead:"  # what names of trained policies begin with
+
+
+class ObservationReader:
+    """Describes observations of Queue-v0 to a trained policy, one row for each legal pair and one for waiting."""
+
+    def __init__(self, layout: Layout, table: LatencyTable) -> None:
+        if layout.dispatch:
+            raise ConfigError("trained policies are made for queue, not for dispatch")
+        self.layout = layout
+        self.machines = machine_features(table)
+        self.unit = float(table.mean_shortest_predicted)
+        self._scratch = scratch(layout.window, layout.num_accelerators)[3:]
+
+    def describe(self, observation: Observation, mask: BoolArray) -> tuple[Beliefs, FloatArray, IntArray, IntArray]:
+        """Return the beliefs, `rows` float32 [n, F], `pairs` int64 [n, 2] and `starts` int64 [L + 1] of L lanes.
+
+        Lane i's rows are those from starts[i] to starts[i + 1]; a pair is (slot, accelerator), slot -1 waits.
+        """
+        beliefs = read_beliefs(observation, mask, self.layout)
+        system = unflatten(observation, self.layout).system
+        lanes, shown, fleet = beliefs.latencies.shape
+        most = int((beliefs.waiting * beliefs.open.sum(axis=1) + 1).sum())
+        rows = np.empty((most + shown * fleet + 1, NUM_FEATURES), np.float32)
+        pairs = np.empty((len(rows), 2), np.int64)
+        starts = np.zeros(lanes + 1, np.int64)
+        count = kernels.describe_beliefs(
+            beliefs.latencies, beliefs.remaining, beliefs.open, beliefs.waiting,
+            mask[:, self.layout.wait_action], system["to_come"] > 0, decode_cycles(system["recent_gap"]),
+            self.machines, self.unit, self._scratch, rows, pairs, starts,
+        )  # fmt: skip
+        return beliefs, rows[:count], pairs[:count], starts
+
+
+class TrainedPolicy:
+    """Take the legal pair, or waiting, of the highest score; a network gives the scores (`network.Network`)."""
+
+    name = "agent"
+    knowledge = Knowledge.PREDICTED
+    routing = Routing.FREE
+    environments = frozenset({"queue"})
+    choices = None
+
+    def __init__(self, layout: Layout, *, table: LatencyTable | None, network: Network) -> None:
+        """Make the policy for environments of a layout; `table` (of a job) tells it the workload's predicted latencies.
+
+        Raise ConfigError where it is missing, or the environment is not Queue-v0.
+        """
+        if table is None:
+            raise ConfigError(f"{self.name}: needs the workload's table of latencies")
+        self.layout = layout
+        self.network = network
+        self.reader = ObservationReader(layout, table)
+        most, width = layout.window * layout.num_accelerators + 1, len(network.b1)
+        self._scratch = (
+            np.empty((most, width), np.float32),
+            np.empty((2, width), np.float32),
+            np.empty(most, np.float32),
+        )
+
+    def act(self, observation: Observation, mask: BoolArray) -> IntArray:
+        """Return one action for each lane."""
+        beliefs, rows, pairs, starts = self.reader.describe(observation, mask)
+        slots = np.empty(len(mask), np.int64)
+        accelerators = np.empty(len(mask), np.int64)
+        kernels.best_pairs(rows, pairs, starts, self.network.arrays, *self._scratch, slots, accelerators)
+        return send_pairs(self.layout, observation, mask, beliefs, (slots, accelerators))
+
+
+def shipped_agents() -> tuple[str, ...]:
+    """Return the names of the trained policies that ship with the package."""
+    return tuple(sorted(path.stem for path in WEIGHTS.glob("*.npz")))
+
+
+def load_agent(name: str) -> tuple[Network, Mapping[str, Any]]:
+    """Return the network and the card of NAME, a trained policy that ships, or the path of an .npz file of weights."""
+    if name.endswith(".npz"):
+        return load_network(Path(name))
+    known = shipped_agents()
+    if name not in known:
+        expected = f"one of {', '.join(known)}, or the path of an .npz file"
+        raise ConfigError(f"unknown agent {name!r}{did_you_mean(name, known)} ({expected})")
+    return load_network(WEIGHTS / f"{name}.npz")

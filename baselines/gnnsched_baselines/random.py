@@ -1,0 +1,63 @@
+"""random: the oldest job goes to any open accelerator, each equally likely."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_baselines.actions import first_open, send_oldest, static_choices_of
+from gnnsched_baselines.decoding import open_accelerators
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
+from gnnsched_env.envs import Layout, unflatten
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Random:
+    """Send the oldest job to a uniformly random accelerator (in Queue-v0 an idle one), static dataflow.
+
+    The draw is a hash (splitmix64's output function) of the seed, of how often the policy was asked, and of what is
+    counted and timed in the observation, so that an episode does not depend on those that run beside it.
+    """
+
+    name = "random"
+    knowledge = Knowledge.NONE
+    environments = frozenset({"dispatch", "queue"})
+
+    def __init__(self, layout: Layout, *, seed: int = 0) -> None:
+        self.layout = layout
+        self.routing = Routing.UNIFORM if layout.dispatch else Routing.BLIND
+        self.choices = static_choices_of(layout)
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 64:
+            raise ConfigError(f"{self.name}: seed must be an integer in [0, 2^64), got {seed!r}")
+        self.seed = seed
+        self._asked = 0
+
+    def act(self, observation: Observation, mask: BoolArray) -> IntArray:
+        """Return one action for each lane."""
+        order = self._draw(observation)
+        return send_oldest(
+            self.layout,
+            observation,
+            mask,
+            first_open(order, open_accelerators(mask, self.layout)),
+            self.layout.static_columns,
+        )
+
+    def _draw(self, observation: Observation) -> IntArray:
+        """Return int64 [L, A]: numbers whose order is random."""
+        system = unflatten(observation, self.layout).system
+        self._asked += 1
+        state = _mix(
+            np.full(len(system["to_come"]), self.seed, np.uint64) + np.uint64(self._asked * int(GOLDEN) % (1 << 64))
+        )
+        for name in ("to_come", "in_system", "waiting", "recent_gap", "elapsed"):
+            state = _mix(state ^ (np.ascontiguousarray(system[name]).view(np.uint32) + GOLDEN))
+        accelerators = np.arange(1, self.layout.num_accelerators + 1, dtype=np.uint64)
+        return (_mix(state[:, np.newaxis] + accelerators * GOLDEN) >> np.uint64(2)).astype(np.int64)
+
+
+def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: NDArray[np.uint64] = state ^ (state >> np.uint64(31))
+    return mixed

@@ -1,0 +1,147 @@
+"""rollout: try what could be done now on sampled futures, and leave the base policy only where that is clearly better.
+
+One step of policy improvement by simulation (Tesauro and Galperin 1997; Bertsekas, Tsitsiklis and Wu 1997). Candidates
+meet the same futures, so that their difference is known much better than either cost, and a difference that may be luck
+counts for nothing: taking the best of noisy means is worse than the base policy.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_baselines.actions import send_pairs
+from gnnsched_baselines.assignment import Assignment
+from gnnsched_baselines.assignment_playing import play_out
+from gnnsched_baselines.decoding import read_beliefs
+from gnnsched_env.common.errors import ConfigError, GnnSchedError
+from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
+from gnnsched_env.envs import Layout
+from gnnsched_env.sim import Simulation
+from gnnsched_env.sim.belief import Belief
+
+MOST_LANES = 512  # futures played at once: more do not fit in the caches
+SPREAD = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)  # large odd numbers
+
+
+class Rollout:
+    """Start from what `assignment` would do; leave it for a candidate that is clearly better on sampled futures.
+
+    Candidates are, beside that, on each idle accelerator the shortest job and the one that it suits best (smallest
+    latency there over smallest anywhere, then shortest), and waiting. Each is tried on the same `futures` continuations
+    of what is believed, in which at most `arrivals` further jobs come and `assignment` decides all that follows. The
+    candidate of smallest mean cost, as the scenario's objective charges it, is taken if that is below the base policy's
+    by more than `margin` standard errors of the difference.
+
+    It must be told the belief before each decision. The futures are drawn with `seed`, the lane's time and the number
+    of its jobs to come, so that an episode does not depend on those that run beside it. Jobs behind the window are
+    played too. That predicting may take time is left out of the futures.
+    """
+
+    name = "rollout"
+    knowledge = Knowledge.PREDICTED
+    routing = Routing.FREE
+    environments = frozenset({"queue"})
+    choices = None
+
+    def __init__(
+        self, layout: Layout, *, futures: int = 32, arrivals: int = 50, margin: float = 1.5, seed: int = 0
+    ) -> None:
+        for name, value, least in (("futures", futures, 2), ("arrivals", arrivals, 0), ("seed", seed, 0)):
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 64:
+                raise ConfigError(f"{self.name}: {name} must be an integer in [{least}, 2^64), got {value!r}")
+        if not (np.isfinite(margin) and margin >= 0):
+            raise ConfigError(f"{self.name}: margin must be a number of at least 0, got {margin!r}")
+        self.layout = layout
+        self.futures, self.arrivals, self.margin, self.seed = futures, arrivals, float(margin), seed
+        self._base = Assignment(layout)
+        self._belief: Belief | None = None
+
+    def observe_belief(self, belief: Belief) -> None:
+        """Take what may be known of the lanes that are to be decided next."""
+        self._belief = belief
+
+    def act(self, observation: Observation, mask: BoolArray) -> IntArray:
+        """Return one action for each lane; the belief observed serves one call."""
+        belief, self._belief = self._belief, None
+        if belief is None:
+            raise GnnSchedError(f"{self.name}: needs observe_belief(belief) before each act")
+        if len(belief.lanes) != len(mask):
+            raise GnnSchedError(f"{self.name}: the belief must be of {len(mask)} lanes, got {len(belief.lanes)}")
+        candidates = self._candidates(observation, mask)
+        actions = candidates[:, 0].copy()
+        options = [np.array(list(dict.fromkeys(row))) for row in candidates.tolist()]
+        open_lanes = [i for i, own in enumerate(options) if len(own) > 1]
+        lanes_at_once = max(1, MOST_LANES // (self.futures * max((len(own) for own in options), default=1)))
+        for first in range(0, len(open_lanes), lanes_at_once):
+            lanes = open_lanes[first : first + lanes_at_once]
+            tried = self._try(belief, lanes, [options[i] for i in lanes])
+            for i, costs in zip(lanes, tried, strict=True):
+                actions[i] = options[i][clearly_best(costs, self.margin)]
+        return actions
+
+    def _candidates(self, observation: Observation, mask: BoolArray) -> IntArray:
+        """Return int64 [L, n]: legal actions, the base policy's first; many are the same."""
+        beliefs = read_beliefs(observation, mask, self.layout)
+        latencies = beliefs.latencies
+        best = latencies.min(axis=2, keepdims=True)
+        misfit = np.divide(latencies, best, out=np.full_like(latencies, np.inf), where=np.isfinite(latencies))
+        base = self._base.act(observation, mask)
+        proposed = [base]
+        for accelerator in range(self.layout.num_accelerators):
+            own, unfit = latencies[:, :, accelerator], misfit[:, :, accelerator]
+            for slots in (own.argmin(axis=1), np.lexsort((own, unfit), axis=1)[:, 0]):
+                pairs = slots, np.full(len(mask), accelerator)
+                proposed.append(send_pairs(self.layout, observation, mask, beliefs, pairs))
+        wait = self.layout.wait_action
+        proposed.append(np.where(mask[:, wait], wait, base))
+        return np.stack(proposed, axis=1)
+
+    def _try(self, belief: Belief, lanes: list[int], options: list[IntArray]) -> list[NDArray[np.float64]]:
+        """Return, for each lane, float64 [candidates, futures]: what the objective charges in each future, cycles."""
+        counts = [len(own) for own in options]
+        origins = np.repeat(lanes, np.multiply(counts, self.futures))
+        seeds = future_seeds(belief, self.seed, self.futures)
+        future = belief.futures(
+            origins,
+            np.concatenate([np.tile(seeds[i], count) for i, count in zip(lanes, counts, strict=True)]),
+            self.arrivals,
+        )
+        self._play_out(future, np.repeat(np.concatenate(options), self.futures))
+        return np.split(charges(future).reshape(-1, self.futures), np.cumsum(counts)[:-1])
+
+    def _play_out(self, future: Simulation, first_actions: IntArray) -> None:
+        """Take the first actions [L], then decide as the base policy does until every lane has ended."""
+        play_out(future, self.layout, first_actions)
+
+
+def charges(simulation: Simulation) -> NDArray[np.float64]:
+    """Return float64 [L]: what the objective charges for the jobs of each lane, all of which have finished."""
+    jobs, prices = simulation.jobs, simulation.config
+    completion = jobs["finish"] - jobs["arrival"]
+    total: NDArray[np.float64] = prices.completion * completion.sum(axis=1)
+    if prices.weighted:
+        total += prices.weighted * (jobs["weight"] * completion).sum(axis=1)
+    if prices.tardiness:
+        total += prices.tardiness * np.maximum(0, jobs["finish"] - jobs["due"]).sum(axis=1)
+    if prices.energy:
+        total += prices.energy * simulation.lanes["total_energy"]
+    return total
+
+
+def clearly_best(costs: NDArray[np.float64], margin: float) -> int:
+    """Return the candidate of smallest mean cost among those clearly better than the first, or 0 where none is.
+
+    `costs` float64 [candidates, futures]; better is clear beyond `margin` standard errors of the paired difference.
+    """
+    difference = costs - costs[0]
+    mean = difference.mean(axis=1)
+    error = difference.std(axis=1, ddof=1) / np.sqrt(difference.shape[1])
+    return int(np.where(mean < -margin * error, mean, 0.0).argmin())
+
+
+def future_seeds(belief: Belief, seed: int, futures: int) -> NDArray[np.uint64]:
+    """Return uint64 [L, futures]: seeds that depend on the lane's time and jobs to come, and on nothing else of it."""
+    time, to_come = (belief.lanes[name].astype(np.uint64)[:, np.newaxis] for name in ("time", "to_come"))
+    with np.errstate(over="ignore"):  # the streams' keys are hashes of the seeds: sums modulo 2^64 will do
+        offset = np.array([seed], np.uint64) * SPREAD[0] + time * SPREAD[1] + to_come * SPREAD[2]
+        seeds: NDArray[np.uint64] = offset + np.arange(futures, dtype=np.uint64)
+    return seeds

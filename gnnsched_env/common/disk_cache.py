@@ -1,0 +1,77 @@
+"""A disk cache of arrays under a content hash: written whole or not at all, never fatal."""
+
+import hashlib
+import json
+import os
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_cache_dir
+
+from gnnsched_env.common.files import write_npz
+from gnnsched_env.version import __version__
+
+Arrays = dict[str, NDArray[Any]]
+
+CACHE_VARIABLE = "GNNSCHED_CACHE"
+PACKAGE = Path(__file__).parents[1]
+
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+def cache_folder() -> Path:
+    """Return where tables are kept: $GNNSCHED_CACHE, or the user's cache folder."""
+    return Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("gnnsched"))
+
+
+def content_key(**parts: Any) -> str:
+    """Return a hash (SHA-256, hexadecimal) of JSON-like parts; equal parts give equal keys in every process."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def code_digest(*rooms: str) -> str:
+    """Return a hash of the package's version and of the sources of its rooms, so that edited code misses the cache."""
+    state = hashlib.sha256(__version__.encode())
+    for room in rooms:
+        for source in sorted((PACKAGE / room).rglob("*.py")):
+            state.update(source.relative_to(PACKAGE).as_posix().encode())
+            state.update(source.read_bytes())
+    return state.hexdigest()
+
+
+def cached(key: str, names: Iterable[str], build: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
+    """Return the arrays kept under the key, or build and keep them.
+
+    An entry that is damaged or lacks one of the `names` is built anew, with a warning; so is nothing kept, with a
+    warning, where the folder cannot be written. Concurrent writers do not disturb each other: the last one wins.
+    """
+    path = cache_folder() / f"{key}.npz"
+    if path.exists():
+        try:
+            return _read(path, tuple(names))
+        except _DAMAGED as error:
+            _warn(f"{path}: damaged cache entry is built anew ({error})")
+    arrays = dict(build())
+    try:
+        write_npz(path, arrays)
+    except OSError as error:
+        _warn(f"{path}: not kept in the cache ({error})")
+    return arrays
+
+
+def _warn(message: str) -> None:
+    """Print one plain line: what went wrong is no fault of the calling code, so none of it is shown."""
+    print(f"warning: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _read(path: Path, names: tuple[str, ...]) -> Arrays:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in names}

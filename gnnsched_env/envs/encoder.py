@@ -1,0 +1,329 @@
+"""Writes observations and masks, compiled over a batch of lanes (records of `sim/records.py`); see `encoding.py`.
+
+What has not changed since the last observation is left as it stands: the simulator notes in each lane which slots of
+the window changed (`removed`, `rewrite`), and `shown` int64 [L] is how many were shown. All times of an observation are
+encoded in one loop that the compiler turns into vector instructions.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+from gnnsched_env.sim import transition as simulator
+
+NEVER = 1 << 62
+UNCHANGED = 1 << 30
+SLOT_WIDTH = 6  # fields of a slot, an accelerator and the system, as in spaces.py
+ACCELERATOR_WIDTH = 9
+SYSTEM_TIMES = 4
+BLOCK = 64  # lanes that are stepped, then encoded
+TIME_BITS = 40.0
+
+_compiled = njit(cache=True, error_model="numpy", _nrt=False, nogil=True)
+_inlined = njit(cache=True, error_model="numpy", _nrt=False, nogil=True, forceinline=True)
+
+_ONE = np.float32(1.0)
+_HALF = np.float32(0.5)
+_ROOT = np.float32(2.0**0.5)
+_BIT_SHARE = np.float32(1.0 / TIME_BITS)  # a bit of a time, as observations have it
+_LOG_1 = np.float32(2.0 / np.log(2.0))  # of the series of log2 in (m - 1) / (m + 1)
+_LOG_3, _LOG_5, _LOG_7, _LOG_9 = np.float32(1 / 3), np.float32(1 / 5), np.float32(1 / 7), np.float32(1 / 9)
+
+
+def copy_cells(target, row, to, source, source_row, start, count):
+    """Copy `count` cells of a row of a C-ordered 2-D array to a row of another; in the same one ranges may overlap."""
+    target[row, to : to + count] = source[source_row, start : start + count].copy()
+
+
+@intrinsic
+def _memmove(_, target, row, to, source, source_row, start, count):
+    def generate(context, builder, signature, arguments):
+        places = []
+        for k in (0, 3):
+            cells = context.make_array(signature.args[k])(context, builder, arguments[k])
+            place = builder.add(builder.mul(arguments[k + 1], builder.extract_value(cells.shape, 1)), arguments[k + 2])
+            data = builder.bitcast(cells.data, ir.IntType(8).as_pointer())
+            places.append(builder.gep(data, [builder.mul(place, cells.itemsize)]))
+        size = context.make_array(signature.args[0])(context, builder, arguments[0]).itemsize
+        cgutils.raw_memmove(builder, *places, arguments[6], size)
+        return context.get_dummy_value()
+
+    place = types.intp
+    return types.void(target, place, place, source, place, place, place), generate
+
+
+@overload(copy_cells)
+def _copy_cells(target, row, to, source, source_row, start, count):
+    def compiled(target, row, to, source, source_row, start, count):
+        _memmove(target, row, to, source, source_row, start, count)
+
+    return compiled
+
+
+@_compiled
+def encode(
+    settings, class_codes, codes, energy_codes, column_owners, patterns, configured, lanes, accelerators, jobs, queue,
+    shown, arrivals, cycles, times, slots, latencies, energies, fleet, system, mask, rewards, elapsed, moments, legal,
+    ended, worker, first, stop,
+):  # fmt: skip
+    """Write the observation and the mask of the lanes from `first` to before `stop`.
+
+    `class_codes` float32 [C, 2] (shortest, longest), `codes` and `energy_codes` float32 [C, K]: encoded predictions and
+    energies; `column_owners` int64: the accelerator of each action's column; `patterns` bool [2^A, W x columns]: the
+    mask of a full window for each set of idle accelerators, or of one row where the fleet is too large for that;
+    `configured` float32 [K]: code of the choice that an accelerator is set to; `shown` int64 [L]: slots shown last;
+    `arrivals` int64 [L, W']: when their jobs came (W': W, up to a multiple of 8); `cycles` int64 and `times` float32
+    [workers, n]: scratch, a row for each worker.
+    Outputs: `slots`, `latencies`, `energies` (of no width where not shown), `fleet`, `system` float32 [L, n], `mask`
+    bool [L, actions], and what a step tells beside them, each [L]: `rewards`, `elapsed`, `moments`, `legal`, `ended`.
+    Of `fleet` the constant fields (price, switching) are left alone.
+    """
+    for i in range(first, stop):
+        if i < 0:  # never: it tells the compiler so
+            continue
+        visible = min(lanes[i]["waiting"], settings[0]["window"])
+        before = shown[i]
+        _gather_times(i, settings, lanes, accelerators, cycles, worker)  # long before they are read, as vectors
+        if energies.shape[1]:
+            _write_rows(i, visible, energy_codes, lanes, queue, shown, energies)
+        _write_rows(i, visible, codes, lanes, queue, shown, latencies)
+        _write_window(i, visible, settings, class_codes, lanes, jobs, queue, shown, arrivals, slots)
+        _write_ages(i, visible, lanes, arrivals, times, worker, slots)
+        if settings[0]["due"]:
+            _write_due(i, visible, lanes, jobs, queue, slots)
+        _write_mask(i, visible, before, settings, column_owners, patterns, lanes, accelerators, mask)
+        for k in range((2 * accelerators.shape[1] + SYSTEM_TIMES + 7) // 8 * 8):  # whole vectors: the rest is not read
+            times[worker, k] = _time_code(cycles[worker, k])
+        _write_fleet(i, settings, configured, lanes, accelerators, times, worker, fleet)
+        _write_system(i, settings, lanes, times, worker, 2 * accelerators.shape[1], system)
+        rewards[i] = lanes[i]["reward"]
+        elapsed[i] = lanes[i]["elapsed"]
+        moments[i] = lanes[i]["time"]
+        legal[i] = lanes[i]["legal"] == 1
+        ended[i] = lanes[i]["ended"] == 1
+
+
+@_inlined
+def _time_code(cycles):
+    """Return min(1, log2(1 + cycles) / 40), right to a unit in the last place or two of float32.
+
+    The exponent of 1 + c, and the logarithm of its mantissa m, brought between sqrt(1/2) and sqrt(2), by the series
+    log2(m) = 2 / ln(2) (t + t^3 / 3 + t^5 / 5 + ...) with t = (m - 1) / (m + 1). Without branches, so that loops over
+    it become vector instructions.
+    """
+    bits = np.float32(cycles + 1).view(np.int32)
+    exponent = (bits >> 23) - 127
+    mantissa = np.int32((bits & 0x7FFFFF) | 0x3F800000).view(np.float32)
+    large = mantissa > _ROOT
+    mantissa = mantissa * _HALF if large else mantissa
+    exponent = exponent + 1 if large else exponent
+    t = (mantissa - _ONE) / (mantissa + _ONE)
+    q = t * t
+    logarithm = _LOG_1 * t * (_ONE + q * (_LOG_3 + q * (_LOG_5 + q * (_LOG_7 + q * _LOG_9))))
+    return min(_ONE, (np.float32(exponent) + logarithm) * _BIT_SHARE)
+
+
+@_inlined
+def _write_rows(i, visible, codes, lanes, queue, shown, rows):
+    """Bring what the slots show of each choice up to date: `rows` float32 [L, W x K], from `codes` [C, K]."""
+    lane = lanes[i]
+    choices = codes.shape[1]
+    before = shown[i]
+    start = lane["rewrite"]
+    if lane["removed"] >= 0:
+        gap = lane["removed"]
+        copy_cells(rows, i, gap * choices, rows, i, (gap + 1) * choices, (before - 1 - gap) * choices)
+        start = min(start, before - 1)
+    for w in range(start, visible):
+        copy_cells(rows, i, w * choices, codes, queue[i, lane["head"] + w]["job_class"], 0, choices)
+    for k in range(visible * choices, before * choices):
+        rows[i, k] = 0.0
+
+
+@_inlined
+def _write_window(i, visible, settings, class_codes, lanes, jobs, queue, shown, arrivals, slots):
+    """Bring the slots' constant fields and arrival times up to date, and note that all is shown."""
+    lane = lanes[i]
+    before = shown[i]
+    start = lane["rewrite"]
+    if lane["removed"] >= 0:
+        gap = lane["removed"]
+        closing = before - 1 - gap
+        copy_cells(slots, i, gap * SLOT_WIDTH, slots, i, (gap + 1) * SLOT_WIDTH, closing * SLOT_WIDTH)
+        copy_cells(arrivals, i, gap, arrivals, i, gap + 1, closing)
+        start = min(start, before - 1)
+    for w in range(start, visible):
+        entry = queue[i, lane["head"] + w]
+        number = entry["job_class"]
+        arrivals[i, w] = entry["arrival"]
+        slots[i, SLOT_WIDTH * w] = _ONE
+        slots[i, SLOT_WIDTH * w + 2] = class_codes[number, 0]
+        slots[i, SLOT_WIDTH * w + 3] = class_codes[number, 1]
+        slots[i, SLOT_WIDTH * w + 4] = _HALF  # weight 1
+        if settings[0]["unequal"]:  # only then, because the record may be far away
+            weight = jobs[i, entry["job"]]["weight"]
+            slots[i, SLOT_WIDTH * w + 4] = weight / (weight + _ONE)
+        slots[i, SLOT_WIDTH * w + 5] = _ONE
+    for k in range(visible * SLOT_WIDTH, before * SLOT_WIDTH):
+        slots[i, k] = 0.0
+    shown[i] = visible
+    lane["removed"] = -1
+    lane["rewrite"] = UNCHANGED
+
+
+@_inlined
+def _write_ages(i, visible, lanes, arrivals, times, worker, slots):
+    """Write how long each job of the window has waited."""
+    now = lanes[i]["time"]
+    for w in range(min((visible + 7) // 8 * 8, arrivals.shape[1])):  # whole vectors: the rest is not read
+        times[worker, w] = _time_code(now - arrivals[i, w])
+    for w in range(visible):
+        slots[i, SLOT_WIDTH * w + 1] = times[worker, w]
+
+
+@_inlined
+def _write_due(i, visible, lanes, jobs, queue, slots):
+    """Write how long it is until each job of the window is due, above 1/2, or since it was, below; 1 if it is not."""
+    lane = lanes[i]
+    for w in range(visible):
+        due = jobs[i, queue[i, lane["head"] + w]["job"]]["due"]
+        if due < NEVER:
+            half = _HALF * _time_code(abs(due - lane["time"]))
+            slots[i, SLOT_WIDTH * w + 5] = _HALF + half if due >= lane["time"] else _HALF - half
+
+
+@_inlined
+def _gather_times(i, settings, lanes, accelerators, cycles, worker):
+    """Collect the other cycles to encode: accelerators' remaining and down, and the system's."""
+    lane = lanes[i]
+    now = lane["time"]
+    k = 0
+    for a in range(accelerators.shape[1]):
+        accelerator = accelerators[i, a]
+        remaining = accelerator["queued_work"]
+        if accelerator["job"] >= 0:
+            remaining += max(0, accelerator["believed_finish"] - now)
+        cycles[worker, k + 1] = 0
+        if not accelerator["up"]:
+            remaining += np.int64(settings[0]["mean_down"])
+            cycles[worker, k + 1] = now - accelerator["changed"]
+        cycles[worker, k] = remaining
+        k += 2
+    cycles[worker, k] = lane["waiting_work"] - lane["shown_work"]
+    cycles[worker, k + 1] = lane["waiting_work"]
+    cycles[worker, k + 2] = np.int64(lane["recent_gap"])
+    cycles[worker, k + 3] = lane["elapsed"]
+
+
+@_inlined
+def _write_fleet(i, settings, configured, lanes, accelerators, times, worker, fleet):
+    lane = lanes[i]
+    window = np.float32(settings[0]["window"])
+    work = _ONE / np.float32(max(1, lane["waiting_work"]))
+    for a in range(accelerators.shape[1]):
+        accelerator = accelerators[i, a]
+        place = a * ACCELERATOR_WIDTH
+        queued = np.float32(accelerator["queued"])
+        fleet[i, place] = _ONE if accelerator["job"] >= 0 else np.float32(0.0)
+        fleet[i, place + 1] = times[worker, 2 * a]
+        fleet[i, place + 2] = queued / (queued + window) if queued > 0 else np.float32(0.0)
+        fleet[i, place + 3] = configured[accelerator["choice"]] if accelerator["choice"] >= 0 else np.float32(0.0)
+        fleet[i, place + 4] = np.float32(accelerator["up"])
+        fleet[i, place + 5] = min(_ONE, np.float32(accelerator["preferred_work"]) * work)
+        fleet[i, place + 7] = times[worker, 2 * a + 1]
+
+
+@_inlined
+def _write_system(i, settings, lanes, times, worker, k, system):
+    lane = lanes[i]
+    window = np.float32(settings[0]["window"])
+    in_system = np.float32(lane["arrived"] - lane["done"])
+    waiting = np.float32(lane["waiting"])
+    behind = max(np.float32(0.0), waiting - window)
+    system[i, 0] = in_system / (in_system + window)
+    system[i, 1] = waiting / (waiting + window)
+    system[i, 2] = behind / (behind + window)
+    system[i, 3] = times[worker, k]
+    system[i, 4] = times[worker, k + 1]
+    system[i, 5] = times[worker, k + 2]
+    system[i, 6] = np.float32(settings[0]["jobs"] - lane["arrived"]) / np.float32(settings[0]["jobs"])
+    system[i, 7] = times[worker, k + 3]
+
+
+@_inlined
+def _write_mask(i, visible, before, settings, column_owners, patterns, lanes, accelerators, mask):
+    """Write the legal actions; a lane that has ended allows the last action (the only one that then means nothing)."""
+    lane = lanes[i]
+    actions = mask.shape[1]
+    columns = len(column_owners)
+    slots = 1 if settings[0]["dispatch"] else visible
+    if len(patterns) > 1:
+        idle = 0
+        for a in range(accelerators.shape[1]):
+            idle |= np.int64(_takes_jobs(accelerators[i, a], settings)) << a
+        copy_cells(mask, i, 0, patterns, idle, 0, slots * columns)
+    else:
+        for w in range(slots):
+            for c in range(columns):
+                mask[i, w * columns + c] = _takes_jobs(accelerators[i, column_owners[c]], settings)
+    if settings[0]["dispatch"]:
+        _allow_all_if_none(i, columns, mask)
+        return
+    for k in range(visible * columns, before * columns):
+        mask[i, k] = False
+    mask[i, actions - 1] = lane["next_ready"] < NEVER or lane["running"] > 0 or lane["ended"] == 1
+
+
+@_inlined
+def _takes_jobs(accelerator, settings):
+    """Tell whether a job may be sent to an accelerator: it is up and, where it has no queue of its own, idle."""
+    return accelerator["up"] == 1 and (accelerator["job"] < 0 or settings[0]["dispatch"] == 1)
+
+
+@_inlined
+def _allow_all_if_none(i, columns, mask):
+    """Make all of Dispatch's actions legal where every accelerator is down."""
+    any_legal = False
+    for c in range(columns):
+        any_legal = any_legal or mask[i, c]
+    if not any_legal:
+        mask[i] = True
+
+
+def _mover(simulator_digest):
+    """Return the kernel that steps and encodes; the digest, being a closure's, is part of its key in numba's cache."""
+
+    @_compiled
+    def move(
+        settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, class_codes, codes,
+        energy_codes, column_owners, patterns, configured, shown, arrivals, cycles, times, slots, latencies, energies,
+        fleet, system, mask, rewards, elapsed, moments, legal, ended, actions, worker, first, stop,
+    ):  # fmt: skip
+        """Take one action in each lane from `first` to before `stop`, and write observations and masks.
+
+        Block by block, so that what the simulator has touched is still near when it is encoded.
+        """
+        block = first if simulator_digest else stop
+        while block < stop:
+            end = min(block + BLOCK, stop)
+            _step(
+                settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, actions,
+                block, end,
+            )  # fmt: skip
+            encode(
+                settings, class_codes, codes, energy_codes, column_owners, patterns, configured, lanes, accelerators,
+                jobs, queue, shown, arrivals, cycles, times, slots, latencies, energies, fleet, system, mask, rewards,
+                elapsed, moments, legal, ended, worker, block, end,
+            )  # fmt: skip
+            block = end
+
+    return move
+
+
+_step = simulator.step
+move = _mover(hashlib.sha256(Path(simulator.__file__).read_bytes()).hexdigest())

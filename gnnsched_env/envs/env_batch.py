@@ -1,0 +1,209 @@
+"""A batch of environments over one simulation: observations, masks and rewards; the single env is a batch of one."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.common.errors import ConfigError, InvalidAction
+from gnnsched_env.common.policy import BoolArray, FloatArray
+from gnnsched_env.envs import encoder as kernels
+from gnnsched_env.envs.observation_units import encode_cycles, encode_energy
+from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, Layout
+from gnnsched_env.sim import Simulation, SimulationSettings, fleet_capacity, seed_arrays
+from gnnsched_env.sim.feed import CAPACITY, JobSource
+from gnnsched_env.sim.job_table import require_count
+from gnnsched_env.tables import LatencyTable
+
+Seeds = Sequence[int] | NDArray[np.uint64]
+MOST_PATTERN_BITS = 10  # accelerators up to which masks are copied from a table
+FEW = 16  # lanes up to which those that were reset are encoded one by one
+
+
+class EnvBatch:
+    """L environments that move from decision to decision together.
+
+    `observation` (float32 [L, n] by name) and `mask` (bool [L, actions]) are written in place by `reset` and `step`:
+    copy what must outlive the next call, and do not write to them. `rewards` float64 [L]: what the last step cost, in
+    the reward's unit, negative; `ended` bool [L]: the lanes whose jobs are all done, which stay as they are; `elapsed`
+    int64 [L]: cycles since the decision before; `legal` bool [L]: was the last action; `times` int64 [L]: the clock.
+    The next call overwrites these five too.
+    The table given is of one inference; `table` is of a job, `settings.repeats` inferences. With `threads` above 1 the
+    lanes are split among as many; the results are the same. With a `source` jobs are read from it (`sim.feed`).
+    """
+
+    def __init__(
+        self,
+        table: LatencyTable,
+        settings: SimulationSettings,
+        *,
+        lanes: int = 1,
+        reconfiguration: Sequence[int] | None = None,
+        threads: int = 1,
+        source: JobSource | None = None,
+        capacity: int = CAPACITY,
+    ) -> None:
+        simulation = Simulation(
+            table, settings, lanes=lanes, reconfiguration=reconfiguration, source=source, capacity=capacity
+        )
+        self._watch(simulation, threads)
+
+    @classmethod
+    def around(cls, simulation: Simulation, threads: int = 1) -> Self:
+        """Return the batch of environments over a simulation that exists, its present state observed."""
+        batch = cls.__new__(cls)
+        batch._watch(simulation, threads)
+        simulation.lanes["rewrite"] = 0
+        simulation.lanes["removed"] = -1
+        batch.encode()
+        return batch
+
+    def __reduce__(self) -> Any:
+        return type(self).around, (self.simulation, self.threads)  # views and scratch are made anew
+
+    def _watch(self, simulation: Simulation, threads: int) -> None:
+        require_count("threads", threads, minimum=1)
+        self.simulation = simulation
+        self.table = table = simulation.table
+        settings = simulation.config
+        lanes = simulation.num_lanes
+        self.threads = min(int(threads), lanes)
+        self.layout = Layout(
+            window=settings.window,
+            choice_accelerators=tuple(table.choice_accelerators.tolist()),
+            mean_log_cycles=tuple(table.mean_log_cycles.tolist()),
+            choice_names=table.choice_names,
+            dispatch=settings.dispatch,
+            choose_dataflow=settings.choose_dataflow,
+            shows_energy=settings.energy > 0,
+        )
+        self.observation: dict[str, FloatArray] = {
+            name: np.zeros((lanes, size), np.float32) for name, size in self.layout.sizes.items()
+        }
+        self.mask: BoolArray = np.zeros((lanes, self.layout.num_actions), np.bool_)
+        self.mask[:, 0 if settings.dispatch else -1] = True  # something is legal before the first reset too
+        self.rewards = np.zeros(lanes)
+        self.ended: BoolArray = np.ones(lanes, np.bool_)
+        self.legal: BoolArray = np.zeros(lanes, np.bool_)
+        self.elapsed = np.zeros(lanes, np.int64)
+        self.times = np.zeros(lanes, np.int64)
+        self._all = np.ones(lanes, np.bool_)
+        self._zeros = np.zeros(lanes, np.uint64)
+        self._prepare_encoder()
+        self._ranges = [(w, lanes * w // self.threads, lanes * (w + 1) // self.threads) for w in range(self.threads)]
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
+
+    def _prepare_encoder(self) -> None:
+        """Collect what the encoder reads and writes, and write what never changes."""
+        simulation, table, layout = self.simulation, self.table, self.layout
+        predicted = simulation.predicted
+        width = layout.window + 2 * layout.num_accelerators + kernels.SYSTEM_TIMES + 8
+        fleet = self.observation["accelerators"]
+        constant: dict[str, FloatArray] = {
+            "price": fleet_capacity(predicted, table.weights, table.choice_accelerators).prices.astype(np.float32),
+            "switching": encode_cycles(simulation.devices["reconfiguration"]),
+        }
+        for name, values in constant.items():
+            fleet[:, ACCELERATOR_FIELDS.index(name) :: len(ACCELERATOR_FIELDS)] = values
+        self._tables = (
+            encode_cycles(np.stack([predicted.min(axis=1), predicted.max(axis=1)], axis=1)),
+            encode_cycles(predicted),
+            encode_energy(simulation.pairs["energy"]),
+            layout.column_accelerators,
+            _mask_patterns(layout),
+            _configuration_codes(table.choice_accelerators),
+        )
+        self._written = (
+            np.zeros(simulation.num_lanes, np.int64),
+            np.zeros((simulation.num_lanes, -(-layout.window // 8) * 8), np.int64),
+            np.zeros((self.threads, width), np.int64),
+            np.zeros((self.threads, width), np.float32),
+            *(self.observation[name] for name in ("slots", "latencies")),
+            self.observation.get("energies", np.zeros((simulation.num_lanes, 0), np.float32)),
+            *(self.observation[name] for name in ("accelerators", "system")),
+            self.mask,
+            self.rewards,
+            self.elapsed,
+            self.times,
+            self.legal,
+            self.ended,
+        )
+        self._bind_encoder()
+
+    def _bind_encoder(self) -> None:
+        simulation = self.simulation
+        state = (simulation.lanes, simulation.accelerators, simulation.jobs, simulation.queue)
+        self._encoder = (simulation.settings, *self._tables, *state, *self._written)
+        self._mover = (*simulation.state, *self._tables, *self._written)
+
+    def reset(self, seeds: Seeds, episodes: Seeds | None = None, which: BoolArray | None = None) -> None:
+        """Start an episode in each lane (or where `which` is True), keyed by its seed and episode number."""
+        lanes = self.simulation.num_lanes
+        if len(seeds) != lanes or (episodes is not None and len(episodes) != lanes):
+            raise ConfigError(f"reset: needs a seed for each of {lanes} lanes, got {len(seeds)}")
+        keys = seed_arrays(seeds, self._zeros if episodes is None else episodes)
+        self.simulation.reset(*keys, self._all if which is None else which)
+        chosen = () if which is None else np.flatnonzero(which).tolist()
+        if which is None or len(chosen) > FEW:
+            self.encode(0, 0, lanes)
+        else:
+            for lane in chosen:
+                self.encode(0, lane, lane + 1)
+
+    def step(self, actions: NDArray[np.int64]) -> None:
+        """Take one action a lane and run each lane to its next decision."""
+        if actions.shape != self._all.shape or actions.dtype != np.int64:
+            expected = f"int64 of shape {self._all.shape}"
+            raise InvalidAction(f"actions must be {expected}, got {actions.dtype} of shape {actions.shape}")
+        moves = [self._workers().submit(self._move, actions, *own) for own in self._ranges[1:]]
+        self._move(actions, *self._ranges[0])
+        for move in moves:
+            move.result()
+        if self.simulation.streaming:
+            self._keep_up()
+
+    def _keep_up(self) -> None:
+        """Let lanes go on that have run out of loaded jobs, and observe them anew."""
+        starved = np.flatnonzero(self.simulation.lanes["starved"]).tolist()
+        held = self.simulation.jobs
+        self.simulation.refill()
+        if self.simulation.jobs is not held:
+            self._bind_encoder()
+        for lane in starved:
+            self.encode(0, lane, lane + 1)
+
+    def _move(self, actions: NDArray[np.int64], worker: int, first: int, stop: int) -> None:
+        kernels.move(*self._mover, actions, worker, first, stop)
+
+    def encode(self, worker: int = 0, first: int = 0, stop: int | None = None) -> None:
+        """Write observations and masks of the lanes from `first` to before `stop` (all by default) from the state."""
+        kernels.encode(*self._encoder, worker, first, self.simulation.num_lanes if stop is None else stop)
+
+    def _workers(self) -> ThreadPoolExecutor:
+        """Return the threads beside the calling one; a forked process starts its own."""
+        if self._pool is None or self._pool[0] != os.getpid():
+            self._pool = (os.getpid(), ThreadPoolExecutor(self.threads - 1, "gnnsched"))
+        return self._pool[1]
+
+
+def _configuration_codes(owners: NDArray[np.int64]) -> FloatArray:
+    """Return float32 [K]: each choice's place among its accelerator's, (place + 1) / (choices there); 0 means none."""
+    codes = np.zeros(len(owners), np.float32)
+    for accelerator in np.unique(owners):
+        own = np.flatnonzero(owners == accelerator)
+        codes[own] = (np.arange(len(own)) + 1) / len(own)
+    return codes
+
+
+def _mask_patterns(layout: Layout) -> BoolArray:
+    """Return bool [2^A, W x columns]: for each set of idle accelerators (bit a: number a), the actions they allow.
+
+    One row of zeros where that would be too large a table.
+    """
+    if layout.num_accelerators > MOST_PATTERN_BITS:
+        return np.zeros((1, 1), np.bool_)
+    idle = np.arange(1 << layout.num_accelerators)[:, np.newaxis] >> layout.column_accelerators & 1
+    return np.ascontiguousarray(np.tile(idle.astype(np.bool_), (1, layout.window)))

@@ -1,0 +1,224 @@
+"""The two Gymnasium environments: a decision at each arrival (Dispatch-v0), or over a central queue (Queue-v0)."""
+
+from collections.abc import Mapping
+from numbers import Integral
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
+from gnnsched_env.common.policy import FloatArray
+from gnnsched_env.envs.construction import make_batch
+from gnnsched_env.envs.labels import ScheduleLabels
+from gnnsched_env.envs.rendering import RENDER_FPS, RENDER_MODES, Renderer, default_span
+from gnnsched_env.scenario import Arrivals, DecisionCost, Failures, PredictionError, Reward, Scenario
+from gnnsched_env.sim import episode_metrics, summarise
+from gnnsched_env.sim.schedule import Schedule, schedule_of
+from gnnsched_env.tables import LatencyTable
+
+Info = dict[str, Any]
+
+
+class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
+    """One fleet, one stream of jobs; see DispatchEnv and QueueEnv for what an action means.
+
+    Observation: a dict of float32 arrays in [0, 1], named and laid out by `layout` (read them with `unflatten`).
+    Reward: minus the time-integral of the jobs in the system since the last decision, in units of the workload's mean
+    best predicted latency (`metadata["reward_unit_cycles"]`), so the undiscounted return is minus the total completion
+    time.
+    `info`: "action_mask" (int8, 1 where legal), "elapsed" (cycles since the last decision), "legal" (was the last
+    action), "time" (cycles); at the end also "metrics" (see `sim.summarise`).
+    An episode has exactly `jobs` arrivals and ends when all are done. Where the scenario charges for deciding, a job
+    arrives unseen and comes to the scheduler when it has been predicted; its time under prediction is charged then.
+    `table` holds the latencies of a job (`repeats` inferences).
+
+    Decisions are not evenly spaced in time: train with gamma = 1, or with exp(-elapsed / tau), never with a constant
+    gamma below 1, which would reward waiting.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 (as Gymnasium declares it)
+        "render_modes": list(RENDER_MODES),
+        "render_fps": RENDER_FPS,
+    }
+    dispatch: ClassVar[bool]
+
+    def __init__(
+        self,
+        scenario: str | Path | Scenario = "hetero4",
+        *,
+        load: float | None = None,
+        jobs: int | None = None,
+        window: int | None = None,
+        window_order: str | None = None,
+        dataflow: str | None = None,
+        shaping: str | None = None,
+        repeats: int | None = None,
+        predictor: str | None = None,
+        decision: DecisionCost | Mapping[str, Any] | None = None,
+        arrivals: Arrivals | Mapping[str, Any] | str | None = None,
+        failures: Failures | Mapping[str, Any] | tuple[float, float] | None = None,
+        prediction_error: PredictionError | Mapping[str, Any] | float | None = None,
+        reward: Reward | Mapping[str, Any] | str | None = None,
+        reconfiguration: int | None = None,
+        table: LatencyTable | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        """Make the environment of a scenario (a preset's name, a TOML file's path, or a Scenario).
+
+        Options left at None are the scenario's; what they mean, and the short forms of sections, tells
+        `Scenario.with_options`. `table` (of one inference) replaces the latencies. `render_mode`: "human", "rgb_array"
+        or "ansi". Raise ConfigError naming the option, the rule and the value where one is bad.
+        """
+        # Named one by one, so that an unknown one is Python's TypeError: TorchRL tries a keyword and expects it.
+        options = {
+            "load": load,
+            "jobs": jobs,
+            "window": window,
+            "window_order": window_order,
+            "dataflow": dataflow,
+            "shaping": shaping,
+            "repeats": repeats,
+            "predictor": predictor,
+            "decision": decision,
+            "arrivals": arrivals,
+            "failures": failures,
+            "prediction_error": prediction_error,
+            "reward": reward,
+            "reconfiguration": reconfiguration,
+        }
+        made = make_batch(scenario, dispatch=self.dispatch, table=table, options=options)
+        self.scenario = made.scenario
+        self.batch = made.batch
+        self.table = self.batch.table
+        self.layout = self.batch.layout
+        self.observation_space = self.layout.observation_space()  # type: ignore[assignment]
+        self.action_space = self.layout.action_space()  # type: ignore[assignment]
+        self.metadata = {**self.metadata, "reward_unit_cycles": made.reward_unit_cycles}
+        self.render_mode = render_mode
+        self.labels = ScheduleLabels.of(self.table, self.scenario.fleet.clock_hz)
+        self._renderer = (
+            None if render_mode is None else Renderer(render_mode, self.labels, span=default_span(self.table))
+        )
+        self._running = False
+        self._seed: int | None = None
+        self._episode = 0
+        self._action = np.zeros(1, np.int64)
+        self._num_actions = self.layout.num_actions
+        self._bind()
+
+    def _bind(self) -> None:
+        """Keep views of what each step reads: making them costs as much as the step."""
+        self._rows = [(name, array[0]) for name, array in self.batch.observation.items()]
+        self._mask_row = self.batch.mask[0].view(np.int8)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._bind()  # a copy's views are arrays of their own
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, FloatArray], Info]:
+        """Start an episode and run to its first decision.
+
+        A seed fixes this episode and those that follow it; without one the next episode of the last seed is played
+        (a random seed is drawn the first time).
+        """
+        for name in options or {}:
+            raise ConfigError(f"reset: unknown option {name!r} (a single environment knows none)")
+        super().reset(seed=seed)
+        if seed is None and self._seed is not None:
+            self._episode += 1
+        else:
+            self._seed = int(self.np_random.integers(1 << 62)) if seed is None else seed
+            self._episode = 0
+        self.batch.reset([self._seed], [self._episode])
+        self._running = True
+        if self.render_mode == "human":
+            self.render()
+        return self._observe(), self._info()
+
+    def step(self, action: Any) -> tuple[dict[str, FloatArray], float, bool, bool, Info]:
+        """Take the action, then run to the next decision or to the end of the episode."""
+        if not self._running:
+            raise ResetNeeded("step: call reset first; no episode is running")
+        if (type(action) is not int and not _is_integer(action)) or not 0 <= action < self._num_actions:
+            raise InvalidAction(f"action must be an integer in [0, {self._num_actions}), got {action!r}")
+        self._action[0] = action
+        self.batch.step(self._action)
+        ended = self.batch.ended.item(0)
+        info = self._info()
+        if ended:
+            self._running = False
+            info["metrics"] = summarise(episode_metrics(self.batch.simulation))
+        if self.render_mode == "human":
+            self.render()
+        return self._observe(), self.batch.rewards.item(0), ended, False, info
+
+    def schedule(self) -> Schedule:
+        """Return what happened in this episode so far: runs, waiting jobs, downtimes (see `sim.schedule`)."""
+        return schedule_of(self.batch.simulation)
+
+    def render(self) -> Any:
+        """Draw the recent past: a uint8 array [height, width, 3] ("rgb_array"), text ("ansi"), or a window ("human").
+
+        In "human" mode `reset` and `step` call this. Without a render_mode it warns and returns None.
+        """
+        if self._renderer is None:
+            gymnasium.logger.warn('render: no render_mode was given; make the environment with render_mode="rgb_array"')
+            return None
+        if self._seed is None:
+            raise ResetNeeded("render: call reset first; no episode was started")
+        return self._renderer.render(schedule_of(self.batch.simulation, span=self._renderer.span))
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._renderer is not None:
+            self._renderer.close()
+        super().close()
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return bool [actions]: True where an action is legal; at least one always is (the name is sb3-contrib's)."""
+        mask: NDArray[np.bool_] = self.batch.mask[0].copy()
+        return mask
+
+    def _observe(self) -> dict[str, FloatArray]:
+        return {name: row.copy() for name, row in self._rows}
+
+    def _info(self) -> Info:
+        batch = self.batch
+        return {
+            "action_mask": self._mask_row.copy(),
+            "elapsed": batch.elapsed.item(0),
+            "legal": batch.legal.item(0),
+            "time": batch.times.item(0),
+        }
+
+
+def _is_integer(action: Any) -> bool:
+    """Tell whether an action is an integer of any kind, Python's, numpy's or an array's only one; no bool is."""
+    if isinstance(action, np.ndarray):
+        return action.ndim == 0 and action.dtype.kind in "iu"
+    return isinstance(action, Integral) and not isinstance(action, bool)
+
+
+class DispatchEnv(SchedulingEnv):
+    """`gnnsched/Dispatch-v0`: at each arrival, choose the (accelerator, dataflow) whose FIFO queue the job joins.
+
+    Actions: `Discrete(choices)`, in the order of `layout.choice_names`.
+    """
+
+    dispatch = True
+
+
+class QueueEnv(SchedulingEnv):
+    """`gnnsched/Queue-v0`: whenever a job waits and an accelerator is idle, start one of the window's jobs, or wait.
+
+    Actions: `Discrete(window * choices + 1)`: slot * choices + choice starts that slot's job under that choice; the
+    last one waits for the next event. Waiting is legal while a job is running or still to come. An illegal action
+    waits, or where waiting is illegal takes the first legal one.
+    """
+
+    dispatch = False

@@ -1,0 +1,68 @@
+"""One episode of one policy, to look at: the same as evaluation plays it."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.envs import DispatchEnv, QueueEnv, SchedulingEnv
+from gnnsched_env.envs.labels import ScheduleLabels
+from gnnsched_env.envs.rendering import Renderer, default_span
+from gnnsched_env.evaluation.runs import PolicyFactory, decide, uses_predictions
+from gnnsched_env.scenario import DecisionCost, Scenario
+from gnnsched_env.sim.schedule import schedule_of
+
+
+def play_episode(
+    factory: PolicyFactory,
+    scenario: Scenario,
+    *,
+    dispatch: bool,
+    seed: int,
+    watch: Callable[[SchedulingEnv], object] | None = None,
+) -> SchedulingEnv:
+    """Play a scenario's episode of a seed to its end and return the environment, which still holds it.
+
+    `watch` is called before the first decision and after each. The scenario's decision cost is charged where
+    predictions are used, as `run_policy` does.
+    """
+    kind = DispatchEnv if dispatch else QueueEnv
+    env: SchedulingEnv = kind(scenario)
+    policy = factory(env.layout, env.table)
+    settings = env.batch.simulation.config
+    if settings.decision and not uses_predictions(policy, settings):
+        env = kind(scenario.with_options(decision=DecisionCost()))
+    env.reset(seed=seed)
+    ended = False
+    while True:
+        if watch is not None:
+            watch(env)
+        if ended:
+            return env
+        _, _, ended, _, _ = env.step(decide(env.batch, policy)[0])
+
+
+class Film:
+    """Takes pictures of an episode, one every `every` decisions: a `watch` for `play_episode`.
+
+    `frames`: uint8 arrays [height, width, 3], as `render_mode="rgb_array"` gives them.
+    """
+
+    def __init__(self, *, every: int) -> None:
+        if every < 1:
+            raise ConfigError(f"film: needs at least 1 decision between frames, got {every!r}")
+        self.frames: list[NDArray[np.uint8]] = []
+        self._every = every
+        self._decisions = 0
+        self._renderer: Renderer | None = None
+
+    def __call__(self, env: SchedulingEnv) -> None:
+        """Take a picture if it is time for one."""
+        if self._renderer is None:
+            labels = ScheduleLabels.of(env.table, env.scenario.fleet.clock_hz)
+            self._renderer = Renderer("rgb_array", labels, span=default_span(env.table))
+        if self._decisions % self._every == 0:
+            frame = self._renderer.render(schedule_of(env.batch.simulation, span=self._renderer.span))
+            self.frames.append(np.asarray(frame))
+        self._decisions += 1

@@ -1,0 +1,1 @@
+"""Files of the TpuGraphs data set: their schema, reading, checking and writing."""

@@ -1,0 +1,1 @@
+"""Programs and configurations as numbers that a ranker reads."""

@@ -1,0 +1,1 @@
+"""The rankers: their configurations, networks, trees and references."""

@@ -1,0 +1,209 @@
+"""`BoostingRanker`: boosted trees on each configuration's own features, without the graph; needs no torch.
+
+Trained on one program, a column is the layout of one of its operations, as a category: what is learned holds for that
+program only. Trained on several (or on tile programs), columns mean the same in each: the encoded configuration,
+averaged over the operations of each kind. The target is the place in the program's order, from 0 to 1.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from gnnsched_env.common import store as predictor_file
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.forecast.data.schema import CONFIGURABLE_OPCODES, LAYOUT_WIDTH
+from gnnsched_env.forecast.encoding.samples import LAYOUT_COLUMNS, LAYOUT_ENCODED, NODE_COLUMNS, TILE_ENCODED, Sample
+from gnnsched_env.forecast.models.model_config import BoostingConfig
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+FORMAT = "gnnsched-forecast-boosting"
+VERSION = 1
+ENCODING: Final[dict[str, Any]] = {
+    "nodes": [[name, own.start, own.stop] for name, own in NODE_COLUMNS.items()],
+    "layouts": [[name, own.start, own.stop] for name, own in LAYOUT_COLUMNS.items()],
+    "tiles": TILE_ENCODED,
+    "version": 1,
+}
+"""What a ranker's features mean; a file that was made with another encoding is refused."""
+
+ROWS_AT_ONCE = 4_096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BoostingRanker:
+    """Trained trees, `trees` as LightGBM's text.
+
+    `layouts`: of a ranker of one program, int8 [nc, most, 18], the layouts that each of its operations has in training,
+    padded with -2; None for a ranker of any program.
+    """
+
+    trees: str
+    is_tile: bool
+    layouts: NDArray[np.int8] | None
+    provenance: Mapping[str, Any]
+    booster: Any
+
+    @property
+    def hops(self) -> int | None:
+        """It needs no more of a graph than its configurable operations."""
+        return 0
+
+    @classmethod
+    def fit(
+        cls,
+        config: BoostingConfig,
+        samples: Sequence[Sample],
+        rows: Sequence[IntArray | None] | None = None,
+    ) -> Self:
+        """Learn from samples, or from places `rows` of each (None: all); those with nothing to rank are left out."""
+        import lightgbm  # takes a second to import
+
+        chosen = [_draw(config, sample, None if rows is None else rows[k], k) for k, sample in enumerate(samples)]
+        pairs = [(s, own) for s, own in zip(samples, chosen, strict=True) if len(np.unique(s.targets[own])) > 1]
+        if not pairs or len({sample.is_tile for sample, _ in pairs}) != 1:
+            raise ConfigError(
+                "forecast boosting: samples must be layout programs or tile programs with runtimes to rank, got "
+                f"{len(pairs)} of {len(samples)} with any, of {len({sample.is_tile for sample, _ in pairs})} kinds"
+            )
+        first, places = pairs[0]
+        layouts = _layouts(first.raw[places]) if len(pairs) == 1 and not first.is_tile else None
+        columns = np.concatenate([_columns(sample, own, layouts) for sample, own in pairs])
+        targets = np.concatenate([(rankdata(s.targets[own]) - 0.5) / len(own) for s, own in pairs])
+        data = lightgbm.Dataset(
+            columns,
+            targets,
+            categorical_feature=list(range(columns.shape[1])) if layouts is not None else [],
+            params={"verbose": -1},
+        )
+        booster = lightgbm.train(_parameters(config), data, num_boost_round=config.trees)
+        names = [sample.label for sample, _ in pairs]
+        provenance = {"training": dataclasses.asdict(config), "programs": names}
+        return cls(
+            trees=booster.model_to_string(),
+            is_tile=first.is_tile,
+            layouts=layouts,
+            provenance=provenance,
+            booster=booster,
+        )
+
+    def predict(self, sample: Sample, rows: IntArray | None = None) -> FloatArray:
+        """Return scores float64 [u], smaller is faster, or those of places `rows` in the sample, [k]."""
+        if sample.is_tile != self.is_tile:
+            kinds = [("layout", "tile")[kind] for kind in (self.is_tile, sample.is_tile)]
+            raise ConfigError(f"{sample.name}: this ranker ranks {kinds[0]} configurations, got {kinds[1]} ones")
+        asked = np.arange(sample.num_configs) if rows is None else np.asarray(rows, np.int64)
+        parts = [
+            np.asarray(self.booster.predict(_columns(sample, asked[k : k + ROWS_AT_ONCE], self.layouts)), np.float64)
+            for k in range(0, len(asked), ROWS_AT_ONCE)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an npz file without pickles, whole or not at all."""
+        fields = {"encoding": ENCODING, "is_tile": self.is_tile, "provenance": dict(self.provenance)}
+        arrays: dict[str, NDArray[Any]] = {"trees": np.frombuffer(self.trees.encode(), np.uint8)}
+        if self.layouts is not None:
+            arrays["layouts"] = self.layouts
+        predictor_file.write(path, predictor_file.pack(FORMAT, VERSION, fields, arrays))
+
+    @classmethod
+    def from_arrays(cls, stored: Mapping[str, NDArray[Any]], source: str) -> Self:
+        """Return a ranker from a file's arrays; FileFormatError says what is wrong with them."""
+        import lightgbm
+
+        manifest, arrays = predictor_file.unpack(stored, FORMAT, VERSION, source, kind="forecast ranker of trees")
+        check_encoding(manifest, source)
+        layouts = arrays.get("layouts")
+        try:
+            if layouts is not None and (layouts.dtype != np.int8 or layouts.ndim != 3):
+                raise FileFormatError(f"{source}: array 'layouts' must be int8 [nc, most, {LAYOUT_WIDTH}]")
+            trees = arrays["trees"].tobytes().decode()
+            booster = lightgbm.Booster(model_str=trees)
+            is_tile, provenance = bool(manifest["is_tile"]), manifest["provenance"]
+        except (KeyError, ValueError, lightgbm.basic.LightGBMError) as error:
+            raise FileFormatError(f"{source}: {error}") from None
+        return cls(trees=trees, is_tile=is_tile, layouts=layouts, provenance=provenance, booster=booster)
+
+
+def is_boosting(stored: Mapping[str, NDArray[Any]]) -> bool:
+    """Return whether a file's arrays say that they are a ranker of trees."""
+    return f'"{FORMAT}"' in str(stored.get("manifest", ""))
+
+
+def check_encoding(manifest: Mapping[str, Any], source: str) -> None:
+    """Refuse a ranker that was trained on other features than today's."""
+    if manifest.get("encoding") != ENCODING:
+        raise FileFormatError(
+            f"{source}: its features must be those of encoding {ENCODING}, got {manifest.get('encoding')}"
+        )
+
+
+def categories(sample: Sample, rows: IntArray, layouts: NDArray[np.int8]) -> FloatArray:
+    """Return float64 [k, nc]: which of its layouts each operation has, nan for one that training did not have."""
+    raw = sample.raw[rows]
+    if raw.shape[1:] != (len(layouts), layouts.shape[2]):
+        raise ConfigError(
+            f"{sample.name}: this ranker knows one program, whose configurations are [{len(layouts)}, "
+            f"{layouts.shape[2]}], got {list(raw.shape[1:])}"
+        )
+    columns = np.full(raw.shape[:2], np.nan)
+    for choice in range(layouts.shape[1]):
+        columns[(raw == layouts[:, choice]).all(axis=2)] = choice
+    return columns
+
+
+def _draw(config: BoostingConfig, sample: Sample, rows: IntArray | None, k: int) -> IntArray:
+    places = np.arange(sample.num_configs) if rows is None else np.asarray(rows, np.int64)
+    if len(places) > config.most:
+        places = np.random.default_rng((config.seed, k)).choice(places, config.most, replace=False)
+    return places
+
+
+def _parameters(config: BoostingConfig) -> dict[str, Any]:
+    return {
+        "objective": "l2",
+        "num_leaves": config.leaves,
+        "min_data_in_leaf": config.least,
+        "learning_rate": config.rate,
+        "feature_fraction": config.columns,
+        "seed": config.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "verbose": -1,
+    }
+
+
+def _layouts(raw: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Return the different layouts of each operation, int8 [nc, most, 18], padded with -2."""
+    found = [np.unique(raw[:, node], axis=0) for node in range(raw.shape[1])]
+    layouts = np.full((len(found), max(len(own) for own in found), raw.shape[2]), -2, np.int8)
+    for node, own in enumerate(found):
+        layouts[node, : len(own)] = own
+    return layouts
+
+
+def _columns(sample: Sample, rows: IntArray, layouts: NDArray[np.int8] | None) -> FloatArray:
+    """Return float64 [k, columns] of some configurations, for a ranker of one program or of any."""
+    if layouts is not None:
+        return categories(sample, rows, layouts)
+    if sample.is_tile:
+        return sample.configs(rows).astype(np.float64)
+    opcodes = sample.opcodes[sample.configurable]
+    kinds = [opcodes == code for code in CONFIGURABLE_OPCODES]
+    kinds.append(~np.isin(opcodes, CONFIGURABLE_OPCODES))
+    columns = np.full((len(rows), len(kinds), LAYOUT_ENCODED), np.nan)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        encoded = sample.configs(rows[start : start + ROWS_AT_ONCE])
+        for kind, members in enumerate(kinds):
+            if members.any():
+                columns[start : start + ROWS_AT_ONCE, kind] = encoded[:, members].mean(axis=1)
+    return columns.reshape(len(rows), -1)

@@ -1,0 +1,1 @@
+"""How rankings are scored, their noise ceiling, and the competition's submission."""

@@ -1,0 +1,62 @@
+"""A stand-in on disk: the data set's tree, and a note that says what it is and which files are its own."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.files import write_whole
+from gnnsched_env.forecast.standin.standin_programs import Size, make, plan
+
+LABEL: Final = "synthetic stand-in; a score on it says nothing about real collections"
+MANIFEST: Final = "standin.json"
+
+
+def write_standin(
+    folder: str | Path, seed: int, size: Size, *, force: bool = False, report: Callable[[int, int], None] | None = None
+) -> tuple[int, int]:
+    """Write a data set below `folder`; return how many files and bytes; `report` is given files done and files in all.
+
+    ConfigError where the folder is not empty, unless `force`: then the files that its standin.json names are removed
+    first, and nothing else is. A killed run leaves a folder that `force` mends.
+    """
+    folder = Path(folder)
+    specs = plan(seed, size)
+    if folder.exists() and any(folder.iterdir()):
+        if not force:
+            raise ConfigError(f"folder must be empty unless forced, got {folder}")
+        _remove(folder)
+    paths = [spec.path.as_posix() for spec in specs]
+    manifest = {"what": LABEL, "seed": seed, "size": asdict(size), "files": paths}
+    text = json.dumps(manifest, indent=1) + "\n"
+    write_whole(folder / MANIFEST, lambda file: file.write(text.encode()))
+    written = 0
+    for done, spec in enumerate(specs, start=1):
+        path = make(spec).write(folder)
+        written += path.stat().st_size
+        if report is not None:
+            report(done, len(specs))
+    return len(specs), written
+
+
+def made(folder: str | Path) -> Iterator[Path]:
+    """Yield the paths that a folder's standin.json names; ConfigError where it is no stand-in's folder."""
+    manifest = Path(folder) / MANIFEST
+    try:
+        files = json.loads(manifest.read_text())["files"]
+    except FileNotFoundError:
+        raise ConfigError(f"folder must hold {MANIFEST}, as a stand-in's does, got {folder}") from None
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(f"{manifest} must be JSON that names files, as a stand-in's does") from None
+    for name in files:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ConfigError(f"{manifest} must name files inside its folder, got {name!r}")
+        yield Path(folder) / name
+
+
+def _remove(folder: Path) -> None:
+    for path in list(made(folder)):
+        path.unlink(missing_ok=True)
+    (folder / MANIFEST).unlink()

@@ -1,0 +1,1 @@
+"""How rankers are trained: losses, segments, portions of a program, and the loop."""

@@ -1,0 +1,63 @@
+"""Checkpoints of trainings that use torch: a mapping of tensors and plain values in one file, which holds no code."""
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.files import write_whole
+
+
+def write_checkpoint(path: Path, kind: str, key: str, state: Mapping[str, Any]) -> None:
+    """Write a state of tensors, arrays and plain values, whole or not at all.
+
+    `kind` names the way of training and its format, `key` all that a training must agree in to take the state up.
+    """
+    buffer = io.BytesIO()  # torch would hide what the system says of a write
+    torch.save({"kind": kind, "key": key, "state": _each(state, np.ndarray, torch.from_numpy)}, buffer)
+    write_whole(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def read_checkpoint(path: Path, kind: str, key: str, device: torch.device) -> dict[str, Any]:
+    """Return what `write_checkpoint` was given, tensors on a device, arrays as CPU tensors; nothing in it is executed.
+
+    Raise FileFormatError where the file is no checkpoint of this kind, ConfigError where its key is another.
+    """
+    try:
+        with ZipFile(path) as file:  # torch does not look at the sums that tell damage
+            damaged = file.testzip()
+        if damaged is not None:
+            raise FileFormatError(f"{path}: must be a checkpoint, but {damaged} in it is damaged")
+        kept = torch.load(path, map_location=device, weights_only=True)
+        found, of, state = kept["kind"], kept["key"], dict(kept["state"])
+    except FileNotFoundError:
+        raise FileFormatError(f"{path}: no such checkpoint") from None
+    except FileFormatError:
+        raise
+    except Exception:  # torch raises many kinds for damaged files, and advises to read them in a way that runs code
+        raise FileFormatError(f"{path}: must be a checkpoint, but is damaged or another kind of file") from None
+    if found != kind:
+        raise FileFormatError(f"{path}: must be a checkpoint of {kind}, it is of {found!r}")
+    if of != key:
+        raise ConfigError(f"{path}: the checkpoint belongs to another configuration; remove it or name another")
+    return state
+
+
+def arrays_of(value: Any) -> Any:
+    """Return the value with its tensors, however deep, as numpy arrays."""
+    return _each(value, Tensor, lambda tensor: tensor.cpu().numpy())
+
+
+def _each(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
+    """Return the value with each part of a kind, however deep in mappings, lists and tuples, changed."""
+    if isinstance(value, kind):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: _each(part, kind, change) for name, part in value.items()}
+    return type(value)(_each(part, kind, change) for part in value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,213 @@
+"""Labelled data sets on disk: a parallel build that resumes to the same bytes when killed, and a reader."""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.files import PARTIALS
+from gnnsched_env.common.progress import progress_bar
+from gnnsched_env.hardware import Fleet
+from gnnsched_env.predictors.datasets.dataset_chunks import (
+    STORED_LEVEL,
+    Arrays,
+    Settings,
+    check_version,
+    chunk_path,
+    dataset_settings,
+    describe,
+    provenance_of,
+    read_chunk,
+    read_settings,
+    write_chunk,
+)
+from gnnsched_env.predictors.datasets.labelled_layers import Dataset, Inputs, job_inputs
+from gnnsched_env.predictors.datasets.training_families import TRAINING_FAMILIES
+from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec, training_chunk
+from gnnsched_env.predictors.features import feature_names
+from gnnsched_env.predictors.levels import Level
+from gnnsched_env.tables import Pair, distinct_pairs, pair_cycles
+
+IntArray = NDArray[np.int64]
+
+_OF_PAIRS = ("metadata_terms", "degree_terms")  # inputs with one entry a pair along their second axis
+_INPUT = "inputs."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredDataset:
+    """What a folder holds: N jobs of one layer each, in order, under P (accelerator, dataflow) pairs.
+
+    `dataset`: inputs, cycles int64 [N, P] and families. `vertices`, `entries` int64 [N] of the matrix that is
+    aggregated over; `layers` int64 [N, 3]: in, combination and out features; `chunks` int64 [N]: the chunk that a job
+    came from (jobs of one chunk may share graphs and layers, jobs of two never do). `pair_keys`: as
+    `tables.distinct_pairs`; `settings`: all that the data set depends on.
+    """
+
+    dataset: Dataset
+    vertices: IntArray
+    entries: IntArray
+    layers: IntArray
+    chunks: IntArray
+    pair_keys: tuple[str, ...]
+    settings: Settings
+
+
+def build_dataset(
+    spec: DatasetSpec,
+    fleet: Fleet,
+    folder: str | Path,
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> int:
+    """Draw, label and describe the jobs, a file a chunk; return how many chunks were built now.
+
+    Chunks that are there already are kept, damaged ones are built anew with a warning; a folder of other settings or
+    of another version of the code raises ConfigError. The files do not depend on `workers` (None: one a core) or on
+    how often the build was interrupted. `progress`: a bar on stderr (None: if that is a terminal).
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers must be at least 1, got {workers}")
+    folder = Path(folder)
+    settings = dataset_settings(spec, fleet)
+    describe(folder, settings)
+    task = _Task(folder=folder, spec=spec, pairs=distinct_pairs(fleet).pairs, settings=settings)
+    with progress_bar("data set", spec.graphs, shown=progress) as advance:
+        missing = []
+        for chunk in range(spec.chunks):
+            if _is_whole(task, chunk):
+                advance(spec.jobs_of(chunk))
+            else:
+                missing.append(chunk)
+        for chunk in _run(task, missing, min(workers or os.cpu_count() or 1, max(1, len(missing)))):
+            advance(spec.jobs_of(chunk))
+    for partial in folder.glob(PARTIALS):  # of builds that were killed
+        partial.unlink(missing_ok=True)
+    return len(missing)
+
+
+def load_dataset(folder: str | Path, *, fleet: Fleet | None = None, level: Level = STORED_LEVEL) -> StoredDataset:
+    """Read a finished data set; with a fleet, the columns of its distinct pairs only, in their order.
+
+    `level`: leave out inputs that need more. A folder without a data set, missing or damaged chunks, or features of
+    another version raise FileFormatError, a fleet with pairs that were not labelled ConfigError.
+    """
+    folder = Path(folder)
+    settings = read_settings(folder)
+    check_version(folder, settings)
+    fields = DatasetSpec.__dataclass_fields__
+    spec = DatasetSpec(**{field: settings[field] for field in fields})
+    missing = [chunk for chunk in range(spec.chunks) if not chunk_path(folder, chunk).exists()]
+    if missing:
+        raise FileFormatError(
+            f"{folder}: {len(missing)} of {spec.chunks} chunks are missing, first "
+            f"{chunk_path(folder, missing[0]).name}; run the same build again to complete the data set"
+        )
+    parts = [read_chunk(folder, spec, settings, chunk) for chunk in range(spec.chunks)]
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    columns = _columns(folder, settings["pairs"], fleet)
+    return StoredDataset(
+        dataset=_dataset(joined, settings["pairs"], columns, level),
+        vertices=joined["vertices"],
+        entries=joined["entries"],
+        layers=joined["layers"],
+        chunks=np.repeat(np.arange(spec.chunks), [spec.jobs_of(chunk) for chunk in range(spec.chunks)]),
+        pair_keys=tuple(settings["pairs"][column] for column in columns),
+        settings=settings,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """What a worker needs to build any chunk; picklable."""
+
+    folder: Path
+    spec: DatasetSpec
+    pairs: tuple[Pair, ...]
+    settings: Settings
+
+    def build(self, chunk: int) -> int:
+        """Write one chunk; return its number."""
+        classes = training_chunk(self.spec, chunk)
+        layers = [model.layers[0] for model in classes.models]
+        arrays: Arrays = {
+            "provenance": np.array(provenance_of(self.settings, chunk)),
+            "cycles": pair_cycles(classes, self.pairs, workers=1),
+            "families": classes.groups,
+            "vertices": np.array([len(degrees) for degrees in classes.degrees], np.int64),
+            "entries": np.array([degrees.sum() for degrees in classes.degrees], np.int64),
+            "layers": np.array([(one.in_features, one.combination_features, one.out_features) for one in layers]),
+        }
+        inputs = job_inputs(classes, self.pairs, STORED_LEVEL).arrays()
+        arrays |= {_INPUT + name: array for name, array in inputs.items()}
+        write_chunk(chunk_path(self.folder, chunk), arrays)
+        return chunk
+
+
+def _run(task: _Task, chunks: Sequence[int], workers: int) -> Iterator[int]:
+    """Build chunks, in worker processes if there are several; yield each when it is written."""
+    if workers == 1 or multiprocessing.parent_process() is not None:
+        yield from map(task.build, chunks)
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        for done in as_completed([pool.submit(task.build, chunk) for chunk in chunks]):
+            yield done.result()
+    except BrokenProcessPool:
+        raise ConfigError(
+            f"{task.folder}: a worker process died (out of memory, killed, or a script without "
+            "`if __name__ == '__main__':`); run the same build again to go on, perhaps with fewer workers"
+        ) from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_whole(task: _Task, chunk: int) -> bool:
+    """Say whether the chunk is there and sound; warn if it is damaged."""
+    path = chunk_path(task.folder, chunk)
+    if not path.exists():
+        return False
+    try:
+        read_chunk(task.folder, task.spec, task.settings, chunk)
+    except FileFormatError as error:
+        print(f"warning: {error}; it is built anew", file=sys.stderr)
+        return False
+    return True
+
+
+def _columns(folder: Path, keys: list[str], fleet: Fleet | None) -> list[int]:
+    """Return the places of the fleet's distinct pairs among the labelled ones."""
+    if fleet is None:
+        return list(range(len(keys)))
+    wanted = distinct_pairs(fleet).keys
+    if absent := [key for key in wanted if key not in keys]:
+        raise ConfigError(
+            f"{folder}: fleet {fleet.name!r} needs {len(wanted)} (accelerator, dataflow) pairs, of which {len(absent)} "
+            f"are not among the {len(keys)} labelled here, first {absent[0]}"
+        )
+    return [keys.index(key) for key in wanted]
+
+
+def _dataset(joined: Arrays, keys: list[str], columns: list[int], level: Level) -> Dataset:
+    arrays = {name.removeprefix(_INPUT): array for name, array in joined.items() if name.startswith(_INPUT)}
+    arrays |= {name: arrays[name][:, columns] for name in _OF_PAIRS}
+    arrays["features"] = arrays["features"][:, : len(feature_names(level))]
+    if level.rank < Level.DEGREES.rank:
+        arrays["degree_terms"] = arrays["degree_terms"][:, :0]
+    arrays["owners"] = np.arange(len(arrays["features"]))
+    return Dataset(
+        inputs=Inputs.from_arrays(arrays),
+        cycles=joined["cycles"][:, columns],
+        families=joined["families"],
+        family_names=tuple(family.name for family in TRAINING_FAMILIES),
+        pair_keys=tuple(keys[column] for column in columns),
+    )

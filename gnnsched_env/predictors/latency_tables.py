@@ -1,0 +1,210 @@
+"""From job classes and a fleet to a `LatencyTable`, cached step by step; and the table that ships with the package."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.common.disk_cache import cached, code_digest, content_key
+from gnnsched_env.hardware import Fleet, load_fleet
+from gnnsched_env.hardware.energy import UnitEnergies, load_unit_energies
+from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec
+from gnnsched_env.predictors.levels import Level
+from gnnsched_env.predictors.protocol import KeptPredictor, Predictor
+from gnnsched_env.predictors.registry import DEFAULT_PREDICTOR, check_predictor, make_predictor
+from gnnsched_env.predictors.trees.tree_predictor import TreePredictor
+from gnnsched_env.predictors.trees.tree_training import DEFAULT_TRAINING, Arrays, Keep, Trainer
+from gnnsched_env.tables import DistinctPairs, LatencyTable, distinct_pairs, pair_cycles, pair_key
+from gnnsched_env.tables.energy import pair_energy
+from gnnsched_env.version import __version__
+from gnnsched_env.workload import JobClasses
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+SHIPPED_FILE = "synthetic.npz"
+SHIPPED_FLEET = "big_little"  # has every (accelerator, dataflow) pair of the preset fleets
+
+_LABEL_ROOMS = ("graphs", "hardware", "cycles", "workload", "tables")
+_PREDICTION_ROOMS = (*_LABEL_ROOMS, "predictors")
+
+
+def build_table(
+    job_classes: JobClasses,
+    fleet: Fleet,
+    *,
+    predictor: str = DEFAULT_PREDICTOR,
+    progress: bool | None = None,
+    cache: bool = True,
+    workers: int | None = None,
+    training: DatasetSpec = DEFAULT_TRAINING,
+    units: UnitEnergies | None = None,
+) -> LatencyTable:
+    """Return the true and predicted cycles of the classes under the fleet's choices, and their energy.
+
+    `predictor`: a name of PREDICTORS or a predictor's file. "gradient_boosting" ships trained for the preset pairs and
+    is trained on synthetic jobs for others (about a minute for nine); "exact" predicts the truth. With `cache`,
+    labels and predictions are kept on disk, so that the next call takes a fraction of a second. `progress`: bars on
+    stderr (None: if that is a terminal); `workers`: as in `tables.pair_cycles`. `units`: what an access
+    costs, the default preset if None.
+    """
+    check_predictor(predictor)
+    units = load_unit_energies() if units is None else units
+    build = _Build(
+        classes=job_classes,
+        distinct=distinct_pairs(fleet),
+        predictor=predictor,
+        training=training,
+        progress=progress,
+        workers=workers,
+        keep=cached if cache else _remembered(),
+    )
+    true = build.true_cycles()
+    made = build.made()
+    predicted = true if predictor == "exact" else build.predicted_cycles(made)
+    means = build.mean_log_cycles()
+    columns = build.distinct.columns
+    return LatencyTable(
+        true_cycles=true[:, columns],
+        predicted_cycles=predicted[:, columns],
+        energy_pj=build.energy_pj(units)[:, columns],
+        **_class_fields(job_classes),
+        **_fleet_fields(fleet, means[columns]),
+        provenance={"predictor": predictor, "made": dict(getattr(made, "provenance", {}))}
+        | {"classes": job_classes.digest(), "unit_energies": units.to_dict(), **_provenance(fleet)},
+    )
+
+
+@cache
+def default_table(fleet_name: str) -> LatencyTable:
+    """Return the shipped table of a preset fleet: the embedded synthetic classes; nothing is trained or imported."""
+    fleet, shipped = load_fleet(fleet_name), _shipped_table()
+    source = [pair_key(choice.accelerator, choice.dataflow) for choice in load_fleet(SHIPPED_FLEET).choices]
+    wanted = [pair_key(choice.accelerator, choice.dataflow) for choice in fleet.choices]
+    columns = np.array([source.index(key) for key in wanted])
+    return replace(
+        shipped,
+        true_cycles=shipped.true_cycles[:, columns],
+        predicted_cycles=shipped.predicted_cycles[:, columns],
+        energy_pj=None if shipped.energy_pj is None else shipped.energy_pj[:, columns],
+        **_fleet_fields(fleet, shipped.mean_log_cycles[columns]),
+        provenance={**shipped.provenance, "fleet": fleet.digest()},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Build:
+    """The steps of one table; each keeps its arrays under a hash of all that they depend on."""
+
+    classes: JobClasses
+    distinct: DistinctPairs
+    predictor: str
+    training: DatasetSpec
+    progress: bool | None
+    workers: int | None
+    keep: Keep
+
+    def true_cycles(self) -> IntArray:
+        """Return int64 [C, P]."""
+        key = content_key(
+            kind="true", classes=self.classes.digest(), pairs=self.distinct.keys, code=code_digest(*_LABEL_ROOMS)
+        )
+
+        def build() -> Arrays:
+            pairs = self.distinct.pairs
+            return {"cycles": pair_cycles(self.classes, pairs, workers=self.workers, progress=self.progress)}
+
+        return self.keep(key, ["cycles"], build)["cycles"]
+
+    def energy_pj(self, units: UnitEnergies) -> FloatArray:
+        """Return float64 [C, P]."""
+        key = content_key(
+            kind="energy",
+            classes=self.classes.digest(),
+            pairs=self.distinct.keys,
+            units=units.key(),
+            code=code_digest(*_LABEL_ROOMS),
+        )
+
+        def build() -> Arrays:
+            return {"energy_pj": pair_energy(self.classes, self.distinct.pairs, units=units)}
+
+        return self.keep(key, ["energy_pj"], build)["energy_pj"]
+
+    def made(self) -> Predictor:
+        """Return the predictor, shipped, read from its file or trained."""
+        return make_predictor(
+            self.predictor, self.distinct.pairs, training=self.training, keep=self.keep, progress=self.progress
+        )
+
+    def predicted_cycles(self, made: Predictor) -> IntArray:
+        """Return int64 [C, P]."""
+        if made.level is not Level.GRAPH:
+            return made.predict(self.classes, self.distinct.pairs)
+        assert isinstance(made, KeptPredictor)
+        room = type(made).__module__.split(".")[1]  # one above this may hold the predictor
+        key = content_key(
+            kind="predicted",
+            predictor=made.digest(),
+            graphs=[graph.digest() for graph in self.classes.graphs or ()],
+            classes=self.classes.digest(),
+            pairs=self.distinct.keys,
+            code=code_digest(*dict.fromkeys((*_PREDICTION_ROOMS, room))),
+        )
+        return self.keep(key, ["cycles"], lambda: {"cycles": made.predict(self.classes, self.distinct.pairs)})["cycles"]
+
+    def mean_log_cycles(self) -> FloatArray:
+        """Return float64 [P]: over the default predictor's training set."""
+        shipped = make_predictor(DEFAULT_PREDICTOR)
+        assert isinstance(shipped, TreePredictor)
+        if self.training == DEFAULT_TRAINING and shipped.covers(self.distinct.pairs):
+            return shipped.mean_log_cycles[shipped.places(self.distinct.pairs)]
+        return Trainer(self.distinct.pairs, self.training, keep=self.keep, progress=self.progress).means()
+
+
+def _remembered() -> Keep:
+    """Return a stand-in for the disk cache that lasts for one table."""
+    known: dict[str, Arrays] = {}
+
+    def keep(key: str, names: Iterable[str], build: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
+        if key not in known:
+            known[key] = dict(build())
+        return known[key]
+
+    return keep
+
+
+def _class_fields(classes: JobClasses) -> dict[str, Any]:
+    return {
+        "class_names": classes.names,
+        "class_groups": classes.groups,
+        "group_names": classes.group_names,
+        "weights": classes.weights,
+    }
+
+
+def _fleet_fields(fleet: Fleet, mean_log_cycles: FloatArray) -> dict[str, Any]:
+    return {
+        "choice_names": tuple(choice.name for choice in fleet.choices),
+        "choice_accelerators": fleet.choice_accelerators,
+        "accelerator_names": tuple(accelerator.name for accelerator in fleet.accelerators),
+        "mean_log_cycles": mean_log_cycles,
+    }
+
+
+def _provenance(fleet: Fleet) -> dict[str, Any]:
+    return {
+        "package": __version__,
+        "code": code_digest(*_PREDICTION_ROOMS),
+        "fleet": fleet.digest(),
+    }
+
+
+@cache
+def _shipped_table() -> LatencyTable:
+    with resources.as_file(resources.files(__package__) / "data" / SHIPPED_FILE) as path:
+        return LatencyTable.load(path)

@@ -1,0 +1,195 @@
+"""Fill a CSV file of measured latencies, job by job: what to measure, and a file that survives being killed."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.files import write_whole
+from gnnsched_env.graphs import Graph, GraphSet, load_graph_set
+from gnnsched_env.graphs.generators import RmatParameters, draw_graphs, rmat_graph
+from gnnsched_env.predictors.graph_scores import ScoringSpec, draw_batches, load_distinct_sets
+from gnnsched_env.predictors.measured.measurements import COLUMNS, Job, measured_cells, relative_file
+from gnnsched_env.workload.job_classes import log_uniform
+
+SYNTHETIC_PREFIX = "synthetic_"
+SYNTHETIC_FAMILIES = ("molecule", "ego", "rmat", "citation", "uniform", "dense")
+POOL = 64  # graphs of a synthetic file
+HIDDEN = 16
+SYNTHETIC_WIDTHS = (1, 2_048), (2, 64)
+MOST_VERTICES = 6_000  # of a synthetic batch
+MOST_WORK = 4e9  # multiply-adds of a dense product, for synthetic jobs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Median microseconds of one choice, and of how many repeats."""
+
+    microseconds: float
+    repeats: int
+
+
+Measure = Callable[[Graph, int, int], Mapping[str, Reading]]
+"""(graph, in_features, out_features) to each choice's reading; a `ConfigError` leaves the job out."""
+
+
+def write_synthetic_sets(folder: str | Path, *, seed: int = 0, pool: int = POOL) -> list[Path]:
+    """Write a graph set for each synthetic family into the folder, unless it is there; return the files."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for place, family in enumerate(SYNTHETIC_FAMILIES):
+        path = folder / f"{SYNTHETIC_PREFIX}{family}_{seed}.npz"
+        if not path.exists():
+            rng = np.random.default_rng((seed, place))
+            graphs = _draw(family, rng, pool)
+            GraphSet.from_graphs(graphs, name=path.stem, num_features=HIDDEN, num_classes=HIDDEN).save(path)
+        paths.append(path)
+    return paths
+
+
+def draw_jobs(
+    graphs: Sequence[Path],
+    synthetic: Sequence[Path],
+    folder: Path,
+    *,
+    samples: int,
+    synthetic_count: int,
+    seed: int = 0,
+) -> list[Job]:
+    """Return the jobs of graph files and of synthetic ones, shuffled: a machine that slows down spares no file."""
+    jobs = [job for path in graphs for job in real_jobs(path, folder, samples=samples, seed=seed)]
+    jobs += [job for path in synthetic for job in synthetic_jobs(path, folder, count=synthetic_count, seed=seed)]
+    unique = list(dict.fromkeys(jobs))
+    return [unique[i] for i in np.random.default_rng(seed).permutation(len(unique))]
+
+
+def real_jobs(path: str | Path, folder: str | Path, *, samples: int, seed: int = 0) -> list[Job]:
+    """Return jobs of a graph file: `samples` batches of each size, the layers F -> 16 and 16 -> G taking turns.
+
+    A file of one graph gives one job of each layer. `folder` is the CSV's: files are named relative to it.
+    """
+    graphs, name = load_graph_set(path), relative_file(Path(path), Path(folder))
+    layers = (graphs.num_features, HIDDEN), (HIDDEN, graphs.num_classes)
+    if len(graphs) == 1:
+        return [Job(name, (0,), *layer) for layer in layers]
+    batches = draw_batches(graphs, ScoringSpec(samples=samples, seed=seed))
+    return [Job(name, tuple(sorted(ids.tolist())), *layers[i % 2]) for i, ids in enumerate(batches)]
+
+
+def synthetic_jobs(path: str | Path, folder: str | Path, *, count: int, seed: int = 0) -> list[Job]:
+    """Return jobs of a synthetic file: batches of 1..64, F and G log-uniform over 1..2,048 and 2..64.
+
+    Batches are cut to MOST_VERTICES vertices, and widths drawn again where a dense product would pass MOST_WORK.
+    """
+    graphs, name = load_graph_set(path), relative_file(Path(path), Path(folder))
+    sizes = np.diff(graphs.graph_ptr)
+    rng = np.random.default_rng((seed, int(graphs.digest()[:16], 16)))
+    jobs: dict[Job, None] = {}
+    while len(jobs) < count:
+        ids = rng.choice(len(graphs), min(len(graphs), log_uniform(rng, 1, 64)), replace=False)
+        ids = ids[: max(1, int(np.searchsorted(np.cumsum(sizes[ids]), MOST_VERTICES, side="right")))]
+        width_in, width_out = (log_uniform(rng, *widths) for widths in SYNTHETIC_WIDTHS)
+        vertices = int(sizes[ids].sum())
+        if vertices * width_in * (vertices + width_out) <= MOST_WORK:
+            jobs[Job(name, tuple(sorted(ids.tolist())), width_in, width_out)] = None
+    return list(jobs)
+
+
+def append_measurements(
+    path: str | Path, jobs: Sequence[Job], measure: Measure, advance: Callable[[int], None]
+) -> list[str]:
+    """Measure the jobs that the CSV file lacks, then all again; return why jobs were left out.
+
+    The second measurement of a job comes when all have had their first, so that the noise floor holds what changes
+    over minutes, not over milliseconds only. Each is added as soon as it is there: the file is written beside its
+    place and moved there whole, so that a killed run leaves whole jobs and the next one goes on after them.
+    `advance` is called twice a job. Graph files that hold the same graphs, those that the CSV file names included, are
+    refused before anything is measured.
+    """
+    path = Path(path)
+    rows = _existing(path)
+    names = sorted({job.graph_file for job in (*rows, *jobs)})
+    left_out, sets = [], load_distinct_sets([path.parent / name for name in names]) if names else {}
+    for second in (False, True):
+        for job in jobs:
+            advance(1)
+            own = rows.get(job)
+            if own is None if second else own is not None:
+                continue  # left out; measured before
+            if own is not None and all(row["again"] for row in own.values()):
+                continue
+            graph = sets[path.parent / job.graph_file].batch(job.graph_ids)
+            try:
+                readings = measure(graph, job.in_features, job.out_features)
+            except ConfigError as error:
+                left_out.append(str(error))
+                continue
+            rows[job] = _filled(job, own, readings)
+            _write(path, (row for of_job in rows.values() for row in of_job.values()))
+    return left_out
+
+
+def _existing(path: Path) -> dict[Job, dict[str, Mapping[str, str]]]:
+    """Return the rows of a file written here before, by job and choice."""
+    if not path.exists():
+        return {}
+    rows = measured_cells(path)
+    if any(tuple(row) != COLUMNS for own in rows.values() for row in own.values()):
+        raise FileFormatError(f"{path}: to be added to, its columns must be {', '.join(COLUMNS)}")
+    return rows
+
+
+def _filled(
+    job: Job, own: Mapping[str, Mapping[str, str]] | None, readings: Mapping[str, Reading]
+) -> dict[str, Mapping[str, str]]:
+    """Return a job's rows: new ones, or those it has with the second measurement filled in."""
+    if own is None:
+        return {choice: _row(job, choice, reading) for choice, reading in readings.items()}
+    return {choice: {**row, "again": f"{readings[choice].microseconds:.3f}"} for choice, row in own.items()}
+
+
+def _row(job: Job, choice: str, reading: Reading) -> dict[str, str]:
+    return {
+        "graph_file": job.graph_file,
+        "graph_ids": " ".join(map(str, job.graph_ids)),
+        "in_features": str(job.in_features),
+        "out_features": str(job.out_features),
+        "choice": choice,
+        "microseconds": f"{reading.microseconds:.3f}",
+        "again": "",
+        "repeats": str(reading.repeats),
+    }
+
+
+def _write(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, lambda file: file.write(text.getvalue().encode()))
+
+
+def _draw(family: str, rng: np.random.Generator, count: int) -> Sequence[Graph]:
+    if family not in ("uniform", "dense"):
+        return draw_graphs(family, rng, count)
+    return [_uniform(rng) if family == "uniform" else _dense(rng) for _ in range(count)]
+
+
+def _uniform(rng: np.random.Generator) -> Graph:
+    vertices = log_uniform(rng, 4, 4_000)
+    return _equal_quadrants(rng, vertices, vertices * log_uniform(rng, 1, min(32, vertices - 1)) // 2)
+
+
+def _dense(rng: np.random.Generator) -> Graph:
+    vertices = log_uniform(rng, 4, 512)
+    return _equal_quadrants(rng, vertices, int(rng.uniform(0.1, 0.9) * vertices * vertices / 2))
+
+
+def _equal_quadrants(rng: np.random.Generator, vertices: int, edges: int) -> Graph:
+    parameters = RmatParameters(vertices=vertices, edges=max(1, edges), a=0.25, b=0.25, c=0.25)
+    return rmat_graph(rng, parameters, connected=False)

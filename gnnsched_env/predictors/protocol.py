@@ -1,0 +1,155 @@
+"""What every latency predictor offers, and the two that learn nothing: the cost model and its closed form."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.common.errors import GraphError
+from gnnsched_env.cycles import CyclePlan, plan_for
+from gnnsched_env.cycles.domain import MOST_WORK, as_degrees
+from gnnsched_env.graphs import Graph
+from gnnsched_env.hardware import GnnModel
+from gnnsched_env.predictors.closed_form import TERM_NAMES, ClosedForm, bound_form
+from gnnsched_env.predictors.levels import Level
+from gnnsched_env.tables import Pair, pair_cycles
+from gnnsched_env.tables.table import CYCLE_LIMIT
+from gnnsched_env.workload import JobClasses
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+CYCLES = TERM_NAMES.index("cycles")
+
+
+class Job(NamedTuple):
+    """One job whose latency is asked: row degrees int64 [V] of the matrix that its model aggregates over, and more."""
+
+    degrees: IntArray
+    model: GnnModel
+    graph: Graph | None = None
+
+
+class Predictor(Protocol):
+    """Latencies of jobs under (accelerator, dataflow) pairs."""
+
+    @property
+    def name(self) -> str:
+        """The name on the command line."""
+        ...
+
+    @property
+    def level(self) -> Level:
+        """What it must know of a job."""
+        ...
+
+    def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
+        """Return cycles, int64 [C, P], at least 1."""
+        ...
+
+    def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
+        """Return, for each class, the features that lie outside what the predictor was trained on."""
+        ...
+
+
+@runtime_checkable
+class KeptPredictor(Predictor, Protocol):
+    """One that reads graphs, slow enough that tables keep its predictions."""
+
+    def digest(self) -> str:
+        """Return a hash (SHA-256, hexadecimal) of all that predictions depend on."""
+        ...
+
+
+class ExactPredictor:
+    """The cost model itself."""
+
+    name = "exact"
+    level = Level.DEGREES
+
+    def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
+        """Return the true cycles, int64 [C, P]."""
+        return pair_cycles(classes, pairs)
+
+    def for_pairs(self, pairs: Sequence[Pair]) -> Callable[[Job], IntArray]:
+        """Return a function from a job to int64 [P]; a model's tilings are compiled when it first comes."""
+        plans: dict[GnnModel, CyclePlan] = {}
+        fixed = tuple(pairs)
+
+        def cycles(job: Job) -> IntArray:
+            plan = plans.get(job.model)
+            if plan is None:
+                plan = plans.setdefault(job.model, plan_for(job.model, fixed))
+            return plan.cycles(job.degrees)
+
+        return cycles
+
+    def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
+        """Return nothing for each class: what the cost model does not cover it refuses."""
+        return ((),) * len(classes)
+
+
+class ClosedFormPredictor:
+    """The cost model without its arbiters, from the degrees or, at METADATA, from rows of equal degree."""
+
+    def __init__(self, level: Level = Level.DEGREES) -> None:
+        self.level = level
+        self.name = "closed_form" if level is Level.DEGREES else "closed_form_metadata"
+
+    def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
+        """Return int64 [C, P]."""
+        return one_by_one(self.for_pairs(pairs), classes)
+
+    def for_pairs(self, pairs: Sequence[Pair]) -> Callable[[Job], IntArray]:
+        """Return a function from a job to int64 [P]; a layer is bound to its tilings when it first comes."""
+        forms = ModelForms(pairs)
+        metadata = self.level is Level.METADATA
+
+        def cycles(job: Job) -> IntArray:
+            form = forms[job.model]
+            terms = form.metadata_terms(*sizes_of(job)) if metadata else form.degree_terms(job.degrees)
+            return as_cycles(terms[:, :, CYCLES].sum(axis=0))
+
+        return cycles
+
+    def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
+        """Return nothing for each class: it was not trained."""
+        return ((),) * len(classes)
+
+
+class ModelForms(dict[GnnModel, ClosedForm]):
+    """The closed form of each model's layers under some pairs, made when first asked for."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        super().__init__()
+        self._pairs = tuple(pairs)
+
+    def __missing__(self, model: GnnModel) -> ClosedForm:
+        self[model] = bound_form(model.layers, self._pairs)
+        return self[model]
+
+
+def sizes_of(job: Job) -> tuple[int, int]:
+    """Return rows and entries; GraphError where the degrees are no degrees."""
+    rows, entries = job.degrees.size, int(job.degrees.sum())
+    if rows == 0 or job.degrees.min() < 0 or entries > MOST_WORK:
+        as_degrees(job.degrees)
+        raise GraphError(f"a graph of {rows} rows and {entries} entries is beyond the cost model's bounds")
+    return rows, entries
+
+
+def one_by_one(cycles: Callable[[Job], IntArray], classes: JobClasses) -> IntArray:
+    """Return int64 [C, P] from a function of one job."""
+    return np.stack([cycles(job) for job in jobs_of(classes)])
+
+
+def jobs_of(classes: JobClasses) -> list[Job]:
+    """Return a job of each class."""
+    graphs = classes.graphs or (None,) * len(classes)
+    return [Job(*job) for job in zip(classes.degrees, classes.models, graphs, strict=True)]
+
+
+def as_cycles(values: FloatArray) -> IntArray:
+    """Round to whole cycles that a latency table accepts."""
+    return np.clip(np.rint(values), 1, CYCLE_LIMIT - 1).astype(np.int64)

@@ -1,0 +1,192 @@
+"""Scores of predictions: right choices, percentage error, regret, rank agreement. All take [classes, choices]."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gnnsched_env.common.errors import ConfigError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+DRAWS = 10_000
+SEED = 20_161_342
+CONFIDENCE = 0.95
+BLOCK = 4_000_000  # resampled classes held at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """`accuracy`, `top2`, `mape` in percent; `mean_regret`, `max_regret` as ratios, 1 being perfect; `tau` in -1..1."""
+
+    accuracy: float
+    top2: float
+    mape: float
+    mean_regret: float
+    max_regret: float
+    tau: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreIntervals:
+    """(low, high) of each mean over classes, in the units of `Scores`.
+
+    The largest regret has none: the bootstrap of a maximum is not consistent (Bickel and Freedman 1981).
+    """
+
+    accuracy: tuple[float, float]
+    top2: tuple[float, float]
+    mape: tuple[float, float]
+    mean_regret: tuple[float, float]
+    tau: tuple[float, float]
+
+
+def score_predictions(true: ArrayLike, predicted: ArrayLike) -> Scores:
+    """Return all scores of predictions [C, K] against true cycles [C, K]."""
+    regrets = regret(true, predicted)
+    return Scores(
+        accuracy=selection_accuracy(true, predicted),
+        top2=top2_accuracy(true, predicted),
+        mape=mape(true, predicted),
+        mean_regret=float(regrets.mean()),
+        max_regret=float(regrets.max()),
+        tau=float(kendall_tau(true, predicted).mean()),
+    )
+
+
+def score_intervals(
+    true: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    confidence: float = CONFIDENCE,
+    draws: int = DRAWS,
+    seed: int = SEED,
+) -> ScoreIntervals:
+    """Return percentile bootstrap intervals (Efron and Tibshirani 1993) of the scores over the C classes.
+
+    All scores see the same resamples. One class has no interval but its score; nor has a share of 0 or 100 %, whose
+    true value may be off by about 300 / C percent.
+    """
+    if not 0.0 < confidence < 1.0 or draws < 1:
+        raise ConfigError(f"intervals: confidence must lie in 0..1, draws above 0, got {confidence} and {draws}")
+    truth, guess = _checked(true, predicted)
+    columns = [100.0 * _chosen_best(truth, guess), 100.0 * _best_in_top2(truth, guess), _percent_errors(truth, guess)]
+    values = np.column_stack([*columns, regret(truth, guess), kendall_tau(truth, guess)])
+    means = _resampled_means(values, draws, np.random.default_rng(seed))
+    tail = 50.0 * (1.0 - confidence)
+    limits = np.percentile(means, [tail, 100.0 - tail], axis=0).T.tolist()
+    accuracy, top2, error, mean_regret, tau = ((low, high) for low, high in limits)
+    return ScoreIntervals(accuracy=accuracy, top2=top2, mape=error, mean_regret=mean_regret, tau=tau)
+
+
+def selection_accuracy(true: ArrayLike, predicted: ArrayLike, *, tolerance: float = 0.0) -> float:
+    """Return the percentage of classes whose predicted best choice is truly a best one (there may be several).
+
+    With a `tolerance`, a choice counts as a best one where it takes at most 1 + tolerance times the shortest.
+    """
+    if not tolerance >= 0.0:
+        raise ConfigError(f"scores: tolerance must be at least 0, got {tolerance}")
+    return 100.0 * float(_chosen_best(*_checked(true, predicted), tolerance).mean())
+
+
+def top2_accuracy(true: ArrayLike, predicted: ArrayLike) -> float:
+    """Return the percentage of classes that have a true best choice among the two predicted best (first, if tied)."""
+    return 100.0 * float(_best_in_top2(*_checked(true, predicted)).mean())
+
+
+def mape(true: ArrayLike, predicted: ArrayLike) -> float:
+    """Return the mean absolute percentage error over all classes and choices."""
+    return float(_percent_errors(*_checked(true, predicted)).mean())
+
+
+def regret(true: ArrayLike, predicted: ArrayLike) -> FloatArray:
+    """Return float64 [C]: true cycles of the choice predicted best (the first, if tied) over the true best's."""
+    truth, guess = _checked(true, predicted)
+    ratios: FloatArray = _chosen(truth, guess) / truth.min(axis=1)
+    return ratios
+
+
+def kendall_tau(true: ArrayLike, predicted: ArrayLike) -> FloatArray:
+    """Return float64 [C]: Kendall's tau-b between true and predicted cycles over the K choices of each class.
+
+    Agreeing less disagreeing pairs of choices, over the geometric mean of the pairs that the truth and the prediction
+    tell apart (Kendall 1945): a pair tied in one of them alone lowers tau. Where all choices are tied, tau-b is
+    undefined: it counts as 1 if they are tied in both (there is nothing to rank), as 0 if in one alone.
+    """
+    truth, guess = _checked(true, predicted)
+    first, second = np.triu_indices(truth.shape[1], 1)
+    order = np.sign(truth[:, first] - truth[:, second])
+    guessed = np.sign(guess[:, first] - guess[:, second])
+    told, guesses = np.count_nonzero(order, axis=1), np.count_nonzero(guessed, axis=1)
+    pairs = np.sqrt(told.astype(np.float64) * guesses)
+    undefined = np.where(told == guesses, 1.0, 0.0)  # looked at only where one of them is zero
+    agreement = (order * guessed).sum(axis=1)
+    tau: FloatArray = np.divide(agreement, pairs, out=undefined, where=pairs > 0)
+    return tau
+
+
+def confusion(true: ArrayLike, predicted: ArrayLike) -> IntArray:
+    """Return int64 [K, K]: classes by their true best choice (rows) and by the choice predicted best (columns).
+
+    Where several are truly best, the one chosen counts if it is among them, else the first: the diagonal holds the
+    right choices.
+    """
+    truth, guess = _checked(true, predicted)
+    chosen = guess.argmin(axis=1)
+    best = np.where(_chosen_best(truth, guess), chosen, truth.argmin(axis=1))
+    counts = np.zeros((truth.shape[1], truth.shape[1]), np.int64)
+    np.add.at(counts, (best, chosen), 1)
+    return counts
+
+
+def best_fixed_choice(true: ArrayLike) -> int:
+    """Return the choice of least geometric-mean cycles over all classes: the best that is the same for each."""
+    truth, _ = _checked(true, true)
+    return int(np.log(truth).mean(axis=0).argmin())
+
+
+def _chosen(truth: FloatArray, guess: FloatArray) -> FloatArray:
+    """Return float64 [C]: true cycles of the choice predicted best."""
+    return np.take_along_axis(truth, guess.argmin(axis=1)[:, None], axis=1)[:, 0]
+
+
+def _chosen_best(truth: FloatArray, guess: FloatArray, tolerance: float = 0.0) -> BoolArray:
+    right: BoolArray = _chosen(truth, guess) <= (1.0 + tolerance) * truth.min(axis=1)
+    return right
+
+
+def _best_in_top2(truth: FloatArray, guess: FloatArray) -> BoolArray:
+    two = np.argsort(guess, axis=1, kind="stable")[:, :2]
+    within: BoolArray = np.take_along_axis(truth, two, axis=1).min(axis=1) == truth.min(axis=1)
+    return within
+
+
+def _percent_errors(truth: FloatArray, guess: FloatArray) -> FloatArray:
+    """Return float64 [C]: each class's mean over its choices."""
+    errors: FloatArray = 100.0 * (np.abs(guess - truth) / truth).mean(axis=1)
+    return errors
+
+
+def _resampled_means(values: FloatArray, draws: int, rng: np.random.Generator) -> FloatArray:
+    """Return float64 [draws, scores]: means of classes drawn with replacement from float64 [C, scores]."""
+    count = len(values)
+    means = np.empty((draws, values.shape[1]))
+    step = max(1, BLOCK // count)
+    for start in range(0, draws, step):
+        rows = rng.integers(count, size=(min(step, draws - start), count))
+        for score, column in enumerate(values.T):
+            means[start : start + step, score] = np.ascontiguousarray(column)[rows].mean(axis=1)
+    return means
+
+
+def _checked(true: ArrayLike, predicted: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    truth, guess = np.asarray(true, np.float64), np.asarray(predicted, np.float64)
+    if truth.ndim != 2 or truth.shape != guess.shape or truth.size == 0:
+        raise ConfigError(f"scores: true and predicted must be [classes, choices], got {truth.shape} and {guess.shape}")
+    if not (truth > 0).all():
+        raise ConfigError("scores: true cycles must be above 0")
+    if not (np.isfinite(truth).all() and np.isfinite(guess).all()):
+        raise ConfigError("scores: true and predicted cycles must be finite")
+    return truth, guess

@@ -1,0 +1,181 @@
+"""A trained predictor as one file without pickles: boosted trees that correct a closed form, and what they know."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.common import store as predictor_file
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.store import TREE_FORMAT
+from gnnsched_env.predictors import feature_kernels as kernels
+from gnnsched_env.predictors.feature_sets import FeatureSet, feature_set
+from gnnsched_env.predictors.features import feature_names
+from gnnsched_env.predictors.levels import Level
+from gnnsched_env.predictors.protocol import Job, ModelForms, as_cycles, one_by_one, sizes_of
+from gnnsched_env.predictors.training_range import Domain
+from gnnsched_env.predictors.trees.forests import Forests
+from gnnsched_env.predictors.trees.regression import RegressionPredictor
+from gnnsched_env.tables import Pair, pair_key
+from gnnsched_env.workload import JobClasses
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+VERSION = 1
+KEPT_SETS = ("S2", "terms")  # whose columns the kernel of one job makes
+FIELDS = {"name": str, "feature_set": str, "columns": list, "pairs": list, "provenance": dict}
+ARRAYS = ("manifest", *(field.name for field in dataclasses.fields(Forests)), "mean_log_cycles", "low", "high")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TreePredictor:
+    """Closed-form cycles corrected by boosted trees, for the pairs that it was trained on.
+
+    `keys`: what identifies each pair (`tables.pair_key`). `mean_log_cycles` float64 [P]: over its training set, from
+    which static dataflows follow. `provenance`: how it was made.
+    """
+
+    name: str
+    features: FeatureSet
+    keys: tuple[str, ...]
+    forests: Forests
+    domain: Domain
+    mean_log_cycles: FloatArray
+    provenance: Mapping[str, Any]
+
+    @property
+    def level(self) -> Level:
+        """What it must know of a job."""
+        return self.features.level
+
+    @classmethod
+    def of(
+        cls, trained: RegressionPredictor, name: str, mean_log_cycles: FloatArray, provenance: Mapping[str, Any]
+    ) -> Self:
+        """Return what a predictor learned: LightGBM on residuals, one a pair, on sizes, widths and closed forms."""
+        plain = trained.features.name in KEPT_SETS and trained.target == "residual" and not trained.joint
+        if trained.regressor != "lightgbm" or not plain:
+            raise ConfigError(
+                f"only LightGBM on residuals, one a pair, of sets S2 or terms is kept, got {trained.name}"
+            )
+        if trained.domain is None:
+            raise ConfigError(f"{trained.name}: not trained yet")
+        return cls(
+            name=name,
+            features=trained.features,
+            keys=tuple(pair_key(*pair) for pair in trained.pairs),
+            forests=Forests.from_lightgbm(trained.models),
+            domain=trained.domain,
+            mean_log_cycles=mean_log_cycles,
+            provenance=dict(provenance),
+        )
+
+    def covers(self, pairs: Sequence[Pair]) -> bool:
+        """Say whether it was trained for all of the pairs."""
+        return all(pair_key(*pair) in self.keys for pair in pairs)
+
+    def places(self, pairs: Sequence[Pair]) -> list[int]:
+        """Return the place of each pair among those trained for."""
+        keys = [pair_key(*pair) for pair in pairs]
+        for key, (accelerator, dataflow) in zip(keys, pairs, strict=True):
+            if key not in self.keys:
+                raise ConfigError(
+                    f"predictor {self.name!r} was trained for {len(self.keys)} (accelerator, dataflow) pairs, and "
+                    f"{accelerator.name!r} ({accelerator.pes} PEs) under {dataflow.name!r} is not one of them"
+                )
+        return [self.keys.index(key) for key in keys]
+
+    def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
+        """Return cycles, int64 [C, P]."""
+        return one_by_one(self.for_pairs(pairs), classes)
+
+    def for_pairs(self, pairs: Sequence[Pair]) -> Callable[[Job], IntArray]:
+        """Return a function from one job to int64 [P], as `predict` gives; a layer's tilings are bound once."""
+        forests = self.forests.take(self.places(pairs))
+        trees = (forests.features, forests.thresholds, forests.children, forests.values, forests.roots)
+        forms = ModelForms(pairs)
+        metadata = self.level is Level.METADATA
+
+        def cycles(job: Job) -> IntArray:
+            form = forms[job.model]
+            rows, entries = sizes_of(job)
+            terms = form.metadata_terms(rows, entries) if metadata else form.degree_terms(job.degrees)
+            return as_cycles(kernels.corrected_cycles(rows, entries, form.widths, terms, *trees, forests.forest_ptr))
+
+        return cycles
+
+    def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
+        """Return, for each class, the features outside the training range."""
+        return self.domain.outside(classes)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all of it as arrays, a manifest in JSON among them; `from_arrays` undoes it."""
+        arrays = {**self.forests.arrays(), "mean_log_cycles": self.mean_log_cycles}
+        arrays |= {"low": self.domain.low, "high": self.domain.high}
+        fields = {
+            "name": self.name,
+            "feature_set": self.features.name,
+            "columns": list(self.features.column_names),
+            "pairs": list(self.keys),
+            "provenance": dict(self.provenance),
+        }
+        return predictor_file.pack(TREE_FORMAT, VERSION, fields, arrays)
+
+    @classmethod
+    def from_arrays(cls, stored: Mapping[str, NDArray[Any]], source: str) -> Self:
+        """Return a predictor from `arrays()`; FileFormatError says what is wrong with them."""
+        manifest, arrays = predictor_file.unpack(stored, TREE_FORMAT, VERSION, source)
+        for name, kind in FIELDS.items():
+            if not isinstance(manifest.get(name), kind):
+                found = repr(manifest.get(name))[:40]
+                raise FileFormatError(f"{source}: field {name!r} must be a {kind.__name__}, got {found}")
+        if manifest["feature_set"] not in KEPT_SETS:
+            raise FileFormatError(
+                f"{source}: its feature set must be one of {', '.join(KEPT_SETS)}, got {manifest['feature_set']!r}"
+            )
+        features = feature_set(manifest["feature_set"])
+        if manifest["columns"] != list(features.column_names):
+            raise FileFormatError(
+                f"{source}: its columns must be those of feature set {features.name}, in order: "
+                f"{', '.join(features.column_names)}; got {', '.join(map(str, manifest['columns']))}"
+            )
+        size = len(feature_names(features.level))
+        for name, shape in (("low", (size,)), ("high", (size,)), ("mean_log_cycles", (len(manifest["pairs"]),))):
+            if name not in arrays or arrays[name].shape != shape or arrays[name].dtype != np.float64:
+                raise FileFormatError(f"{source}: array {name!r} must be float64 of shape {shape}")
+            if not np.isfinite(arrays[name]).all():
+                raise FileFormatError(f"{source}: array {name!r} must be finite")
+        forests = Forests.from_arrays(
+            arrays, outputs=len(manifest["pairs"]), columns=len(features.column_names), source=source
+        )
+        return cls(
+            name=manifest["name"],
+            features=features,
+            keys=tuple(manifest["pairs"]),
+            forests=forests,
+            domain=Domain(level=features.level, low=arrays["low"], high=arrays["high"]),
+            mean_log_cycles=arrays["mean_log_cycles"],
+            provenance=manifest["provenance"],
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the predictor; equal predictors give equal bytes, a killed write the file before."""
+        predictor_file.write(path, self.arrays())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a predictor; FileFormatError says what is wrong with a file."""
+        source = f"predictor {path}"
+        return cls.from_arrays(predictor_file.read(path, source), source)
+
+
+def shipped_predictor(name: str) -> TreePredictor:
+    """Return a predictor that comes with the package."""
+    with resources.as_file(resources.files("gnnsched_env.predictors") / "data" / f"{name}.npz") as path:
+        return TreePredictor.load(path)

@@ -1,0 +1,68 @@
+"""How two policies behaved over the same episodes, as a rich table for the terminal."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.envs.labels import ScheduleLabels, time_unit
+from gnnsched_env.evaluation.behaviour import Behaviour
+from gnnsched_env.evaluation.intervals import paired_ratio
+from gnnsched_env.report.policy_table import ratio_text
+
+# Of a Behaviour: its field, how it is called, and how it is written.
+FIGURES = (
+    ("completion", "mean completion", "time"),
+    ("waiting", "mean waiting", "time"),
+    ("waiting_shortest", "... of the shortest half of the jobs", "time"),
+    ("waiting_longest", "... of the longest tenth", "time"),
+    ("execution", "mean execution", "time"),
+    ("fastest", "jobs on the accelerator predicted fastest for them", "share"),
+    ("stretch", "predicted latency over the job's smallest, mean", "factor"),
+    ("work", "predicted work over the least possible", "factor"),
+    ("waits", "decisions that wait though a job could start", "share"),
+    ("idle", "accelerators' time idle while jobs wait", "share"),
+    ("utilisation", "utilisation", "share"),
+    ("makespan", "makespan", "time"),
+)
+
+
+def differences_table(
+    names: tuple[str, str], behaviours: tuple[Sequence[Behaviour], Sequence[Behaviour]], labels: ScheduleLabels
+) -> Table:
+    """Return a row for each figure: its mean over the episodes of both policies, and the first's over the second's.
+
+    The ratio has half of its paired 95 % interval where there are several episodes; there is none over 0. The episodes
+    of both must be the same, in the same order. Raise ConfigError where they are not equally many, or none.
+    """
+    first, second = behaviours
+    if len(first) != len(second) or not first:
+        raise ConfigError(
+            f"differences: needs as many episodes of both, at least 1, got {len(first)} and {len(second)}"
+        )
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    episodes = f"{len(first)} episode{'s' if len(first) > 1 else ''}"
+    table.add_column(f"mean of {episodes}" if len(first) > 1 else episodes, no_wrap=True)
+    for title in (*names, "ratio"):
+        table.add_column(Text(title), justify="right", no_wrap=True)  # as it is: brackets in it are no markup
+    for field, meaning, kind in FIGURES:
+        pair = [np.array([getattr(behaviour, field) for behaviour in own], np.float64) for own in behaviours]
+        ratio = ratio_text(paired_ratio(*pair).as_list(), len(first)) if (pair[1] > 0).all() else "-"
+        table.add_row(meaning, *(_written(float(values.mean()), kind, labels) for values in pair), ratio)
+    return table
+
+
+def _written(value: float, kind: str, labels: ScheduleLabels) -> str:
+    if kind == "time":
+        return _time(value / labels.clock_hz)
+    return f"{100 * value:.1f}%" if kind == "share" else f"{value:.3f}"
+
+
+def _time(seconds: float) -> str:
+    """Return a time in three digits, zeros at its end kept: the times of a row are as exact as each other."""
+    scale, unit = time_unit(seconds)
+    exponent = int(f"{seconds / scale:.2e}".split("e")[1])  # once rounded: 9.999 is 10.0
+    return f"{seconds / scale:.{max(0, 2 - exponent)}f} {unit}"

@@ -1,0 +1,55 @@
+"""Jobs: what a job's latencies are, given those of one inference of its class."""
+
+from dataclasses import replace
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.tables import LatencyTable
+
+JOB_BITS = 40  # where the scale ends on which policies read times: log2(1 + cycles) / 40 (envs/encoding.py)
+JOB_LIMIT = 1 << JOB_BITS
+
+
+def job_table(table: LatencyTable, repeats: int) -> LatencyTable:
+    """Return the table of jobs that are `repeats` inferences each: true, predicted and average latencies multiplied.
+
+    Raise ConfigError where a job could take 2^40 cycles or more, truly or as predicted: beyond, all latencies look
+    alike to policies.
+    """
+    require_count("repeats", repeats, minimum=1)
+    repeats = int(repeats)
+    _check_longest(table, repeats)
+    if repeats == 1:
+        return table
+    return replace(
+        table,
+        true_cycles=table.true_cycles * repeats,
+        predicted_cycles=table.predicted_cycles * repeats,
+        mean_log_cycles=table.mean_log_cycles + np.log(repeats),
+        energy_pj=None if table.energy_pj is None else table.energy_pj * repeats,
+    )
+
+
+def _check_longest(table: LatencyTable, repeats: int) -> None:
+    """Refuse jobs that are longer than policies can tell, naming the longest."""
+    true, predicted = int(table.true_cycles.max()), int(table.predicted_cycles.max())
+    cycles, kind = (true, "true") if true >= predicted else (predicted, "predicted")
+    if repeats * cycles < JOB_LIMIT:
+        return
+    held = table.true_cycles if true >= predicted else table.predicted_cycles
+    place, choice = divmod(int(held.argmax()), held.shape[1])
+    raise ConfigError(
+        f"simulation: repeats must keep every job below 2^{JOB_BITS} cycles, where the scale ends on which policies "
+        f"read times: at most {(JOB_LIMIT - 1) // cycles:,} inferences of up to {cycles:,} cycles ({kind}, of class "
+        f"{table.class_names[place]!r} under {table.choice_names[choice]!r}), got {repeats!r}, which make "
+        f"{repeats * cycles:,}"
+    )
+
+
+def require_count(name: str, value: Any, *, minimum: int) -> None:
+    """Raise ConfigError unless a setting is an integer of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
+        raise ConfigError(f"simulation: {name} must be an integer of at least {minimum}, got {value!r}")

@@ -1,0 +1,5 @@
+"""What a job may ask for: job classes, from graph files or from the embedded synthetic families."""
+
+from gnnsched_env.workload.job_classes import JobClasses, classes_from_files, synthetic_classes
+
+__all__ = ["JobClasses", "classes_from_files", "synthetic_classes"]

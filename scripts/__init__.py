@@ -1,1 +1,0 @@
-"""The command line: each script parses, calls and prints."""

@@ -1,0 +1,1 @@
+"""The command `gnnsched`: a file a subcommand, each of which parses, calls and prints."""

@@ -1,0 +1,244 @@
+"""Rank the dataflows of an accelerator for a GNN on a graph, best first: cycles, microseconds, utilisation, accesses.
+
+python -m scripts.cycles --graph Cora.npz --model gcn --accelerator omega512
+"""
+
+import json
+import math
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from gnnsched_env.common.errors import ConfigError, GnnSchedError
+from gnnsched_env.cycles import NAMED_QUIRKS, CycleCounts, Quirks, count_cycles
+from gnnsched_env.graphs import Graph, GraphSet, load_edge_list, load_graph_set
+from gnnsched_env.hardware import Accelerator, GnnModel, load_accelerator, make_model
+from gnnsched_env.hardware.fleet import DEFAULT_CLOCK_HZ
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Rank the dataflows of an accelerator for a GNN on a graph, best first."""
+
+    graph: Path
+    """Graph or graph set: an npz file, a TU folder, or an edge list (.txt .csv .tsv .edges .el)."""
+    accelerator: str = "omega512"
+    """Preset name, or a TOML file."""
+    model: Literal["gcn", "gin", "sage"] = "gcn"
+    hidden: tuple[int, ...] = (16,)
+    """Widths of the hidden layers; none for a single layer (`--hidden` alone)."""
+    features: int | None = None
+    """Input width; by default the data set's (an edge list has none)."""
+    classes: int | None = None
+    """Output width; by default the data set's (an edge list has none)."""
+    batch: int = 1
+    """Graphs drawn from a set of several, without replacement, as one block-diagonal batch."""
+    seed: int = 0
+    """Of the draw."""
+    clock_hz: int = DEFAULT_CLOCK_HZ
+    quirks: Literal["corrected", "golden_corrected", "fixed_empty_rows", "reference"] = "corrected"
+    """"reference" = the stock simulator, errors and all."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON instead of a table."""
+
+
+EDGE_LIST_ENDINGS = (".txt", ".csv", ".tsv", ".edges", ".edgelist", ".el")
+CAPTION = """\
+tiles: of the first layer, T_Va,T_N,T_Fa | T_Vc,T_G,T_Fc (vertices, neighbours, features side by side in aggregation;
+  vertices, outputs, features in combination)
+utilisation: useful multiply-accumulates / (cycles * PEs), padding not counted as useful
+buffer: words read from and written to the global buffer that all PEs share
+registers: reads and writes of the PEs' own register files
+links: links of the distribution network that words cross on their way from the buffer to the PEs"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is ranked: a graph, and which graphs of the set were drawn for it (none drawn where there is only one)."""
+
+    graph: Graph
+    model: GnnModel
+    accelerator: Accelerator
+    drawn: tuple[int, ...]
+    of: int
+
+
+def main() -> int:
+    """Parse, rank, print; return the exit status."""
+    arguments = tyro.cli(Arguments, prog="python -m gnnsched_cli.cycles")
+    try:
+        subject = _inputs(arguments)
+        rows = _rank(subject.graph, subject.model, subject.accelerator, arguments)
+    except (GnnSchedError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    try:
+        if arguments.as_json:
+            print(json.dumps(_report(subject, arguments, rows), indent=2))
+        else:
+            _print_table(subject, arguments, rows)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _inputs(arguments: Arguments) -> Subject:
+    for option, value, least in (
+        ("batch", arguments.batch, 1),
+        ("seed", arguments.seed, 0),
+        ("clock-hz", arguments.clock_hz, 1),
+    ):
+        if value < least:
+            raise ConfigError(f"--{option} must be at least {least}, got {value}")
+    accelerator = load_accelerator(arguments.accelerator)
+    graphs = _load(arguments)
+    width = graphs.num_features if arguments.features is None else arguments.features
+    classes = graphs.num_classes if arguments.classes is None else arguments.classes
+    model = make_model(arguments.model, width, classes, arguments.hidden)
+    drawn = _draw(graphs, arguments)
+    graph = graphs.batch(drawn) if len(drawn) > 1 else graphs[drawn[0] if drawn else 0]
+    return Subject(graph=graph, model=model, accelerator=accelerator, drawn=drawn, of=len(graphs))
+
+
+def _load(arguments: Arguments) -> GraphSet:
+    path = arguments.graph
+    if path.is_dir() or path.suffix.lower() not in EDGE_LIST_ENDINGS:
+        return load_graph_set(path)
+    if arguments.features is None or arguments.classes is None:
+        raise ConfigError(f"{path}: an edge list has no widths; --features and --classes are required")
+    graph = load_edge_list(path)
+    return GraphSet.from_graphs([graph], name=path.stem, num_features=arguments.features, num_classes=arguments.classes)
+
+
+def _draw(graphs: GraphSet, arguments: Arguments) -> tuple[int, ...]:
+    """Return the graphs drawn, without replacement; none where there is one graph only."""
+    if arguments.batch > len(graphs):
+        raise ConfigError(f"--batch must be at most the set's {len(graphs)} graphs, got {arguments.batch}")
+    if len(graphs) == 1:
+        return ()
+    ids = np.random.default_rng(arguments.seed).choice(len(graphs), arguments.batch, replace=False)
+    return tuple(ids.tolist())
+
+
+def _rank(
+    graph: Graph, model: GnnModel, accelerator: Accelerator, arguments: Arguments
+) -> list[tuple[str, CycleCounts]]:
+    """Return (dataflow, counts), fewest cycles first; ties keep the accelerator's order."""
+    quirks = NAMED_QUIRKS[arguments.quirks]
+    if quirks.literal_pp:
+        return _rank_defined(graph, model, accelerator, quirks)
+    rows = [(flow.name, count_cycles(graph, model, accelerator, flow, quirks=quirks)) for flow in accelerator.dataflows]
+    return sorted(rows, key=lambda row: row[1].cycles)
+
+
+def _rank_defined(
+    graph: Graph, model: GnnModel, accelerator: Accelerator, quirks: Quirks
+) -> list[tuple[str, CycleCounts]]:
+    """Rank with the reference's PP formula, which is undefined on few vertices: those dataflows are left out."""
+    rows, refused = [], []
+    for flow in accelerator.dataflows:
+        try:
+            rows.append((flow.name, count_cycles(graph, model, accelerator, flow, quirks=quirks)))
+        except ConfigError as error:
+            refused.append(f"{flow.name} left out: {error}")
+    if not rows:
+        raise ConfigError("; ".join(refused))
+    for reason in refused:
+        print(reason, file=sys.stderr)
+    return sorted(rows, key=lambda row: row[1].cycles)
+
+
+def _microseconds(counts: CycleCounts, arguments: Arguments) -> float:
+    return counts.cycles / arguments.clock_hz * 1e6
+
+
+def _report(subject: Subject, arguments: Arguments, rows: list[tuple[str, CycleCounts]]) -> dict[str, Any]:
+    flows = [
+        {
+            "dataflow": name,
+            "cycles": counts.cycles,
+            "microseconds": _microseconds(counts, arguments),
+            "utilisation": counts.utilisation,
+            "global_buffer_accesses": counts.global_buffer,
+            "register_file_accesses": counts.register_file,
+            "distribution_links": counts.links,
+            "layers": [
+                {
+                    "taxonomy": str(layer.dataflow.taxonomy),
+                    "tiles": layer.dataflow.tiling.as_tuple(),
+                    "cycles": layer.cycles,
+                    "aggregation_cycles": layer.aggregation_cycles,
+                    "combination_cycles": layer.combination_cycles,
+                    "macs": layer.macs,
+                }
+                for layer in counts.layers
+            ],
+        }
+        for name, counts in rows
+    ]
+    return {
+        "graph": subject.graph.name,
+        "graphs_in_set": subject.of,
+        "drawn": subject.drawn,
+        "seed": arguments.seed,
+        "vertices": subject.graph.num_vertices,
+        "edges": subject.graph.num_edges,
+        "model": subject.model.to_dict(),
+        "accelerator": subject.accelerator.name,
+        "clock_hz": arguments.clock_hz,
+        "quirks": arguments.quirks,
+        "dataflows": flows,
+    }
+
+
+def _print_table(subject: Subject, arguments: Arguments, rows: list[tuple[str, CycleCounts]]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)
+    console.print(_header(subject, arguments))
+    table = Table()
+    table.add_column("dataflow")
+    for column in ("cycles", "microseconds", "x best", "utilisation", "buffer", "registers", "links"):
+        table.add_column(column, justify="right")
+    table.add_column("tiles")
+    for name, counts in rows:
+        table.add_row(
+            name,
+            f"{counts.cycles:,}",
+            _three_digits(_microseconds(counts, arguments)),
+            f"{counts.cycles / rows[0][1].cycles:.2f}",
+            f"{counts.utilisation:.2%}",
+            *(f"{words:.1e}" for words in (counts.global_buffer, counts.register_file, counts.links)),
+            str(counts.layers[0].dataflow.tiling),
+        )
+    console.print(table)
+    console.print(CAPTION)
+
+
+def _header(subject: Subject, arguments: Arguments) -> str:
+    graph, model, accelerator = subject.graph, subject.model, subject.accelerator
+    widths = " -> ".join(str(width) for width in (model.in_features, *(layer.out_features for layer in model.layers)))
+    drawn = ""
+    if subject.drawn:
+        ids = ", ".join(str(i) for i in subject.drawn[:10]) + (", ..." if len(subject.drawn) > 10 else "")
+        drawn = f" ({len(subject.drawn)} of {subject.of} graphs drawn with seed {arguments.seed}: {ids})"
+    return (
+        f"{graph.name}{drawn}: {graph.num_vertices} vertices, {graph.num_edges} stored edges; {model.name} {widths}; "
+        f"{accelerator.name}, {accelerator.pes} PEs at {arguments.clock_hz / 1e9:g} GHz; quirks {arguments.quirks}"
+    )
+
+
+def _three_digits(value: float) -> str:
+    """Return a positive number with three significant digits, never in scientific notation."""
+    rounded = float(f"{value:.2e}")
+    return f"{rounded:,.{max(0, 2 - math.floor(math.log10(rounded)))}f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

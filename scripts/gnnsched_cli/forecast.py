@@ -1,0 +1,351 @@
+"""Rank compiler configurations of TpuGraphs programs: train a ranker, score it, write the competition's submission.
+
+Examples:
+    python -m scripts.forecast train --data tpugraphs --collection layout:xla:random --model sage --out out/sage
+    python -m scripts.forecast score --data tpugraphs --collection layout:xla:random --ranker out/sage/ranker.npz
+    python -m scripts.forecast predict --data tpugraphs --collection layout:xla:random --ranker out/sage/ranker.npz \\
+        --out submission.csv
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+from rich.console import Console
+
+from gnnsched_cli.command import check_file, check_folder, counted, plain, wide_console
+from gnnsched_cli.forecast_tables import CEILING, LEGEND, WIDTH, ceiling_table, collection_table, graph_table
+from gnnsched_env.common.errors import ConfigError, FileFormatError, GnnSchedError
+from gnnsched_env.common.progress import progress_bar
+from gnnsched_env.evaluation import write_json
+from gnnsched_env.forecast.data.folder_tree import Opened
+from gnnsched_env.forecast.data.program import Program
+from gnnsched_env.forecast.data.row_splits import check_apart, part_of, read_split
+from gnnsched_env.forecast.data.schema import Collection
+from gnnsched_env.forecast.encoding.samples import prepare, prepare_all
+from gnnsched_env.forecast.models.model_config import BoostingConfig, TrainConfig, model_named
+from gnnsched_env.forecast.models.simple_rankers import RandomRanker, Ranker, RidgeRanker
+from gnnsched_env.forecast.ranker_selection import Selection, open_rankers
+from gnnsched_env.forecast.scoring.noise_ceiling import Ceiling
+from gnnsched_env.forecast.scoring.program_scores import Evaluation, evaluate, program_ceilings, submission_rows
+from gnnsched_env.forecast.scoring.submission import read_submission, submission_id, write_submission
+from gnnsched_env.forecast.training.fitting import (
+    HELD_SHARE,
+    WEIGHTS,
+    Session,
+    fit,
+    hops_of,
+    leave_one_out,
+    part_of_rows,
+    whole,
+)
+
+IntArray = NDArray[np.int64]
+Rankers = Ranker | Mapping[Collection, Ranker]
+
+MODULE = "gnnsched_cli.forecast"
+DEFAULT = "sage"
+INTERRUPTED = 130
+SCORES = "scores.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """What all commands share."""
+
+    data: tuple[Path, ...]
+    """The data set's root (it holds npz/, npz_all/npz/, or layout/ and tile/), or .npz files."""
+    collection: tuple[str, ...] = ()
+    """Such as layout:xla:default or tile:xla; none: all that are there (to train: layouts or tiles alone)."""
+    name: tuple[str, ...] = ()
+    """Files to take, without suffix; none: all."""
+    limit: int | None = None
+    """How many files of each collection at most."""
+    cache: Path | None = None
+    """A folder that keeps layouts in a form that is read faster."""
+    device: str = "auto"
+    """A torch device; auto is a GPU when there is one."""
+    progress: bool | None = None
+    """Show a bar; none: if stderr is a terminal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Files):
+    """Train a ranker; the same command goes on where a stopped or killed training was."""
+
+    out: Path
+    """Where ranker.npz, checkpoint and TensorBoard's events go."""
+    model: str = DEFAULT
+    """nn, gnn32, gnn64, sage, attention or boosting; the options below change its settings."""
+    training: Annotated[TrainConfig | BoostingConfig, tyro.conf.arg(name=""), tyro.conf.AvoidSubcommands] = field(
+        default_factory=TrainConfig
+    )
+    minutes: float | None = None
+    """Stop then; the same command goes on."""
+    held_share: float = HELD_SHARE
+    """What is held back to choose the best weights: of five programs and more a share of them, else of each one's
+    configurations."""
+    split: Path | None = None
+    """A JSON file of named parts of the configurations of one program."""
+    train_part: str = "train"
+    """The part to train on, with --split."""
+    score_part: str | None = None
+    """The part to score when trained, with --split; it must have no configuration in common with the other."""
+    leave_one_out: bool = False
+    """Train on all files but one, score that one, for each file; writes scores.json."""
+    tensorboard: bool | None = None
+    """Write events; none: if TensorBoard is installed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score(Files):
+    """Score a ranker on files with runtimes."""
+
+    ranker: tuple[str, ...]
+    """A ranker.npz, several as COLLECTION=PATH, `random`, or `ridge` (needs --split; fitted to --train-part)."""
+    files: Literal["train", "valid", "test"] | None = None
+    """Which files of the data set; none: train with --split, else valid."""
+    split: Path | None = None
+    """A JSON file of named parts of the configurations of one program."""
+    score_part: str = "heldout"
+    """The part to score, with --split."""
+    train_part: str = "train"
+    """The part that was trained on (`ridge` is fitted to it): no configuration of it may be in the scored part."""
+    merged: bool = False
+    """Count equal configurations once, with the mean of their runtimes; else each row with its own."""
+    ceiling: bool = False
+    """Also estimate from duplicate configurations which tau noise leaves to a perfect predictor (of rows)."""
+    seed: int = 0
+    """Of `random`."""
+    json: Path | None = None
+    """Where to write the scores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict(Files):
+    """Write a submission: a ranking of each file's configurations, whether they have runtimes or not."""
+
+    ranker: tuple[str, ...]
+    """A ranker.npz, several as COLLECTION=PATH, or `random`."""
+    out: Path
+    """The CSV file."""
+    files: Literal["train", "valid", "test"] = "test"
+    """Which files of the data set."""
+    seed: int = 0
+    """Of `random`."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, run; return the exit status: 130 when stopped before the end, 2 for a known error."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        given = parse(words)
+        if isinstance(given, Train):
+            return train(given)
+        return score(given) if isinstance(given, Score) else predict(given)
+    except (GnnSchedError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; a training goes on with the same command from its last checkpoint, if any", file=sys.stderr)
+        return INTERRUPTED
+
+
+def parse(words: Sequence[str]) -> Train | Score | Predict:
+    """Return the arguments: the model named first gives what the other options do not."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--model", default=DEFAULT)
+    name = first.parse_known_args(words)[0].model
+    default = Train(data=tyro.MISSING, out=tyro.MISSING, model=name, training=model_named(name))
+    commands = (
+        Annotated[Train, tyro.conf.subcommand("train", default=default)]
+        | Annotated[Score, tyro.conf.subcommand("score")]
+        | Annotated[Predict, tyro.conf.subcommand("predict")]
+    )
+    given: Train | Score | Predict = tyro.cli(
+        commands,  # type: ignore[arg-type]
+        args=list(words),
+        prog=f"python -m {MODULE}",
+        description=__doc__,
+        config=(tyro.conf.EnumChoicesFromValues,),
+    )
+    return given
+
+
+def train(given: Train) -> int:
+    """Train, save, and score what was asked for."""
+    check_options(given)
+    opened = select(given, "train")
+    session = Session(
+        folder=given.out,
+        device=given.device,
+        minutes=given.minutes,
+        tensorboard=given.tensorboard,
+        progress=given.progress,
+        report=report,
+    )
+    if given.leave_one_out:
+        result = leave_one_out(given.training, opened, session, held_share=given.held_share)
+        finish(given, result.evaluation, given.out / SCORES)
+        return stopped(len(result.unfinished))
+    hops = hops_of(given.training)
+    if given.split is None:
+        if len({program.is_tile for program in opened.programs}) > 1:
+            raise ConfigError(
+                "--collection: one ranker ranks layouts or tiles, but files of both are there; choose some"
+            )
+        prepared = prepare_all(opened.programs, report, hops=hops)
+        parts = [whole(sample) for sample in prepared.samples]
+        tell_skipped(len(opened.skipped) + len(prepared.skipped), len(parts))
+        rows = None
+    else:
+        program, chosen, rows = split_rows(given, opened)
+        parts = [part_of_rows(prepare(program, hops=hops), chosen)]
+    fitted = fit(given.training, parts, session, held_share=given.held_share)
+    print(given.out / WEIGHTS)
+    if not fitted.finished:
+        return stopped(1)
+    if rows is not None:
+        finish(given, evaluate(fitted.ranker, opened, rows=rows, report=report), given.out / SCORES)
+    return 0
+
+
+def stopped(trainings: int) -> int:
+    """Tell of trainings that --minutes cut short, if any, and return the exit status."""
+    if trainings:
+        which = counted(trainings, "training")
+        print(f"stopped: {which} before the end, as --minutes says; the same command goes on", file=sys.stderr)
+    return INTERRUPTED if trainings else 0
+
+
+def score(given: Score) -> int:
+    """Score, print and write."""
+    check_file("--json", given.json)
+    opened = select(given, given.files or ("valid" if given.split is None else "train"))
+    rows, fitted_to = None, None
+    if given.split is not None:
+        _, fitted_to, rows = split_rows(given, opened)
+    if given.ranker == ("ridge",):
+        if fitted_to is None:
+            raise ConfigError("--ranker ridge: needs --split, whose --train-part it is fitted to")
+        sample = prepare(opened.programs[0], hops=RidgeRanker.hops)
+        ranker: Rankers = RidgeRanker(sample, part_of_rows(sample, fitted_to).places)
+    else:
+        ranker = rankers(given)
+    with progress_bar("scoring", len(opened.programs), shown=given.progress) as advance:
+        result = evaluate(ranker, opened, rows=rows, merged=given.merged, report=report, advance=advance)
+    bad = {path for path, _ in result.skipped}
+    read = [program for program in opened.programs if program.path not in bad]
+    ceilings = program_ceilings(read, rows, report) if given.ceiling else []
+    finish(given, result, given.json, ceilings)
+    return 0
+
+
+def predict(given: Predict) -> int:
+    """Rank, write, read back."""
+    check_file("--out", given.out)
+    opened = select(given, given.files)
+    if opened.skipped:
+        raise ConfigError(f"a submission needs every file, but {len(opened.skipped)} cannot be read")
+    ranker = rankers(given)
+    try:
+        with progress_bar("predicting", len(opened.programs), shown=given.progress) as advance:
+            count = write_submission(given.out, submission_rows(ranker, opened.programs, advance=advance))
+    except FileFormatError as error:
+        raise ConfigError(f"a submission needs every file, but one is damaged: {error}") from None
+    read_submission(given.out, {submission_id(p.collection, p.name): p.num_configs for p in opened.programs})
+    print(f"{given.out}: {counted(count, 'file')} ranked")
+    return 0
+
+
+def select(given: Files, split: str) -> Opened:
+    """Open the files that a command means."""
+    names = {"data": given.data, "collections": given.collection, "names": given.name}
+    return Selection(**names, split=split, limit=given.limit, cache=given.cache).open(report)
+
+
+def split_rows(given: Train | Score, opened: Opened) -> tuple[Program, IntArray, dict[str, IntArray] | None]:
+    """Return the one program that is there, its rows to train on, and those to score, by its name (None: none)."""
+    if len(opened.programs) != 1:
+        found = ", ".join(f"{program.collection}:{program.name}" for program in opened.programs[:3])
+        more = ", ..." if len(opened.programs) > 3 else ""
+        raise ConfigError(
+            f"--split: is of one program, got {len(opened.programs)} ({found}{more}); "
+            "choose with --name and --collection"
+        )
+    assert given.split is not None
+    program, parts = opened.programs[0], read_split(given.split)
+    untrained = given.train_part not in parts or given.train_part == given.score_part
+    if isinstance(given, Score) and given.ranker != ("ridge",) and untrained:
+        none = np.zeros(0, np.int64)
+        return program, none, {program.name: part_of(given.split, parts, given.score_part, program)}
+    train_rows = part_of(given.split, parts, given.train_part, program)
+    if given.score_part is None:
+        return program, train_rows, None
+    score_rows = part_of(given.split, parts, given.score_part, program)
+    check_apart(program, train_rows, score_rows)
+    return program, train_rows, {program.name: score_rows}
+
+
+def rankers(given: Score | Predict) -> Rankers:
+    """Return the rankers that were named."""
+    return RandomRanker(given.seed) if given.ranker == ("random",) else open_rankers(given.ranker, device=given.device)
+
+
+def finish(given: Files, result: Evaluation, path: Path | None, ceilings: Sequence[tuple[str, Ceiling]] = ()) -> None:
+    """Print the scores, then what was skipped, and write them."""
+    console = wide_console(WIDTH)
+    console.print(graph_table(result.scores))
+    console.print(collection_table(result.collections()))
+    console.print(LEGEND)
+    if ceilings:
+        console.print(ceiling_table(ceilings))
+        console.print(CEILING)
+    if (total := result.competition()) is not None:
+        console.print(f"competition: {total:.4f}, the mean over the five collections")
+    if all(one.reason for one in result.scores):
+        report("nothing was scored: no file has runtimes to rank")
+    tell_skipped(len(result.skipped), len(result.scores))
+    if path is not None:
+        own = {name: ceiling.record() for name, ceiling in ceilings}
+        write_json(path, {"arguments": arguments_of(given), **result.record(), "ceilings": own})
+
+
+def tell_skipped(skipped: int, read: int) -> None:
+    """Tell how many files could not be read, if any."""
+    if skipped:
+        report(f"{skipped} of {counted(skipped + read, 'file')} could not be read")
+
+
+def arguments_of(given: Files) -> dict[str, Any]:
+    """Return the arguments as JSON has them."""
+    return {name: asdict(value) if is_dataclass(value) else value for name, value in plain(given).items()}
+
+
+def check_options(given: Train) -> None:
+    """Refuse options that exclude each other."""
+    if given.split is None and given.score_part is not None:
+        raise ConfigError("--score-part: names a part of --split, which is missing")
+    if given.split is not None and given.leave_one_out:
+        raise ConfigError("--leave-one-out: leaves out whole files, and so excludes --split")
+    check_folder("--out", given.out)
+    if isinstance(given.training, BoostingConfig):
+        own = {"minutes": None, "held_share": HELD_SHARE, "device": "auto", "tensorboard": None}
+        for name, unused in own.items():
+            if getattr(given, name) != unused:
+                raise ConfigError(f"--{name.replace('_', '-')}: is of networks; {given.model} has no use for it")
+
+
+def report(line: str) -> None:
+    """Print a line of progress."""
+    Console(stderr=True, soft_wrap=True).print(line, highlight=False, markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

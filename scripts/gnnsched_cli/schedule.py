@@ -1,0 +1,171 @@
+"""Play one episode of a policy and show its schedule: as text, a picture, a CSV of its jobs, a trace for Perfetto.
+
+Examples:
+    python -m scripts.schedule --policy assignment --load 0.8 --jobs 200 --png schedule.png --trace trace.json
+    python -m scripts.schedule --arrivals bursty --failures 100 10
+    python -m scripts.schedule --policy agent:queue_hetero4 --versus sjf --jobs 120 --episodes 20 --png versus.png
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from gnnsched_cli.command import check_file, run_command, wide_console
+from gnnsched_cli.conditions import Conditions
+from gnnsched_cli.evaluate import NAMES, factory
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.envs import DispatchEnv, QueueEnv
+from gnnsched_env.envs.exports import write_csv, write_trace
+from gnnsched_env.envs.text_rendering import render_text
+from gnnsched_env.evaluation.behaviour import play_watched
+from gnnsched_env.evaluation.one_episode import Film, play_episode
+from gnnsched_env.report.difference_table import differences_table
+from gnnsched_env.report.policy_table import changed_options
+from gnnsched_env.report.schedule_pictures import check_animation, check_picture, plot_schedule, plot_versus, write_gif
+from gnnsched_env.scenario import Scenario, load_scenario
+from gnnsched_env.sim.schedule import schedule_of
+
+GIF_FPS = 12
+WIDTH = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(Conditions):
+    """Play one episode of a policy and show its schedule."""
+
+    scenario: str = "hetero4"
+    """A preset (hetero4, flexible4, big_little) or the path of a scenario's TOML file."""
+    env: Literal["queue", "dispatch"] = "queue"
+    """Queue-v0 (a central queue) or Dispatch-v0 (a decision at each arrival)."""
+    policy: Annotated[str, tyro.conf.arg(help=f"The policy: {NAMES}.")] = "assignment"
+    load: float | None = None
+    """Arrival rate, as a share of the fleet's largest sustainable rate (the scenario's by default)."""
+    jobs: int = 200
+    """Jobs of the episode."""
+    seed: int = 0
+    versus: str | None = None
+    """Another policy that plays the same jobs: both charts, and a table of what differs; --png draws both."""
+    episodes: int = 1
+    """Episodes that the table of --versus is over, of seeds from --seed on; the first is drawn."""
+    csv: Path | None = None
+    """Where to write one row a job."""
+    trace: Path | None = None
+    """Where to write a trace (JSON) that ui.perfetto.dev opens."""
+    png: Path | None = None
+    """Where to draw the whole episode (.png, .svg, .pdf)."""
+    gif: Path | None = None
+    """Where to write an animation (.gif) of what render_mode "rgb_array" shows."""
+    gif_every: int = 5
+    """Decisions between two frames of the animation."""
+
+
+def main() -> int:
+    """Run the command line; return the exit status."""
+    return run_command("gnnsched_cli.schedule", Arguments, run, __doc__)
+
+
+def run(arguments: Arguments) -> None:
+    """Play, print and write."""
+    check(arguments)
+    scenario = load_scenario(arguments.scenario).with_options(
+        load=arguments.load, jobs=arguments.jobs, **arguments.changes()
+    )
+    if arguments.versus is None:
+        show_one(arguments, scenario)
+    else:
+        show_both(arguments, scenario, (arguments.policy, arguments.versus))
+    for path in (arguments.csv, arguments.trace, arguments.png, arguments.gif):
+        if path is not None:
+            print(f"wrote {path}")
+
+
+def show_one(arguments: Arguments, scenario: Scenario) -> None:
+    """Play one episode of one policy and write what was asked for."""
+    film = None if arguments.gif is None else Film(every=arguments.gif_every)
+    env = play_episode(
+        factory(arguments.policy), scenario, dispatch=arguments.env == "dispatch", seed=arguments.seed, watch=film
+    )
+    schedule = schedule_of(env.batch.simulation)
+    title = title_of(arguments, scenario, arguments.policy)
+    print("; ".join([f"{title}, seed {arguments.seed}", *changes(scenario)]))
+    print(f"{render_text(schedule, env.labels, span=max(1, schedule.until))}")
+    if arguments.csv is not None:
+        write_csv(schedule, env.labels, arguments.csv)
+    if arguments.trace is not None:
+        write_trace(schedule, env.labels, arguments.trace, name=title)
+    if arguments.png is not None:
+        plot_schedule(schedule, env.labels, arguments.png, title=title)
+    if arguments.gif is not None and film is not None:
+        write_gif(film.frames, arguments.gif, fps=GIF_FPS)
+
+
+def show_both(arguments: Arguments, scenario: Scenario, names: tuple[str, str]) -> None:
+    """Play the same episodes of two policies; show the first of each, and the table of what differs over all."""
+    dispatch = arguments.env == "dispatch"
+    env = (DispatchEnv if dispatch else QueueEnv)(scenario)
+    for name in names:  # so that a bad name is refused before anything is played
+        factory(name)(env.layout, env.table)
+    labels = env.labels
+    episodes = tuple(
+        [
+            play_watched(factory(name), scenario, dispatch=dispatch, seed=seed)
+            for seed in range(arguments.seed, arguments.seed + arguments.episodes)
+        ]
+        for name in names
+    )
+    schedules = (episodes[0][0][0], episodes[1][0][0])
+    span = max(1, *(schedule.until for schedule in schedules))
+    for name, schedule in zip(names, schedules, strict=True):
+        title = title_of(arguments, scenario, name)
+        print("; ".join([f"{title}, seed {arguments.seed}", *changes(scenario)]))
+        print(f"{render_text(schedule, labels, span=span)}\n")
+    behaviours = ([played[-1] for played in episodes[0]], [played[-1] for played in episodes[1]])
+    wide_console(WIDTH).print(differences_table(names, behaviours, labels))
+    if arguments.png is not None:
+        title = "; ".join([f"{title_of(arguments, scenario)}, seed {arguments.seed}", *changes(scenario)])
+        plot_versus(schedules, labels, env.table, arguments.png, names=names, title=title)
+
+
+def title_of(arguments: Arguments, scenario: Scenario, *policy: str) -> str:
+    """Return what is played, in words: the fleet, the environment, the policy if there is one to name, the load."""
+    load = () if scenario.arrivals.trace else (f"load {scenario.environment.load:g}",)  # a trace has its own
+    return ", ".join([scenario.name, arguments.env, *policy, *load])
+
+
+def changes(scenario: Scenario) -> tuple[str, ...]:
+    """Return in words what a scenario changes, the number of jobs left out: the chart tells it."""
+    return tuple(change for change in changed_options(scenario) if not change.startswith("environment.jobs"))
+
+
+def check(arguments: Arguments) -> None:
+    """Refuse what could not be meant or written, before an episode is played."""
+    arguments.check_conditions()
+    check_versus(arguments)
+    for option in ("csv", "trace", "png", "gif"):
+        check_file(f"--{option}", getattr(arguments, option))
+    if arguments.png is not None:
+        check_picture(arguments.png)
+    if arguments.gif is not None:
+        check_animation(arguments.gif)
+
+
+def check_versus(arguments: Arguments) -> None:
+    """Refuse options that do not go with --versus, or not without it."""
+    if arguments.episodes < 1:
+        raise ConfigError(f"--episodes: must be at least 1, got {arguments.episodes}")
+    if arguments.versus is None:
+        if arguments.episodes > 1:
+            raise ConfigError(f"--episodes: one episode is shown without --versus, got {arguments.episodes}")
+        return
+    if arguments.versus == arguments.policy:
+        raise ConfigError(f"--versus: must be another policy than --policy, got {arguments.versus!r} for both")
+    for name in ("csv", "trace", "gif"):
+        if getattr(arguments, name) is not None:
+            raise ConfigError(f"--{name}: shows one policy, so it does not go with --versus {arguments.versus}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""Score a latency predictor on graph files: how well it predicts, and how well it chooses.
+
+python -m scripts.score_predictor --predictor exact --graphs A.npz B.npz --json out.json
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich import box
+from rich.table import Table
+
+from gnnsched_cli.command import check_file, plain, run_command, wide_console
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.evaluation import write_json
+from gnnsched_env.hardware import load_fleet
+from gnnsched_env.predictors import make_predictor
+from gnnsched_env.predictors.graph_scores import (
+    SAMPLES,
+    Record,
+    ScoringSpec,
+    load_distinct_sets,
+    score_sets,
+    scoring_provenance,
+)
+from gnnsched_env.tables import distinct_pairs
+
+WIDTH = 120
+LEGEND = """\
+right: the choice predicted best is truly a best one (equal cycles count); top 2: a best one is among the two predicted
+best; regret: true cycles of the chosen over the best's; tau: Kendall's tau-b over a class's choices, averaged;
+outside: classes with a feature beyond the training range; ±: half of a bootstrap interval over classes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Score a latency predictor on graph files."""
+
+    predictor: str
+    """A predictor's name, or the path of a saved one."""
+    graphs: tuple[Path, ...]
+    """Graph files (.npz) or TU folders; each is scored alone."""
+    fleet: str = "flexible4"
+    """A preset (hetero4, flexible4, big_little) or the path of a TOML file; equal devices count once."""
+    model: Literal["gcn", "gin", "sage"] = "gcn"
+    hidden: tuple[int, ...] = (16,)
+    """Widths of the hidden layers; none for a single layer (`--hidden` alone)."""
+    batch_sizes: tuple[int, ...] = (1, 4, 16, 64)
+    """Sizes above a file's number of graphs are left out for it."""
+    samples: int = SAMPLES
+    """Different batches of each size, at most."""
+    seed: int = 0
+    """Of the batches."""
+    confidence: float = 0.95
+    """Of the intervals."""
+    confusion: bool = False
+    """Also print, for each file, how often which choice was best and which was chosen."""
+    json: Path | None = None
+    """Where to write the records."""
+
+
+def main() -> int:
+    """Run the command line; return the exit status."""
+    return run_command("gnnsched_cli.score_predictor", Arguments, run, __doc__)
+
+
+def run(arguments: Arguments) -> None:
+    """Score, print and write."""
+    console = wide_console(WIDTH)
+    check(arguments)
+    spec = ScoringSpec(
+        model_kind=arguments.model,
+        hidden=arguments.hidden,
+        batch_sizes=arguments.batch_sizes,
+        samples=arguments.samples,
+        seed=arguments.seed,
+        confidence=arguments.confidence,
+    )
+    fleet = load_fleet(arguments.fleet)
+    sets = load_distinct_sets(arguments.graphs)
+    predictor = make_predictor(arguments.predictor, distinct_pairs(fleet).pairs)
+    records = score_sets(predictor, sets, fleet, spec, progress=None)
+    console.print(score_table(records, title=f"{predictor.name} ({predictor.level}) on {fleet.name}"))
+    console.print(LEGEND)
+    if arguments.confusion:
+        for record in records:
+            if record["batch_size"] is None:
+                console.print(confusion_table(record))
+    if arguments.json is not None:
+        about = scoring_provenance(predictor, fleet, spec, plain(arguments))
+        write_json(arguments.json, {"provenance": about, "records": records})
+
+
+def check(arguments: Arguments) -> None:
+    """Refuse what cannot be meant, before any work is done."""
+    if not arguments.graphs:
+        raise ConfigError("--graphs: needs at least one graph file")
+    check_file("--json", arguments.json)
+    if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+
+
+def score_table(records: Sequence[Record], *, title: str) -> Table:
+    """Return one row per record."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("graphs", no_wrap=True)
+    for name in ("batch", "classes", "MAPE %", "right %", "top 2 %", "regret", "worst", "tau", "outside"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for record in records:
+        whole = record["batch_size"] is None
+        table.add_row(
+            record["graphs"],
+            "all" if whole else str(record["batch_size"]),
+            str(record["samples"]),
+            _with_interval(record, "mape", 2),
+            _with_interval(record, "accuracy", 1),
+            f"{record['top2']:.1f}",
+            _with_interval(record, "regret_mean", 4),
+            f"{record['regret_max']:.3f}",
+            f"{record['tau']:.3f}",
+            str(record["out_of_domain"]),
+            style="bold" if whole else "",
+            end_section=whole,
+        )
+    return table
+
+
+def confusion_table(record: Record) -> Table:
+    """Return best choices by rows, chosen ones by columns; choices that are neither are left out."""
+    names, counts = record["choices"], record["confusion"]
+    used = [i for i in range(len(names)) if sum(counts[i]) or sum(row[i] for row in counts)]
+    table = Table(title=record["graphs"], title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("best \\ chosen")
+    for i in used:
+        table.add_column(names[i], justify="right")
+    for i in used:
+        table.add_row(names[i], *(str(counts[i][j] or "") for j in used))
+    return table
+
+
+def _with_interval(record: Record, name: str, digits: int) -> str:
+    low, high = record[f"{name}_interval"]
+    spread = f" ±{(high - low) / 2:.{digits}f}" if record["samples"] > 1 else ""  # one class tells nothing of it
+    return f"{record[name]:.{digits}f}{spread}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Train a scheduling agent; run again with the same arguments, a stopped or killed training goes on.
+
+Examples:
+    python -m scripts.train --config queue_hetero4
+    python -m scripts.train --config queue_hetero4_es --seed 1 --method.sigma 0.1 --minutes 20
+    python -m scripts.train --config my.toml --folder out/mine
+"""
+
+import argparse
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from gnnsched_agents.config_files import load_config
+from gnnsched_agents.training_config import FLEETS, SUFFIXES, TrainConfig
+from gnnsched_agents.training_loop import Result, train
+from gnnsched_env.common.errors import GnnSchedError
+
+DEFAULT = "queue_hetero4"
+MODULE = "gnnsched_cli.train"
+WHICH = (
+    "A config, which the other arguments change: queue_FLEET or queue_FLEET_METHOD, or the path of a .toml file. "
+    f"FLEET is one of {', '.join(FLEETS)}; METHOD one of {', '.join(suffix[1:] for suffix in SUFFIXES if suffix)}."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Train a scheduling agent."""
+
+    config: Annotated[str, tyro.conf.arg(help=WHICH)]
+    training: Annotated[TrainConfig, tyro.conf.arg(name="")]
+    folder: Path | None = None
+    """Where checkpoint, weights and events go; none: out/train/NAME-SEED. A training that it holds is continued."""
+    progress: bool | None = None
+    """Show a bar; none: if stderr is a terminal."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, train, print; return the exit status: 0 when finished, 130 when stopped, 2 for a known error."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        given = parse(words)
+        training = given.training
+        folder = given.folder or Path("out") / "train" / f"{training.name}-{training.seed}"
+        command = shlex.join(["python", "-m", MODULE, *words])
+        result = train(training, folder, command=command, progress=given.progress)
+    except (GnnSchedError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    print(told(result))
+    if not result.finished:
+        print(f"stopped; the same command goes on: {command}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parse(words: list[str]) -> Arguments:
+    """Return the arguments: the config named first gives what the others do not."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config", default=DEFAULT)
+    name = first.parse_known_args(words)[0].config
+    return tyro.cli(
+        Arguments,
+        args=words,
+        default=Arguments(config=name, training=load_config(name)),
+        prog=f"python -m {MODULE}",
+        description=__doc__,
+    )
+
+
+def told(result: Result) -> str:
+    """Return what a training came to, in one line."""
+    best = result.best
+    amount = f"{result.decisions:,} decisions in {result.seconds / 60:.1f} minutes"
+    if best["iteration"] == 0:
+        phase = f" ({result.phase})" if result.phase else ""
+        return (
+            f"{result.weights}: after {result.iteration} iterations{phase} nothing validated better than the start, "
+            f"{best['ratio']:.4f} of assignment's mean completion; give it more minutes; {amount}"
+        )
+    return (
+        f"{result.weights}: iteration {best['iteration']} of {result.iteration}; on the validation workloads "
+        f"{best['ratio']:.4f} ±{best['error']:.4f} of assignment's mean completion, {best['sjf_ratio']:.4f} of sjf's; "
+        f"{amount}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""Show which predictor a fleet should use: completion times with the time of predicting charged, over loads.
+
+python -m scripts.decision_cost --graphs MUTAG.npz PROTEINS.npz --episodes 20
+"""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from gnnsched_cli.command import run_command
+from gnnsched_cli.evaluate import factory, with_graphs
+from gnnsched_env.evaluation import Runs, paired_ratio, run_policy, run_unbounded, write_json
+from gnnsched_env.predictors import make_predictor
+from gnnsched_env.predictors.decision_times import prediction_times
+from gnnsched_env.scenario import Scenario, load_scenario, scenario_classes, scenario_table
+from gnnsched_env.tables import LatencyTable, distinct_pairs
+
+SAMPLE = 60  # classes that the predictors are timed on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Time each predictor on the scenario's jobs, charge that time, and compare completion times."""
+
+    graphs: tuple[Path, ...] = ()
+    """Graph files, one mix; none: the embedded classes."""
+    scenario: str = "hetero4"
+    predictors: tuple[str, ...] = (
+        "exact",
+        "closed_form",
+        "gradient_boosting",
+        "closed_form_metadata",
+        "gradient_boosting_metadata",
+    )
+    policy: str = "min_min"
+    load: tuple[float, ...] = (0.5, 0.8, 0.95)
+    job_ms: float = 1.0
+    """How long the median job should last under its best choice; `repeats` follows."""
+    slower: tuple[float, ...] = (1.0, 10.0)
+    """Factors on the measured times: 10 for a host ten times slower."""
+    episodes: int = 30
+    jobs: int = 1000
+    seed: int = 0
+    json: Path | None = None
+
+
+def main() -> int:
+    """Run the command line; return the exit status."""
+    return run_command("scripts.studies.decision_cost", Arguments, run, __doc__)
+
+
+def run(arguments: Arguments) -> None:
+    """Time, evaluate and print."""
+    base = with_graphs(load_scenario(arguments.scenario), arguments.graphs).with_options(jobs=arguments.jobs)
+    repeats = _repeats(scenario_table(base), base, arguments.job_ms)
+    base = base.with_options(repeats=repeats)
+    print(
+        f"{base.fleet.name}, Queue-v0, {arguments.policy}; a job is {repeats} inferences (median {arguments.job_ms} ms)"
+    )
+    print("C: mean completion time over that of clairvoyant SJF, which pays nothing for knowing.\n")
+    print(
+        "| predictor | us a job | workers | cached | " + " | ".join(f"C at {load:g}" for load in arguments.load) + " |"
+    )
+    print("|---|---|---|---|" + "---|" * len(arguments.load))
+    references = {load: _reference(arguments, base.with_options(load=load)) for load in arguments.load}
+    records = []
+    for name in arguments.predictors:
+        scenario = replace(base, predictor=name)
+        microseconds = _time(scenario)
+        for slower, workers, cached in _configurations(arguments):
+            decision = {"latency_us": slower * microseconds, "workers": workers, "cached": cached}
+            shown = []
+            for load, reference in references.items():
+                charged = scenario.with_options(decision=decision, load=load)
+                ratio = paired_ratio(_run(arguments, charged).per_episode("completion"), reference)
+                shown.append(f"{ratio.value:.3f} ± {(ratio.high - ratio.low) / 2:.3f}")
+                records.append(
+                    {"predictor": name, "load": load, "ratio": [ratio.value, ratio.low, ratio.high]} | decision
+                )
+            cells = (name, f"{slower * microseconds:.0f}", workers, "yes" if cached else "no", *shown)
+            print(f"| {' | '.join(map(str, cells))} |", flush=True)
+    if arguments.json is not None:
+        write_json(arguments.json, {"repeats": repeats, "records": records})
+
+
+def _configurations(arguments: Arguments) -> list[tuple[float, int, bool]]:
+    """Return (factor on the time, workers, cached): each alone, then what helps a slow one."""
+    plain = [(slower, 1, False) for slower in arguments.slower]
+    return [*plain, (max(arguments.slower), 4, False), (max(arguments.slower), 1, True)]
+
+
+def _repeats(table: LatencyTable, scenario: Scenario, job_ms: float) -> int:
+    """Return the inferences that make the median job last so long."""
+    seconds = float(np.median(table.true_cycles.min(axis=1))) / scenario.fleet.clock_hz
+    return max(1, round(1e-3 * job_ms / seconds))
+
+
+def _time(scenario: Scenario) -> float:
+    """Return microseconds a job: the median over classes of the workload, drawn evenly."""
+    classes = scenario_classes(scenario.workload)
+    pairs = distinct_pairs(scenario.fleet).pairs
+    chosen = np.linspace(0, len(classes) - 1, min(SAMPLE, len(classes))).round().astype(int)
+    return prediction_times(make_predictor(scenario.predictor, pairs), classes.subset(chosen.tolist()), pairs).one
+
+
+def _reference(arguments: Arguments, scenario: Scenario) -> np.ndarray:
+    """Return the mean completion time of each episode under clairvoyant SJF, float64 [episodes]."""
+    table = scenario_table(scenario).clairvoyant()
+    runs = run_unbounded(factory("sjf"), scenario, table, seed=arguments.seed, episodes=arguments.episodes)
+    return runs.per_episode("completion")
+
+
+def _run(arguments: Arguments, scenario: Scenario) -> Runs:
+    table = scenario_table(scenario)
+    policy = factory(arguments.policy)
+    return run_policy(policy, scenario, table, dispatch=False, seed=arguments.seed, episodes=arguments.episodes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""Show what arrivals that change, failures and wrong predictions do to every policy: a table a fleet, Queue-v0.
+
+python -m scripts.robustness --episodes 20 --jobs 1000
+"""
+
+import multiprocessing
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from gnnsched_baselines import PLANNERS
+from gnnsched_cli.command import check_file, counted, plain, run_command, wide_console
+from gnnsched_cli.evaluate import WIDTH, Policies, factory, policy_factories
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.progress import progress_bar
+from gnnsched_env.evaluation import Record, evaluate, write_json
+from gnnsched_env.report.condition_table import LEGEND, condition_markdown, condition_table
+from gnnsched_env.scenario import load_scenario, scenario_table
+
+CONDITIONS: dict[str, dict[str, Any]] = {
+    "Poisson": {},
+    "bursty": {"arrivals": "bursty"},
+    "diurnal": {"arrivals": "diurnal"},
+    "drift": {"arrivals": {"drift": 1.0}},
+    "failures": {"failures": {"up": 100.0, "down": 10.0}},
+    "5 % error": {"prediction_error": 0.05},
+    "20 % error": {"prediction_error": 0.2},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Compare policies on the same jobs under conditions that are not as planned."""
+
+    fleets: tuple[str, ...] = ("hetero4", "flexible4", "big_little")
+    """Scenarios: presets or TOML files."""
+    load: float = 0.8
+    jobs: int = 1000
+    """Jobs an episode."""
+    episodes: int = 20
+    """Episodes a policy, of seeds seed, seed + 1, ..."""
+    policies: Policies = ("all",)
+    rollout_episodes: int = 0
+    """Episodes of the policies that plan (rollout), a thousand times as slow; 0 leaves them out."""
+    seed: int = 0
+    processes: int = 1
+    """Pairs of fleet and condition that are played at once."""
+    markdown: bool = False
+    """Print Markdown."""
+    json: Path | None = None
+    """Where to write the records."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One fleet under one condition."""
+
+    fleet: str
+    condition: str
+    arguments: Arguments
+
+
+def main() -> int:
+    """Run the command line; return the exit status."""
+    return run_command("scripts.studies.robustness", Arguments, run, __doc__)
+
+
+def run(arguments: Arguments) -> None:
+    """Evaluate, print and write."""
+    check(arguments)
+    tasks = [
+        Task(fleet=fleet, condition=name, arguments=arguments) for fleet in arguments.fleets for name in CONDITIONS
+    ]
+    console = wide_console(WIDTH)
+    records: dict[str, dict[str, list[Record]]] = {fleet: {} for fleet in arguments.fleets}
+    with progress_bar("fleets x conditions", len(tasks), shown=None) as advance:
+        for task, result in zip(tasks, results(tasks, arguments.processes), strict=True):
+            records[task.fleet][task.condition] = result
+            advance(1)
+    for fleet, groups in records.items():
+        show(console, arguments, fleet, groups)
+    console.print(LEGEND)
+    if arguments.json is not None:
+        every = [record for groups in records.values() for group in groups.values() for record in group]
+        write_json(arguments.json, {"arguments": plain(arguments), "conditions": CONDITIONS, "records": every})
+
+
+def check(arguments: Arguments) -> None:
+    """Refuse what cannot be meant, before the work."""
+    for name, least in (("episodes", 1), ("rollout_episodes", 0), ("processes", 1)):
+        if getattr(arguments, name) < least:
+            option = name.replace("_", "-")
+            raise ConfigError(f"--{option}: must be an integer of at least {least}, got {getattr(arguments, name)}")
+    for name in ("fleets", "policies"):
+        if not getattr(arguments, name):
+            raise ConfigError(f"--{name}: needs at least one value")
+    if len(set(arguments.fleets)) < len(arguments.fleets):
+        raise ConfigError(f"--fleets: must be distinct, got {' '.join(arguments.fleets)}")
+    for fleet in arguments.fleets:
+        load_scenario(fleet).with_options(load=arguments.load, jobs=arguments.jobs)
+    check_file("--json", arguments.json)
+
+
+def results(tasks: list[Task], processes: int) -> Iterator[list[Record]]:
+    """Yield each task's records, in the order of the tasks."""
+    if processes == 1:
+        yield from map(play, tasks)
+        return
+    fresh = multiprocessing.get_context("spawn")  # a forked process would share the threads of compiled libraries
+    with ProcessPoolExecutor(min(processes, len(tasks)), mp_context=fresh) as pool:
+        yield from pool.map(play, tasks)
+
+
+def play(task: Task) -> list[Record]:
+    """Return the records of every policy under a task's condition."""
+    arguments = task.arguments
+    options = {"load": arguments.load, "jobs": arguments.jobs, **CONDITIONS[task.condition]}
+    scenario = load_scenario(task.fleet).with_options(**options)
+    table = scenario_table(scenario)
+    planners = {name: factory(name) for name in PLANNERS}
+    groups = [(policy_factories(arguments.policies, dispatch=False), arguments.episodes)]
+    if arguments.rollout_episodes:
+        groups.append((planners, arguments.rollout_episodes))
+    return [
+        {"condition": task.condition, **record}
+        for policies, episodes in groups
+        for record in evaluate(
+            scenario,
+            table,
+            policies,
+            shortest_job_first=factory("sjf"),
+            uninformed={},
+            dispatch=False,
+            seed=arguments.seed,
+            episodes=episodes,
+            graphs=table.group_names,
+        )
+    ]
+
+
+def show(console: Console, arguments: Arguments, fleet: str, groups: Mapping[str, list[Record]]) -> None:
+    """Print a fleet's table."""
+    title = (
+        f"{load_scenario(fleet).name}, Queue-v0, load {arguments.load:g}, "
+        f"{counted(arguments.jobs, 'job')}, {counted(arguments.episodes, 'episode')}"
+    )
+    if arguments.markdown:
+        print(f"## {title}\n\n{condition_markdown(groups)}\n", flush=True)
+    else:
+        console.print(condition_table(groups, title=title))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Train the two predictors that ship with the package on a data set of `scripts.build_dataset`.
+
+python -m scripts.build_dataset --graphs 100000 --seed 0 --out DIR
+python -m scripts.train_predictors --data DIR --out gnnsched_env/predictors/data
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from gnnsched_cli.command import run_command, wide_console
+from gnnsched_env.hardware import load_fleet
+from gnnsched_env.predictors.datasets.dataset_files import load_dataset
+from gnnsched_env.predictors.levels import Level
+from gnnsched_env.predictors.trees.tree_training import NAMES, train
+from gnnsched_env.tables import distinct_pairs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Train gradient boosting at both levels of knowledge."""
+
+    data: Path
+    """A data set of scripts.build_dataset."""
+    out: Path
+    """The folder that the two files go to (those of the package lie in gnnsched_env/predictors/data)."""
+    fleet: str = "big_little"
+    """Whose distinct (accelerator, dataflow) pairs are trained; big_little has those of all presets."""
+
+
+def main() -> int:
+    """Run the command line; return the exit status."""
+    return run_command("scripts.studies.train_predictors", Arguments, run, __doc__)
+
+
+def run(arguments: Arguments) -> None:
+    """Train and write."""
+    console = wide_console(120)
+    fleet = load_fleet(arguments.fleet)
+    stored = load_dataset(arguments.data, fleet=fleet, level=Level.DEGREES)
+    provenance = {name: stored.settings[name] for name in ("graphs", "seed", "most_vertices", "chunk_jobs", "code")}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for level in (Level.DEGREES, Level.METADATA):
+        trained = train(stored.dataset, distinct_pairs(fleet).pairs, level, {"training": provenance}, progress=None)
+        path = arguments.out / f"{NAMES[level]}.npz"
+        trained.save(path)
+        console.print(
+            f"{path}: {trained.level} known, {len(trained.keys)} pairs, {trained.forests.roots.size} trees, "
+            f"{path.stat().st_size:,} bytes"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,224 @@
+"""The evaluation's command line, as a user runs it."""
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from rich.table import Table
+
+from gnnsched_cli import evaluate
+from gnnsched_cli.command import wide_console
+from gnnsched_cli.evaluate import NAMES, add_bound, print_whole
+from gnnsched_env.evaluation.distances import draw_instances, find_limits
+from gnnsched_env.scenario import load_scenario, scenario_table
+from gnnsched_env.scenario.traces import write_trace
+
+COMMAND = [sys.executable, "-m", "gnnsched_cli.evaluate", "--jobs", "30", "--episodes", "3"]
+
+
+def run(*arguments):
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_every_policy_on_the_embedded_workload(tmp_path):
+    path = tmp_path / "out.json"
+    result = run("--load", "0.5", "0.8", "--json", str(path))
+    assert result.returncode == 0, result.stderr
+    content = json.loads(path.read_text())
+    assert {record["load"] for record in content["records"]} == {0.5, 0.8}
+    names = {record["policy"] for record in content["records"]}
+    assert {"random", "round_robin", "fifo", "static", "static_best", "least_loaded"} <= names
+    assert {"predictor_greedy", "sjf", "min_min", "earliest_finish_wait", "index", "assignment"} <= names
+    assert content["provenance"]["arguments"]["episodes"] == 3
+    for name in names:
+        assert name in result.stdout
+
+
+def test_versus_pairs_the_episodes_of_two_policies(tmp_path):
+    """Over itself a policy is exactly 1; the others' ratios are those of the means, which are in the records too."""
+    path = tmp_path / "out.json"
+    result = run("--policies", "sjf", "fifo", "--versus", "assignment", "--json", str(path))
+    assert result.returncode == 0 and "C / assignment" in result.stdout, result.stderr
+    records = json.loads(path.read_text())["records"]
+    means = {record["policy"]: record["mean_completion"] for record in records}
+    assert set(means) == {"sjf", "fifo", "assignment"}
+    for record in records:
+        value, low, high = record["ratio_to_versus"]["completion"]
+        assert record["versus"] == "assignment" and low <= value <= high
+        assert value == pytest.approx(means[record["policy"]] / means["assignment"])
+        assert (low == high == 1.0) == (record["policy"] == "assignment")
+
+
+def test_a_long_name_of_versus_is_told_whole():
+    own = "tests.commands.own_policy:OldestFirst"
+    result = run("--policies", "sjf", "--versus", own)
+    assert result.returncode == 0, result.stderr
+    assert f"C / versus: over {own}, which --versus names" in result.stdout
+    assert result.stdout.count(own) == 2 and "…" not in result.stdout  # its row, and the legend
+
+
+def test_a_wide_table_is_not_cut(capsys):
+    table = Table(box=None)
+    table.add_column("a" * 300, no_wrap=True)
+    print_whole(wide_console(160), table)
+    assert "a" * 300 in capsys.readouterr().out
+
+
+def test_bounds_are_those_of_all_episodes_together():
+    scenario = load_scenario("hetero4").with_options(jobs=12)
+    table = scenario_table(scenario)
+    records = [{"mean_completion": 1000.0}]
+    add_bound(records, scenario, table, seed=3, episodes=2)
+    limits = find_limits(draw_instances(scenario, table, seed=3, episodes=2))
+    assert records[0]["ratio_to_bound"] == pytest.approx(1000.0 * 24 / limits.bound.sum())
+
+
+def test_bounds_show_how_far_they_are(monkeypatch):
+    told = []
+
+    @contextmanager
+    def bar(description, total, *, shown):
+        yield lambda amount: told.append((total, amount))
+
+    monkeypatch.setattr(evaluate, "progress_bar", bar)
+    scenario = load_scenario("hetero4").with_options(jobs=3)
+    add_bound([], scenario, scenario_table(scenario), seed=0, episodes=2)
+    assert told == [(2, 1), (2, 1)]
+
+
+@pytest.mark.parametrize("module", ["evaluate", "bound", "schedule", "robustness"])
+def test_every_help_names_its_command_and_all_kinds_of_policies(module):
+    command = [sys.executable, "-m", f"gnnsched_cli.{module}", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert told.startswith(f"usage: python -m scripts.{module} ")
+    assert NAMES in " ".join(told.replace("│", " ").split())
+
+
+def test_dispatch_runs_the_policies_made_for_it(tmp_path):
+    path = tmp_path / "out.json"
+    result = run("--env", "dispatch", "--json", str(path))
+    assert result.returncode == 0, result.stderr
+    records = {record["policy"]: record for record in json.loads(path.read_text())["records"]}
+    assert "assignment" not in records
+    greedy = records["predictor_greedy"]["ratio_to_best_uninformed"]["completion"][0]
+    assert greedy < 1
+
+
+def test_a_policy_of_ones_own(tmp_path):
+    path = tmp_path / "out.json"
+    own = "tests.commands.own_policy:OldestFirst"
+    result = run("--policies", "sjf", own, "--json", str(path))
+    assert result.returncode == 0, result.stderr
+    assert {record["policy"] for record in json.loads(path.read_text())["records"]} == {"sjf", own}
+
+
+def test_repeats_and_the_cost_of_deciding(tmp_path):
+    path = tmp_path / "out.json"
+    cost = ["--decision-us", "20", "--decision-workers", "2", "--decision-cached", "True", "--lookup-us", "1"]
+    result = run("--policies", "sjf", "fifo", "--repeats", "50", *cost, "--json", str(path))
+    assert result.returncode == 0, result.stderr
+    content = json.loads(path.read_text())
+    expected = {"latency_us": 20.0, "workers": 2, "cached": True, "lookup_us": 1.0}
+    records = {record["policy"]: record for record in content["records"]}
+    assert (records["sjf"]["repeats"], records["sjf"]["decision"], records["fifo"]["decision"]) == (50, expected, None)
+    assert records["sjf"]["mean_predicting"] > 1000
+    assert records["fifo"]["mean_predicting"] == 0
+    assert content["provenance"]["decision"] == expected
+    assert (content["provenance"]["repeats"], content["provenance"]["arguments"]["decision_us"]) == (50, 20.0)
+
+
+def test_conditions_that_are_not_as_planned(tmp_path):
+    path = tmp_path / "out.json"
+    changes = ["--arrivals", "bursty", "--drift", "0.5", "--failures", "100", "10", "--prediction-error", "0.2", "1.1"]
+    result = run(
+        *["--policies", "sjf", "fifo", "--reward", "energy", "--reconfiguration", "500", "--repeats", "3", *changes],
+        *["--decision-us", "2", "--json", str(path)],
+    )
+    assert result.returncode == 0, result.stderr
+    content = json.loads(path.read_text())
+    for record in content["records"]:
+        assert (record["arrivals"]["process"], record["arrivals"]["drift"]) == ("bursty", 0.5)
+        assert record["failures"] == {"up": 100.0, "down": 10.0}
+        assert record["prediction_error"] == {"noise": 0.2, "bias": 1.1, "seed": 0}
+        assert record["reward"]["energy"] == 1.0
+        assert record["mean_energy_pj"] > 0
+    fleet = content["provenance"]["fleet"]["accelerators"]
+    assert {accelerator["reconfiguration_cycles"] for accelerator in fleet} == {500}
+    header = " ".join(result.stdout[: result.stdout.index("policy")].split())
+    assert "hetero4, queue, load 0.8: molecule, ego, rmat, citation; workload.repeats = 3" in header
+    assert "decision.latency_us = 2; arrivals.process = bursty; arrivals.drift = 0.5; failures.up = 100" in header
+    assert "prediction_error.noise = 0.2; prediction_error.bias = 1.1; reward.completion = 0" in header
+    assert "reconfiguration = 500" in header
+    assert "abort.: runs an episode that failures stopped." in result.stdout
+
+
+def test_a_trace(tmp_path):
+    path, trace = tmp_path / "out.json", tmp_path / "jobs.csv"
+    name = scenario_table(load_scenario("hetero4")).class_names[0]
+    write_trace(trace, np.arange(40) * 1e-5, [name] * 40, deadlines_s=np.full(40, 1.5e-5), weights=np.ones(40))
+    result = run("--policies", "sjf", "--trace", str(trace), "--json", str(path))
+    assert result.returncode == 0, result.stderr
+    (record,) = json.loads(path.read_text())["records"]
+    assert (record["arrivals"]["trace"], record["jobs"]) == (str(trace), 30)  # --jobs 30
+    assert 0 <= record["missed_deadlines"] <= 1
+    assert f"load {record['load']:.3g}" in result.stdout and "missed" in result.stdout
+
+
+@pytest.mark.parametrize("jobs", [1, 40])
+def test_a_trace_whose_jobs_come_together_has_no_load(tmp_path, jobs):
+    path, trace = tmp_path / "out.json", tmp_path / "jobs.csv"
+    write_trace(trace, np.ones(jobs), list(scenario_table(load_scenario("hetero4")).class_names[:jobs]))
+    options = ["--policies", "sjf", "static", "--trace", str(trace), "--json", str(path), "--jobs", str(jobs)]
+    result = run(*options)
+    assert result.returncode == 0, result.stderr
+    for record in json.loads(path.read_text())["records"]:
+        assert (record["load"], record["stable"]) == (None, None)
+        assert record["capacity"] > 0
+    table = result.stdout[: result.stdout.index("C, E:")]
+    assert "hetero4, queue: " in table and "load" not in table and "!" not in table
+
+
+def test_failures_are_told_only_where_something_fails():
+    result = run("--policies", "sjf", "--failures", "0", "5")
+    assert result.returncode == 0, result.stderr
+    assert not any(word in result.stdout for word in ("failures", " up ", "abort."))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--drift", "2"], "arrivals: drift must be a number from 0 to 1, got 2"),
+        (["--failures", "-1", "5"], "failures: up must be a number from 0 to 1e+09, got -1"),
+        (["--failures", "2", "5"], "a quarter of the longest latency"),
+        (["--prediction-error", "-1"], "prediction_error: noise must be a number from 0 to 5, got -1"),
+        (["--prediction-error", "0.1", "1", "2"], "--prediction-error: needs NOISE, or NOISE and BIAS, got 0.1 1 2"),
+        (["--prediction-error"], "--prediction-error: needs NOISE, or NOISE and BIAS, got nothing"),
+        (["--reconfiguration", "-1"], "reconfiguration must be an integer of at least 0, got -1"),
+        (["--trace", "none.csv"], "none.csv"),
+        (["--trace", "none.csv", "--load", "0.5"], "--load: does not go with --trace"),
+        (["--trace", "none.csv", "--arrivals", "bursty"], "--arrivals: does not go with --trace"),
+        (["--policies", "min_mim"], "did you mean 'min_min'"),
+        (["--scenario", "hetro4"], "did you mean 'hetero4'"),
+        (["--load", "1.5"], "load must be above 0 and below 1.5, got 1.5"),
+        (["--load", "-1"], "load must be above 0 and below 1.5, got -1"),
+        (["--graphs", "none.npz"], "none.npz"),
+        (["--repeats", "0"], "repeats must be an integer of at least 1, got 0"),
+        (["--repeats", "900000000"], "repeats must keep every job below 2^40 cycles"),
+        (["--decision-us", "-1"], "latency_us must be a number from 0 to 1e+09, got -1"),
+        (["--decision-us", "nan"], "latency_us must be a number from 0 to 1e+09, got nan"),
+        (["--decision-workers", "0"], "workers must be an integer of at least 1, got 0"),
+        (["--lookup-us", "1"], "lookup_us must be at most latency_us"),
+        (["--episodes", "0"], "episodes must be at least 1, got 0"),
+        (["--policies", "tests.commands.own_policy:Nobody"], "Nobody"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_written(arguments, message, tmp_path):
+    path = tmp_path / "out.json"
+    result = run(*arguments, "--json", str(path))
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not path.exists()

@@ -1,0 +1,41 @@
+from gnnsched_env.forecast.data.program import open_program
+from gnnsched_env.forecast.standin import made
+from scripts.studies import make_tpugraphs
+
+TINY = ["--layouts", "1", "0", "0", "--tiles", "1", "0", "0", "--nodes", "876", "--configs", "109", "150"]
+
+
+def test_it_makes_describes_and_refuses_to_overwrite(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "data")]
+    assert make_tpugraphs.main([*out, "--seed", "4", *TINY]) == 0
+    assert "5 files" in capsys.readouterr().out
+    paths = list(made(tmp_path / "data"))
+    first = [path.read_bytes() for path in paths]
+    assert open_program(paths[0]).num_configs <= 150 and "_4_train_0000" in paths[0].name
+    assert make_tpugraphs.main([*out, "--seed", "4", *TINY]) == 2
+    assert "must be empty unless forced" in capsys.readouterr().err
+    assert make_tpugraphs.main([*out, "--seed", "4", *TINY, "--force"]) == 0
+    assert [path.read_bytes() for path in made(tmp_path / "data")] == first
+    capsys.readouterr()
+    assert make_tpugraphs.main([*out, "--describe"]) == 0
+    table = capsys.readouterr().out
+    assert "edges / node" in table and "tile:xla" in table and "share of convolution" in table
+
+
+def test_bad_arguments_end_in_one_line(tmp_path, capsys):
+    for arguments, message in (
+        ([], "out must be given"),
+        (["--out", str(tmp_path), "--nodes", "10"], "nodes must be 876"),
+        (["--out", str(tmp_path / "none"), "--describe"], "must hold standin.json"),
+    ):
+        assert make_tpugraphs.main(arguments) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+
+
+def test_the_gap_is_printed_without_writing(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny = ["--layouts", "2", "0", "1", "--nodes", "876", "--configs", "150", "200"]
+    assert make_tpugraphs.main(["--gap", *tiny]) == 0
+    rows = capsys.readouterr().out
+    assert rows.count("layout:") == 4 and not list(tmp_path.iterdir())

@@ -1,8 +1,8 @@
 # make demo   sets up and schedules real (or embedded) graphs on a fleet
 # make test   sets up and runs every test
 # make check  what continuous integration runs: lint, format, types, import contract, tests
-# make bench  prints the figures of docs/performance.md
-# make soak   plays random scenarios for SOAK_STEPS steps, everything checked after each (docs/reliability.md)
+# make bench  prints the figures of docs/results/performance.md
+# make soak   plays random scenarios for SOAK_STEPS steps, everything checked after each (docs/reference/reliability.md)
 
 PYTHON ?= python3
 SOAK_STEPS ?= 10000000

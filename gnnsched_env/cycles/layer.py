@@ -72,7 +72,7 @@ def simulate_layer(degrees: IntArray, spec: LayerSpec, *, quirks: Quirks = CORRE
 
     `degrees` int64 [V]: stored entries in each row of the matrix that is aggregated over (A, or A+I). This is the
     general path: exact for every valid input and every set of quirks, in time proportional to the results written.
-    Bounds of the input: docs/cycles.md.
+    Bounds of the input: docs/reference/cycles.md.
     """
     degrees = check_rows(degrees, spec, quirks)
     announce_compilation(tilings.replay, "the cost model's general path", 20)

@@ -137,7 +137,7 @@ def cycles_matrix(degrees: Sequence[IntArray], model: GnnModel, pairs: Sequence[
 
     `degrees[i]` int64 [V_i] are the row degrees of the matrix that the model aggregates over: of A+I where
     `uses_self_loops(model)`, else of A (`GraphSet.degrees(ids, self_loops=...)` gives a batch's without building it).
-    `pairs` may be a fleet's `choices`. Bounds of the input: docs/cycles.md.
+    `pairs` may be a fleet's `choices`. Bounds of the input: docs/reference/cycles.md.
     """
     check_model(model)
     uses_self_loops(model)

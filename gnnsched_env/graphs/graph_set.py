@@ -57,7 +57,7 @@ class GraphSet:
 
     @classmethod
     def load(cls, path: str | Path) -> "GraphSet":
-        """Read an npz file (format: docs/graphs.md); the set is named after the file."""
+        """Read an npz file (format: docs/reference/graphs.md); the set is named after the file."""
         path = Path(path)
         arrays = read_arrays(path)
         try:

@@ -141,8 +141,8 @@ class Arrivals:
     `deadlines` (least, most): a job is due so many mean service times (mean best latencies) after its arrival, evenly
     distributed; none by default. `priorities`: (weight, share of the jobs) each, both from 1e-6 to 1e6; weight 1 by
     default. Both may be any sequences, numpy arrays too.
-    `trace`: a CSV file of jobs to replay instead (see docs/traces.md): it brings times, jobs, deadlines and weights,
-    so the load and the other fields do not apply.
+    `trace`: a CSV file of jobs to replay instead (docs/reference/traces.md): it brings times, jobs, deadlines and
+    weights, so the load and the other fields do not apply.
     """
 
     process: str = "poisson"

@@ -36,7 +36,7 @@ class Arguments:
     """Play policies in Queue-v0 and compare them with the bound, an offline schedule and proved optima."""
 
     known: bool = False
-    """Play the shipped instances with proved optima (docs/known_optima.md) instead of a scenario."""
+    """Play the shipped instances with proved optima (docs/results/known_optima.md) instead of a scenario."""
     scenario: str = "hetero4"
     """A preset (hetero4, flexible4, big_little) or the path of a scenario's TOML file."""
     graphs: tuple[Path, ...] = ()

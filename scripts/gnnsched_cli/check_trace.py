@@ -1,4 +1,4 @@
-"""Check a trace of jobs (docs/traces.md): print what it holds, or what is wrong with it, line by line.
+"""Check a trace of jobs (docs/reference/traces.md): print what it holds, or what is wrong with it, line by line.
 
 python -m scripts.check_trace jobs.csv --scenario hetero4
 """

@@ -36,7 +36,7 @@ class Arguments:
     """Train on measured latencies, predict those of graph files that were held out, and score."""
 
     csv: Path
-    """Measured latencies; docs/measured.md tells the format."""
+    """Measured latencies; docs/how-to/measure_your_device.md tells the format."""
     synthetic: tuple[str, ...] = ()
     """Names of the synthetic sets to train on (by default those that begin with "synthetic_")."""
     targets: tuple[str, ...] = ()

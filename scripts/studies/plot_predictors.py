@@ -1,6 +1,6 @@
-"""Print the tables of docs/predictor.md and draw its pictures: every predictor on every graph file.
+"""Print the tables of docs/reference/predictor.md and draw its pictures: every predictor on every graph file.
 
-python -m scripts.plot_predictors --graphs A.npz B.npz --out docs --validation docs/data/predictor_validation.json
+python -m scripts.plot_predictors --graphs A.npz B.npz --out docs --validation docs/results/predictor_validation.json
 """
 
 import json

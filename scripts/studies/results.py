@@ -1,4 +1,4 @@
-"""Print docs/results.md: the paper's two ratios per graph set, and every policy on the mix of all graph sets."""
+"""Print docs/results/policies.md: the paper's two ratios per graph set, every policy on the mix of all sets."""
 
 import sys
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MIX = "tu-mix"
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Print the tables of docs/results.md as Markdown."""
+    """Print the tables of docs/results/policies.md as Markdown."""
 
     graphs: Path
     """A folder of graph files (.npz)."""

@@ -1,6 +1,6 @@
 """Validate predictors on held-out families of synthetic graphs: regressors, feature sets, targets, training sizes.
 
-python -m scripts.validate_predictors --data DIR --json docs/data/predictor_validation.json
+python -m scripts.validate_predictors --data DIR --json docs/results/predictor_validation.json
 """
 
 import sys

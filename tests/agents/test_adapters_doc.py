@@ -1,11 +1,11 @@
-"""The code in docs/adapters.md runs, as far as its libraries are installed."""
+"""The code in docs/how-to/use_rl_libraries.md runs, as far as its libraries are installed."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-DOC = Path(__file__).resolve().parents[2] / "docs" / "adapters.md"
+DOC = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "use_rl_libraries.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
 OPTIONAL = ("sb3_contrib", "torch", "torchrl", "tianshou", "ray")
 
@@ -19,7 +19,7 @@ def test_a_block_runs(number, capsys):
             pytest.importorskip(name, reason=f"{name} is not installed")
     if "import ray" in code:
         pytest.skip("Ray takes long to start; test_libraries.py runs the same")
-    exec(compile(code, f"docs/adapters.md, block {number}", "exec"), {})
+    exec(compile(code, f"docs/how-to/use_rl_libraries.md, block {number}", "exec"), {})
 
 
 def test_every_library_has_a_block():

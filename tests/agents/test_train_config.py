@@ -148,5 +148,5 @@ def test_the_help_is_for_its_reader(capsys):
 
 
 def test_evolution_needs_no_torch():
-    code = "import sys, scripts.train, agents.evolution; sys.exit('torch' in sys.modules)"
+    code = "import sys, gnnsched_cli.train, gnnsched_agents.methods.evolution; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""A policy as a user would write it: the example of docs/environments.md."""
+"""A policy as a user would write it: the example of docs/reference/environments.md."""
 
 import numpy as np
 

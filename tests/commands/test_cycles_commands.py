@@ -116,7 +116,8 @@ def _json(monkeypatch, capsys, path, *arguments):
 
 
 def test_the_snippets_of_the_documentation_run_as_written():
-    snippets = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "cycles.md").read_text(encoding="utf-8"), re.DOTALL)
+    page = (ROOT / "docs" / "reference" / "cycles.md").read_text(encoding="utf-8")
+    snippets = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     names = {}
     for snippet in snippets:
         exec(snippet, names)

@@ -323,7 +323,7 @@ def test_the_golden_trajectory(name):
 
 
 def test_trajectories_agree_across_processes():
-    code = "from tests.envs.test_contract import golden_hash; print(golden_hash('queue'))"
+    code = "from tests.contracts.test_env_contract import golden_hash; print(golden_hash('queue'))"
     hashes = {
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         for _ in range(2)

@@ -31,7 +31,7 @@ BOOSTING_OF = {
     Level.METADATA: Boosting(trees=40, leaves=4, least=500, objective="l1"),
     Level.DEGREES: Boosting(trees=60, leaves=15),
 }
-"""What validation on held-out families chose (docs/predictor.md)."""
+"""What validation on held-out families chose (docs/reference/predictor.md)."""
 NAMES = {Level.METADATA: "gradient_boosting_metadata", Level.DEGREES: "gradient_boosting"}
 
 _ROOMS = ("graphs", "hardware", "cycles", "workload", "tables", "predictors")

@@ -1,4 +1,4 @@
-"""Traces of jobs in CSV files (docs/traces.md): check, stream, tabulate and write them."""
+"""Traces of jobs in CSV files (docs/reference/traces.md): check, stream, tabulate and write them."""
 
 from gnnsched_env.scenario.traces.trace_file import NO_DUE, TRACE_JOB, Trace, TraceReport, inspect_trace, read_trace
 from gnnsched_env.scenario.traces.trace_format import Problem, TraceKey

@@ -129,7 +129,7 @@ class TraceReport:
 def read_trace(path: str | Path, *, classes: Collection[str] | None = None) -> Trace:
     """Check a trace in one pass, in bounded memory, and return it; FileFormatError names the first broken rule.
 
-    `classes`: the names that the column "class" may hold (any if None). The format: docs/traces.md.
+    `classes`: the names that the column "class" may hold (any if None). The format: docs/reference/traces.md.
     """
 
     def report(problem: Problem) -> None:

@@ -179,7 +179,7 @@ def test_without_torch_the_extra_is_named():
     code = """
 import sys
 sys.modules["torch"] = None
-from gnnsched_env.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError
 import gnnsched_env.predictors
 try:
     import gnnsched_env.predictors.gnn

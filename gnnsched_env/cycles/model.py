@@ -13,7 +13,7 @@ from gnnsched_env.cycles.layer import phase_links, simulate_layer
 from gnnsched_env.cycles.plan import CyclePlan, compile_tiling, layer_spec
 from gnnsched_env.cycles.quirks import CORRECTED, Quirks
 from gnnsched_env.graphs import Graph
-from gnnsched_env.hardware import Accelerator, BoundDataflow, Composition, Dataflow, GnnModel, Layer
+from gnnsched_env.hardware import Accelerator, BoundDataflow, Composition, Dataflow, GnnModel, Layer, bind
 
 IntArray = NDArray[np.int64]
 
@@ -99,7 +99,7 @@ def count_cycles(
     layers = []
     for layer in model.layers:
         degrees = graph.row_degrees(self_loops=layer.self_loops)
-        layers.append(_count_layer(degrees, layer, dataflow.bind(layer, accelerator), quirks))
+        layers.append(_count_layer(degrees, layer, bind(dataflow, layer, accelerator), quirks))
     return CycleCounts(pes=accelerator.pes, layers=tuple(layers))
 
 

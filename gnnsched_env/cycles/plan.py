@@ -16,7 +16,7 @@ from gnnsched_env.cycles.counts import LayerSpec
 from gnnsched_env.cycles.domain import MOST_DEGREE, MOST_WORK, as_degrees, check_spec, check_work, slots_of
 from gnnsched_env.cycles.layer import simulate_layer
 from gnnsched_env.cycles.quirks import CORRECTED
-from gnnsched_env.hardware import BoundDataflow, Choice, Composition, GnnModel, Layer
+from gnnsched_env.hardware import BoundDataflow, Choice, Composition, GnnModel, Layer, bind
 
 IntArray = NDArray[np.int64]
 
@@ -127,7 +127,7 @@ def plan_for(model: GnnModel, pairs: tuple[Pair | Choice, ...]) -> CyclePlan:
     entries = []
     for column, (accelerator, dataflow) in enumerate(as_pair(pair) for pair in pairs):
         for layer in model.layers:
-            bound = dataflow.bind(layer, accelerator)
+            bound = bind(dataflow, layer, accelerator)
             entries.append((column, layer_spec(layer, bound), bound.composition))
     return CyclePlan(entries)
 

@@ -1,6 +1,7 @@
 """Hardware: accelerators, dataflows in OMEGA's taxonomy, tile rules, GNN models, fleets and their presets."""
 
 from gnnsched_env.hardware.accelerator import Accelerator
+from gnnsched_env.hardware.binding import BoundDataflow, PhaseArray, bind
 from gnnsched_env.hardware.catalogue import (
     list_accelerators,
     list_dataflows,
@@ -9,7 +10,7 @@ from gnnsched_env.hardware.catalogue import (
     load_dataflow,
     load_fleet,
 )
-from gnnsched_env.hardware.dataflow import BoundDataflow, Dataflow, PhaseArray
+from gnnsched_env.hardware.dataflow import Dataflow
 from gnnsched_env.hardware.fleet import Choice, Fleet
 from gnnsched_env.hardware.model import MODEL_KINDS, GnnModel, Layer, make_model
 from gnnsched_env.hardware.taxonomy import Composition, Loop, PhaseOrder, Taxonomy
@@ -31,6 +32,7 @@ __all__ = [
     "Taxonomy",
     "TileRule",
     "Tiling",
+    "bind",
     "list_accelerators",
     "list_dataflows",
     "list_fleets",

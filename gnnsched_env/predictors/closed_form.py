@@ -17,7 +17,7 @@ from gnnsched_env.cycles import (
     row_cost,
     sp_terms,
 )
-from gnnsched_env.hardware import Composition, Layer
+from gnnsched_env.hardware import Composition, Layer, bind
 from gnnsched_env.predictors import feature_kernels as kernels
 from gnnsched_env.predictors.features import log_widths
 from gnnsched_env.tables import Pair
@@ -50,7 +50,7 @@ class ClosedForm:
         entries: list[tuple[int, LayerSpec, Composition]] = []
         tilings: dict[LayerSpec, CompiledTiling] = {}
         for i, (layer, (accelerator, dataflow)) in enumerate(product(layers, pairs)):
-            bound = dataflow.bind(layer, accelerator)
+            bound = bind(dataflow, layer, accelerator)
             spec = layer_spec(layer, bound)
             cost = row_cost(spec)
             tilings[spec] = closed_form_tiling(spec, cost)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.cycles import CORRECTED, Quirks, cycles_matrix, layer_spec, simulate_layer
-from gnnsched_env.hardware import Accelerator, Dataflow, Fleet, GnnModel, Layer
+from gnnsched_env.hardware import Accelerator, Dataflow, Fleet, GnnModel, Layer, bind
 from gnnsched_env.workload.job_classes import JobClasses
 
 IntArray = NDArray[np.int64]
@@ -133,7 +133,7 @@ class _Chunk:
         """Return int64 [classes of the chunk, pairs]."""
         if self.quirks == CORRECTED:
             return cycles_matrix(self.degrees, GnnModel(name="layer", layers=(self.layer,)), self.pairs)
-        bound = [dataflow.bind(self.layer, accelerator) for accelerator, dataflow in self.pairs]
+        bound = [bind(dataflow, self.layer, accelerator) for accelerator, dataflow in self.pairs]
         rows = [
             [
                 simulate_layer(degrees, layer_spec(self.layer, b), quirks=self.quirks).cycles(b.composition)

@@ -11,7 +11,7 @@ from gnnsched_env.cycles.cost_kernels import row_folds
 from gnnsched_env.cycles.counts import LayerSpec, RowTotals, count_accesses
 from gnnsched_env.cycles.domain import check_work, slots_of
 from gnnsched_env.cycles.layer import phase_links
-from gnnsched_env.hardware import Accelerator, Composition, Dataflow, Fleet, Layer
+from gnnsched_env.hardware import Accelerator, Composition, Dataflow, Fleet, Layer, bind
 from gnnsched_env.hardware.energy import UnitEnergies, load_unit_energies
 from gnnsched_env.tables.build import distinct_pairs
 from gnnsched_env.workload.job_classes import JobClasses
@@ -39,7 +39,7 @@ def pair_energy(classes: JobClasses, pairs: Sequence[Pair], *, units: UnitEnergi
     energy = np.zeros((len(classes), len(pairs)))
     for layer, members in _layer_users(classes):
         for column, (accelerator, dataflow) in enumerate(pairs):
-            bound = dataflow.bind(layer, accelerator)
+            bound = bind(dataflow, layer, accelerator)
             spec = layer_spec(layer, bound)
             totals = rows.totals(members, spec)
             own = _layer_energy(spec, bound.composition, totals, units)

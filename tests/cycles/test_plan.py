@@ -18,7 +18,7 @@ from gnnsched_env.cycles import (
     simulate_layer,
 )
 from gnnsched_env.graphs import Graph
-from gnnsched_env.hardware import Composition, list_fleets, load_accelerator, load_fleet, make_model
+from gnnsched_env.hardware import Composition, bind, list_fleets, load_accelerator, load_fleet, make_model
 from tests.cycles import layers
 
 pytestmark = pytest.mark.kernels
@@ -85,7 +85,7 @@ def test_count_cycles_agrees_with_the_matrix_and_the_general_path(kind):
         assert counts.cycles == cycles
         assert 0 < counts.utilisation <= 1
         for layer, found in zip(model.layers, counts.layers, strict=True):
-            exact = simulate_layer(degrees, layer_spec(layer, dataflow.bind(layer, accelerator)))
+            exact = simulate_layer(degrees, layer_spec(layer, bind(dataflow, layer, accelerator)))
             assert found.cycles == exact.cycles(dataflow.composition)
             assert (found.aggregation_cycles, found.combination_cycles) == (exact.agg, exact.cmb)
             assert (found.aggregation, found.combination) == (exact.aggregation, exact.combination)

@@ -12,6 +12,7 @@ from gnnsched_env.hardware import (
     Layer,
     Taxonomy,
     TileRule,
+    bind,
     list_dataflows,
     load_accelerator,
     load_dataflow,
@@ -64,7 +65,7 @@ def test_presets_follow_the_published_rules_and_always_fit(name, kind, features,
     preset = load_dataflow(name)
     device = Accelerator(name="a", pes=2**log_pes, dataflows=(preset,))
     first = make_model(kind, features, out, hidden=()).layers[0]
-    bound = preset.bind(first, device)
+    bound = bind(preset, first, device)
     pes = 2**log_pes // (2 if preset.composition is Composition.PP else 1)
     wanted = expected_tiles(name, features, first.combination_features, out, pes)
     assert bound.tiling.as_tuple() == wanted
@@ -77,14 +78,14 @@ def test_there_are_nine_presets():
 
 
 def test_the_bound_taxonomy_is_read_off_the_tiles():
-    bound = load_dataflow("PP1").bind(layer(features=64, out=16), accelerator())
+    bound = bind(load_dataflow("PP1"), layer(features=64, out=16), accelerator())
     assert str(bound.taxonomy) == "PP_AC(VtFsNt, VsGsFt)"
     assert bound.taxonomy == load_dataflow("PP1").taxonomy
 
 
 def test_graphsage_combines_twice_the_width():
     sage = make_model("sage", 10, 4, hidden=()).layers[0]
-    bound = dataflow(t_fa="F", t_fc="F", t_vc="f", f="F").bind(sage, accelerator())
+    bound = bind(dataflow(t_fa="F", t_fc="F", t_vc="f", f="F"), sage, accelerator())
     assert (bound.tiling.t_fa, bound.tiling.t_fc, bound.tiling.t_vc) == (10, 20, 10)
 
 
@@ -99,36 +100,36 @@ def test_graphsage_combines_twice_the_width():
 )
 def test_tiles_must_fit_the_array(tiles, message):
     with pytest.raises(ConfigError, match=f"dataflow 'own' on accelerator 'omega512': {message}"):
-        dataflow(**tiles).bind(layer(), accelerator())
+        bind(dataflow(**tiles), layer(), accelerator())
 
 
 def test_a_temporal_dimension_takes_a_tile_of_one():
     with pytest.raises(ConfigError, match="is temporal in T_N, so it must be 1, got 2"):
-        dataflow(taxonomy="Seq_AC(VsFsNt, VsGsFs)", t_n="2").bind(layer(), accelerator())
+        bind(dataflow(taxonomy="Seq_AC(VsFsNt, VsGsFs)", t_n="2"), layer(), accelerator())
 
 
 @pytest.mark.parametrize("taxonomy", ["PP_CA(FsNtVs, GtFtNs)", "Seq_AC(NsFsVs, VsGsFs)", "Seq_AC(VsFsNs, GsVsFs)"])
 def test_what_the_cost_model_does_not_know_is_refused_when_bound(taxonomy):
     with pytest.raises(ConfigError, match="the cost model knows"):
-        dataflow(taxonomy=taxonomy).bind(layer(), accelerator())
+        bind(dataflow(taxonomy=taxonomy), layer(), accelerator())
 
 
 def test_more_collection_lines_than_pes_only_without_spatial_reduction():
     wide = accelerator(reduction_bandwidth=1024)
-    assert dataflow().bind(layer(), wide).aggregation.reduction_bandwidth == 1024
+    assert bind(dataflow(), layer(), wide).aggregation.reduction_bandwidth == 1024
     for tile in ("t_n", "t_fc"):
         with pytest.raises(ConfigError, match="must be 1 where reduction_bandwidth exceeds"):
-            dataflow(**{tile: "2"}).bind(layer(), wide)
+            bind(dataflow(**{tile: "2"}), layer(), wide)
 
 
 @pytest.mark.parametrize("field", ["pes", "distribution_bandwidth", "reduction_bandwidth"])
 def test_parallel_pipelines_need_something_to_halve(field):
     values = {"pes": 2, "distribution_bandwidth": 2, "reduction_bandwidth": 2, "dataflows": accelerator().dataflows}
     halved = dataflow(taxonomy="PP_AC(VtFtNt, VtGtFt)")
-    assert halved.bind(layer(), Accelerator(name="a", **values)).aggregation.pes == 1
+    assert bind(halved, layer(), Accelerator(name="a", **values)).aggregation.pes == 1
     values |= {"pes": 1, "distribution_bandwidth": 1} if field == "pes" else {field: 1}
     with pytest.raises(ConfigError, match=f"PP gives each phase half of {field}, which must be at least 2, got 1"):
-        halved.bind(layer(), Accelerator(name="a", **values))
+        bind(halved, layer(), Accelerator(name="a", **values))
 
 
 def test_a_tile_below_one_is_refused_at_birth():

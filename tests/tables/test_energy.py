@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gnnsched_env.common.errors import GraphError
 from gnnsched_env.cycles import count_cycles
 from gnnsched_env.graphs import Graph
-from gnnsched_env.hardware import Accelerator, Composition, list_dataflows, load_dataflow, load_fleet, make_model
+from gnnsched_env.hardware import Accelerator, Composition, bind, list_dataflows, load_dataflow, load_fleet, make_model
 from gnnsched_env.hardware.energy import UnitEnergies, load_unit_energies
 from gnnsched_env.tables.energy import energy_table, pair_energy
 from gnnsched_env.workload import JobClasses
@@ -132,7 +132,7 @@ def test_equal_accelerators_cost_the_same_and_the_default_preset_is_used():
 def test_sp_spares_the_buffer_where_it_keeps_the_intermediate():
     layer = make_model("gcn", 16, 4, ()).layers[0]
     accelerator = Accelerator(name="a", pes=256, dataflows=DATAFLOWS)
-    bound = load_dataflow("SP1").bind(layer, accelerator)
+    bound = bind(load_dataflow("SP1"), layer, accelerator)
     assert bound.composition is Composition.SP
     *_, kept = naive_energy.layer_events([3, 1], layer, bound)
     *_, stored = naive_energy.layer_events([3, 1], layer, replace(bound, composition=Composition.SEQ))

@@ -1,11 +1,12 @@
 """The slow twin of the energies: one class, one layer and one pair at a time, in whole numbers of events."""
 
+from gnnsched_env.hardware import bind
 from tests.twins import cost_model as naive
 
 
 def model_energy(degrees, model, accelerator, dataflow, units):
     """Return the energy, pJ, of a model on a graph of these row degrees."""
-    return sum(layer_energy(degrees, layer, dataflow.bind(layer, accelerator), units) for layer in model.layers)
+    return sum(layer_energy(degrees, layer, bind(dataflow, layer, accelerator), units) for layer in model.layers)
 
 
 def layer_energy(degrees, layer, bound, units):

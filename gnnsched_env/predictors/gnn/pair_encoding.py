@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.cycles import layer_spec, sp_terms
-from gnnsched_env.hardware import BoundDataflow, Composition, Layer
+from gnnsched_env.hardware import BoundDataflow, Composition, Layer, bind
 from gnnsched_env.tables import Pair
 
 FloatArray = NDArray[np.float64]
@@ -90,7 +90,7 @@ def encode_layer(layer: Layer, pairs: Sequence[Pair]) -> PairEncoding:
 
 @lru_cache(maxsize=4096)
 def _encoded(layer: Layer, pairs: tuple[Pair, ...]) -> PairEncoding:
-    bound = [dataflow.bind(layer, accelerator) for accelerator, dataflow in pairs]
+    bound = [bind(dataflow, layer, accelerator) for accelerator, dataflow in pairs]
     features = np.array([_features(layer, one) for one in bound], np.float64).reshape(-1, len(FEATURES))
     geometry = np.array([_geometry(layer, one) for one in bound], np.int64).reshape(-1, len(GEOMETRY))
     for array in (features, geometry):

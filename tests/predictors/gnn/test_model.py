@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.hardware import Layer
+from gnnsched_env.hardware import Layer, bind
 from gnnsched_env.predictors.gnn.graph_batch import batch_graphs, fold_graph, stack_encodings
 from gnnsched_env.predictors.gnn.latency_networks import ModelConfig, closed_form, make_network
 from gnnsched_env.predictors.gnn.pair_encoding import FEATURES, NO_PIPELINE, encode_layer
@@ -141,7 +141,7 @@ def test_the_closed_form_is_near_the_truth_for_equal_rows():
 def test_what_the_network_reads_of_a_layer_follows_from_its_tiles():
     one = encode_layer(LAYERS[1], PAIRS)
     accelerator, dataflow = PAIRS[0]
-    tiling = dataflow.bind(LAYERS[1], accelerator).tiling
+    tiling = bind(dataflow, LAYERS[1], accelerator).tiling
     named = dict(zip(FEATURES, one.features[0].tolist(), strict=True))
     assert named["log2_t_va"] == np.log2(tiling.t_va) and named["inverse_t_n"] == 1 / tiling.t_n
     assert named["log2_combination_features"] == np.log2(600)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from gnnsched_env.bounds import Instance, Plan, improve, lower_bound, optimum
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.stats import paired_ratio
 from gnnsched_env.envs.construction import scenario_batch
-from gnnsched_env.evaluation.intervals import paired_ratio
 from gnnsched_env.evaluation.runs import Runs
 from gnnsched_env.scenario import DecisionCost, Scenario, simulation_settings
 from gnnsched_env.tables import LatencyTable

@@ -13,7 +13,7 @@ import numpy as np
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.files import write_whole
 from gnnsched_env.common.policy import Routing
-from gnnsched_env.evaluation.intervals import paired_ratio
+from gnnsched_env.common.stats import paired_ratio
 from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
 from gnnsched_env.scenario import Scenario, table_rate
 from gnnsched_env.scenario.resolve import scenario_trace

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.stats import Interval, crossed_interval
 from gnnsched_env.forecast.data.folder_tree import Opened
 from gnnsched_env.forecast.encoding.samples import Prepared, prepare_all
 from gnnsched_env.forecast.models.model_config import TrainConfig, model_named
 from gnnsched_env.forecast.scoring.program_scores import score_sample
-from gnnsched_env.forecast.scoring.rank_scores import CONFIDENCE, DRAWS, SEED, Mean
 from gnnsched_env.forecast.training.fitting import Config, Session, fit, hops_of, whole
 from gnnsched_env.forecast.training.portions import Portion
 
@@ -28,11 +28,11 @@ class ModelScores:
     scores: FloatArray
 
     @property
-    def mean(self) -> Mean:
+    def mean(self) -> Interval:
         """Return the mean over seeds and files with its interval."""
         return crossed_interval(self.scores)
 
-    def above(self, other: "ModelScores") -> Mean:
+    def above(self, other: "ModelScores") -> Interval:
         """Return by how much it is above another model on the same files and seeds, with the interval."""
         if self.seeds != other.seeds:
             raise ConfigError(f"comparison: {self.model} and {other.model} must have the same seeds")
@@ -54,8 +54,8 @@ class Comparison:
             "models": [
                 {
                     "model": own.model,
-                    "mean": own.mean.record(),
-                    "above_the_one_before": None if last is None else own.above(last).record(),
+                    "mean": own.mean.as_list(),
+                    "above_the_one_before": None if last is None else own.above(last).as_list(),
                     "seeds": {str(seed): row.tolist() for seed, row in zip(own.seeds, own.scores, strict=True)},
                 }
                 for own, last in zip(self.models, before, strict=True)
@@ -125,18 +125,3 @@ def compare(
             for model in models
         ),
     )
-
-
-def crossed_interval(values: FloatArray, *, confidence: float = CONFIDENCE, seed: int = SEED) -> Mean:
-    """Return the mean of values [seeds, files] with a percentile bootstrap interval over both.
-
-    Seeds and files are drawn with replacement, each by itself (10,000 draws; Owen 2007, "The pigeonhole bootstrap"),
-    so that the interval is for other trainings on other files of the kind. Of one seed, files alone are drawn.
-    """
-    table = np.asarray(values, np.float64)
-    if table.ndim != 2 or not table.size:
-        raise ConfigError(f"intervals: values must be [seeds, files] and not empty, got shape {table.shape}")
-    rng = np.random.default_rng(seed)
-    rows, columns = (rng.multinomial(count, np.full(count, 1 / count), DRAWS) / count for count in table.shape)
-    low, high = np.quantile(((rows @ table) * columns).sum(axis=1), [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return Mean(value=float(table.mean()), low=float(low), high=float(high))

@@ -18,11 +18,12 @@ from gnnsched_env.common.checks import require_integer
 from gnnsched_env.common.disk_cache import code_digest
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 from gnnsched_env.common.progress import progress_bar
+from gnnsched_env.common.stats import CONFIDENCE
 from gnnsched_env.cycles import uses_self_loops
 from gnnsched_env.graphs import GraphSet, load_graph_set
 from gnnsched_env.hardware import MODEL_KINDS, Fleet, make_model
 from gnnsched_env.predictors.protocol import Predictor
-from gnnsched_env.predictors.scores import CONFIDENCE, confusion, score_intervals, score_predictions
+from gnnsched_env.predictors.scores import confusion, score_intervals, score_predictions
 from gnnsched_env.tables import DistinctPairs, distinct_pairs, pair_cycles
 from gnnsched_env.version import __version__
 from gnnsched_env.workload import JobClasses

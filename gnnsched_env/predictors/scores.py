@@ -5,16 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gnnsched_env.common import stats
 from gnnsched_env.common.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-
-DRAWS = 10_000
-SEED = 20_161_342
-CONFIDENCE = 0.95
-BLOCK = 4_000_000  # resampled classes held at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,24 +56,20 @@ def score_intervals(
     true: ArrayLike,
     predicted: ArrayLike,
     *,
-    confidence: float = CONFIDENCE,
-    draws: int = DRAWS,
-    seed: int = SEED,
+    confidence: float = stats.CONFIDENCE,
+    draws: int = stats.DRAWS,
+    seed: int = stats.SEED,
 ) -> ScoreIntervals:
-    """Return percentile bootstrap intervals (Efron and Tibshirani 1993) of the scores over the C classes.
+    """Return percentile bootstrap intervals (`stats.mean_interval`) of the scores over the C classes.
 
     All scores see the same resamples. One class has no interval but its score; nor has a share of 0 or 100 %, whose
     true value may be off by about 300 / C percent.
     """
-    if not 0.0 < confidence < 1.0 or draws < 1:
-        raise ConfigError(f"intervals: confidence must lie in 0..1, draws above 0, got {confidence} and {draws}")
     truth, guess = _checked(true, predicted)
     columns = [100.0 * _chosen_best(truth, guess), 100.0 * _best_in_top2(truth, guess), _percent_errors(truth, guess)]
-    values = np.column_stack([*columns, regret(truth, guess), kendall_tau(truth, guess)])
-    means = _resampled_means(values, draws, np.random.default_rng(seed))
-    tail = 50.0 * (1.0 - confidence)
-    limits = np.percentile(means, [tail, 100.0 - tail], axis=0).T.tolist()
-    accuracy, top2, error, mean_regret, tau = ((low, high) for low, high in limits)
+    columns += [regret(truth, guess), kendall_tau(truth, guess)]
+    means = [stats.mean_interval(column, confidence=confidence, draws=draws, seed=seed) for column in columns]
+    accuracy, top2, error, mean_regret, tau = ((mean.low, mean.high) for mean in means)
     return ScoreIntervals(accuracy=accuracy, top2=top2, mape=error, mean_regret=mean_regret, tau=tau)
 
 
@@ -111,20 +103,13 @@ def regret(true: ArrayLike, predicted: ArrayLike) -> FloatArray:
 def kendall_tau(true: ArrayLike, predicted: ArrayLike) -> FloatArray:
     """Return float64 [C]: Kendall's tau-b between true and predicted cycles over the K choices of each class.
 
-    Agreeing less disagreeing pairs of choices, over the geometric mean of the pairs that the truth and the prediction
-    tell apart (Kendall 1945): a pair tied in one of them alone lowers tau. Where all choices are tied, tau-b is
-    undefined: it counts as 1 if they are tied in both (there is nothing to rank), as 0 if in one alone.
+    Where all choices are tied, tau-b is undefined: it counts as 1 if they are tied in both (there is nothing to rank),
+    as 0 if in one alone.
     """
     truth, guess = _checked(true, predicted)
-    first, second = np.triu_indices(truth.shape[1], 1)
-    order = np.sign(truth[:, first] - truth[:, second])
-    guessed = np.sign(guess[:, first] - guess[:, second])
-    told, guesses = np.count_nonzero(order, axis=1), np.count_nonzero(guessed, axis=1)
-    pairs = np.sqrt(told.astype(np.float64) * guesses)
-    undefined = np.where(told == guesses, 1.0, 0.0)  # looked at only where one of them is zero
-    agreement = (order * guessed).sum(axis=1)
-    tau: FloatArray = np.divide(agreement, pairs, out=undefined, where=pairs > 0)
-    return tau
+    undefined = np.where(np.ptp(truth, axis=1) == np.ptp(guess, axis=1), 1.0, 0.0)  # one of them is 0
+    tau = stats.kendall_tau(truth, guess)
+    return np.where(np.isnan(tau), undefined, tau)
 
 
 def confusion(true: ArrayLike, predicted: ArrayLike) -> IntArray:
@@ -167,18 +152,6 @@ def _percent_errors(truth: FloatArray, guess: FloatArray) -> FloatArray:
     """Return float64 [C]: each class's mean over its choices."""
     errors: FloatArray = 100.0 * (np.abs(guess - truth) / truth).mean(axis=1)
     return errors
-
-
-def _resampled_means(values: FloatArray, draws: int, rng: np.random.Generator) -> FloatArray:
-    """Return float64 [draws, scores]: means of classes drawn with replacement from float64 [C, scores]."""
-    count = len(values)
-    means = np.empty((draws, values.shape[1]))
-    step = max(1, BLOCK // count)
-    for start in range(0, draws, step):
-        rows = rng.integers(count, size=(min(step, draws - start), count))
-        for score, column in enumerate(values.T):
-            means[start : start + step, score] = np.ascontiguousarray(column)[rows].mean(axis=1)
-    return means
 
 
 def _checked(true: ArrayLike, predicted: ArrayLike) -> tuple[FloatArray, FloatArray]:

@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.stats import paired_ratio
 from gnnsched_env.envs.labels import ScheduleLabels, time_unit
 from gnnsched_env.evaluation.behaviour import Behaviour
-from gnnsched_env.evaluation.intervals import paired_ratio
 from gnnsched_env.report.policy_table import ratio_text
 
 # Of a Behaviour: its field, how it is called, and how it is written.

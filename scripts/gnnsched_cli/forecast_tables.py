@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
+from gnnsched_env.common.stats import Interval
 from gnnsched_env.forecast.scoring.noise_ceiling import Ceiling
-from gnnsched_env.forecast.scoring.rank_scores import TILE_TOP, TOPS, CollectionScore, GraphScore, Mean
+from gnnsched_env.forecast.scoring.rank_scores import TILE_TOP, TOPS, CollectionScore, GraphScore
 
 WIDTH = 165
 LEGEND = """\
@@ -75,12 +76,12 @@ def plain_table(*names: str) -> Table:
     return table
 
 
-def mean_text(mean: Mean, *, signed: bool = False) -> str:
+def mean_text(mean: Interval, *, signed: bool = False) -> str:
     """Return a mean with its interval, all with their signs if `signed`."""
     form = "+.4f" if signed else ".4f"
     interval = "" if math.isnan(mean.value) or mean.low == mean.high else f" [{mean.low:{form}}, {mean.high:{form}}]"
     return (_short(mean) if not signed else f"{mean.value:{form}}") + interval
 
 
-def _short(mean: Mean) -> str:
+def _short(mean: Interval) -> str:
     return "-" if math.isnan(mean.value) else f"{mean.value:.4f}"

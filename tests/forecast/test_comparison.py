@@ -6,7 +6,7 @@ import pytest
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.forecast.models.model_config import BoostingConfig
 from gnnsched_env.forecast.ranker_selection import Selection
-from gnnsched_env.forecast.seed_comparison import ModelScores, compare, configured, crossed_interval
+from gnnsched_env.forecast.seed_comparison import ModelScores, compare, configured
 from gnnsched_env.forecast.training.fitting import Session
 from tests.forecast.little_files import layout_file
 
@@ -74,27 +74,6 @@ def test_files_without_labels_alone_are_refused(tmp_path, opened):
     blank = Selection(data=(tmp_path,), split="test").open()
     with pytest.raises(ConfigError, match="no file to score has anything to rank"):
         compare(["boosting"], [0], opened[0], blank, Session())
-
-
-def test_intervals_hold_the_mean_as_often_as_they_say():
-    """Of seeds and files that each add a normal deviation: the true mean is 0."""
-    rng = np.random.default_rng(0)
-    inside = 0
-    for k in range(200):
-        values = rng.normal(size=(8, 1)) + rng.normal(size=(1, 30)) + 0.1 * rng.normal(size=(8, 30))
-        found = crossed_interval(values, seed=k)
-        inside += found.low <= 0.0 <= found.high
-        assert found.low < found.value < found.high
-        assert found.value == pytest.approx(values.mean())
-    assert 170 <= inside <= 199  # of few seeds a bootstrap's interval is somewhat short
-
-
-def test_intervals_of_one_seed_are_over_files():
-    values = np.random.default_rng(0).normal(size=(1, 400))
-    found = crossed_interval(values)
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.1)
-    with pytest.raises(ConfigError, match="seeds, files"):
-        crossed_interval(np.zeros((0, 3)))
 
 
 def test_models_of_other_seeds_are_not_compared():

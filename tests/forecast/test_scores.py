@@ -104,18 +104,6 @@ def test_collections_are_scored_apart_and_in_order():
         scores.collection_score(parts)
 
 
-def test_intervals_are_the_bootstrap_s_and_repeat():
-    drawn = np.random.default_rng(0).normal(0.5, 0.1, 40)
-    mean = scores.mean_interval(drawn)
-    assert mean == scores.mean_interval(drawn)
-    assert mean.value == pytest.approx(drawn.mean())
-    half = 1.96 * drawn.std() / math.sqrt(40)
-    assert mean.value - mean.low == pytest.approx(half, rel=0.1)
-    assert mean.high - mean.value == pytest.approx(half, rel=0.1)
-    assert scores.mean_interval(drawn, confidence=0.5).high < mean.high
-    assert scores.mean_interval([0.3]) == scores.Mean(value=0.3, low=0.3, high=0.3)
-
-
 @pytest.mark.parametrize(
     ("predicted", "targets", "message"),
     [
@@ -136,7 +124,5 @@ def test_bad_values_are_named(predicted, targets, message):
 def test_bad_settings_are_named():
     with pytest.raises(ConfigError, match="k must be at least 1, got 0"):
         scores.slowdown([1.0], [1.0], 0)
-    with pytest.raises(ConfigError, match=r"confidence must lie in 0\.\.1, got 95"):
-        scores.mean_interval([1.0, 2.0], confidence=95)
     with pytest.raises(ConfigError, match="needs files of one collection, got \\[\\]"):
         scores.collection_score([])

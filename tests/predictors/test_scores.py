@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from gnnsched_env.common import stats as own_stats
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.predictors import mape, regret, score_predictions, scores, selection_accuracy
 from tests.twins import scores as naive_scores
@@ -156,7 +157,7 @@ def test_an_interval_covers_as_often_as_it_says():
 def test_memory_is_bounded_without_changing_the_draws(monkeypatch):
     true, predicted = noisy_table(30)
     whole = scores.score_intervals(true, predicted, draws=100)
-    monkeypatch.setattr(scores, "BLOCK", 90)
+    monkeypatch.setattr(own_stats, "_BLOCK", 90)
     assert scores.score_intervals(true, predicted, draws=100) == whole
 
 

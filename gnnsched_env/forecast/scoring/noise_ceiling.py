@@ -31,7 +31,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.forecast.scoring.rank_scores import SEED, kendall_tau
+from gnnsched_env.common.stats import SEED
+from gnnsched_env.forecast.scoring.rank_scores import kendall_tau
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.stats import CONFIDENCE
 from gnnsched_env.forecast.data.duplicates import merge
 from gnnsched_env.forecast.data.folder_tree import Opened
 from gnnsched_env.forecast.data.program import Program
@@ -22,7 +23,6 @@ from gnnsched_env.forecast.encoding.samples import Sample, prepare
 from gnnsched_env.forecast.models.simple_rankers import Ranker
 from gnnsched_env.forecast.scoring.noise_ceiling import Ceiling, noise_ceiling
 from gnnsched_env.forecast.scoring.rank_scores import (
-    CONFIDENCE,
     CollectionScore,
     GraphScore,
     collection_scores,

@@ -6,15 +6,16 @@ a graph left out of its mean.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
+from gnnsched_env.common import stats
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.stats import CONFIDENCE, Interval, mean_interval
 from gnnsched_env.forecast.data.schema import Collection
 
 FloatArray = NDArray[np.float64]
@@ -24,10 +25,6 @@ TOPS = (1, 5, 10)
 """The K of which the slowdown of the best of the predicted top K is scored."""
 TILE_TOP = 5
 """How many configurations of a tile file the competition looks at."""
-
-DRAWS = 10_000
-SEED = 20_161_342
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,40 +63,27 @@ class GraphScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mean:
-    """A mean over graphs and its interval; `low` = `value` = `high` for one graph, all nan for none."""
-
-    value: float
-    low: float
-    high: float
-
-    def record(self) -> list[float | None]:
-        """Return [value, low, high], for JSON."""
-        return [_json(self.value), _json(self.low), _json(self.high)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionScore:
     """Means over the files of one collection; `excluded` files had nothing to rank and are in no mean."""
 
     collection: Collection
     graphs: int
     excluded: int
-    tau: Mean
-    pairs: Mean
-    slowdowns: tuple[Mean, ...]
-    competition: Mean
+    tau: Interval
+    pairs: Interval
+    slowdowns: tuple[Interval, ...]
+    competition: Interval
 
     def record(self) -> dict[str, Any]:
         """Return the means with their intervals as JSON has them."""
-        slowdowns = {f"slowdown_top{k}": mean.record() for k, mean in zip(TOPS, self.slowdowns, strict=True)}
-        scores = {"tau": self.tau.record(), "ordered_pairs": self.pairs.record(), **slowdowns}
+        slowdowns = {f"slowdown_top{k}": mean.as_list() for k, mean in zip(TOPS, self.slowdowns, strict=True)}
+        scores = {"tau": self.tau.as_list(), "ordered_pairs": self.pairs.as_list(), **slowdowns}
         about = {"collection": str(self.collection), "graphs": self.graphs, "excluded": self.excluded}
-        return {**about, **scores, "competition": self.competition.record()}
+        return {**about, **scores, "competition": self.competition.as_list()}
 
 
 def kendall_tau(scores: ArrayLike, targets: ArrayLike) -> float:
-    """Return Kendall's tau-b (Kendall 1945, as scipy.stats.kendalltau) between scores and targets, in -1..1.
+    """Return Kendall's tau-b between scores and targets, in -1..1.
 
     nan where the targets leave nothing to rank: fewer than two configurations, or all targets equal (which the zeros
     of an unlabelled file are). Where all scores are equal, but targets are not, tau-b is undefined; it counts as 0.
@@ -107,9 +91,7 @@ def kendall_tau(scores: ArrayLike, targets: ArrayLike) -> float:
     predicted, true = _checked(scores, targets)
     if not _rankable(true):
         return math.nan
-    if not _rankable(predicted):
-        return 0.0
-    return float(stats.kendalltau(predicted, true).statistic)
+    return float(np.nan_to_num(stats.kendall_tau(predicted, true)))
 
 
 def ordered_pair_accuracy(scores: ArrayLike, targets: ArrayLike) -> float:
@@ -168,32 +150,6 @@ def score_graph(
     )
 
 
-def mean_interval(values: Sequence[float] | FloatArray, *, confidence: float = CONFIDENCE, seed: int = SEED) -> Mean:
-    """Return the mean over graphs with its percentile bootstrap interval (Efron and Tibshirani 1993).
-
-    Graphs are what is drawn with replacement (10,000 draws): the interval says how the mean would differ for other
-    graphs of the kind, not for other trainings.
-    """
-    if not 0.0 < confidence < 1.0:
-        raise ConfigError(f"intervals: confidence must lie in 0..1, got {confidence}")
-    sample = np.asarray(values, np.float64)
-    if not len(sample):
-        return Mean(value=math.nan, low=math.nan, high=math.nan)
-    value = float(sample.mean())
-    if len(sample) == 1 or np.ptp(sample) == 0.0:
-        return Mean(value=value, low=value, high=value)
-    drawn = stats.bootstrap(
-        (sample,),
-        np.mean,
-        n_resamples=DRAWS,
-        batch=max(1, 4_000_000 // len(sample)),
-        confidence_level=confidence,
-        method="percentile",
-        random_state=np.random.default_rng(seed),
-    )
-    return Mean(value=value, low=float(drawn.confidence_interval.low), high=float(drawn.confidence_interval.high))
-
-
 def collection_score(scores: Iterable[GraphScore], *, confidence: float = CONFIDENCE) -> CollectionScore:
     """Return the means over the files of one collection that have something to rank."""
     given = list(scores)
@@ -202,7 +158,7 @@ def collection_score(scores: Iterable[GraphScore], *, confidence: float = CONFID
         raise ConfigError(f"collection score: needs files of one collection, got {sorted(map(str, kinds))}")
     ranked = [score for score in given if not score.reason]
 
-    def mean(values: Iterable[float]) -> Mean:
+    def mean(values: Iterable[float]) -> Interval:
         return mean_interval(list(values), confidence=confidence)
 
     return CollectionScore(

@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 from sklearn.linear_model import Ridge
 
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.stats import kendall_tau
 from gnnsched_env.forecast.data import schema
 from gnnsched_env.forecast.standin.standin_programs import StandinProgram
 
@@ -42,9 +42,9 @@ def gaps(train: Sequence[StandinProgram], test: Sequence[StandinProgram], *, see
     shared = Ridge(_ALPHA_ACROSS).fit(inputs, np.concatenate([_scaled(program) for program in train]))
     return [
         Gap(
-            oracle=float(kendalltau(program.noise_free, program.runtimes)[0]),
+            oracle=float(kendall_tau(program.noise_free, program.runtimes)),
             within=_within(program, np.random.default_rng(seed)),
-            across=float(kendalltau(shared.predict(_bytes_by_row(program)), program.runtimes)[0]),
+            across=float(kendall_tau(shared.predict(_bytes_by_row(program)), program.runtimes)),
         )
         for program in test
     ]
@@ -56,7 +56,7 @@ def _within(program: StandinProgram, rng: np.random.Generator) -> float:
     trained = rng.permutation(len(distinct)) < _TRAINED * len(distinct)
     inputs, known = np.eye(_ROWS)[distinct].reshape(len(distinct), -1), trained[group]
     model = Ridge(_ALPHA_WITHIN).fit(inputs[group[known]], np.log(program.runtimes[known]))
-    return float(kendalltau(model.predict(inputs[group[~known]]), program.runtimes[~known])[0])
+    return float(kendall_tau(model.predict(inputs[group[~known]]), program.runtimes[~known]))
 
 
 def _bytes_by_row(program: StandinProgram) -> FloatArray:

@@ -18,6 +18,7 @@ from gnnsched_env.envs.text_rendering import render_text
 from gnnsched_env.sim.schedule import schedule_of
 from tests.envs.environments import ENVIRONMENTS
 from tests.envs.rendered import made_up_labels, made_up_schedule, make_rendered, play
+from tests.extras import needs
 
 CHART = """\
 time 1.000 ms   done 1/9   waiting 1   mean completion 310 µs
@@ -63,6 +64,7 @@ def test_text_tells_the_most_that_waited_in_a_column():
     assert text.splitlines()[3] == "waiting | █| most 2"
 
 
+@needs("pygame")
 def test_a_picture_shows_runs_downtimes_and_cuts_where_they_were():
     labels = made_up_labels()
     renderer = Renderer("rgb_array", labels, span=1000)
@@ -86,6 +88,7 @@ def test_a_picture_shows_runs_downtimes_and_cuts_where_they_were():
     assert tuple(second[place(600) - 2].tolist()) == DOWN_COLOUR
 
 
+@needs("pygame")
 def test_the_curve_counts_the_waiting():
     renderer = Renderer("rgb_array", made_up_labels(), span=1000)
     picture = renderer.render(made_up_schedule())
@@ -98,6 +101,7 @@ def test_the_curve_counts_the_waiting():
     assert np.allclose(heights, [1, unit, 2 * unit, unit], atol=3)
 
 
+@needs("pygame")
 def test_a_row_is_coloured_as_long_as_it_was_busy():
     env = make_rendered("queue", "rgb_array", load=0.9)
     play(env, 40)
@@ -115,6 +119,8 @@ def test_a_row_is_coloured_as_long_as_it_was_busy():
 @pytest.mark.parametrize("name", sorted(ENVIRONMENTS))
 @pytest.mark.parametrize("mode", RENDER_MODES)
 def test_gymnasium_checks_what_is_drawn(name, mode):
+    if mode != "ansi":
+        pytest.importorskip("pygame", reason="pygame is not installed")
     env = make_rendered(name, mode)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -128,6 +134,7 @@ def test_gymnasium_checks_what_is_drawn(name, mode):
     env.close()
 
 
+@needs("pygame")
 def test_pictures_are_new_arrays_and_repeat():
     env = make_rendered("queue", "rgb_array")
     play(env, 10)
@@ -139,6 +146,7 @@ def test_pictures_are_new_arrays_and_repeat():
     assert not np.array_equal(again, env.render())
 
 
+@needs("pygame")
 def test_a_window_shows_the_same_picture():
     import pygame
 
@@ -153,6 +161,7 @@ def test_a_window_shows_the_same_picture():
     assert array.render().shape == shown.shape  # closing one window leaves other environments' pictures alone
 
 
+@needs("pygame")
 def test_a_video_has_a_frame_a_decision(tmp_path):
     pytest.importorskip("moviepy", reason="moviepy is not installed")
     from moviepy import VideoFileClip
@@ -167,6 +176,7 @@ def test_a_video_has_a_frame_a_decision(tmp_path):
         assert abs(clip.duration * clip.fps - (steps + 1)) <= 1
 
 
+@needs("pygame")
 def test_a_large_fleet_with_long_names_still_fits():
     count = 70
     labels = replace(
@@ -209,6 +219,7 @@ def test_without_pygame_the_extra_is_named(mode, monkeypatch):
     env.close()
 
 
+@needs("pygame")
 def test_an_environment_that_was_drawn_can_be_copied():
     env = make_rendered("queue", "rgb_array")
     play(env, 5)

@@ -10,6 +10,7 @@ from gnnsched_env.evaluation.one_episode import Film, play_episode
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.scenario import Scenario
 from tests.envs.environments import hetero_table
+from tests.extras import needs
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def test_it_is_the_episode_of_the_evaluation(scenario, dispatch, name, latency_u
     assert ((jobs["ready"] > jobs["arrival"]).any()) == (latency_us > 0 and name == "sjf")
 
 
+@needs("pygame")
 def test_a_film_has_a_frame_every_few_decisions(scenario):
     film, moments = Film(every=4), []
 

@@ -13,6 +13,7 @@ from gnnsched_env.report.schedule_pictures import jobs_in_system, plot_schedule,
 from gnnsched_env.sim.schedule import RUN, RunState, schedule_of
 from tests import toys
 from tests.envs.rendered import made_up_labels, made_up_schedule, make_rendered, play
+from tests.extras import needs
 
 
 def shares(picture):
@@ -135,6 +136,7 @@ def test_jobs_are_in_the_system_from_arrival_to_finish():
     assert counts.max() > 1 and counts[-1] == 0
 
 
+@needs("pygame")
 def test_an_animation_shows_its_frames(tmp_path):
     env = make_rendered("queue", "rgb_array")
     frames = []

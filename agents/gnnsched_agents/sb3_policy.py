@@ -2,32 +2,46 @@
 
 Whichever of the three algorithms trained it, the greedy policy takes the legal row that the scorer likes best: what
 DQN's value of the lane adds is the same for all rows. So the scorer's weights are all that is needed, and they play as
-any trained policy does, without torch. Nothing in the file is executed.
+any trained policy does, without torch.
+
+A file is what the library's own `save` writes. Of its entries only two kinds are read: tensors, by torch's reader of
+weights, which executes nothing, and those values of its JSON that are plain. The pickles in it are never opened.
 """
 
+import io
+import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
 
-from gnnsched_agents.methods.sb3_files import read_network
+from gnnsched_agents.extras import needs_agents_extra
+from gnnsched_baselines.learned.pair_network import Network, made_for, network_of
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.policy import Policy
 from gnnsched_env.envs import Layout
 from gnnsched_env.tables import LatencyTable
 
 PREFIX = "sb3:"
+CARD = "gnnsched"  # the attribute of a model that says what it was made for; plain JSON in its file
+PLAIN, WEIGHTS, OPTIMIZER = "data", "policy.pth", "policy.optimizer.pth"  # entries of the library's zip
+SCORERS = ("scorer.", "q_net.scorer.")  # what the scorer's weights are called in the policy: actor-critic, and DQN
+MOST_BYTES = 1 << 28  # of an entry, unpacked
+DAMAGED = (BadZipFile, OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error)
 
 
 class Sb3Policy(TrainedPolicy):
-    """Take the legal action that a model of `agents.sb3` likes best; for Queue-v0, under either `dataflow`."""
+    """Take the legal action that a model of Stable-Baselines3 likes best; for Queue-v0, under either `dataflow`."""
 
     name = "sb3"
 
     def __init__(self, layout: Layout, table: LatencyTable | None, path: str | Path) -> None:
         """Load the model; `table` (of a job) tells the workload's predicted latencies.
 
-        Raise FileFormatError where the file is no model that `agents.sb3` saved, ConfigError where the environment is
-        not Queue-v0 or the table is missing.
+        Raise FileFormatError where the file is no model that `gnnsched train` saved, ConfigError where the environment
+        is not Queue-v0, the table is missing, or the extra `agents` is not installed.
         """
         network, self.about = read_network(Path(path))
         super().__init__(layout, table=table, network=network)
@@ -43,3 +57,70 @@ def agent_factory(name: str) -> Callable[[Layout, LatencyTable], Policy]:
         raise ConfigError(f"policy {name!r}: must be {PREFIX}FILE.zip")
     read_network(Path(path))
     return lambda layout, table: Sb3Policy(layout, table, path)
+
+
+def card_of(algorithm: str) -> dict[str, Any]:
+    """Return what a model of an algorithm is to carry as its attribute CARD, to be read again by this file."""
+    return {"algorithm": algorithm, **made_for()}
+
+
+def read_network(path: Path) -> tuple[Network, dict[str, Any]]:
+    """Return the scorer's weights and the card of a model.
+
+    Raise FileFormatError where the file is none that `gnnsched train` saved, damaged, or made for other observations.
+    """
+    if path.suffix == ".npz":
+        raise FileFormatError(f"{path}: must be a .zip file of a model; use agent:{path} for this file of weights")
+    card = read_plain(path)[CARD]
+    weights = read_tensors(path, WEIGHTS)
+    for prefix in SCORERS:
+        names = {name.removeprefix(prefix): name for name in weights if name.startswith(prefix)}
+        if names:
+            return network_of(str(path), {name: weights[entry] for name, entry in names.items()}, card), card
+    raise FileFormatError(f"{path}: {WEIGHTS} must hold the weights of a scorer; none are found")
+
+
+def read_plain(path: Path) -> dict[str, Any]:
+    """Return the values of a model that are JSON, among them its CARD; FileFormatError where there is none."""
+    try:
+        values = json.loads(_entry(path, PLAIN))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, FileFormatError):
+            raise
+        raise FileFormatError(f"{path}: {PLAIN} must be JSON ({error})") from None
+    if not isinstance(values, dict) or not isinstance(values.get(CARD), dict):
+        raise FileFormatError(f"{path}: must be a model that `gnnsched train` saved, but {PLAIN} lacks {CARD!r}")
+    return values
+
+
+def read_tensors(path: Path, entry: str) -> dict[str, Any]:
+    """Return the state that torch saved as an entry, on the CPU; nothing in it is executed.
+
+    Raise FileFormatError where it is damaged or holds anything but tensors and plain values.
+    """
+    content = _entry(path, entry)
+    with needs_agents_extra(f"{PREFIX}{path}"):
+        import torch
+    try:
+        state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return dict(state)
+    except Exception:  # torch raises many kinds for damaged files, and advises to read them in a way that runs code
+        raise FileFormatError(f"{path}: {entry} must hold tensors, but is damaged or holds something else") from None
+
+
+def _entry(path: Path, name: str) -> bytes:
+    """Return an entry of the zip."""
+    try:
+        with ZipFile(path) as file:
+            if name not in file.namelist():
+                raise FileFormatError(f"{path}: must be a model of Stable-Baselines3; it has no entry {name}")
+            size = file.getinfo(name).file_size
+            if size > MOST_BYTES:
+                raise FileFormatError(f"{path}: {name} may have {MOST_BYTES:,} bytes, has {size:,}")
+            return file.read(name)
+    except FileNotFoundError:
+        raise FileFormatError(f"{path}: no such file") from None
+    except FileFormatError:
+        raise
+    except DAMAGED as error:
+        raise FileFormatError(f"{path}: must be a zip file of a model, cannot be read ({error})") from None

@@ -1,4 +1,4 @@
-"""The loop of a training: iterations, validation, checkpoints; a killed training goes on as if it had not been."""
+"""The loop of a training: iterations, validation, checkpoints; a killed training goes on from the last of them."""
 
 import signal
 import threading
@@ -50,7 +50,8 @@ def train(config: TrainConfig, folder: Path, *, command: str = "", progress: boo
             if resumed:
                 reached = f"iteration {run.iteration}, {run.seconds / MINUTE:.1f} minutes"
                 more = "going on after" if run.spent < 1.0 else "give more minutes or iterations to go on; reached"
-                display.say(f"{folder}: {more} {reached}")
+                note = getattr(run.method, "resume_note", "")
+                display.say(f"{folder}: {more} {reached}" + (f", {note}" if note else ""))
             run.loop(stop, display, log)
         return run.result()
 

@@ -16,7 +16,7 @@ from gnnsched_agents.vec_adapter import MASKS
 from gnnsched_agents.worlds import Workloads, World
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
 from gnnsched_baselines.learned.pair_network import Network
-from gnnsched_env.common.errors import ConfigError, FileFormatError, GnnSchedError
+from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.common.policy import FloatArray
 
 
@@ -107,30 +107,6 @@ class WorldsVecEnv(VecEnv):
     def action_masks(self) -> NDArray[np.bool_]:
         """Return bool [L, actions]: True where an action is legal."""
         return masks_of(self._observation)
-
-    def state(self) -> dict[str, Any]:
-        """Return all that the further course depends on: "worlds" as `Lanes.state`, JSON values besides."""
-        return {
-            "worlds": self.lanes.state(),
-            "rng": self.rng.bit_generator.state,
-            "rates": self.rates.tolist(),
-            "oldest": self._oldest,
-            "returns": self._returns.tolist(),
-            "lengths": self._lengths.tolist(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> FloatArray:
-        """Take up what `state` returned and return the rows of all lanes; FileFormatError where it does not fit."""
-        try:
-            self.lanes.restore(state["worlds"])
-            self.rng.bit_generator.state = state["rng"]
-            for name, array in (("rates", self.rates), ("returns", self._returns), ("lengths", self._lengths)):
-                array[:] = state[name]
-            self._oldest = int(state["oldest"]) % len(self.rates)
-        except (KeyError, ValueError, TypeError) as error:
-            raise FileFormatError(f"worlds: the state kept is of other worlds or damaged ({error})") from None
-        self._observation = self._observe()
-        return self._observation
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""

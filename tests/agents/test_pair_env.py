@@ -17,7 +17,7 @@ from gnnsched_baselines.assignment_playing import AssignmentPlayer
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES, machine_features
 from gnnsched_baselines.learned.pair_network import initial_network
 from gnnsched_baselines.learned.player import Reader
-from gnnsched_env.common.errors import ConfigError, FileFormatError, GnnSchedError, InvalidAction
+from gnnsched_env.common.errors import ConfigError, GnnSchedError, InvalidAction
 
 QUEUE = "gnnsched/Queue-v0"
 SMALL = {"jobs": 12, "window": 4}
@@ -164,27 +164,6 @@ def test_assignments_own_differential_reward_is_nearly_none():
         rewards += reward.sum()
         times += sum(info["elapsed"] for info in infos)
     assert abs(rewards) < 0.15 * times
-
-
-def test_worlds_go_on_as_they_were(network):
-    made = [WorldsVecEnv(WORKLOADS, network, worlds=2, lanes=2, seed=seed) for seed in (0, 3)]
-    first, second = made
-    rng = np.random.default_rng(0)
-    first.reset()
-    for _ in range(25):
-        first.step(random_actions(first.action_masks(), rng))
-    observation = second.restore(first.state())
-    assert np.array_equal(observation, first.reset())
-    for step in range(60):
-        if step == 30:
-            assert np.array_equal(first.redraw(network), second.redraw(network))
-        actions = random_actions(first.action_masks(), rng)
-        one, two = first.step(actions), second.step(actions)
-        assert np.array_equal(one[0], two[0])
-        assert np.array_equal(one[1], two[1])
-        assert [info.get("episode") for info in one[3]] == [info.get("episode") for info in two[3]]
-    with pytest.raises(FileFormatError, match="other worlds"):
-        WorldsVecEnv(WORKLOADS, network, worlds=1, lanes=2).restore(first.state())
 
 
 def test_redrawing_replaces_the_oldest_world_only(network):

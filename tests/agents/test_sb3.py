@@ -1,9 +1,12 @@
 """Trainings by Stable-Baselines3, their files, and their models as policies."""
 
+import base64
 import io
 import json
 import pickle
+import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +18,28 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from stable_baselines3.common.buffers import ReplayBuffer  # noqa: E402
 
-from gnnsched_agents.methods.sb3_dqn import PackedReplayBuffer  # noqa: E402
-from gnnsched_agents.methods.sb3_files import ABOUT, STATE, WEIGHTS, join, read_network, split, write_model  # noqa: E402
-from gnnsched_agents.methods.sb3_methods import A2cConfig, DqnConfig, MaskablePpoConfig, Sb3Training  # noqa: E402
+from gnnsched_agents.methods.sb3_dqn import TimedReplayBuffer  # noqa: E402
+from gnnsched_agents.methods.sb3_methods import (  # noqa: E402
+    COUNTERS,
+    A2cConfig,
+    DqnConfig,
+    MaskablePpoConfig,
+    Sb3Training,
+)
 from gnnsched_agents.methods.sb3_networks import ILLEGAL, LegalRows  # noqa: E402
 from gnnsched_agents.pair_env import PairVecEnv, masks_of  # noqa: E402
-from gnnsched_agents.sb3_policy import Sb3Policy, agent_factory  # noqa: E402
+from gnnsched_agents.sb3_policy import (  # noqa: E402
+    CARD,
+    OPTIMIZER,
+    PLAIN,
+    WEIGHTS,
+    Sb3Policy,
+    agent_factory,
+    read_network,
+)
 from gnnsched_agents.worlds import Workloads  # noqa: E402
 from gnnsched_baselines.learned.pair_features import FEATURES  # noqa: E402
-from gnnsched_baselines.learned.pair_network import Network, initial_network  # noqa: E402
+from gnnsched_baselines.learned.pair_network import Network  # noqa: E402
 from gnnsched_env.common.errors import ConfigError, FileFormatError  # noqa: E402
 from gnnsched_env.envs.single_env import QueueEnv  # noqa: E402
 from gnnsched_env.evaluation import run_policy  # noqa: E402
@@ -142,49 +158,53 @@ def test_legal_rows_are_packed_and_unpacked():
     assert legal.of_lanes(torch.arange(1.0, 6.0)).tolist() == [1, 2, 0, 3, 4, 5]
 
 
-def test_the_packed_replay_is_the_librarys_with_a_discount_in_time():
+def test_the_replay_discounts_in_time():
     env = PairVecEnv(3, jobs=6, window=4)
     spaces = (env.observation_space, env.action_space)
-    ours = PackedReplayBuffer(30, *spaces, device="cpu", n_envs=3, tau=5.0)
+    ours = TimedReplayBuffer(30, *spaces, device="cpu", n_envs=3, tau=5.0)
     theirs = ReplayBuffer(30, *spaces, device="cpu", n_envs=3)
     rng, legacy, observation = np.random.default_rng(0), np.random, env.reset()
-    for _ in range(25):  # more than fit
+    elapsed = np.zeros((10, 3))
+    for step in range(25):  # more than fit
         masks = env.action_masks()
         actions = np.where(masks, rng.random(masks.shape), -1).argmax(axis=1)
         after, rewards, dones, infos = env.step(actions)
-        for info in infos:
+        for lane, info in enumerate(infos):
             info["elapsed"] /= env.unit
-        infos[0]["TimeLimit.truncated"] = bool(dones[0])
+            elapsed[step % 10, lane] = info["elapsed"]
         for buffer in (ours, theirs):
             buffer.add(observation, after, actions, rewards, dones, infos)
         observation = after
-    assert (ours.pos, ours.full, ours.size()) == (theirs.pos, theirs.full, theirs.size())
-    again = PackedReplayBuffer(30, *spaces, device="cpu", n_envs=3, tau=5.0)
-    again.restore(join(*(lambda arrays: (split(ours.state(), arrays), arrays))({})))
-    for buffer in (ours, again):
-        legacy.seed(1)  # the library draws from it
-        one = buffer.sample(40)
-        legacy.seed(1)
-        two = theirs.sample(40)
-        for name in ("observations", "actions", "next_observations", "dones", "rewards"):
-            assert torch.equal(getattr(one, name), getattr(two, name)), name
-        legacy.seed(1)
-        steps, lanes = legacy.randint(0, 10, size=40), legacy.randint(3, size=40)
-        assert np.allclose(one.discounts[:, 0], np.exp(-ours.elapsed[steps, lanes] / 5.0))
-        assert 0.0 < one.discounts.min() < one.discounts.max() <= 1.0
+    legacy.seed(1)  # the library draws from it
+    one = ours.sample(40)
+    legacy.seed(1)
+    two = theirs.sample(40)
+    for name in ("observations", "actions", "next_observations", "rewards"):
+        assert torch.equal(getattr(one, name), getattr(two, name)), name
+    legacy.seed(1)
+    steps, lanes = legacy.randint(0, 10, size=40), legacy.randint(3, size=40)
+    counts = np.exp(-elapsed[steps, lanes] / 5.0) * (1.0 - two.dones[:, 0].numpy())
+    assert two.dones.any() and len(np.unique(counts)) > 10
+    assert (1.0 - one.dones[:, 0]).numpy() == pytest.approx(counts, abs=1e-6)
 
 
-def test_a_killed_training_goes_on_as_if_it_had_not_been(training, tmp_path):
+def test_a_stopped_training_goes_on_with_its_weights_and_optimiser(training, tmp_path):
     for _ in range(2):
         training.update()
     training.save(tmp_path / "state")
-    assert b"pickle" not in (tmp_path / "state").read_bytes()
-    assert zipfile.ZipFile(tmp_path / "state").namelist() == [ABOUT, WEIGHTS, STATE]
-    expected = [training.update() for _ in range(3)]
     again = Sb3Training(training.config, WORKLOADS, 3)
     again.load(tmp_path / "state")
-    assert [again.update() for _ in range(3)] == expected
     assert same(again.network(), training.network())
+    weights, kept = again.model.policy.state_dict(), training.model.policy.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in kept.items())
+    moments, kept = (one.model.policy.optimizer.state_dict()["state"] for one in (again, training))
+    assert len(moments) == len(kept) > 0
+    assert all(torch.equal(moments[number][name], kept[number][name]) for number in kept for name in kept[number])
+    assert again.model.num_timesteps == training.model.num_timesteps == 2 * 128
+    assert again.env.lanes.drawn != training.env.lanes.drawn
+    for _ in range(2):
+        assert again.update()["decisions"] == 128
+    assert not same(again.network(), training.network()) and again.model.num_timesteps == 4 * 128
 
 
 def test_a_model_gives_equal_actions_in_the_library_and_as_a_policy(training, tmp_path):
@@ -194,6 +214,7 @@ def test_a_model_gives_equal_actions_in_the_library_and_as_a_policy(training, tm
     kind = {"maskable_ppo": contrib.MaskablePPO, "a2c": sb3.A2C, "dqn": type(training.model)}[training.name]
     own = kind.load(path, device="cpu")
     env = PairVecEnv(8, jobs=20, window=6, load=0.9)
+    env.seed(5)  # so that no two jobs of a class tie, between which state and observation may choose differently
     batch, observation = env.batch.batch, env.reset()
     policy = Sb3Policy(batch.layout, batch.table, path)
     for _ in range(30):
@@ -222,12 +243,17 @@ class Payload:
         return Path.touch, (Path(self.folder) / FIRED,)
 
 
-@pytest.fixture
-def model(tmp_path):
-    path = tmp_path / "model.zip"
-    about = {"algorithm": "a2c", "key": "another"}
-    write_model(path, about, initial_network(4, np.random.default_rng(0)), None)
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Return a model that was saved, and must stay as it is."""
+    path = tmp_path_factory.mktemp("saved") / "model.zip"
+    Sb3Training(CONFIGS["a2c"], WORKLOADS, 0).save(path)
     return path
+
+
+@pytest.fixture
+def model(saved, tmp_path):
+    return Path(shutil.copy(saved, tmp_path / "model.zip"))
 
 
 def rewritten(path, changes):
@@ -242,21 +268,16 @@ def rewritten(path, changes):
     return path
 
 
-def changed_about(path, **changes):
+def changed_card(path, **changes):
     with zipfile.ZipFile(path) as file:
-        about = json.loads(file.read(ABOUT))
-    return rewritten(path, {ABOUT: json.dumps({**about, **changes})})
+        values = json.loads(file.read(PLAIN))
+    values[CARD] = {**values[CARD], **changes}
+    return rewritten(path, {PLAIN: json.dumps(values)})
 
 
-def npz(**arrays):
+def tensors(**values):
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def npy(array):
-    buffer = io.BytesIO()
-    np.save(buffer, array)
+    torch.save(values, buffer)
     return buffer.getvalue()
 
 
@@ -266,38 +287,36 @@ def layout_and_table():
 
 
 def test_no_pickle_is_executed(model, tmp_path):
-    payload = pickle.dumps(Payload(tmp_path))
-    theirs = dict.fromkeys(("data", "policy.pth", "policy.optimizer.pth", "pytorch_variables.pth"), payload)
-    agent_factory(f"sb3:{rewritten(model, theirs)}")(*layout_and_table())
+    payload = Payload(tmp_path)
+    with zipfile.ZipFile(model) as file:
+        entries = {name: file.read(name) for name in file.namelist()}
+    values, pickled = json.loads(entries[PLAIN]), base64.b64encode(pickle.dumps(payload)).decode()
+    serialized = {name: {":type:": "x", ":serialized:": pickled} for name in values if name not in (CARD, *COUNTERS)}
     training = Sb3Training(CONFIGS["a2c"], WORKLOADS, 0)
-    bad = np.empty(1, object)
-    bad[0] = Payload(tmp_path)
-    for entry in (WEIGHTS, STATE):
-        training.save(tmp_path / "state")
-        rewritten(tmp_path / "state", {**theirs, entry: npz(w1=bad, **{"0": bad})})
-        with pytest.raises(FileFormatError):
-            training.load(tmp_path / "state") if entry == STATE else read_network(tmp_path / "state")
-    rewritten(model, dict.fromkeys((ABOUT, WEIGHTS, STATE)))
-    with pytest.raises(FileFormatError, match="pickles"):
-        agent_factory(f"sb3:{model}")
+    rewritten(model, {PLAIN: json.dumps({**values, **serialized}), "pytorch_variables.pth": pickle.dumps(payload)})
+    agent_factory(f"sb3:{model}")(*layout_and_table())
+    training.load(model)
+    for content in (pickle.dumps(payload, 2), tensors(**{"scorer.w1": payload})):
+        for name, load in ((WEIGHTS, training.load), (OPTIMIZER, training.load), (WEIGHTS, read_network)):
+            with pytest.raises(FileFormatError, match="must hold tensors"):
+                load(rewritten(model, {**entries, name: content}))
     assert not (tmp_path / FIRED).exists()
-    pickle.loads(payload)
+    pickle.loads(pickle.dumps(payload))
     assert (tmp_path / FIRED).exists()  # it would have been seen
 
 
-def test_a_zip_of_the_library_alone_is_refused(tmp_path):
+def test_a_model_of_something_else_is_refused(tmp_path):
     import gymnasium
 
     env = gymnasium.make("gnnsched/Queue-v0", jobs=4, window=4)
     contrib.MaskablePPO("MultiInputPolicy", env, n_steps=8, batch_size=8, device="cpu").save(tmp_path / "own.zip")
-    with pytest.raises(FileFormatError, match="so it is no model that agents"):
+    with pytest.raises(FileFormatError, match="must be a model that `gnnsched train` saved"):
         agent_factory(f"sb3:{tmp_path / 'own.zip'}")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "format 2, this version reads 1"),
         ({"environment": "dispatch"}, "environment 'dispatch'"),
         ({"observation_version": 1}, "observation_version 1"),
         ({"features": ["wait"]}, r"features \['wait'\]"),
@@ -305,24 +324,27 @@ def test_a_zip_of_the_library_alone_is_refused(tmp_path):
 )
 def test_models_for_something_else_are_refused(model, changes, message):
     with pytest.raises(FileFormatError, match=message):
-        read_network(changed_about(model, **changes))
+        read_network(changed_card(model, **changes))
+    with pytest.raises(FileFormatError, match="for this version's features"):
+        Sb3Training(CONFIGS["a2c"], WORKLOADS, 0).load(model)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({ABOUT: "[]"}, "must be a JSON object, got list"),
-        ({ABOUT: "{"}, "must be JSON"),
-        ({ABOUT: b"\xff\xfe\x00"}, "must be JSON"),
-        ({ABOUT: "[" * 100_000}, "must be JSON"),
-        ({ABOUT: "1" * 5000}, "must be JSON"),
-        ({WEIGHTS: npy(np.zeros(3))}, "is damaged"),
-        ({WEIGHTS: b"no npz"}, "is damaged"),
-        ({WEIGHTS: None}, "has no gnnsched_network.npz"),
-        ({WEIGHTS: npz(w1=np.zeros(3))}, "b1, b2, skip, u2, w2, w3 not found"),
-        (
-            {WEIGHTS: npz(**dict.fromkeys(Network.__dataclass_fields__, np.zeros(3)))},
-            "w1 must be of shape",
+        ({PLAIN: "[]"}, "data lacks 'gnnsched'"),
+        ({PLAIN: "{"}, "must be JSON"),
+        ({PLAIN: b"\xff\xfe\x00"}, "must be JSON"),
+        ({PLAIN: "[" * 100_000}, "must be JSON"),
+        ({PLAIN: "1" * 5000}, "must be JSON"),
+        ({PLAIN: None}, "has no entry data"),
+        ({WEIGHTS: None}, r"has no entry policy\.pth"),
+        ({WEIGHTS: b"no tensors"}, "must hold tensors"),
+        ({WEIGHTS: tensors(w1=torch.zeros(3))}, "must hold the weights of a scorer"),
+        ({WEIGHTS: tensors(**{"scorer.w1": torch.zeros(3)})}, "b1, b2, skip, u2, w2, w3 not found"),
+        *(
+            ({WEIGHTS: tensors(**{f"scorer.{name}": bad for name in Network.__dataclass_fields__})}, "w1 must be of")
+            for bad in (torch.zeros(3), [3.0])
         ),
     ],
 )
@@ -357,22 +379,14 @@ def test_damaged_files_are_refused(model, tmp_path):
         read_network(model)
 
 
-def test_trainings_refuse_what_is_not_theirs(model, tmp_path):
-    training = Sb3Training(CONFIGS["a2c"], WORKLOADS, 0)
-    with pytest.raises(ConfigError, match="another configuration"):
-        training.load(model)
-    training.save_model(tmp_path / "model.zip")
-    with pytest.raises(FileFormatError, match="a model only"):
-        training.load(tmp_path / "model.zip")
-    training.save(tmp_path / "state")
-    with pytest.raises(ConfigError, match="another configuration"):
-        Sb3Training(CONFIGS["a2c"], WORKLOADS, 1).load(tmp_path / "state")
-    with zipfile.ZipFile(tmp_path / "state") as file:
-        about = json.loads(file.read(ABOUT))
-    for part in ("model", "env"):
-        rewritten(tmp_path / "state", {ABOUT: json.dumps({**about, "state": {**about["state"], part: {}}})})
-        with pytest.raises(FileFormatError, match="damaged"):
-            training.load(tmp_path / "state")
+def test_trainings_refuse_what_is_not_theirs(model):
+    with pytest.raises(FileFormatError, match="must be a model of dqn"):
+        Sb3Training(CONFIGS["dqn"], WORKLOADS, 0).load(model)
+    wider = replace(CONFIGS["a2c"], width=9)
+    with pytest.raises(FileFormatError, match="incomplete or damaged"):
+        Sb3Training(wider, WORKLOADS, 0).load(model)
+    with pytest.raises(FileFormatError, match="incomplete or damaged"):
+        Sb3Training(CONFIGS["a2c"], WORKLOADS, 0).load(rewritten(model, {OPTIMIZER: tensors()}))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from gnnsched_baselines.learned.pair_network import Network
 class Method(Protocol):
     """A training on its way, made of its config, the worlds to train in, and a seed that decides all that it draws.
 
-    One of another library may have `save_model(path)` besides, which writes the present model as that library has it.
+    One of another library may have `save_model(path)` besides, which writes the present model as that library has it,
+    and one whose `load` does not restore all may say in its attribute `resume_note` what a training goes on with.
     """
 
     workloads: Workloads
@@ -30,7 +31,7 @@ class Method(Protocol):
         ...
 
     def load(self, path: Path) -> None:
-        """Take up what `save` wrote: what follows is as if it had never stopped.
+        """Take up what `save` wrote: what follows is as if it had never stopped, unless `resume_note` says otherwise.
 
         Raise FileFormatError where the file is damaged or another method's.
         """

@@ -12,7 +12,7 @@ never sent.
 
 import io
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,19 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 
 from gnnsched_agents.config_checks import require
-from gnnsched_agents.methods.sb3_dqn import PackedReplayBuffer, PairDqn
-from gnnsched_agents.methods.sb3_files import read_state, write_model
+from gnnsched_agents.methods.sb3_dqn import PairDqn, TimedReplayBuffer
 from gnnsched_agents.methods.sb3_networks import MaskedPairPolicy, PairPolicy, PairQPolicy
-from gnnsched_agents.methods.sb3_state import model_state, restore_model
+from gnnsched_agents.sb3_policy import CARD, OPTIMIZER, WEIGHTS, card_of, read_plain, read_tensors
 from gnnsched_agents.torch_network import PairNetwork
 from gnnsched_agents.worlds import Workloads
 from gnnsched_agents.worlds_env import WorldsVecEnv
 from gnnsched_baselines.learned.pair_network import MOST_WIDTH, Network, initial_network
-from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.files import write_whole
 from gnnsched_env.nn.device import pick_device
 
+COUNTERS = ("num_timesteps", "_n_updates")  # of a model, plain in its file
+MOST_SEEDS = 1 << 32  # seeds of numpy's older generator, from which the library draws
 UNSAVED = ["_last_obs", "_last_original_obs", "_last_episode_starts", "ep_info_buffer", "ep_success_buffer"]
 
 
@@ -146,8 +147,8 @@ class DqnConfig(Sb3Config):
     """Gradient steps at a time."""
     batch: int = 256
     """Transitions a gradient step."""
-    replay: int = 50_000
-    """Transitions kept."""
+    replay: int = 20_000
+    """Transitions kept, of some 40 kB each at a window of 32 jobs and four accelerators."""
     warmup: int = 5_000
     """Decisions before the first gradient step."""
     target: int = 5_000
@@ -159,7 +160,14 @@ class DqnConfig(Sb3Config):
 
 
 class Sb3Training:
-    """One of the three on its way, as a `agents.method.Method`: an update is a rollout and what is learned from it."""
+    """One of the three on its way, as a `Method`: an update is a call of the library's own `learn`.
+
+    What is saved is what the library saves: weights, the optimiser and counters. A training that goes on from there
+    begins in new worlds, DQN with an empty replay buffer; it is not the same, decision for decision, as one that was
+    never stopped.
+    """
+
+    resume_note = "with its weights and optimiser, in new worlds"
 
     def __init__(self, config: MaskablePpoConfig | A2cConfig | DqnConfig, workloads: Workloads, seed: int = 0) -> None:
         self.name, make = _maker(config)
@@ -168,9 +176,7 @@ class Sb3Training:
         self.seed = seed
         self.updates = 0
         start = initial_network(config.width, np.random.default_rng(seed), prior=config.prior)
-        self.env = WorldsVecEnv(
-            workloads, start, worlds=config.worlds, lanes=config.lanes, scale=config.scale, seed=seed
-        )
+        self.env = self._worlds(start, seed)
         common = {
             "learning_rate": config.learning_rate,
             "max_grad_norm": config.most_gradient,
@@ -180,6 +186,7 @@ class Sb3Training:
         }
         self.model: BaseAlgorithm = make(self.env, common)
         self.model.set_logger(Logger(None, []))
+        vars(self.model)[CARD] = card_of(self.name)  # the library saves it as it does its own attributes
 
     @property
     def scorer(self) -> PairNetwork:
@@ -207,52 +214,46 @@ class Sb3Training:
         return {**told, "decisions": float(model.num_timesteps - before)}
 
     def save(self, path: Path) -> None:
-        """Write all that the next update depends on, worlds and replay included, without a pickle."""
-        self._write(path, whole=True)
+        """Write the library's own zip, whole or not at all; `sb3:FILE.zip` and the library's `load` read it.
 
-    def save_model(self, path: Path) -> None:
-        """Write a zip of Stable-Baselines3, which `sb3:FILE.zip` and the library's own `load` read.
-
-        Its own `load` executes pickles, as always; `sb3:` reads our entries only.
+        The library's `load` executes the pickles in it, as always; `sb3:` and `load` here do not.
         """
         buffer = io.BytesIO()
         self.model.save(buffer, exclude=UNSAVED)
-        self._write(path, whole=False, own=buffer.getvalue())
+        write_whole(path, lambda file: file.write(buffer.getbuffer()))
+
+    save_model = save
 
     def load(self, path: Path) -> None:
-        """Take up what `save` wrote: on the same machine all goes on as if it had never stopped.
+        """Go on with the weights, the optimiser and the counters that `save` wrote, in new worlds.
 
-        Raise FileFormatError where the file is none of `save`'s or damaged, ConfigError where it belongs to another
-        configuration, other workloads or another seed. Nothing in it is executed.
+        Raise FileFormatError where the file is damaged, or of another algorithm or other features. Nothing in it is
+        executed.
         """
-        state, about = read_state(path)
-        if about.get("key") != self._key():
-            raise ConfigError(f"{path}: model belongs to another configuration; remove it or name another")
-        if state is None:
-            raise FileFormatError(f"{path}: is a model only, not a training to go on with")
+        plain = read_plain(path)
+        if plain[CARD] != card_of(self.name):
+            raise FileFormatError(f"{path}: must be a model of {self.name} for this version's features")
+        policy, model = self.model.policy, self.model
         try:
-            restore_model(self.model, state["model"], self.env.restore(state["env"]))
-            self.updates = int(about["updates"])
-        except (KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
+            policy.load_state_dict(read_tensors(path, WEIGHTS))
+            policy.optimizer.load_state_dict(read_tensors(path, OPTIMIZER))
+            for name in COUNTERS:
+                setattr(model, name, int(plain[name]))
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise FileFormatError(f"{path}: training is incomplete or damaged ({error})") from None
+        seed = (self.seed + model.num_timesteps) % MOST_SEEDS
+        self.env = self._worlds(self.network(), seed)
+        model.set_env(self.env)
+        model.set_random_seed(seed)
+        if isinstance(model, DQN):
+            model.learning_starts += model.num_timesteps  # the replay buffer is filled anew
 
-    def _write(self, path: Path, *, whole: bool, own: bytes | None = None) -> None:
-        about = {
-            "algorithm": self.name,
-            "config": asdict(self.config),
-            "workloads": asdict(self.workloads),
-            "seed": self.seed,
-            "updates": self.updates,
-            "decisions": self.model.num_timesteps,
-            "key": self._key(),
-        }
-        state = {"model": model_state(self.model), "env": self.env.state()} if whole else None
-        write_model(path, about, self.network(), state, own)
-
-    def _key(self) -> str:
-        """Return what must be equal for a file to fit; where it is computed may differ."""
-        config = {name: value for name, value in asdict(self.config).items() if name not in ("device", "threads")}
-        return content_key(method=self.name, config=config, workloads=asdict(self.workloads), seed=self.seed)
+    def _worlds(self, network: Network, seed: int) -> WorldsVecEnv:
+        """Return new worlds, their lanes played by a network to where they begin."""
+        config = self.config
+        return WorldsVecEnv(
+            self.workloads, network, worlds=config.worlds, lanes=config.lanes, scale=config.scale, seed=seed
+        )
 
 
 def _maker(config: Any) -> tuple[str, Callable[[WorldsVecEnv, dict[str, Any]], BaseAlgorithm]]:
@@ -285,8 +286,8 @@ def _a2c(config: A2cConfig, env: WorldsVecEnv, common: dict[str, Any]) -> BaseAl
 
 def _dqn(config: DqnConfig, env: WorldsVecEnv, common: dict[str, Any]) -> BaseAlgorithm:
     return PairDqn(
-        PairQPolicy, env, exploration=config.exploration, exploring=config.exploring, buffer_size=config.replay,
-        learning_starts=config.warmup, batch_size=config.batch, train_freq=config.every,
+        PairQPolicy, env, gamma=1.0, exploration=config.exploration, exploring=config.exploring,
+        buffer_size=config.replay, learning_starts=config.warmup, batch_size=config.batch, train_freq=config.every,
         gradient_steps=config.gradients, target_update_interval=config.target,
-        replay_buffer_class=PackedReplayBuffer, replay_buffer_kwargs={"tau": config.tau}, **common,
+        replay_buffer_class=TimedReplayBuffer, replay_buffer_kwargs={"tau": config.tau}, **common,
     )  # fmt: skip

@@ -93,15 +93,31 @@ def initial_network(width: int, rng: np.random.Generator, *, prior: float = 2.0)
     return Network(**drawn)
 
 
+def made_for() -> dict[str, Any]:
+    """Return what says in a file which inputs its weights are for."""
+    return {"environment": "queue", "observation_version": OBSERVATION_VERSION, "features": list(FEATURES)}
+
+
+def network_of(source: str, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> Network:
+    """Return the network of a file's arrays; `about` says what they were made for (`made_for`).
+
+    Raise FileFormatError naming the source where that is something else, or arrays are missing or bad.
+    """
+    for name, value in made_for().items():
+        if about.get(name) != value:
+            raise FileFormatError(f"{source}: weights are for {name} {about.get(name)!r}, this version reads {value!r}")
+    names = {field.name for field in fields(Network)}
+    if missing := sorted(names - set(arrays)):
+        raise FileFormatError(f"{source}: must hold {', '.join(sorted(names))}; {', '.join(missing)} not found")
+    try:
+        return Network(**{name: arrays[name] for name in names})
+    except (ConfigError, ValueError, TypeError, RuntimeError) as error:
+        raise FileFormatError(f"{source}: {error}") from None
+
+
 def save_network(path: Path, network: Network, card: Mapping[str, Any]) -> None:
     """Write weights and what is to be told of them (JSON values) to an .npz file, which holds no pickle."""
-    about = {
-        "format": FORMAT,
-        "environment": "queue",
-        "observation_version": OBSERVATION_VERSION,
-        "features": list(FEATURES),
-        **card,
-    }
+    about = {"format": FORMAT, **made_for(), **card}
     arrays = {field.name: getattr(network, field.name) for field in fields(network)}
     arrays[CARD] = np.array(json.dumps(about, indent=1))
     write_whole(path, lambda file: np.savez(file, **arrays))
@@ -119,18 +135,9 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     except (OSError, ValueError, EOFError, BadZipFile, KeyError) as error:
         raise FileFormatError(f"{path}: must be an .npz file of weights, cannot be read ({error})") from None
     card = _card(path, arrays)
-    expected = {"format": FORMAT, "observation_version": OBSERVATION_VERSION, "features": list(FEATURES)}
-    for name, value in expected.items():
-        if card.get(name) != value:
-            raise FileFormatError(f"{path}: weights are for {name} {card.get(name)!r}, this version reads {value!r}")
-    names = {field.name for field in fields(Network)}
-    if missing := sorted(names - set(arrays)):
-        raise FileFormatError(f"{path}: must hold {', '.join(sorted(names))}; {', '.join(missing)} not found")
-    try:
-        network = Network(**{name: arrays[name] for name in names})
-    except (ConfigError, ValueError) as error:
-        raise FileFormatError(f"{path}: {error}") from None
-    return network, card
+    if card.get("format") != FORMAT:
+        raise FileFormatError(f"{path}: weights are of format {card.get('format')!r}, this version reads {FORMAT}")
+    return network_of(str(path), arrays, card), card
 
 
 def read_arrays(source: Path | BinaryIO) -> dict[str, Any]:

@@ -4,26 +4,20 @@ import hashlib
 import json
 import os
 import sys
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
-from gnnsched_env.common.files import write_npz
+from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.files import Arrays, read_npz, write_npz
 from gnnsched_env.version import __version__
-
-Arrays = dict[str, NDArray[Any]]
 
 CACHE_VARIABLE = "GNNSCHED_CACHE"
 PACKAGE = Path(__file__).parents[1]
-
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def cache_folder() -> Path:
@@ -56,8 +50,9 @@ def cached(key: str, names: Iterable[str], build: Callable[[], Mapping[str, NDAr
     path = cache_folder() / f"{key}.npz"
     if path.exists():
         try:
-            return _read(path, tuple(names))
-        except _DAMAGED as error:
+            kept = read_npz(path, "it")
+            return {name: kept[name] for name in names}
+        except (FileFormatError, KeyError) as error:
             _warn(f"{path}: damaged cache entry is built anew ({error})")
     arrays = dict(build())
     try:
@@ -70,8 +65,3 @@ def cached(key: str, names: Iterable[str], build: Callable[[], Mapping[str, NDAr
 def _warn(message: str) -> None:
     """Print one plain line: what went wrong is no fault of the calling code, so none of it is shown."""
     print(f"warning: {' '.join(message.split())}", file=sys.stderr)
-
-
-def _read(path: Path, names: tuple[str, ...]) -> Arrays:
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in names}

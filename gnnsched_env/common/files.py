@@ -1,17 +1,24 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and npz and JSON files read with every refusal in words."""
 
 import contextlib
 import csv
 import errno
 import io
+import json
 import os
 import uuid
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gnnsched_env.common.errors import FileFormatError
+
+Arrays = dict[str, NDArray[Any]]
 
 PARTIALS = ".*.partial"
 """Pattern of the files that a killed write leaves beside its target."""
@@ -64,3 +71,59 @@ def write_rows(path: str | os.PathLike[str], header: Iterable[str], rows: Iterab
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], *, parents: bool = True) -> None:
     """Write a compressed npz file whole; equal arrays give equal bytes (numpy stamps members with a fixed time)."""
     write_whole(path, lambda file: np.savez_compressed(file, **arrays), parents=parents)  # type: ignore[arg-type]
+
+
+def read_npz(path: str | os.PathLike[str], source: str = "") -> Arrays:
+    """Return all arrays of an npz file, executing nothing.
+
+    FileFormatError where the file is missing, is no npz archive, or holds an array that is pickled or damaged; `source`
+    names it there (by default its path).
+    """
+    source, member = source or str(path), ""
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(len(_NPY_MAGIC))
+            if start == _NPY_MAGIC:
+                raise FileFormatError(f"{source}: must be an npz archive, got a single array")
+            if not start.startswith(_ZIP_MAGIC):
+                raise FileFormatError(f"{source}: not an npz archive")
+            file.seek(0)
+            arrays = {}
+            with np.load(file, allow_pickle=False) as archive:
+                for member in archive.files:
+                    arrays[member] = archive[member]
+            return arrays
+    except FileFormatError:
+        raise
+    except OSError as error:
+        raise FileFormatError(f"{source}: cannot be read: {error.strerror or error}") from None
+    except _DAMAGED as error:
+        where = f"array {member!r}" if member else "the archive"
+        if "allow_pickle" in str(error):
+            raise FileFormatError(f"{source}: {where} is pickled; only plain arrays are read") from None
+        raise FileFormatError(f"{source}: {where} is damaged or truncated: {' '.join(str(error).split())}") from None
+
+
+def write_json(path: str | os.PathLike[str], value: Any, *, indent: int = 1, parents: bool = True) -> None:
+    """Write a JSON file whole, ended by a line feed."""
+    text = json.dumps(value, indent=indent) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()), parents=parents)
+
+
+def read_json(path: str | os.PathLike[str], source: str = "") -> dict[str, Any]:
+    """Return the object of a JSON file; FileFormatError where it is missing, no JSON, or another value."""
+    source = source or str(path)
+    try:
+        value = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise FileFormatError(f"{source}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{source}: must be a JSON file ({error})") from None
+    if not isinstance(value, dict):
+        raise FileFormatError(f"{source}: must hold a JSON object, got {type(value).__name__}")
+    return value
+
+
+_ZIP_MAGIC = b"PK"
+_NPY_MAGIC = b"\x93NUMPY"
+_DAMAGED = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)

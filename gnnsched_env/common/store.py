@@ -1,86 +1,104 @@
-"""Files of trained predictors: npz without pickles, a manifest in JSON with a SHA-256 of all of it among the arrays."""
+"""Stored arrays: an npz file without pickles whose manifest, in JSON, says what it is and holds a SHA-256 of all of it.
+
+    save(path, TREE_PREDICTOR, {"name": "mine"}, {"values": values})
+    stored = load(path, TREE_PREDICTOR)  # stored.manifest["name"], stored.arrays["values"]
+
+Every format of the project's own files stands below; a graph set's npz has no manifest, since others write it too.
+"""
 
 import hashlib
 import json
 import os
-import zipfile
-import zlib
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import FileFormatError
-from gnnsched_env.common.files import write_npz
+from gnnsched_env.common.files import Arrays, read_npz, write_npz
 
-Arrays = dict[str, NDArray[Any]]
 Manifest = dict[str, Any]
 
-TREE_FORMAT = "gnnsched-predictor"
-GNN_FORMAT = "gnnsched-gnn"
 
-_MANIFEST = "manifest"
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error)
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a file is: the name and version in its manifest, and what to call it in messages."""
+
+    name: str
+    version: int
+    kind: str
 
 
-def pack(format: str, version: int, fields: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+TREE_PREDICTOR = Format("gnnsched-predictor", 1, "predictor")
+GNN_PREDICTOR = Format("gnnsched-gnn", 1, "GNN predictor")
+FORECAST_NETWORK = Format("gnnsched-forecast", 1, "forecast ranker")
+FORECAST_TREES = Format("gnnsched-forecast-boosting", 1, "forecast ranker of trees")
+DATASET_CHUNK = Format("gnnsched-dataset-chunk", 1, "chunk of a data set")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """The checked content of a file: its format, the other fields of its manifest, its arrays, and where it is from."""
+
+    format: Format
+    manifest: Manifest
+    arrays: Arrays
+    source: str
+
+
+def pack(format: Format, fields: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Arrays:
     """Return the arrays with a manifest of format, version, fields and hash before them; `unpack` undoes it."""
-    manifest = {"format": format, "version": version, **fields}
+    manifest = {"format": format.name, "version": format.version, **fields}
     manifest["sha256"] = digest(manifest, arrays)
     return {_MANIFEST: np.array(json.dumps(manifest, sort_keys=True)), **arrays}
 
 
-def unpack(
-    stored: Mapping[str, NDArray[Any]], format: str, version: int, source: str, *, kind: str = "predictor file"
-) -> tuple[Manifest, Arrays]:
-    """Return the manifest, without its hash, and the other arrays.
+def unpack(arrays: Mapping[str, NDArray[Any]], *formats: Format, source: str) -> Stored:
+    """Return what `pack` was given, in one of some formats.
 
-    A missing manifest, another format or version, or content whose hash does not agree raise FileFormatError;
-    `source` and `kind` say in it what was read and what it should have been.
+    A missing manifest, another format or version, or content whose hash does not agree raise FileFormatError, which
+    names the `source`.
     """
-    manifest, arrays = _parted(stored, source)
-    if manifest.get("format") != format:
-        raise FileFormatError(f"{source}: not a {kind} (its manifest does not say {format!r})")
-    if manifest.get("version") != version:
-        raise FileFormatError(f"{source}: version must be {version}, got {manifest.get('version')!r}")
-    if manifest.pop("sha256", None) != digest(manifest, arrays):
-        raise FileFormatError(f"{source}: content and SHA-256 do not agree; it was changed or damaged")
-    return manifest, arrays
-
-
-def format_of(stored: Mapping[str, NDArray[Any]], source: str, known: Collection[str]) -> str:
-    """Return the format that the manifest says; FileFormatError if it is none of the known ones."""
-    found = _parted(stored, source)[0].get("format")
-    if not isinstance(found, str) or found not in known:
-        raise FileFormatError(
-            f"{source}: not a predictor file (its format must be one of {', '.join(known)}, got {found!r})"
-        )
-    return found
-
-
-def manifest_of(stored: Mapping[str, NDArray[Any]], source: str) -> Manifest:
-    """Return the manifest as it stands, of whatever format; FileFormatError if there is none."""
-    return _parted(stored, source)[0]
-
-
-def read(path: str | os.PathLike[str], source: str) -> Arrays:
-    """Return all arrays of a file; FileFormatError if it is missing, damaged or no npz file."""
-    if Path(path).is_file() and not zipfile.is_zipfile(path):
-        raise FileFormatError(f"{source}: not a predictor file, or a damaged one (it is no npz archive)")
+    content = dict(arrays)
+    kinds = " or ".join(format.kind for format in formats)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise FileFormatError(f"{source}: no such file") from None
-    except _UNREADABLE as error:
-        raise FileFormatError(f"{source}: not a predictor file, or a damaged one ({error})") from None
+        manifest = json.loads(str(content.pop(_MANIFEST)))
+    except (KeyError, ValueError, RecursionError) as error:
+        raise FileFormatError(f"{source}: not a {kinds} file (no manifest: {error})") from None
+    if not isinstance(manifest, dict):
+        raise FileFormatError(f"{source}: not a {kinds} file (its manifest must be an object, got {manifest!r:.40})")
+    found = next((format for format in formats if format.name == manifest.get("format")), None)
+    if found is None:
+        names = " or ".join(repr(format.name) for format in formats)
+        raise FileFormatError(
+            f"{source}: not a {kinds} file (its format must be {names}, got {manifest.get('format')!r})"
+        )
+    if manifest.get("version") != found.version:
+        raise FileFormatError(f"{source}: version must be {found.version}, got {manifest.get('version')!r}")
+    if manifest.pop("sha256", None) != digest(manifest, content):
+        raise FileFormatError(f"{source}: content and SHA-256 do not agree; it was changed or damaged")
+    fields = {name: value for name, value in manifest.items() if name not in ("format", "version")}
+    return Stored(found, fields, content, source)
 
 
-def write(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write what `pack` gave, whole or not at all; equal predictors give equal bytes."""
-    write_npz(path, arrays)
+def save(
+    path: str | os.PathLike[str],
+    format: Format,
+    fields: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    parents: bool = True,
+) -> None:
+    """Write a file, whole or not at all; equal content gives equal bytes. `parents`: make the folders missing."""
+    write_npz(path, pack(format, fields, arrays), parents=parents)
+
+
+def load(path: str | os.PathLike[str], *formats: Format) -> Stored:
+    """Read a file of one of some formats, executing nothing; FileFormatError says what is wrong with it."""
+    source = f"{formats[0].kind} {os.fspath(path)}"
+    return unpack(read_npz(path, source), *formats, source=source)
 
 
 def digest(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -92,12 +110,4 @@ def digest(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> s
     return state.hexdigest()
 
 
-def _parted(stored: Mapping[str, NDArray[Any]], source: str) -> tuple[Manifest, Arrays]:
-    arrays = dict(stored)
-    try:
-        manifest = json.loads(str(arrays.pop(_MANIFEST)))
-    except (KeyError, ValueError) as error:
-        raise FileFormatError(f"{source}: not a predictor file (no manifest: {error})") from None
-    if not isinstance(manifest, dict):
-        raise FileFormatError(f"{source}: not a predictor file (its manifest must be an object, got {manifest!r:.40})")
-    return manifest, arrays
+_MANIFEST = "manifest"

@@ -1,7 +1,8 @@
 """Paired evaluation of policies: the same episodes for all, ratios with intervals, one record each."""
 
+from gnnsched_env.common.files import write_json
 from gnnsched_env.common.stats import Interval, paired_ratio
-from gnnsched_env.evaluation.records import Record, evaluate, provenance, write_json
+from gnnsched_env.evaluation.records import Record, evaluate, provenance
 from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
 
 __all__ = [

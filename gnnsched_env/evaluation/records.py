@@ -1,7 +1,6 @@
 """One record per (fleet, env, load, policy), as JSON."""
 
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.common.files import write_whole
 from gnnsched_env.common.policy import Routing
 from gnnsched_env.common.stats import paired_ratio
 from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
@@ -85,12 +83,6 @@ def provenance(scenario: Scenario, tables: Sequence[LatencyTable], arguments: Ma
         "tables": [dict(table.provenance) for table in tables],
         "arguments": dict(arguments),
     }
-
-
-def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
-    """Write records and provenance; a killed write leaves no broken file."""
-    text = json.dumps(content, indent=1) + "\n"
-    write_whole(path, lambda file: file.write(text.encode()))
 
 
 def _mean_completion(run: Runs) -> float:

@@ -1,7 +1,5 @@
 """The npz format of a graph set: plain arrays, no pickles; read with every check, written whole or not at all."""
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import FileFormatError
-from gnnsched_env.common.files import write_npz
+from gnnsched_env.common.files import read_npz, write_npz
 
 Array = NDArray[Any]
 
@@ -31,7 +29,7 @@ class GraphArrays:
 
 def read_arrays(path: Path) -> GraphArrays:
     """Read the file; a missing, truncated, pickled or foreign one is refused with the array concerned."""
-    members = _read_members(path)
+    members = read_npz(path)
     for name in ("indptr", "indices", "graph_ptr", "num_features", "num_classes"):
         if name not in members:
             raise FileFormatError(f"{path}: array {name!r} is missing; found: {', '.join(sorted(members)) or 'none'}")
@@ -82,36 +80,6 @@ _DIMENSIONS = {
     "self_loops": 0,
     "graph_labels": 1,
 }
-
-
-_ZIP_MAGIC = b"PK"
-_NPY_MAGIC = b"\x93NUMPY"
-
-
-def _read_members(path: Path) -> dict[str, Array]:
-    member = ""
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(_NPY_MAGIC))
-        if start == _NPY_MAGIC:
-            raise FileFormatError(f"{path}: must be an npz archive, got a single array")
-        if not start.startswith(_ZIP_MAGIC):
-            raise FileFormatError(f"{path}: not an npz archive")
-        archive = np.load(path, allow_pickle=False)
-        members = {}
-        with archive:
-            for member in archive.files:
-                members[member] = archive[member]
-        return members
-    except FileFormatError:
-        raise
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        where = f"array {member!r}" if member else "the archive"
-        if "allow_pickle" in str(error):
-            raise FileFormatError(f"{path}: {where} is pickled; only plain arrays are read") from None
-        raise FileFormatError(f"{path}: {where} is damaged or truncated: {error}") from None
 
 
 def _narrow(pointers: Array) -> Array:

@@ -6,10 +6,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from gnnsched_env.common import store as predictor_file
+from gnnsched_env.common import store
 from gnnsched_env.common.disk_cache import cached
 from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
-from gnnsched_env.common.store import GNN_FORMAT, TREE_FORMAT
+from gnnsched_env.common.store import GNN_PREDICTOR, TREE_PREDICTOR
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec
 from gnnsched_env.predictors.levels import Level
 from gnnsched_env.predictors.protocol import ClosedFormPredictor, ExactPredictor, Predictor
@@ -30,8 +30,8 @@ DEFAULT_PREDICTOR = "gradient_boosting"
 
 _BOOSTED = {name: level for level, name in NAMES.items()}
 _KINDS: Final = {
-    TREE_FORMAT: "gnnsched_env.predictors.trees.tree_predictor:TreePredictor",
-    GNN_FORMAT: "gnnsched_env.predictors.gnn.gnn_predictor:GnnPredictor",
+    TREE_PREDICTOR: "gnnsched_env.predictors.trees.tree_predictor:TreePredictor",
+    GNN_PREDICTOR: "gnnsched_env.predictors.gnn.gnn_predictor:GnnPredictor",
 }
 """What reads a predictor's file, by its format: "module:class", imported only when such a file comes.
 
@@ -88,16 +88,16 @@ def check_predictor(name: str) -> None:
 
 def _from_file(path: str) -> Predictor:
     """Return the predictor of the kind that the file's manifest says."""
-    source = f"predictor {path}"
-    stored = predictor_file.read(path, source)
-    module, kind = _KINDS[predictor_file.format_of(stored, source, _KINDS)].split(":")
+    stored = store.load(path, *_KINDS)
+    module, kind = _KINDS[stored.format].split(":")
     try:
         reader = getattr(import_module(module), kind)
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"{source}: it needs the extra `gnn` (pip install 'gnnsched-env[gnn]'): {error.name} is not installed"
+            f"{stored.source}: it needs the extra `gnn` (pip install 'gnnsched-env[gnn]'), "
+            f"but {error.name} is not installed"
         ) from error
-    predictor: Predictor = reader.from_arrays(stored, source)
+    predictor: Predictor = reader.from_stored(stored)
     return predictor
 
 

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import Fleet, load_fleet
 from gnnsched_env.predictors.datasets import dataset_chunks
@@ -76,8 +77,7 @@ def test_provenance_is_inside(whole):
     assert settings["graphs"] == 40
     assert settings["fleet"] == FLEET.digest()
     assert settings["features"] == list(feature_names(Level.STRUCTURE))
-    with np.load(whole / CHUNKS[1]) as file:
-        inside = json.loads(str(file["provenance"]))
+    inside = store.load(whole / CHUNKS[1], store.DATASET_CHUNK).manifest["provenance"]
     assert inside == {"chunk": 1} | {name: value for name, value in settings.items() if name != "graphs"}
     assert load_dataset(whole).settings == settings
 
@@ -136,10 +136,10 @@ DAMAGE = {
 def test_a_damaged_chunk_is_found_and_built_again(copy, whole, capsys, damage):
     path = copy / CHUNKS[1]
     path.write_bytes(DAMAGE[damage](path.read_bytes()))
-    with pytest.raises(FileFormatError, match=rf"{CHUNKS[1]}: damaged chunk"):
+    with pytest.raises(FileFormatError, match=CHUNKS[1]):
         load_dataset(copy)
     assert build(copy) == 1
-    assert f"warning: {path}: damaged chunk" in capsys.readouterr().err
+    assert f"warning: chunk of a data set {path}: " in capsys.readouterr().err
     assert contents(copy) == contents(whole)
 
 

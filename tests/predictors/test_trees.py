@@ -111,9 +111,9 @@ def test_a_file_is_a_predictor_by_name(predictor, tmp_path):
     assert isinstance(made, TreePredictor) and made.name == "toy"
     assert (made.predict(classes, PAIRS) == predictor.predict(classes, PAIRS)).all()
     changed = rewritten(tmp_path / "a.npz", _set("format", "other"), sign=True)
-    known = "gnnsched-predictor, gnnsched-gnn, gnnsched-forecast-latency"
-    says = rf"changed\.npz: not a predictor file \(its format must be one of {known}, got 'other'"
-    with pytest.raises(FileFormatError, match=says):
+    with pytest.raises(
+        FileFormatError, match=r"changed\.npz: .* must be 'gnnsched-predictor' or 'gnnsched-gnn', got 'oth"
+    ):
         make_predictor(str(changed))
     np.savez(tmp_path / "list.npz", manifest=np.array("[1, 2]"))
     with pytest.raises(FileFormatError, match=r"its manifest must be an object, got \[1, 2\]"):
@@ -162,7 +162,7 @@ def _first_to(value):
 @pytest.mark.parametrize(
     ("change", "sign", "message"),
     [
-        (_set("format", "other"), True, "does not say 'gnnsched-predictor'"),
+        (_set("format", "other"), True, "must be 'gnnsched-predictor'"),
         (_set("version", 99), True, "version must be 1, got 99"),
         (_set("name", "renamed"), False, "changed or damaged"),
         (_edit("values", lambda values: values * 2), False, "changed or damaged"),
@@ -198,9 +198,9 @@ def test_what_is_no_predictor_file_is_refused(predictor, tmp_path):
     (tmp_path / "text.npz").write_text("no archive")
     np.save(tmp_path / "plain.npy", np.zeros(3))
     for name in ("cut.npz", "other.npz", "text.npz", "plain.npy"):
-        with pytest.raises(FileFormatError, match=f"{name}: not a predictor file"):
+        with pytest.raises(FileFormatError, match=name):
             TreePredictor.load(tmp_path / name)
-    with pytest.raises(FileFormatError, match="no such file"):
+    with pytest.raises(FileFormatError, match="No such file"):
         TreePredictor.load(tmp_path / "none.npz")
 
 

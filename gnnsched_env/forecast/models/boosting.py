@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from gnnsched_env.common import store as predictor_file
+from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.store import FORECAST_TREES, Stored
 from gnnsched_env.forecast.data.schema import CONFIGURABLE_OPCODES, LAYOUT_WIDTH
 from gnnsched_env.forecast.encoding.samples import LAYOUT_COLUMNS, LAYOUT_ENCODED, NODE_COLUMNS, TILE_ENCODED, Sample
 from gnnsched_env.forecast.models.model_config import BoostingConfig
@@ -24,8 +25,6 @@ from gnnsched_env.forecast.models.model_config import BoostingConfig
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-FORMAT = "gnnsched-forecast-boosting"
-VERSION = 1
 ENCODING: Final[dict[str, Any]] = {
     "nodes": [[name, own.start, own.stop] for name, own in NODE_COLUMNS.items()],
     "layouts": [[name, own.start, own.stop] for name, own in LAYOUT_COLUMNS.items()],
@@ -112,14 +111,14 @@ class BoostingRanker:
         arrays: dict[str, NDArray[Any]] = {"trees": np.frombuffer(self.trees.encode(), np.uint8)}
         if self.layouts is not None:
             arrays["layouts"] = self.layouts
-        predictor_file.write(path, predictor_file.pack(FORMAT, VERSION, fields, arrays))
+        store.save(path, FORECAST_TREES, fields, arrays)
 
     @classmethod
-    def from_arrays(cls, stored: Mapping[str, NDArray[Any]], source: str) -> Self:
-        """Return a ranker from a file's arrays; FileFormatError says what is wrong with them."""
+    def from_stored(cls, stored: Stored) -> Self:
+        """Return a ranker from a file's content; FileFormatError says what is wrong with it."""
         import lightgbm
 
-        manifest, arrays = predictor_file.unpack(stored, FORMAT, VERSION, source, kind="forecast ranker of trees")
+        manifest, arrays, source = stored.manifest, stored.arrays, stored.source
         check_encoding(manifest, source)
         layouts = arrays.get("layouts")
         try:
@@ -131,11 +130,6 @@ class BoostingRanker:
         except (KeyError, ValueError, lightgbm.basic.LightGBMError) as error:
             raise FileFormatError(f"{source}: {error}") from None
         return cls(trees=trees, is_tile=is_tile, layouts=layouts, provenance=provenance, booster=booster)
-
-
-def is_boosting(stored: Mapping[str, NDArray[Any]]) -> bool:
-    """Return whether a file's arrays say that they are a ranker of trees."""
-    return f'"{FORMAT}"' in str(stored.get("manifest", ""))
 
 
 def check_encoding(manifest: Mapping[str, Any], source: str) -> None:

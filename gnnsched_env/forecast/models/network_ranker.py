@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gnnsched_env.common import store as predictor_file
+from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.store import FORECAST_NETWORK, Stored
 from gnnsched_env.forecast.encoding.samples import LAYOUT_ENCODED, NODE_WIDTH, TILE_ENCODED, Sample
 from gnnsched_env.forecast.models import boosting
 from gnnsched_env.forecast.models.boosting import ENCODING
@@ -22,9 +23,6 @@ from gnnsched_env.nn.weights import check_weights, shapes_of
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-FORMAT = "gnnsched-forecast"
-VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,17 +83,17 @@ class NetworkRanker:
             "provenance": dict(self.provenance),
         }
         weights = {name: value.cpu().numpy() for name, value in self.network.state_dict().items()}
-        predictor_file.write(path, predictor_file.pack(FORMAT, VERSION, fields, weights))
+        store.save(path, FORECAST_NETWORK, fields, weights)
 
     @classmethod
-    def from_arrays(cls, stored: Mapping[str, NDArray[Any]], source: str) -> Self:
-        """Return a ranker from a file's arrays; FileFormatError says what is wrong with them."""
-        manifest, weights = predictor_file.unpack(stored, FORMAT, VERSION, source, kind="forecast ranker")
+    def from_stored(cls, stored: Stored) -> Self:
+        """Return a ranker from a file's content; FileFormatError says what is wrong with it."""
+        manifest, source = stored.manifest, stored.source
         boosting.check_encoding(manifest, source)
         try:
             return cls.of(
                 ModelConfig(**manifest["config"]),
-                weights,
+                stored.arrays,
                 is_tile=bool(manifest["is_tile"]),
                 hops=manifest["hops"],
                 provenance=manifest["provenance"],

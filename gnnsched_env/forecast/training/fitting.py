@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common import store as predictor_file
+from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.store import FORECAST_NETWORK, FORECAST_TREES
 from gnnsched_env.forecast.data.folder_tree import Opened
 from gnnsched_env.forecast.encoding.samples import Sample, prepare_all
-from gnnsched_env.forecast.models import boosting
 from gnnsched_env.forecast.models.boosting import BoostingRanker
 from gnnsched_env.forecast.models.model_config import BoostingConfig, TrainConfig
 from gnnsched_env.forecast.models.simple_rankers import RandomRanker, Ranker
@@ -170,13 +170,12 @@ def hops_of(config: Config) -> int | None:
 
 def open_ranker(path: str | os.PathLike[str], *, device: str = "cpu") -> Ranker:
     """Return the ranker of a file, on a device if it is a network; trees need no torch."""
-    source = f"forecast ranker {os.fspath(path)}"
-    stored = predictor_file.read(path, source)
-    if boosting.is_boosting(stored):
-        return BoostingRanker.from_arrays(stored, source)
+    stored = store.load(path, FORECAST_NETWORK, FORECAST_TREES)
+    if stored.format is FORECAST_TREES:
+        return BoostingRanker.from_stored(stored)
     ranker: Ranker = (
         _torch_module("models.network_ranker")
-        .NetworkRanker.from_arrays(stored, source)
+        .NetworkRanker.from_stored(stored)
         .to(_torch_module("training.network_training").pick_device(device))
     )
     return ranker
@@ -189,8 +188,7 @@ def _check_folder(folder: Path, config: Config, parts: Sequence[Portion]) -> Non
         raise ConfigError(f"{folder} holds a network's training; trees need another folder")
     if not path.exists():
         return
-    source = f"forecast ranker {path}"
-    about = predictor_file.manifest_of(predictor_file.read(path, source), source).get("provenance", {})
+    about = store.load(path, FORECAST_NETWORK, FORECAST_TREES).manifest.get("provenance", {})
     differ = "settings" if about.get("training") != json.loads(json.dumps(asdict(config))) else ""
     if not differ and not set(about.get("programs", ())) <= {part.sample.label for part in parts}:
         differ = "programs"

@@ -1,9 +1,6 @@
 """The files of a labelled data set: a description and one npz file a chunk, checked and written whole."""
 
 import contextlib
-import json
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common import store
 from gnnsched_env.common.disk_cache import code_digest
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.files import write_npz, write_whole
+from gnnsched_env.common.files import read_json, write_json
+from gnnsched_env.common.store import DATASET_CHUNK
 from gnnsched_env.hardware import Fleet
 from gnnsched_env.predictors.datasets.training_families import TRAINING_FAMILIES
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec
@@ -26,12 +25,11 @@ from gnnsched_env.version import __version__
 Arrays = dict[str, NDArray[Any]]
 Settings = dict[str, Any]
 
-FORMAT = 1
+FORMAT = 2
 STORED_LEVEL = Level.STRUCTURE
 DESCRIPTION = "dataset.json"
 
 _CODE = ("graphs", "hardware", "cycles", "workload", "tables", "predictors")
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def dataset_settings(spec: DatasetSpec, fleet: Fleet) -> Settings:
@@ -54,9 +52,9 @@ def chunk_path(folder: Path, chunk: int) -> Path:
     return folder / f"chunk-{chunk:05d}.npz"
 
 
-def provenance_of(settings: Settings, chunk: int) -> str:
-    """Return JSON of all that a chunk depends on: not how many there are, so that a larger set begins with it."""
-    return json.dumps({"chunk": chunk} | {name: value for name, value in settings.items() if name != "graphs"})
+def provenance_of(settings: Settings, chunk: int) -> Settings:
+    """Return all that a chunk depends on: not how many there are, so that a larger set begins with it."""
+    return {"chunk": chunk} | {name: value for name, value in settings.items() if name != "graphs"}
 
 
 def describe(folder: Path, settings: Settings) -> None:
@@ -66,9 +64,8 @@ def describe(folder: Path, settings: Settings) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{folder}: cannot be made a folder: {error.strerror or error}") from None
-        text = json.dumps(settings, indent=1)
         with _refusing(folder / DESCRIPTION):
-            write_whole(folder / DESCRIPTION, lambda file: file.write(text.encode()), parents=False)
+            write_json(folder / DESCRIPTION, settings, parents=False)
         return
     found = read_settings(folder)
     if found == settings:
@@ -84,13 +81,10 @@ def describe(folder: Path, settings: Settings) -> None:
 def read_settings(folder: Path) -> Settings:
     """Return the description of the data set in a folder."""
     path = folder / DESCRIPTION
-    try:
-        settings = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise FileFormatError(f"{folder}: no data set here, {DESCRIPTION} is missing") from None
-    except (OSError, ValueError) as error:
-        raise FileFormatError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
+    if not path.exists():
+        raise FileFormatError(f"{folder}: no data set here, {DESCRIPTION} is missing")
+    settings = read_json(path)
+    if settings.get("format") != FORMAT:
         raise FileFormatError(f"{path}: format must be {FORMAT}, got {_short(settings)}")
     return settings
 
@@ -113,15 +107,11 @@ def check_version(folder: Path, settings: Settings) -> None:
 
 
 def read_chunk(folder: Path, spec: DatasetSpec, settings: Settings, chunk: int) -> Arrays:
-    """Return a chunk's arrays but its provenance, once that and all checksums and lengths are right."""
+    """Return a chunk's arrays once their provenance, hash and lengths are right."""
     path = chunk_path(folder, chunk)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}  # the archive holds a checksum of each array
-        provenance = str(arrays.pop("provenance"))
-    except _DAMAGED as error:
-        raise FileFormatError(f"{path}: damaged chunk ({' '.join(str(error).split())})") from None
-    if provenance != provenance_of(settings, chunk):
+    stored = store.load(path, DATASET_CHUNK)
+    arrays = stored.arrays
+    if stored.manifest.get("provenance") != provenance_of(settings, chunk):
         raise FileFormatError(f"{path}: this chunk belongs to another data set than {DESCRIPTION} describes")
     wrong = {name: len(array) for name, array in arrays.items() if len(array) != spec.jobs_of(chunk)}
     if wrong:
@@ -129,10 +119,11 @@ def read_chunk(folder: Path, spec: DatasetSpec, settings: Settings, chunk: int) 
     return arrays
 
 
-def write_chunk(path: Path, arrays: Arrays) -> None:
-    """Write an npz file; equal arrays give equal bytes (numpy stamps members with a fixed time)."""
+def write_chunk(folder: Path, settings: Settings, chunk: int, arrays: Arrays) -> None:
+    """Write a chunk's file; equal arrays give equal bytes."""
+    path = chunk_path(folder, chunk)
     with _refusing(path):
-        write_npz(path, arrays, parents=False)
+        store.save(path, DATASET_CHUNK, {"provenance": provenance_of(settings, chunk)}, arrays, parents=False)
 
 
 @contextlib.contextmanager

@@ -24,7 +24,6 @@ from gnnsched_env.predictors.datasets.dataset_chunks import (
     chunk_path,
     dataset_settings,
     describe,
-    provenance_of,
     read_chunk,
     read_settings,
     write_chunk,
@@ -140,7 +139,6 @@ class _Task:
         classes = training_chunk(self.spec, chunk)
         layers = [model.layers[0] for model in classes.models]
         arrays: Arrays = {
-            "provenance": np.array(provenance_of(self.settings, chunk)),
             "cycles": pair_cycles(classes, self.pairs, workers=1),
             "families": classes.groups,
             "vertices": np.array([len(degrees) for degrees in classes.degrees], np.int64),
@@ -149,7 +147,7 @@ class _Task:
         }
         inputs = job_inputs(classes, self.pairs, STORED_LEVEL).arrays()
         arrays |= {_INPUT + name: array for name, array in inputs.items()}
-        write_chunk(chunk_path(self.folder, chunk), arrays)
+        write_chunk(self.folder, self.settings, chunk, arrays)
         return chunk
 
 

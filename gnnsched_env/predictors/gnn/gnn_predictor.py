@@ -1,24 +1,26 @@
 """`GnnPredictor`: a trained network behind the predictor protocol, and its file."""
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, ClassVar
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.common.store import GNN_FORMAT
+from gnnsched_env.common import store
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.store import GNN_PREDICTOR, Stored
 from gnnsched_env.cycles import uses_self_loops
 from gnnsched_env.hardware import Layer
 from gnnsched_env.nn.weights import check_weights, shapes_of
 from gnnsched_env.predictors.gnn.graph_batch import FoldedGraph, batch_graphs, class_graph, fold_graph, stack_encodings
 from gnnsched_env.predictors.gnn.latency_networks import ModelConfig, ReadoutModel, TileModel, make_network
 from gnnsched_env.predictors.gnn.pair_encoding import FEATURES, GEOMETRY, PairEncoding, encode_layer
-from gnnsched_env.predictors.gnn.stored_predictor import StoredPredictor
+from gnnsched_env.predictors.levels import Level
 from gnnsched_env.predictors.protocol import as_cycles
 from gnnsched_env.tables import Pair
 from gnnsched_env.workload import JobClasses
@@ -27,23 +29,18 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 Weights = Mapping[str, NDArray[Any]]
 
-VERSION = 1
+ENCODING = {"features": FEATURES, "geometry": GEOMETRY}  # what the numbers of a layer mean, in order
+SIZES = ("vertices", "entries", "in_features", "combination_features", "out_features")
 ROWS_AT_ONCE = 200_000
 SHIPPED = "gnn.npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class GnnPredictor(StoredPredictor):
+class GnnPredictor:
     """Cycles of job classes under any pairs, from their adjacency; it runs in float64 on the CPU.
 
     `domain`: least and largest of SIZES in training. `weights`: the network's, float32. `provenance`: how it was made.
     """
-
-    KIND: ClassVar = "GNN predictor"
-    FORMAT: ClassVar = GNN_FORMAT
-    VERSION: ClassVar = VERSION
-    ENCODING: ClassVar = {"features": FEATURES, "geometry": GEOMETRY}  # of a layer
-    CONFIG: ClassVar = ModelConfig
 
     config: ModelConfig
     network: TileModel | ReadoutModel
@@ -51,18 +48,46 @@ class GnnPredictor(StoredPredictor):
     domain: Mapping[str, tuple[int, int]]
     provenance: Mapping[str, Any]
 
+    @classmethod
+    def of(
+        cls,
+        config: ModelConfig,
+        weights: Weights,
+        *,
+        domain: Mapping[str, tuple[int, int]],
+        provenance: Mapping[str, Any],
+    ) -> Self:
+        """Return a predictor with these weights; a FileFormatError names one that is missing, extra or misshapen."""
+        with torch.random.fork_rng():
+            network = make_network(config)
+        check_weights("gnn", shapes_of(network), weights)
+        network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+        return cls(
+            config=config,
+            network=network.double().eval(),
+            weights=dict(weights),
+            domain=dict(domain),
+            provenance=dict(provenance),
+        )
+
     @property
     def name(self) -> str:
         """The name on the command line."""
         return "gnn"
 
-    @classmethod
-    def _network(cls, config: ModelConfig, weights: Weights) -> TileModel | ReadoutModel:
-        with torch.random.fork_rng():
-            network = make_network(config)
-        check_weights("gnn", shapes_of(network), weights)
-        network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-        return network
+    @property
+    def level(self) -> Level:
+        """What it must know of a job."""
+        return Level.GRAPH
+
+    def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
+        """Return, for each class, which of SIZES lie outside the training range, in any of its layers."""
+        flags = []
+        for degrees, model in zip(classes.degrees, classes.models, strict=True):
+            values = {"vertices": [degrees.size], "entries": [int(degrees.sum())]}
+            values |= {name: [getattr(layer, name) for layer in model.layers] for name in SIZES[2:]}
+            flags.append(tuple(name for name in SIZES if _outside(values[name], self.domain[name])))
+        return tuple(flags)
 
     def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
         """Return cycles, int64 [C, P], summed over the layers of each class's model; each graph is read once."""
@@ -76,6 +101,44 @@ class GnnPredictor(StoredPredictor):
             layers = [[known[layer] for layer in model.layers] for model in models]
             cycles[members] = self._cycles(folded, layers)
         return as_cycles(cycles)
+
+    def digest(self) -> str:
+        """Return a hash (SHA-256, hexadecimal) of all that predictions depend on."""
+        return store.digest({"config": asdict(self.config)}, self.weights)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an npz file without pickles; equal predictors give equal bytes, a killed write the file before."""
+        fields = {
+            **{name: list(known) for name, known in ENCODING.items()},
+            "config": asdict(self.config),
+            "domain": {name: list(bounds) for name, bounds in self.domain.items()},
+            "provenance": dict(self.provenance),
+        }
+        store.save(path, GNN_PREDICTOR, fields, {name: np.asarray(value) for name, value in self.weights.items()})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote; FileFormatError says what is wrong with a file."""
+        return cls.from_stored(store.load(path, GNN_PREDICTOR))
+
+    @classmethod
+    def from_stored(cls, stored: Stored) -> Self:
+        """Return a predictor from a file's content; FileFormatError says what is wrong with it."""
+        manifest, source = stored.manifest, stored.source
+        for name, known in ENCODING.items():
+            if manifest.get(name) != list(known):
+                raise FileFormatError(
+                    f"{source}: its {name} must be, in this order, {', '.join(known)}; got {manifest.get(name)}"
+                )
+        try:
+            return cls.of(
+                ModelConfig(**manifest["config"]),
+                stored.arrays,
+                domain=_read_domain(source, manifest["domain"]),
+                provenance=manifest["provenance"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FileFormatError(f"{source}: {error}") from None
 
     def _fold(self, classes: JobClasses, c: int) -> FoldedGraph:
         graph = class_graph(classes, c, self_loops=uses_self_loops(classes.models[c]))
@@ -113,3 +176,15 @@ def _portions(classes: JobClasses) -> list[IntArray]:
         parts = (np.cumsum(rows) - rows) // ROWS_AT_ONCE
         portions += [members[parts == part] for part in np.unique(parts)]
     return portions
+
+
+def _read_domain(source: str, stored: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Return least and largest of SIZES from a manifest; FileFormatError where it gives others."""
+    domain = {name: (int(low), int(high)) for name, (low, high) in stored.items()}
+    if set(domain) != set(SIZES):
+        raise FileFormatError(f"{source}: domain must give {', '.join(SIZES)}, got {', '.join(domain)}")
+    return domain
+
+
+def _outside(values: Sequence[int], bounds: tuple[int, int]) -> bool:
+    return min(values) < bounds[0] or max(values) > bounds[1]

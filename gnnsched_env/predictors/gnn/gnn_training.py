@@ -17,9 +17,8 @@ from gnnsched_env.nn.device import pick_device
 from gnnsched_env.nn.schedule import rate_share
 from gnnsched_env.nn.weights import read_state, write_state
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec
-from gnnsched_env.predictors.gnn.gnn_predictor import GnnPredictor
+from gnnsched_env.predictors.gnn.gnn_predictor import SIZES, GnnPredictor
 from gnnsched_env.predictors.gnn.latency_networks import ModelConfig, ReadoutModel, TileModel, make_network
-from gnnsched_env.predictors.gnn.stored_predictor import SIZES
 from gnnsched_env.predictors.gnn.training_samples import Samples, join_samples, training_samples
 from gnnsched_env.predictors.scores import mape, selection_accuracy
 from gnnsched_env.tables import Pair, distinct_pairs

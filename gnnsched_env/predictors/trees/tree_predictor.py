@@ -10,9 +10,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common import store as predictor_file
+from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.store import TREE_FORMAT
+from gnnsched_env.common.files import write_npz
+from gnnsched_env.common.store import TREE_PREDICTOR, Stored
 from gnnsched_env.predictors import feature_kernels as kernels
 from gnnsched_env.predictors.feature_sets import FeatureSet, feature_set
 from gnnsched_env.predictors.features import feature_names
@@ -27,7 +28,6 @@ from gnnsched_env.workload import JobClasses
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-VERSION = 1
 KEPT_SETS = ("S2", "terms")  # whose columns the kernel of one job makes
 FIELDS = {"name": str, "feature_set": str, "columns": list, "pairs": list, "provenance": dict}
 ARRAYS = ("manifest", *(field.name for field in dataclasses.fields(Forests)), "mean_log_cycles", "low", "high")
@@ -115,7 +115,7 @@ class TreePredictor:
         return self.domain.outside(classes)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all of it as arrays, a manifest in JSON among them; `from_arrays` undoes it."""
+        """Return all of it as arrays, a manifest in JSON among them, as its file has them."""
         arrays = {**self.forests.arrays(), "mean_log_cycles": self.mean_log_cycles}
         arrays |= {"low": self.domain.low, "high": self.domain.high}
         fields = {
@@ -125,12 +125,12 @@ class TreePredictor:
             "pairs": list(self.keys),
             "provenance": dict(self.provenance),
         }
-        return predictor_file.pack(TREE_FORMAT, VERSION, fields, arrays)
+        return store.pack(TREE_PREDICTOR, fields, arrays)
 
     @classmethod
-    def from_arrays(cls, stored: Mapping[str, NDArray[Any]], source: str) -> Self:
-        """Return a predictor from `arrays()`; FileFormatError says what is wrong with them."""
-        manifest, arrays = predictor_file.unpack(stored, TREE_FORMAT, VERSION, source)
+    def from_stored(cls, stored: Stored) -> Self:
+        """Return a predictor from a file's content; FileFormatError says what is wrong with it."""
+        manifest, arrays, source = stored.manifest, stored.arrays, stored.source
         for name, kind in FIELDS.items():
             if not isinstance(manifest.get(name), kind):
                 found = repr(manifest.get(name))[:40]
@@ -166,13 +166,12 @@ class TreePredictor:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the predictor; equal predictors give equal bytes, a killed write the file before."""
-        predictor_file.write(path, self.arrays())
+        write_npz(path, self.arrays())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a predictor; FileFormatError says what is wrong with a file."""
-        source = f"predictor {path}"
-        return cls.from_arrays(predictor_file.read(path, source), source)
+        return cls.from_stored(store.load(path, TREE_PREDICTOR))
 
 
 def shipped_predictor(name: str) -> TreePredictor:

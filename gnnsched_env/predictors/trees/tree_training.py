@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common import store
 from gnnsched_env.common.disk_cache import cached, code_digest, content_key
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.predictors.datasets.labelled_layers import Dataset, Inputs, labelled
@@ -112,7 +113,7 @@ class Trainer:
             ARRAYS,
             lambda: train(self._data(), self._pairs, level, provenance, progress=self._progress).arrays(),
         )
-        return TreePredictor.from_arrays(stored, f"cached predictor {key}")
+        return TreePredictor.from_stored(store.unpack(stored, store.TREE_PREDICTOR, source=f"cached predictor {key}"))
 
     def _data(self) -> Dataset:
         if self._dataset is None:

@@ -8,8 +8,8 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from gnnsched_agents.training_config import TrainConfig, config_names, named_config
+from gnnsched_env.common.checks import check_known
 from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
-from gnnsched_env.scenario.section_checks import check_known
 
 BASE = "base"  # the key that names the training to start from
 SUFFIX = ".toml"

@@ -11,12 +11,12 @@ from gnnsched_agents.world_playing import play
 from gnnsched_agents.worlds import FIRST_TRAINING_SEED, Workloads, World, make_world, synthetic_table
 from gnnsched_baselines import make_policy
 from gnnsched_baselines.learned.pair_network import Network
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.evaluation import PolicyFactory, run_policy
 from gnnsched_env.scenario import load_scenario
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
-from gnnsched_env.scenario.section_checks import require_integer
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.workload.job_classes import SYNTHETIC_SEED
 
@@ -48,7 +48,7 @@ class ValidationConfig:
             rule = f"numbers above 0 and below {LOAD_LIMIT}, at least one"
             raise ConfigError(f"validation: loads must be {rule}, got {self.loads!r}")
         for name in ("jobs", "episodes"):
-            require_integer("validation", name, getattr(self, name), 1, MOST_JOBS)
+            Integer(1, MOST_JOBS).check("validation", name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

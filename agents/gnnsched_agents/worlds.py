@@ -11,6 +11,7 @@ from gnnsched_baselines.assignment_playing import AssignmentPlayer
 from gnnsched_baselines.learned.pair_features import machine_features
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_baselines.learned.player import Player
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.envs import Layout
@@ -18,7 +19,6 @@ from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.predictors import build_table
 from gnnsched_env.scenario import load_scenario, simulation_settings
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
-from gnnsched_env.scenario.section_checks import require_integer
 from gnnsched_env.sim import Simulation
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.workload import synthetic_classes
@@ -60,7 +60,7 @@ class Workloads:
         if not 0 <= self.skew <= MOST_SKEW:
             raise ConfigError(f"workloads: skew must be from 0 to {MOST_SKEW:g}, got {self.skew!r}")
         for name in ("sets", "classes", "jobs", "window"):
-            require_integer("workloads", name, getattr(self, name), 1, MOST_JOBS)
+            Integer(1, MOST_JOBS).check("workloads", name, getattr(self, name))
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -1,38 +1,242 @@
-"""Checks shared by the frozen dataclasses of this room: each names the owner, the field, the rule and the value."""
+"""Rules of values: declared once, beside the type of a field, and checked by one function.
 
-from collections.abc import Iterable
-from numbers import Integral
+    @dataclass(frozen=True, kw_only=True)
+    class Failures:
+        up: Annotated[float, Number(least=0.0, most=1e9, help="Mean time until an accelerator fails.")] = 0.0
 
-from gnnsched_env.common.errors import ConfigError
+        def __post_init__(self) -> None:
+            check_fields(self, "failures")
+
+`check_fields` raises ConfigError naming the thing, the rule and the value ("failures: up must be a number from 0 to
+1e+09, got -1") and stores what the rule makes of a value: numpy's integers become int, lists become tuples. None passes
+where the field's type has it. `declared(Failures)` returns the rules by name, so that command lines and records follow
+from them. A rule also checks a value that is no field: `seed = Integer(0).check("rollout", "seed", seed)`.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from gnnsched_env.common.errors import ConfigError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What a value must be; `help` says in a sentence what it means, its unit included."""
+
+    help: str = ""
+
+    def check(self, where: str, name: str, value: Any) -> Any:
+        """Return a value as it is stored; raise ConfigError where it breaks the rule."""
+        require(where, name, value, self._broken(value))
+        return self._stored(value)
+
+    def _broken(self, value: Any) -> str:
+        """Return in words which rule a value breaks, nothing where it is good."""
+        raise NotImplementedError
+
+    def _stored(self, value: Any) -> Any:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Integer(Rule):
+    """An integer (no bool) of at least `least` and at most `most`, a power of two where that is asked."""
+
+    least: int = 0
+    most: int | None = None
+    power_of_two: bool = False
+
+    def _broken(self, value: Any) -> str:
+        if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < self.least:
+            return f"an integer of at least {self.least:,}"
+        if self.most is not None and int(value) > self.most:
+            return f"at most {self.most:,}"
+        return "a power of two" if self.power_of_two and int(value).bit_count() != 1 else ""
+
+    def _stored(self, value: Any) -> int:
+        return int(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number(Rule):
+    """A finite number (no bool) within bounds, some of which may be left open."""
+
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
+
+    def _broken(self, value: Any) -> str:
+        good = isinstance(value, Real) and not isinstance(value, bool) and _finite(value)
+        good = good and (self.least is None or value >= self.least) and (self.above is None or value > self.above)
+        good = good and (self.most is None or value <= self.most) and (self.below is None or value < self.below)
+        if good:
+            return ""
+        if self.least is not None and self.most is not None:
+            return f"a number from {self.least:g} to {self.most:g}"
+        bounds = {"of at least": self.least, "above": self.above, "at most": self.most, "below": self.below}
+        return "a number" + " and".join(f" {words} {bound:g}" for words, bound in bounds.items() if bound is not None)
+
+    def _stored(self, value: Any) -> float:
+        return float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(Rule):
+    """One of a few names; the error guesses at what was meant."""
+
+    choices: tuple[str, ...]
+
+    def check(self, where: str, name: str, value: Any) -> str:
+        """Return a name as it is."""
+        if not isinstance(value, str) or value not in self.choices:
+            known, guess = ", ".join(self.choices), did_you_mean(value, self.choices)
+            raise ConfigError(f"{where}: {name} must be one of {known}, got {value!r}{guess}")
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag(Rule):
+    """True or False, and nothing that is merely like them."""
+
+    def _broken(self, value: Any) -> str:
+        return "" if isinstance(value, bool) else "true or false"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text(Rule):
+    """A string that is not blank, without `without` (the "/" of "accelerator/dataflow", for example)."""
+
+    without: str = ""
+
+    def _broken(self, value: Any) -> str:
+        good = isinstance(value, str) and value.strip() and not (self.without and self.without in value)
+        return "" if good else "a non-empty string" + (f" without {self.without!r}" if self.without else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePath(Rule):
+    """The path of a file, which need not exist yet; stored as a string."""
+
+    def _broken(self, value: Any) -> str:
+        return "" if isinstance(value, str | Path) else "a file's path"
+
+    def _stored(self, value: Any) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf(Rule):
+    """A sequence or a numpy array (no text) of at least `fewest` entries that keep a rule; stored as a tuple."""
+
+    entries: Rule
+    fewest: int = 0
+
+    def check(self, where: str, name: str, value: Any) -> tuple[Any, ...]:
+        """Return the entries as their rule stores them."""
+        given = listed(value)
+        require(where, name, value, "" if isinstance(given, list) else "a list")
+        require(where, name, value, "" if len(given) >= self.fewest else f"a list of at least {self.fewest:,}")
+        return tuple(self.entries.check(where, f"entries of {name}", entry) for entry in given)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed(Rule):
+    """What a function reads; it returns None for what it refuses. `rule` says in words what it takes."""
+
+    rule: str
+    parse: Callable[[Any], Any]
+
+    def check(self, where: str, name: str, value: Any) -> Any:
+        """Return what the function makes of a value."""
+        read = self.parse(value)
+        require(where, name, value, self.rule if read is None else "")
+        return read
+
+
+def _finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond what a float can be
+        return False
+
+
+def check_fields(owner: Any, where: str) -> None:
+    """Check each declared field of a dataclass instance (frozen or not), and store what its rule makes of the value."""
+    kind: type = type(owner)
+    for name, rule in declared(kind).items():
+        value = getattr(owner, name)
+        if value is not None or not _optional(kind, name):
+            object.__setattr__(owner, name, rule.check(where, name, value))
+
+
+@cache
+def declared(kind: type) -> Mapping[str, Rule]:
+    """Return the rules that a dataclass declares, by field, in the order of its fields."""
+    hints = get_type_hints(kind, include_extras=True)
+    annotated = {entry.name for entry in fields(kind) if get_origin(hints[entry.name]) is Annotated}
+    extras = {name: hints[name].__metadata__ for name in hints if name in annotated}
+    return {name: extra for name, found in extras.items() for extra in found if isinstance(extra, Rule)}
+
+
+@cache
+def _optional(kind: type, name: str) -> bool:
+    return type(None) in get_args(get_type_hints(kind)[name])
+
+
+def require(where: str, name: str, value: Any, rule: str) -> None:
+    """Raise ConfigError naming the thing, the value and the rule, given in words; do nothing where no rule is given."""
+    if rule:
+        raise ConfigError(f"{where}: {name} must be {rule}, got {value!r}")
+
+
+def check_keys(where: str, given: Mapping[str, Any], kind: type) -> None:
+    """Raise ConfigError where a key is no field of a dataclass."""
+    check_known(where, given, tuple(entry.name for entry in fields(kind)))
+
+
+def check_known(where: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Raise ConfigError, with a guess at what was meant, where a key is not among those known."""
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}{did_you_mean(key, known)} (known: {', '.join(known)})")
+
+
+def require_unique(where: str, kind: str, names: Iterable[str]) -> None:
+    """Raise ConfigError where a name occurs twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ConfigError(f"{where}: {kind} names must differ, got {name!r} twice")
+        seen.add(name)
 
 
 def require_integer(owner: object, label: str, field: str, *, minimum: int) -> int:
     """Check that `owner.field` is an integer of at least `minimum`; store it as a plain int and return it."""
-    value = getattr(owner, field)
-    if type(value) is int and value >= minimum:
-        return value
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise ConfigError(f"{label}: {field} must be an integer of at least {minimum}, got {value!r}")
-    object.__setattr__(owner, field, int(value))
-    return int(value)
+    object.__setattr__(owner, field, Integer(minimum).check(label, field, getattr(owner, field)))
+    value: int = getattr(owner, field)
+    return value
 
 
 def require_power_of_two(label: str, field: str, value: int) -> None:
-    """Refuse a value that is not 1, 2, 4, ... (SPEC section 1: PEs, distribution ports and collection lines)."""
-    if value < 1 or value & (value - 1):
-        raise ConfigError(f"{label}: {field} must be a power of two, got {value}")
+    """Raise ConfigError for a value that is not 1, 2, 4, ..."""
+    Integer(1, power_of_two=True).check(label, field, value)
 
 
 def require_name(kind: str, name: object) -> None:
-    """Refuse a name that is not a non-empty string free of '/', which separates the two halves of a choice's name."""
-    if not isinstance(name, str) or not name.strip() or "/" in name:
-        raise ConfigError(f"{kind}: name must be a non-empty string without '/', got {name!r}")
+    """Raise ConfigError for a name that is blank or holds a '/', which separates the halves of a choice's name."""
+    Text(without="/").check(kind, "name", name)
 
 
-def require_unique(label: str, kind: str, names: Iterable[str]) -> None:
-    """Refuse a name that occurs twice."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ConfigError(f"{label}: {kind} names must differ, got {name!r} twice")
-        seen.add(name)
+def listed(value: Any) -> Any:
+    """Return the entries of a sequence or a numpy array as a list; anything else, text too, as it is."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else value

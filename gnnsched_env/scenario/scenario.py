@@ -8,6 +8,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
+from gnnsched_env.common.checks import Integer, OneOf, check_keys, check_known
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import Fleet, load_fleet
 from gnnsched_env.predictors import DEFAULT_PREDICTOR, check_predictor
@@ -20,7 +21,6 @@ from gnnsched_env.scenario.options import (
     Reward,
     Workload,
 )
-from gnnsched_env.scenario.section_checks import check_keys, check_known, require_integer, require_one_of
 from gnnsched_env.tables import LatencyTable
 
 LONGEST_RECONFIGURATION = 1 << 40
@@ -152,7 +152,7 @@ def load_scenario(scenario: "str | Path | Scenario") -> Scenario:
         raise ConfigError(f"scenario must be a name, a path or a Scenario, got {scenario!r}")
     if isinstance(scenario, Path) or scenario.endswith(".toml"):
         return Scenario.from_toml(scenario)
-    require_one_of("scenario", "name", scenario, list_scenarios())
+    OneOf(list_scenarios()).check("scenario", "name", scenario)
     text = (resources.files(__package__) / "presets" / f"{scenario}.toml").read_text(encoding="utf-8")
     return Scenario._from_dict(tomllib.loads(text), origin=f"{scenario}.toml", folder=Path())
 
@@ -170,7 +170,7 @@ def _changed(name: str, section: Any, change: Any) -> Any:
         change = {"noise": change}
     elif name == "reward" and isinstance(change, str):
         names = tuple(entry.name for entry in fields(Reward))
-        require_one_of("reward", "reward", change, names)
+        OneOf(names).check("reward", "reward", change)
         change = {other: float(other == change) for other in names}
     if not isinstance(change, Mapping):
         article = "an" if kind.__name__.startswith("A") else "a"
@@ -182,6 +182,6 @@ def _changed(name: str, section: Any, change: Any) -> Any:
 def _reconfigured(fleet: Fleet, cycles: Any) -> Fleet:
     if cycles is None:
         return fleet
-    require_integer("environment", "reconfiguration", cycles, 0, LONGEST_RECONFIGURATION)
-    changed = tuple(replace(entry, reconfiguration_cycles=int(cycles)) for entry in fleet.accelerators)
+    cycles = Integer(0, LONGEST_RECONFIGURATION).check("environment", "reconfiguration", cycles)
+    changed = tuple(replace(entry, reconfiguration_cycles=cycles) for entry in fleet.accelerators)
     return replace(fleet, accelerators=changed)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.scenario.section_checks import LEAST_WEIGHT, MOST_WEIGHT
+from gnnsched_env.scenario.options import LEAST_WEIGHT, MOST_WEIGHT
 from gnnsched_env.scenario.traces.job_kinds import KeyIndex
 from gnnsched_env.scenario.traces.trace_format import (
     LONGEST_S,

@@ -8,8 +8,7 @@ from typing import Literal, NoReturn
 
 from gnnsched_env.common.errors import did_you_mean
 from gnnsched_env.hardware import MODEL_KINDS
-from gnnsched_env.scenario.options import MOST_REPEATS
-from gnnsched_env.scenario.section_checks import LEAST_WEIGHT, MOST_WEIGHT, WEIGHTS
+from gnnsched_env.scenario.options import LEAST_WEIGHT, MOST_REPEATS, MOST_WEIGHT, WEIGHTS
 
 Kind = Literal["class", "graph"]
 

@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.files import write_rows
-from gnnsched_env.scenario.options import MOST_REPEATS
-from gnnsched_env.scenario.section_checks import LEAST_WEIGHT, MOST_WEIGHT, WEIGHTS
+from gnnsched_env.scenario.options import LEAST_WEIGHT, MOST_REPEATS, MOST_WEIGHT, WEIGHTS
 from gnnsched_env.scenario.traces.trace_format import COLUMNS, LONGEST_S, NO_DEADLINE
 
 CHUNK = 65_536

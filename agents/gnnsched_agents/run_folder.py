@@ -11,7 +11,6 @@ The checkpoint names the method's file, so that both change at once: when checkp
 """
 
 import contextlib
-import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.files import write_whole
+from gnnsched_env.common.files import read_json, write_json
 
 try:
     import fcntl
@@ -72,14 +71,11 @@ class RunFolder:
 
     def read(self) -> dict[str, Any] | None:
         """Return what the checkpoint tells, None where there is none; FileFormatError where it is damaged."""
-        try:
-            kept: dict[str, Any] = json.loads(self.checkpoint.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not self.checkpoint.exists():
             return None
-        except (OSError, ValueError) as error:
-            raise FileFormatError(f"{self.checkpoint}: must be the checkpoint of a training ({error})") from None
+        kept = read_json(self.checkpoint)
         for name, kind in KEYS.items():
-            if not isinstance(kept, dict) or not isinstance(kept.get(name), kind):
+            if not isinstance(kept.get(name), kind):
                 raise FileFormatError(
                     f"{self.checkpoint}: must be the checkpoint of a training; {name} is missing or bad"
                 )
@@ -115,8 +111,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         method = self.path / f"method-{state['iteration']}"
         save_method(method)
-        text = json.dumps({"format": FORMAT, **state, "method": method.name}, indent=1)
-        write_whole(self.checkpoint, lambda file: file.write(text.encode()))
+        write_json(self.checkpoint, {"format": FORMAT, **state, "method": method.name})
         for other in self.path.glob("method-*"):
             if other != method:
                 with contextlib.suppress(OSError):

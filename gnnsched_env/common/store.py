@@ -35,6 +35,8 @@ TREE_PREDICTOR = Format("gnnsched-predictor", 1, "predictor")
 GNN_PREDICTOR = Format("gnnsched-gnn", 1, "GNN predictor")
 FORECAST_NETWORK = Format("gnnsched-forecast", 1, "forecast ranker")
 FORECAST_TREES = Format("gnnsched-forecast-boosting", 1, "forecast ranker of trees")
+WEIGHTS = Format("gnnsched-weights", 1, "weights")
+EVOLUTION = Format("gnnsched-evolution", 1, "evolution checkpoint")
 DATASET_CHUNK = Format("gnnsched-dataset-chunk", 1, "chunk of a data set")
 
 

@@ -218,7 +218,7 @@ def test_another_way_of_training_is_refused_by_its_kind():
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 1}', "{", '{"format": "1"}'])
 def test_a_damaged_checkpoint_is_refused(tmp_path, text):
     (tmp_path / "checkpoint.json").write_text(text)
-    with pytest.raises(FileFormatError, match=r"checkpoint\.json: must be the checkpoint of a training"):
+    with pytest.raises(FileFormatError, match=r"checkpoint\.json: must "):
         train(TINY, tmp_path, progress=False)
 
 

@@ -14,7 +14,6 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +26,13 @@ from gnnsched_baselines.learned.pair_network import (
     Network,
     initial_network,
     load_network,
-    read_arrays,
     shapes,
 )
+from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.files import write_whole
 
 FloatArray = NDArray[np.float64]
 
-FORMAT = "evolution 1"
 STATE = ("parameters", "first_moment", "second_moment")  # what is kept, besides the number of generations
 PARTS = ("all", "outputs")  # outputs: what the score is linear in, the last layer and the linear part
 OUTPUTS = ("w3", "skip")
@@ -172,20 +169,18 @@ class Evolution:
 
     def save(self, path: Path) -> None:
         """Write the state."""
-        about = {"format": FORMAT, "seed": self.seed}
-        arrays: dict[str, Any] = {name: np.asarray(value) for name, value in {**about, **self.state()}.items()}
-        write_whole(path, lambda file: np.savez(file, **arrays))
+        arrays = {name: np.asarray(getattr(self, name)) for name in STATE}
+        store.save(path, store.EVOLUTION, {"seed": self.seed, "generation": self.generation}, arrays)
 
     def load(self, path: Path) -> None:
         """Take up what `save` wrote; raise FileFormatError where the file is another's or damaged."""
+        stored = store.load(path, store.EVOLUTION)
+        if stored.manifest.get("seed") != self.seed:
+            raise FileFormatError(f"{stored.source}: seed must be {self.seed}, got {stored.manifest.get('seed')!r}")
         try:
-            found = read_arrays(path)
-            if str(found["format"]) != FORMAT or int(found["seed"]) != self.seed:
-                told = f"{str(found['format'])!r} of seed {int(found['seed'])}"
-                raise ValueError(f"{FORMAT!r} of seed {self.seed} expected, got {told}")
-            self.restore(found)
-        except (OSError, ValueError, EOFError, BadZipFile, KeyError) as error:
-            raise FileFormatError(f"{path}: must be a checkpoint of this evolution ({error})") from None
+            self.restore({**stored.arrays, "generation": stored.manifest["generation"]})
+        except (ValueError, KeyError) as error:
+            raise FileFormatError(f"{stored.source}: must be a checkpoint of this evolution ({error})") from None
 
     def _play(self, members: Sequence[Network], rng: np.random.Generator) -> tuple[FloatArray, int]:
         """Return each member's mean over worlds of log(mean completion / `assignment`'s), and all decisions taken."""

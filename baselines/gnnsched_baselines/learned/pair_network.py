@@ -5,23 +5,19 @@ that average; a linear part stands beside both. The same weights serve any numbe
 changes no score (Zaheer et al. 2017, deep sets).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
-from zipfile import BadZipFile
+from typing import Any
 
 import numpy as np
 
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
+from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.files import write_whole
 from gnnsched_env.common.policy import FloatArray
 from gnnsched_env.envs.spaces import OBSERVATION_VERSION
 
-FORMAT = 1
-CARD = "card"  # the entry of a weights file that describes it, JSON as text
 MOST_WIDTH = 4096
 
 
@@ -117,10 +113,8 @@ def network_of(source: str, arrays: Mapping[str, Any], about: Mapping[str, Any])
 
 def save_network(path: Path, network: Network, card: Mapping[str, Any]) -> None:
     """Write weights and what is to be told of them (JSON values) to an .npz file, which holds no pickle."""
-    about = {"format": FORMAT, **made_for(), **card}
     arrays = {field.name: getattr(network, field.name) for field in fields(network)}
-    arrays[CARD] = np.array(json.dumps(about, indent=1))
-    write_whole(path, lambda file: np.savez(file, **arrays))
+    store.save(path, store.WEIGHTS, {**made_for(), **card}, arrays)
 
 
 def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
@@ -128,37 +122,5 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
 
     Raise FileFormatError where it is none, is truncated, or is for other features or another observation version.
     """
-    try:
-        arrays = read_arrays(path)
-    except FileNotFoundError:
-        raise FileFormatError(f"{path}: no such weights file") from None
-    except (OSError, ValueError, EOFError, BadZipFile, KeyError) as error:
-        raise FileFormatError(f"{path}: must be an .npz file of weights, cannot be read ({error})") from None
-    card = _card(path, arrays)
-    if card.get("format") != FORMAT:
-        raise FileFormatError(f"{path}: weights are of format {card.get('format')!r}, this version reads {FORMAT}")
-    return network_of(str(path), arrays, card), card
-
-
-def read_arrays(source: Path | BinaryIO) -> dict[str, Any]:
-    """Return the arrays of an .npz file by name, executing nothing; ValueError where it holds one array, without names.
-
-    Raise what numpy and zipfile raise where it cannot be read.
-    """
-    file = np.load(source, allow_pickle=False)
-    if not isinstance(file, np.lib.npyio.NpzFile):
-        raise ValueError("it holds a single array, as an .npy file does")
-    with file:
-        return {name: file[name] for name in file.files}
-
-
-def _card(path: Path, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    if CARD not in arrays:
-        raise FileFormatError(f"{path}: must hold an entry {CARD!r} that describes the weights; it has none")
-    try:
-        card = json.loads(str(arrays[CARD]))
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path}: {CARD} must be JSON ({error})") from None
-    if not isinstance(card, dict):
-        raise FileFormatError(f"{path}: {CARD} must be a JSON object, got {type(card).__name__}")
-    return card
+    stored = store.load(path, store.WEIGHTS)
+    return network_of(stored.source, stored.arrays, stored.manifest), stored.manifest

@@ -3,17 +3,18 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnnsched_env.common.errors import GraphError
 from gnnsched_env.graphs.csr_kernels import add_loops, csr_from_edges, loop_flags
-from gnnsched_env.graphs.structure import LARGEST_ID, check_structure, index_array
+from gnnsched_env.graphs.structure import LARGEST_ID, check_structure, index_array, whole_number
 
 if TYPE_CHECKING:
     import networkx
+    import scipy.sparse
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,8 +48,7 @@ class Graph:
     ) -> "Graph":
         """Build from edges in any order; repeats merge, self loops stay, and `undirected` adds every reverse."""
         label = f"graph {name!r}"
-        if not 1 <= num_vertices <= LARGEST_ID:
-            raise GraphError(f"{label}: num_vertices must lie in 1..{LARGEST_ID}, got {num_vertices}")
+        num_vertices = whole_number(label, "num_vertices", num_vertices, 1)
         heads = index_array(label, "sources", sources, np.int64)
         tails = index_array(label, "targets", targets, np.int64)
         if len(heads) != len(tails):
@@ -57,17 +57,73 @@ class Graph:
             if len(end) and (end.min() < 0 or end.max() >= num_vertices):
                 wrong = int(end.min() if end.min() < 0 else end.max())
                 raise GraphError(f"{label}: {field} must lie in 0..{num_vertices - 1}, got {wrong}")
-        indptr, indices = csr_from_edges(int(num_vertices), heads, tails, bool(undirected))
+        indptr, indices = csr_from_edges(num_vertices, heads, tails, bool(undirected))
         return cls.from_valid(indptr, indices, name=name, undirected=bool(undirected))
 
     @classmethod
-    def from_networkx(cls, graph: "networkx.Graph") -> "Graph":
-        """Take over the structure of a networkx graph; vertices are numbered in its iteration order."""
+    def from_networkx(cls, graph: "networkx.Graph", *, undirected: bool | None = None) -> "Graph":
+        """Take over the structure of a networkx graph; vertices are numbered in its iteration order.
+
+        Parallel edges merge. `undirected` adds every reverse; by default a directed graph stays directed.
+        """
         number = {node: i for i, node in enumerate(graph)}
         ends = np.array([(number[u], number[v]) for u, v in graph.edges()], dtype=np.int64).reshape(-1, 2)
         name = str(graph.graph.get("name", ""))
-        undirected = not graph.is_directed()
-        return cls.from_edges(len(number), ends[:, 0], ends[:, 1], undirected=undirected, name=name)
+        both_ways = not graph.is_directed() if undirected is None else undirected
+        return cls.from_edges(len(number), ends[:, 0], ends[:, 1], undirected=both_ways, name=name)
+
+    @classmethod
+    def from_scipy(cls, matrix: "scipy.sparse.sparray", *, undirected: bool = True, name: str = "") -> "Graph":
+        """Take over the pattern of a square scipy.sparse matrix or array of any format: row = source, column = target.
+
+        Every stored entry is an edge, whatever its value, a stored zero too. As with `from_edges`, repeats merge, self
+        loops stay, and `undirected` adds every reverse.
+        """
+        import scipy.sparse
+
+        label = f"graph {name!r}"
+        if not scipy.sparse.issparse(matrix):
+            raise GraphError(f"{label}: matrix must be a scipy.sparse matrix or array, got {type(matrix).__name__}")
+        if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
+            raise GraphError(f"{label}: matrix must be square, a row and a column for each vertex, got {matrix.shape}")
+        if matrix.format in ("csr", "csc", "bsr"):
+            try:
+                matrix.check_format(full_check=True)  # conversion would follow bad pointers
+            except ValueError as error:
+                raise GraphError(f"{label}: matrix is malformed: {error}") from None
+        entries = matrix.tocoo()
+        return cls.from_edges(matrix.shape[0], entries.row, entries.col, undirected=undirected, name=name)
+
+    @classmethod
+    def from_pyg(cls, data: Any, *, undirected: bool = True, name: str = "") -> "Graph":
+        """Take over the structure of a PyTorch Geometric `Data`: its `edge_index` [2, E] and `num_nodes`.
+
+        As with `from_edges`, repeats merge, self loops stay, and `undirected` adds every reverse: a directed graph
+        needs `undirected=False` to stay so.
+        """
+        label = f"graph {name!r}"
+        edge_index = getattr(data, "edge_index", None)
+        if edge_index is None:
+            raise GraphError(
+                f"{label}: data must be homogeneous and have edge_index, got {type(data).__name__} without it"
+            )
+        ends = _plain_array(edge_index)
+        if ends.ndim != 2 or len(ends) != 2:
+            raise GraphError(f"{label}: edge_index must have shape [2, E], got {ends.shape}")
+        return cls.from_edges(data.num_nodes, ends[0], ends[1], undirected=undirected, name=name)
+
+    @classmethod
+    def from_dgl(cls, graph: Any, *, undirected: bool = True, name: str = "") -> "Graph":
+        """Take over the structure of a homogeneous DGL graph: its `edges()` and `num_nodes()`.
+
+        DGL graphs are directed, undirected ones store both directions. As with `from_edges`, repeats merge, self loops
+        stay, and `undirected` adds every reverse: a directed graph needs `undirected=False` to stay so.
+        """
+        if not graph.is_homogeneous:
+            raise GraphError(f"graph {name!r}: graph must have one type of node and of edge (dgl.to_homogeneous)")
+        sources, targets = graph.edges()
+        ends = _plain_array(sources), _plain_array(targets)
+        return cls.from_edges(graph.num_nodes(), *ends, undirected=undirected, name=name)
 
     @classmethod
     def from_valid(
@@ -122,6 +178,13 @@ class Graph:
         graph.add_edges_from(zip(rows.tolist(), self.indices.tolist(), strict=True))
         return graph
 
+    def to_scipy(self) -> "scipy.sparse.csr_array":
+        """Return the adjacency matrix as a scipy.sparse csr_array, int8 [V, V], every entry 1 (copies)."""
+        import scipy.sparse
+
+        ones = np.ones(self.num_edges, dtype=np.int8)
+        return scipy.sparse.csr_array((ones, self.indices.copy(), self.indptr.copy()), shape=(self.num_vertices,) * 2)
+
     def digest(self) -> str:
         """Return a hash (SHA-256, hexadecimal) of the structure; the name does not count."""
         state = hashlib.sha256(b"undirected" if self.undirected else b"directed")
@@ -150,3 +213,29 @@ def block_diagonal(graphs: Sequence[Graph], *, name: str = "") -> Graph:
     return Graph.from_valid(
         indptr, np.concatenate(pieces), name=name, undirected=all(graph.undirected for graph in graphs)
     )
+
+
+def component_labels(graph: Graph) -> NDArray[np.int64]:
+    """Return int64 [V]: the component of each vertex, numbered in the order of their lowest vertex."""
+    from scipy.sparse.csgraph import connected_components
+
+    if not graph.undirected:
+        raise GraphError(f"graph {graph.name!r}: components are defined here for undirected graphs only")
+    labels: NDArray[np.int64] = connected_components(graph.to_scipy(), directed=False)[1].astype(np.int64)
+    return labels
+
+
+def largest_component(graph: Graph) -> Graph:
+    """Return the largest component, vertices renumbered in order; among equals the one with the lowest vertex."""
+    labels = component_labels(graph)
+    kept = np.flatnonzero(labels == np.bincount(labels).argmax())
+    if len(kept) == graph.num_vertices:
+        return graph
+    part = graph.to_scipy()[kept][:, kept]
+    return Graph.from_valid(part.indptr.astype(np.int64), part.indices.astype(np.int32), name=graph.name)
+
+
+def _plain_array(values: Any) -> NDArray[Any]:
+    """Return a tensor of torch, or what numpy takes for an array, as an array."""
+    tensor = values.detach().cpu() if hasattr(values, "detach") else values
+    return np.asarray(tensor)

@@ -1,8 +1,9 @@
 """A set of graphs in one set of flat arrays; single graphs and batches are cut from it on demand."""
 
 import hashlib
+import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from gnnsched_env.common.errors import GraphError
 from gnnsched_env.graphs.csr_kernels import batch_csr, batch_degrees, batch_size, loop_flags
 from gnnsched_env.graphs.graph import Graph
 from gnnsched_env.graphs.npz_format import GraphArrays, read_arrays, write_arrays
-from gnnsched_env.graphs.structure import LARGEST_ID, check_structure, index_array
+from gnnsched_env.graphs.structure import LARGEST_ID, check_structure, index_array, whole_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,8 +43,8 @@ class GraphSet:
         object.__setattr__(self, "graph_ptr", index_array(label, "graph_ptr", self.graph_ptr, np.int64))
         check_structure(label, self.indptr, self.indices, self.graph_ptr, undirected=True)
         for width in ("num_features", "num_classes"):
-            object.__setattr__(self, width, _width(label, width, getattr(self, width)))
-        alternatives = tuple(_width(label, "num_features_alt", width) for width in self.num_features_alt)
+            object.__setattr__(self, width, whole_number(label, width, getattr(self, width), 1))
+        alternatives = tuple(whole_number(label, "num_features_alt", width, 1) for width in self.num_features_alt)
         object.__setattr__(self, "num_features_alt", alternatives)
         if self.labels is not None:
             object.__setattr__(self, "labels", index_array(label, "labels", self.labels, np.int16))
@@ -121,13 +122,22 @@ class GraphSet:
         )
         write_arrays(Path(path), arrays)
 
+    def with_widths(self, num_features: int | None = None, num_classes: int | None = None) -> "GraphSet":
+        """Return the same graphs with other widths F and G; what is None stays."""
+        return replace(
+            self,
+            num_features=self.num_features if num_features is None else num_features,
+            num_classes=self.num_classes if num_classes is None else num_classes,
+        )
+
     def __len__(self) -> int:
         return len(self.graph_ptr) - 1
 
     def __getitem__(self, i: int) -> Graph:
+        i = operator.index(i)
         if not -len(self) <= i < len(self):
             raise IndexError(f"graph set {self.name!r}: graph must lie in 0..{len(self) - 1}, got {i}")
-        i = int(i) % len(self)
+        i %= len(self)
         rows = self.indptr[self.graph_ptr[i] : self.graph_ptr[i + 1] + 1]
         return Graph.from_valid(rows - rows[0], self.indices[rows[0] : rows[-1]], name=f"{self.name}[{i}]")
 
@@ -168,15 +178,6 @@ class GraphSet:
             raise GraphError(
                 f"graph set {self.name!r}: a batch must have at most {LARGEST_ID} vertices, got {vertices}"
             )
-
-
-def _width(label: str, name: str, value: object) -> int:
-    """Return a width as an int, at least 1 and within int32, the file format's type."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise GraphError(f"{label}: {name} must be an integer of at least 1, got {value!r}")
-    if value > LARGEST_ID:
-        raise GraphError(f"{label}: {name} must fit int32, got {value}")
-    return int(value)
 
 
 def _ids(ids: ArrayLike) -> NDArray[np.int64]:

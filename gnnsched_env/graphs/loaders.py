@@ -1,8 +1,13 @@
 """Graphs from text: TU data-set folders and edge lists."""
 
+import gzip
+import io
 import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +18,8 @@ from gnnsched_env.graphs.graph_set import GraphSet
 from gnnsched_env.graphs.structure import LARGEST_ID
 
 COMMENT_MARKS = ("#", "%")
-
-
-def load_graph_set(path: str | Path) -> GraphSet:
-    """Read a graph set: an npz file, or a TU folder."""
-    path = Path(path)
-    return load_tu_folder(path) if path.is_dir() else GraphSet.load(path)
+GZIP_MAGIC = b"\x1f\x8b"
+MATRIX_MARKET_BANNER = b"%%matrixmarket"
 
 
 def load_tu_folder(folder: str | Path, *, num_features: int | None = None, num_classes: int | None = None) -> GraphSet:
@@ -52,7 +53,7 @@ def load_tu_folder(folder: str | Path, *, num_features: int | None = None, num_c
 
 
 def load_edge_list(path: str | Path, *, num_vertices: int | None = None, undirected: bool = True) -> Graph:
-    """Read one graph: two ids a line, none negative, separated by blanks, tabs or commas; UTF-8, with or without a BOM.
+    """Read one graph: two ids a line, none negative, separated by blanks, tabs or commas; UTF-8, gzipped or not.
 
     Lines that begin with # or % are comments; further columns (weights, times) are ignored. Without `num_vertices`
     the vertices are the ids that occur, relabelled 0, 1, ... in ascending order, so that gaps leave no vertices behind;
@@ -60,7 +61,8 @@ def load_edge_list(path: str | Path, *, num_vertices: int | None = None, undirec
     adds every reverse. A file in MatrixMarket's format is refused.
     """
     path = Path(path)
-    _refuse_matrix_market(path)
+    if file_start(path).lower().startswith(MATRIX_MARKET_BANNER):  # its size line would be read as an edge
+        raise FileFormatError(f"{path}: is in MatrixMarket's format, not an edge list; load_graph_set reads it")
     edges = _table(path, columns=2)
     if edges.size and edges.min() < 0:
         row = int(np.flatnonzero(edges.min(axis=1) < 0)[0])
@@ -71,23 +73,38 @@ def load_edge_list(path: str | Path, *, num_vertices: int | None = None, undirec
         ids, numbers = np.unique(edges, return_inverse=True)
         num_vertices, edges = len(ids), numbers.reshape(edges.shape)
     try:
-        return Graph.from_edges(num_vertices, edges[:, 0], edges[:, 1], undirected=undirected, name=path.stem)
+        return Graph.from_edges(num_vertices, edges[:, 0], edges[:, 1], undirected=undirected, name=bare_name(path))
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from None
 
 
-def _refuse_matrix_market(path: Path) -> None:
-    """Refuse a file whose banner says MatrixMarket: its size line would be read as an edge."""
+def bare_name(path: Path) -> str:
+    """Return a file's name without its ending, and without .gz."""
+    return Path(path.name.removesuffix(".gz")).stem
+
+
+@contextmanager
+def open_binary(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to read, gunzipped where it is gzipped, whatever its name; FileFormatError where it is damaged."""
     try:
         with path.open("rb") as file:
-            start = file.read(64)
+            zipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+            file.seek(0)
+            if zipped:
+                with gzip.open(file) as unzipped:
+                    yield unzipped  # type: ignore[misc]
+            else:
+                yield file
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
-    if start.removeprefix(b"\xef\xbb\xbf").lower().startswith(b"%%matrixmarket"):
-        raise FileFormatError(
-            f"{path}: is in MatrixMarket's format, not an edge list; read it with scipy.io.mmread, "
-            "then Graph.from_edges(rows, coo.row, coo.col)"
-        )
+    except (EOFError, zlib.error) as error:
+        raise FileFormatError(f"{path}: is damaged or truncated: {error}") from None
+
+
+def file_start(path: Path) -> bytes:
+    """Return the first bytes of a file, gunzipped, without a byte-order mark."""
+    with open_binary(path) as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf")
 
 
 def _tu_prefix(folder: Path) -> Path:
@@ -150,22 +167,22 @@ def _distinct(labels: NDArray[np.int64]) -> int:
 
 def _table(path: Path, *, columns: int) -> NDArray[np.int64]:
     """Read the first columns of a text file of integers as int64 [rows, columns]; an empty file has no rows."""
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*input contained no data")
-            table: NDArray[Any] = np.loadtxt(
-                path,
-                dtype=np.int64,
-                comments=list(COMMENT_MARKS),
-                delimiter=_delimiter(path),
-                usecols=range(columns),
-                encoding="utf-8-sig",
-                ndmin=2,
-            )
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, OverflowError) as error:
-        raise FileFormatError(f"{path}: must hold {columns} integers a line: {error}") from None
+    delimiter = _delimiter(path)
+    with open_binary(path) as file:
+        lines = io.TextIOWrapper(file, encoding="utf-8-sig")
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*input contained no data")
+                table: NDArray[Any] = np.loadtxt(
+                    lines,
+                    dtype=np.int64,
+                    comments=list(COMMENT_MARKS),
+                    delimiter=delimiter,
+                    usecols=range(columns),
+                    ndmin=2,
+                )
+        except (ValueError, OverflowError) as error:
+            raise FileFormatError(f"{path}: must hold {columns} integers a line: {error}") from None
     if table.size and not -LARGEST_ID <= table.min() <= table.max() <= 2**62:
         raise FileFormatError(f"{path}: integers must lie in {-LARGEST_ID}..2^62")
     return table.reshape(-1, columns)
@@ -173,8 +190,8 @@ def _table(path: Path, *, columns: int) -> NDArray[np.int64]:
 
 def _delimiter(path: Path) -> str | None:
     """Return a comma if the first line of data has one, else None for blanks."""
-    with path.open(encoding="utf-8-sig", errors="replace") as lines:
-        for line in lines:
+    with open_binary(path) as file:
+        for line in io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace"):
             if line.strip() and not line.lstrip().startswith(COMMENT_MARKS):
                 return "," if "," in line else None
     return None

@@ -11,6 +11,13 @@ from gnnsched_env.graphs.csr_kernels import NOT_INCREASING, OUT_OF_RANGE, VALID,
 LARGEST_ID = int(np.iinfo(np.int32).max)
 
 
+def whole_number(label: str, name: str, value: object, low: int, high: int = LARGEST_ID) -> int:
+    """Return `value` as a plain int; raise GraphError unless it is an integer in `low`..`high` (no bool, no float)."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+        raise GraphError(f"{label}: {name} must be an integer in {low}..{high}, got {value!r}")
+    return int(value)
+
+
 def index_array(label: str, name: str, values: ArrayLike, dtype: type[np.signedinteger[Any]]) -> NDArray[Any]:
     """Return `values` as a read-only, contiguous, one-dimensional array that nobody else can write to."""
     array = np.asarray(values)

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.cycles import NAMED_QUIRKS, CycleCounts, Quirks, count_cycles
-from gnnsched_env.graphs import Graph, GraphSet, load_edge_list, load_graph_set
+from gnnsched_env.graphs import Graph, GraphSet, load_graph_set
 from gnnsched_env.hardware import Accelerator, GnnModel, load_accelerator, make_model
 from gnnsched_env.hardware.fleet import DEFAULT_CLOCK_HZ
 
@@ -28,16 +28,17 @@ class Arguments:
     """Rank the dataflows of an accelerator for a GNN on a graph, best first."""
 
     graph: Path
-    """Graph or graph set: an npz file, a TU folder, or an edge list (.txt .csv .tsv .edges .el)."""
+    """Graph or graph set: an npz file, a TU folder, an example (karate, southern_women), or a file that `gnnsched
+    graphs convert` reads."""
     accelerator: str = "omega512"
     """Preset name, or a TOML file."""
     model: Literal["gcn", "gin", "sage"] = "gcn"
     hidden: tuple[int, ...] = (16,)
     """Widths of the hidden layers; none for a single layer (`--hidden` alone)."""
     features: int | None = None
-    """Input width; by default the data set's (an edge list has none)."""
+    """Input width; by default the data set's (an edge list or a matrix has none)."""
     classes: int | None = None
-    """Output width; by default the data set's (an edge list has none)."""
+    """Output width; by default the data set's (an edge list or a matrix has none)."""
     batch: int = 1
     """Graphs drawn from a set of several, without replacement, as one block-diagonal batch."""
     seed: int = 0
@@ -49,7 +50,6 @@ class Arguments:
     """Print JSON instead of a table."""
 
 
-EDGE_LIST_ENDINGS = (".txt", ".csv", ".tsv", ".edges", ".edgelist", ".el")
 CAPTION = """\
 tiles: of the first layer, T_Va,T_N,T_Fa | T_Vc,T_G,T_Fc (vertices, neighbours, features side by side in aggregation;
   vertices, outputs, features in combination)
@@ -99,23 +99,11 @@ def _inputs(arguments: Arguments) -> Subject:
         if value < least:
             raise ConfigError(f"--{option} must be at least {least}, got {value}")
     accelerator = load_accelerator(arguments.accelerator)
-    graphs = _load(arguments)
-    width = graphs.num_features if arguments.features is None else arguments.features
-    classes = graphs.num_classes if arguments.classes is None else arguments.classes
-    model = make_model(arguments.model, width, classes, arguments.hidden)
+    graphs = load_graph_set(arguments.graph, num_features=arguments.features, num_classes=arguments.classes)
+    model = make_model(arguments.model, graphs.num_features, graphs.num_classes, arguments.hidden)
     drawn = _draw(graphs, arguments)
     graph = graphs.batch(drawn) if len(drawn) > 1 else graphs[drawn[0] if drawn else 0]
     return Subject(graph=graph, model=model, accelerator=accelerator, drawn=drawn, of=len(graphs))
-
-
-def _load(arguments: Arguments) -> GraphSet:
-    path = arguments.graph
-    if path.is_dir() or path.suffix.lower() not in EDGE_LIST_ENDINGS:
-        return load_graph_set(path)
-    if arguments.features is None or arguments.classes is None:
-        raise ConfigError(f"{path}: an edge list has no widths; --features and --classes are required")
-    graph = load_edge_list(path)
-    return GraphSet.from_graphs([graph], name=path.stem, num_features=arguments.features, num_classes=arguments.classes)
 
 
 def _draw(graphs: GraphSet, arguments: Arguments) -> tuple[int, ...]:

@@ -148,19 +148,22 @@ def test_citation_growth_resembles_cora(shared):
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda rng: molecule_graph(rng, 0), "molecule: vertices must be at least 1, got 0"),
+        (lambda rng: molecule_graph(rng, 0), "molecule: vertices must be an integer of at least 1, got 0"),
         (lambda rng: molecule_graph(rng, 5, ring_share=1.5), r"molecule: ring_share must lie in 0\.\.1, got 1.5"),
-        (lambda rng: ego_graph(rng, 1), "ego network: vertices must be at least 2, got 1"),
+        (lambda rng: ego_graph(rng, 1), "ego network: vertices must be an integer of at least 2, got 1"),
         (lambda rng: ego_graph(rng, 5, circle=0.5), "ego network: circle must be at least 1, got 0.5"),
         (lambda rng: ego_graph(rng, 5, newcomers=-1), r"ego network: newcomers must lie in 0\.\.1, got -1"),
-        (lambda rng: citation_graph(rng, 1), "citation: vertices must be at least 2, got 1"),
+        (lambda rng: citation_graph(rng, 1), "citation: vertices must be an integer of at least 2, got 1"),
         (lambda rng: citation_graph(rng, 5, references=0), "citation: references must be at least 1, got 0"),
         (lambda rng: citation_graph(rng, 5, copying=2), r"citation: copying must lie in 0\.\.1, got 2"),
         (lambda rng: citation_graph(rng, 5, ageing=0), "citation: ageing must be above 0, got 0"),
         (lambda rng: draw_rmat_parameters(rng, edges=(10, 20)), "the range of edges must satisfy 20 <= low <= high"),
         (lambda rng: draw_graphs("molecules", rng, 1), "unknown graph family 'molecules'; did you mean 'molecule'"),
         (lambda rng: RmatParameters(vertices=2, edges=1, a=0.9, b=0.2, c=0.1), r"R-MAT: d must lie in 0\.\.1"),
-        (lambda rng: RmatParameters(vertices=0, edges=1, a=1, b=0, c=0), "R-MAT: vertices must be at least 1, got 0"),
+        (
+            lambda rng: RmatParameters(vertices=0, edges=1, a=1, b=0, c=0),
+            "R-MAT: vertices must be an integer of at least 1, got 0",
+        ),
     ],
 )
 def test_bad_parameters_are_refused(draw, message):

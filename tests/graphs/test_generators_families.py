@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.graphs import Graph, average_clustering
-from gnnsched_env.graphs.components import component_labels
+from gnnsched_env.graphs import Graph, average_clustering, component_labels
 from gnnsched_env.graphs.generators import (
     barabasi_albert_graph,
     erdos_renyi_graph,
@@ -242,7 +241,10 @@ def test_fame_and_roots_make_hubs():
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda rng: erdos_renyi_graph(rng, 1, mean_degree=0), "Erdos-Renyi: vertices must be at least 2, got 1"),
+        (
+            lambda rng: erdos_renyi_graph(rng, 1, mean_degree=0),
+            "Erdos-Renyi: vertices must be an integer of at least 2, got 1",
+        ),
         (lambda rng: erdos_renyi_graph(rng, 5, mean_degree=5), r"Erdos-Renyi: mean_degree must lie in 0\.\.4, got 5"),
         (lambda rng: erdos_renyi_graph(rng, 5, mean_degree=float("nan")), "mean_degree must lie in .* got nan"),
         (lambda rng: barabasi_albert_graph(rng, 5, links=0), r"Barabasi-Albert: links must lie in 1\.\.4, got 0"),

@@ -59,6 +59,7 @@ def test_block_diagonal_agrees_with_lists(drawn):
 def test_components_agree_with_networkx(drawn):
     graph = build(drawn)
     labels = component_labels(graph)
+    assert list(dict.fromkeys(labels.tolist())) == list(range(labels.max() + 1))
     found = {frozenset(np.flatnonzero(labels == label).tolist()) for label in range(labels.max() + 1)}
     expected = {frozenset(part) for part in networkx.connected_components(graph.to_networkx())}
     assert found == expected
@@ -127,7 +128,12 @@ def test_bad_arrays_are_refused_with_place_and_rule(indptr, indices, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0, [], []), "num_vertices must lie in 1..2147483647, got 0"),
+        ((0, [], []), "num_vertices must be an integer in 1..2147483647, got 0"),
+        (
+            (2.5, [0, 2], [2, 1]),
+            "num_vertices must be an integer in 1..2147483647, got 2.5",
+        ),  # compiled code once crashed
+        ((True, [0], [0]), "num_vertices must be an integer in 1..2147483647, got True"),
         ((2, [0], [0, 1]), "sources and targets must have one length, got 1 and 2"),
         ((2, [0], [2]), "targets must lie in 0..1, got 2"),
         ((2, [-1], [0]), "sources must lie in 0..1, got -1"),

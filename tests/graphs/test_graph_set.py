@@ -97,11 +97,23 @@ def test_citeseers_own_loops_are_not_doubled(shared):
         ({"indices": np.zeros((2, 2), int)}, FileFormatError, "array 'indices' must hold integers in 1 dimensions"),
         ({"num_features": np.array([3])}, FileFormatError, "array 'num_features' must hold integers in 0 dimensions"),
         ({"indices": np.array([{}])}, FileFormatError, "array 'indices' is pickled; only plain arrays are read"),
-        ({"num_features": np.int64(2**40)}, GraphError, "num_features must fit int32, got 1099511627776"),
-        ({"num_features_alt": np.array([0])}, GraphError, "num_features_alt must be an integer of at least 1, got 0"),
-        ({"num_features_alt": np.array([2**40])}, GraphError, "num_features_alt must fit int32, got 1099511627776"),
-        ({"num_features": np.int32(0)}, GraphError, "num_features must be an integer of at least 1, got 0"),
-        ({"num_classes": np.int32(0)}, GraphError, "num_classes must be an integer of at least 1, got 0"),
+        (
+            {"num_features": np.int64(2**40)},
+            GraphError,
+            "num_features must be an integer .*got 1099511627776",
+        ),
+        (
+            {"num_features_alt": np.array([0])},
+            GraphError,
+            "num_features_alt must be an integer .*got 0",
+        ),
+        (
+            {"num_features_alt": np.array([2**40])},
+            GraphError,
+            "num_features_alt must be an integer .*got 1099511627776",
+        ),
+        ({"num_features": np.int32(0)}, GraphError, r"num_features must be an integer .*got 0"),
+        ({"num_classes": np.int32(0)}, GraphError, r"num_classes must be an integer .*got 0"),
         ({"graph_ptr": np.array([0])}, GraphError, "graph_ptr must end with the number of vertices"),
         ({"graph_ptr": np.array([], int)}, GraphError, "graph_ptr must begin with 0, got an empty array"),
         ({"self_loops": np.int32(99)}, GraphError, "self_loops must be the number of loops"),
@@ -187,12 +199,14 @@ def test_bad_ids_are_refused():
         graphs.degrees([0.5], self_loops=True)
     with pytest.raises(IndexError, match=r"must lie in 0\.\.4, got 5"):
         graphs[5]
+    with pytest.raises(TypeError):
+        graphs[0.5]
     assert graphs[-1].digest() == graphs[4].digest()
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.0, "3", None])
 def test_bad_widths_are_refused(value):
-    with pytest.raises(GraphError, match="graph set 'toy': num_features must be an integer of at least 1"):
+    with pytest.raises(GraphError, match="graph set 'toy': num_features must be an integer in 1"):
         toy_set(num_features=value)
 
 

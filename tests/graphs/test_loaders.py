@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,17 @@ def test_edge_list(tmp_path, text):
     assert graph.name == "toy"
 
 
+def test_a_gzipped_edge_list(tmp_path):
+    path = tmp_path / "toy.csv.gz"
+    packed = gzip.compress(b"10,20\n20,30\n" * 100)
+    path.write_bytes(packed)
+    graph = load_edge_list(path)
+    assert (graph.name, rows_of(graph)) == ("toy", [[1], [0, 2], [1]])
+    path.write_bytes(packed[:-8])
+    with pytest.raises(FileFormatError, match="truncated"):
+        load_edge_list(path)
+
+
 def test_edge_list_with_ids_kept(tmp_path):
     path = tmp_path / "toy.txt"
     path.write_text("0 2\n")
@@ -136,8 +149,9 @@ def test_negative_ids_are_refused(tmp_path, num_vertices):
         load_edge_list(path, num_vertices=num_vertices)
 
 
-def test_matrix_market_is_refused_by_name(tmp_path):
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_matrix_market_is_no_edge_list(tmp_path, pack):
     path = tmp_path / "toy.mtx"
-    path.write_text("%%MatrixMarket matrix coordinate pattern general\n3 3 1\n1 2\n")
+    path.write_bytes(pack(b"%%MatrixMarket matrix coordinate pattern general\n3 3 1\n1 2\n"))
     with pytest.raises(FileFormatError, match=r"toy\.mtx: is in MatrixMarket's format"):
         load_edge_list(path)

@@ -5,6 +5,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.graphs.generators.pairs import check_vertices
 from gnnsched_env.graphs.graph import Graph
 
 MOST_TRIES = 16
@@ -26,8 +27,7 @@ def citation_graph(
     proportion to citations with probability `fame`, else uniformly, and in both cases damped by
     1 / (1 + age / (ageing * vertices)), age counted in vertices.
     """
-    if vertices < 2:
-        raise ConfigError(f"citation: vertices must be at least 2, got {vertices}")
+    check_vertices("citation", vertices)
     if references < 1.0:
         raise ConfigError(f"citation: references must be at least 1, got {references}")
     for field, share in (("copying", copying), ("fame", fame)):

@@ -20,10 +20,11 @@ def stochastic_block_graph(rng: np.random.Generator, sizes: ArrayLike, *, inside
     Each pair of one block is joined with probability `inside`, each pair of two blocks with `outside`, independently.
     O(V + E / (share of the pairs that lie in two blocks)).
     """
-    block_sizes = np.asarray(sizes, dtype=np.int64)
-    if block_sizes.ndim != 1 or block_sizes.size == 0 or block_sizes.min() < 1:
+    block_sizes = np.asarray(sizes)
+    if block_sizes.ndim != 1 or block_sizes.dtype.kind not in "iu" or block_sizes.size == 0 or block_sizes.min() < 1:
         raise ConfigError(f"stochastic block: sizes must be a list of integers of at least 1, got {sizes!r}")
     check_shares("stochastic block", inside=inside, outside=outside)
+    block_sizes = block_sizes.astype(np.int64)
     vertices = int(block_sizes.sum())
     firsts = np.cumsum(block_sizes) - block_sizes
     pairs = block_sizes * (block_sizes - 1) // 2

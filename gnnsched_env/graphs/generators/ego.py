@@ -5,6 +5,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.graphs.generators.pairs import check_vertices
 from gnnsched_env.graphs.graph import Graph
 
 
@@ -15,8 +16,7 @@ def ego_graph(rng: np.random.Generator, vertices: int, *, circle: float = 6.0, n
     one is new with probability `newcomers`, else one already known. IMDB's actors who share a film are such a clique.
     Takes O(V^2) memory: such graphs are dense.
     """
-    if vertices < 2:
-        raise ConfigError(f"ego network: vertices must be at least 2, got {vertices}")
+    check_vertices("ego network", vertices)
     if circle < 1.0:
         raise ConfigError(f"ego network: circle must be at least 1, got {circle}")
     if not 0.0 <= newcomers <= 1.0:

@@ -5,6 +5,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.graphs.generators.pairs import check_vertices
 from gnnsched_env.graphs.graph import Graph
 
 HIGHEST_DEGREE = 4
@@ -28,8 +29,7 @@ def molecule_graph(
     there, else it hangs on an atom. `branching` is the relative chance that an atom of degree 3 gets a fourth bond.
     The defaults come near MUTAG's mean degree and number of rings.
     """
-    if vertices < 1:
-        raise ConfigError(f"molecule: vertices must be at least 1, got {vertices}")
+    check_vertices("molecule", vertices, 1)
     shares = {"ring_share": ring_share, "fused_share": fused_share, "hexagon_share": hexagon_share}
     for field, value in (shares | {"branching": branching}).items():
         if not 0.0 <= value <= 1.0:

@@ -1,5 +1,7 @@
 """Independent coin tosses over pairs of vertices, without visiting the pairs that lose (Batagelj and Brandes, 2005)."""
 
+from numbers import Integral
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,9 +35,9 @@ def unordered_pairs(codes: I64) -> tuple[I64, I64]:
 
 
 def check_vertices(family: str, vertices: int, fewest: int = 2) -> None:
-    """Refuse too few vertices."""
-    if vertices < fewest:
-        raise ConfigError(f"{family}: vertices must be at least {fewest}, got {vertices}")
+    """Refuse too few vertices, and a number that is no integer."""
+    if isinstance(vertices, bool) or not isinstance(vertices, Integral) or vertices < fewest:
+        raise ConfigError(f"{family}: vertices must be an integer of at least {fewest}, got {vertices!r}")
 
 
 def check_shares(family: str, **shares: float) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import require_integer
 from gnnsched_env.common.errors import ConfigError, GraphError
-from gnnsched_env.graphs.components import largest_component
-from gnnsched_env.graphs.graph import Graph
+from gnnsched_env.graphs.graph import Graph, largest_component
 
 # Graphlaxy's shipped Beta weights (alpha, beta).
 BETA_A = (1.3500523980958758, 0.9756729865636893)
@@ -46,8 +46,7 @@ class RmatParameters:
 
     def __post_init__(self) -> None:
         for field in ("vertices", "edges"):
-            if getattr(self, field) < 1:
-                raise ConfigError(f"R-MAT: {field} must be at least 1, got {getattr(self, field)}")
+            require_integer(self, "R-MAT", field, minimum=1)
         for field in ("a", "b", "c", "d"):
             if not 0.0 <= getattr(self, field) <= 1.0:
                 raise ConfigError(f"R-MAT: {field} must lie in 0..1, got {getattr(self, field)}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import write_whole
-from gnnsched_env.graphs import Graph, GraphSet, load_graph_set
+from gnnsched_env.graphs import Graph, GraphSet, graph_file, load_graph_set
 from gnnsched_env.graphs.generators import RmatParameters, draw_graphs, rmat_graph
 from gnnsched_env.predictors.graph_scores import ScoringSpec, draw_batches, load_distinct_sets
 from gnnsched_env.predictors.measured.measurements import COLUMNS, Job, measured_cells, relative_file
@@ -73,7 +73,7 @@ def real_jobs(path: str | Path, folder: str | Path, *, samples: int, seed: int =
 
     A file of one graph gives one job of each layer. `folder` is the CSV's: files are named relative to it.
     """
-    graphs, name = load_graph_set(path), relative_file(Path(path), Path(folder))
+    graphs, name = load_graph_set(path), relative_file(graph_file(path), Path(folder))
     layers = (graphs.num_features, HIDDEN), (HIDDEN, graphs.num_classes)
     if len(graphs) == 1:
         return [Job(name, (0,), *layer) for layer in layers]
@@ -86,7 +86,7 @@ def synthetic_jobs(path: str | Path, folder: str | Path, *, count: int, seed: in
 
     Batches are cut to MOST_VERTICES vertices, and widths drawn again where a dense product would pass MOST_WORK.
     """
-    graphs, name = load_graph_set(path), relative_file(Path(path), Path(folder))
+    graphs, name = load_graph_set(path), relative_file(graph_file(path), Path(folder))
     sizes = np.diff(graphs.graph_ptr)
     rng = np.random.default_rng((seed, int(graphs.digest()[:16], 16)))
     jobs: dict[Job, None] = {}

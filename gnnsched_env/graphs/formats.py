@@ -1,0 +1,170 @@
+"""Graph files of any format: which one a file has, and the reading of the formats that scipy and networkx know."""
+
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+
+from gnnsched_env.common.errors import ConfigError, FileFormatError, GraphError, did_you_mean
+from gnnsched_env.graphs.graph import Graph
+from gnnsched_env.graphs.graph_set import GraphSet
+from gnnsched_env.graphs.loaders import (
+    MATRIX_MARKET_BANNER,
+    bare_name,
+    file_start,
+    load_edge_list,
+    load_tu_folder,
+    open_binary,
+)
+
+EXAMPLES = MappingProxyType({path.stem: path for path in sorted((Path(__file__).parent / "examples").glob("*.npz"))})
+"""The graphs that come with the package, by name (sources and licence: `examples/README.md`)."""
+
+EDGE_LIST_ENDINGS = (".txt", ".csv", ".tsv", ".edges", ".edgelist", ".el")
+PICKLE_ENDINGS = (".pkl", ".pickle", ".gpickle", ".pt", ".pth", ".joblib")
+
+_ZIP_MAGIC = b"PK"
+_PICKLE_MAGIC = b"\x80"  # of protocol 2 and above
+# What reading a damaged archive raises.
+_DAMAGE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    AttributeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def graph_file(path: str | Path) -> Path:
+    """Return a graph file's path; the name of a shipped example ("karate") that no file bears stands for that one."""
+    path = Path(path)
+    return path if path.exists() else EXAMPLES.get(str(path), path)
+
+
+def load_graph_set(
+    path: str | Path,
+    *,
+    num_features: int | None = None,
+    num_classes: int | None = None,
+    num_vertices: int | None = None,
+) -> GraphSet:
+    """Read the graphs of a file, of a TU folder, or of a shipped example, by its name; a file may be gzipped.
+
+    An npz file and a TU folder hold the widths F and G of their learning task, which `num_features` and `num_classes`
+    replace; every other format holds one graph and needs both: an edge list, MatrixMarket (.mtx), a matrix that
+    scipy.sparse.save_npz wrote (.npz), and networkx's GraphML, GML and adjacency list (.graphml .gml .adjlist).
+    Every edge counts in both directions. `num_vertices` keeps an edge list's ids, as in `load_edge_list`. Pickles are
+    refused. Raise FileFormatError for what cannot be read, GraphError for a malformed graph, ConfigError for widths
+    that are missing.
+    """
+    path = graph_file(path)
+    if not path.exists():
+        hint = did_you_mean(path, EXAMPLES) or f"; the examples that come with the package are {', '.join(EXAMPLES)}"
+        raise FileFormatError(f"{path}: cannot be read: No such file or directory{hint}")
+    if path.is_dir():
+        return load_tu_folder(path, num_features=num_features, num_classes=num_classes)
+    read = _reader(path)
+    if read is None:
+        return GraphSet.load(path).with_widths(num_features, num_classes)
+    if num_features is None or num_classes is None:
+        raise ConfigError(
+            f"{path}: says neither how many features a vertex has nor how many classes there are: --features and "
+            "--classes are required (or convert it once with them: gnnsched graphs convert)"
+        )
+    graph = load_edge_list(path, num_vertices=num_vertices) if read is load_edge_list else read(path)
+    return GraphSet.from_graphs([graph], name=bare_name(path), num_features=num_features, num_classes=num_classes)
+
+
+def _reader(path: Path) -> Callable[[Path], Graph] | None:
+    """Return what reads a file as one graph, or None where it is an npz file of graphs (or nothing that is known)."""
+    ending = Path(path.name.removesuffix(".gz")).suffix.lower()
+    start = file_start(path)
+    members = _members(path) if start.startswith(_ZIP_MAGIC) else ()
+    pickled = start.startswith(_PICKLE_MAGIC) or any(name.endswith("data.pkl") for name in members)
+    if pickled or ending in PICKLE_ENDINGS:
+        raise FileFormatError(
+            f"{path}: is a pickle, which is refused: reading it would run whatever code it holds; in the program that "
+            "wrote it, make a Graph (from_networkx, from_pyg, from_dgl, from_scipy) and save that: "
+            "GraphSet.from_graphs([graph], name=..., num_features=..., num_classes=...).save('graph.npz')"
+        )
+    if start.lower().startswith(MATRIX_MARKET_BANNER):
+        return _read_matrix_market
+    if "format.npy" in members and "graph_ptr.npy" not in members:
+        return _read_scipy
+    if ending == ".npz" or members:
+        return None
+    if ending not in _BY_ENDING:
+        known = ", ".join((".npz", *_BY_ENDING))
+        raise FileFormatError(f"{path}: ends in none of {known} (.gz may follow), and is no folder")
+    return _BY_ENDING[ending]
+
+
+def _members(path: Path) -> tuple[str, ...]:
+    """Return the names in an archive, none where it is damaged: the reader will say so."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return tuple(archive.namelist())
+    except zipfile.BadZipFile:
+        return ()
+
+
+def _read_matrix_market(path: Path) -> Graph:
+    from scipy.io import mmread
+    from scipy.sparse import issparse
+
+    with open_binary(path) as file:
+        try:
+            matrix = mmread(file)
+        except (ValueError, OverflowError, MemoryError) as error:
+            raise FileFormatError(f"{path}: is no valid MatrixMarket file: {error}") from None
+    if not issparse(matrix):
+        raise FileFormatError(f"{path}: must be a sparse MatrixMarket file (coordinate), got a dense one (array)")
+    return _from_scipy(path, matrix)
+
+
+def _read_scipy(path: Path) -> Graph:
+    from scipy.sparse import load_npz
+
+    try:
+        matrix = load_npz(path)  # by np.load without pickles
+    except _DAMAGE as error:
+        raise FileFormatError(f"{path}: is no valid file of scipy.sparse.save_npz: {error}") from None
+    return _from_scipy(path, matrix)
+
+
+def _from_scipy(path: Path, matrix: object) -> Graph:
+    try:
+        return Graph.from_scipy(matrix, name=bare_name(path))  # type: ignore[arg-type]
+    except GraphError as error:
+        raise GraphError(f"{path}: {error}") from None
+
+
+def _read_networkx(path: Path) -> Graph:
+    import networkx
+
+    ending = Path(path.name.removesuffix(".gz")).suffix.lower()
+    with open_binary(path) as file:
+        try:
+            if ending == ".gml":
+                found = networkx.read_gml(file, label="id")
+            else:
+                found = (networkx.read_graphml if ending == ".graphml" else networkx.read_adjlist)(file)
+        except (networkx.NetworkXException, ValueError, TypeError, LookupError, SyntaxError, AttributeError) as error:
+            raise FileFormatError(f"{path}: networkx cannot read it as {ending[1:]}: {error}") from None
+    try:
+        return Graph.from_networkx(found, undirected=True)
+    except GraphError as error:
+        raise GraphError(f"{path}: {error}") from None
+
+
+_BY_ENDING: dict[str, Callable[[Path], Graph]] = {
+    **dict.fromkeys(EDGE_LIST_ENDINGS, load_edge_list),
+    ".mtx": _read_matrix_market,
+    **dict.fromkeys((".graphml", ".gml", ".adjlist"), _read_networkx),
+}

@@ -23,7 +23,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.setup: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[scripts]' --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable . --constraint constraints.txt
 	touch $@
 
 $(VENV)/.setup-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
@@ -31,7 +31,7 @@ $(VENV)/.setup-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@ $(VENV)/.setup
 
 demo: setup
-	$(BIN)/python -m gnnsched_cli.demo
+	$(BIN)/gnnsched demo
 
 test: setup-dev
 	$(BIN)/python -m pytest -n 2

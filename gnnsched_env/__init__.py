@@ -13,7 +13,7 @@ from gnnsched_env.common.errors import (
     TableError,
 )
 from gnnsched_env.common.policy import Knowledge, Policy
-from gnnsched_env.envs.registration import register_envs
+from gnnsched_env.registration import register_envs
 from gnnsched_env.version import __version__
 
 __all__ = [

@@ -13,8 +13,8 @@ from gnnsched_baselines.learned.player import Reader, row_actions
 from gnnsched_env.common.errors import ConfigError, InvalidAction
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.envs import Layout
-from gnnsched_env.envs.registration import QUEUE_ID
 from gnnsched_env.envs.vector_input import action_array
+from gnnsched_env.registration import QUEUE_ID
 
 BOUND = 64.0  # no feature is larger in size: logarithms of int64 cycles, shares times the number of accelerators
 COLUMNS = NUM_FEATURES + 1  # the last column is 1 in the rows of legal actions, 0 in all others

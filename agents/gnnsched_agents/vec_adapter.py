@@ -11,8 +11,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
-from gnnsched_env.envs.registration import DISPATCH_ID, QUEUE_ID
 from gnnsched_env.envs.vector_env import SchedulingVectorEnv
+from gnnsched_env.registration import DISPATCH_ID, QUEUE_ID
 
 MASKS = "action_masks"  # the method that sb3-contrib looks for
 SHARED = {  # what every lane has in common: its name in a single environment, and in the batch

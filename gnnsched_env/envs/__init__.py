@@ -2,10 +2,10 @@
 
 from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.envs.observation_units import View, decode_counts, decode_cycles, encode_cycles, unflatten
-from gnnsched_env.envs.registration import DISPATCH_ID, QUEUE_ID, register_envs
 from gnnsched_env.envs.single_env import DispatchEnv, QueueEnv, SchedulingEnv
 from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, SLOT_FIELDS, SYSTEM_FIELDS, Layout
 from gnnsched_env.envs.vector_env import DispatchVectorEnv, QueueVectorEnv, SchedulingVectorEnv
+from gnnsched_env.registration import DISPATCH_ID, QUEUE_ID, register_envs
 
 __all__ = [
     "ACCELERATOR_FIELDS",

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from rich.console import Console
 
-from gnnsched_cli.command import check_file, counted, plain, run_command, wide_console
+from gnnsched_cli.command import check_file, counted, plain, wide_console
 from gnnsched_cli.evaluate import Policies, policy_factories, with_graphs
 from gnnsched_env.bounds import Instance, KnownOptimum, known_optima
 from gnnsched_env.common.errors import ConfigError
@@ -65,13 +65,9 @@ class Arguments:
     """Where to write the records."""
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    return run_command("gnnsched_cli.bound", Arguments, lambda arguments: run(arguments, wide_console(WIDTH)), __doc__)
-
-
-def run(arguments: Arguments, console: Console) -> None:
+def run(arguments: Arguments) -> None:
     """Play, bound, print and write."""
+    console = wide_console(WIDTH)
     check(arguments)
     factories = policy_factories(arguments.policies, dispatch=False)
     if arguments.known:
@@ -192,7 +188,3 @@ def known_limits(known: list[KnownOptimum]) -> Limits:
         bound=totals,
         offline=totals,
     )
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,35 +1,46 @@
-"""Compare the cost model with golden cases: exact/total of every quantity, exit status 1 on any mismatch.
+"""Compare the cost model with recorded cases: exact/total of every quantity, and exit status 1 where one differs.
 
-python -m scripts.check_cycles CASES.jsonl.gz [MORE.jsonl.gz ...]
+Example:
+    gnnsched check-cycles cases.jsonl.gz
 """
 
-import argparse
-import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from gnnsched_env.common.errors import GnnSchedError
-from gnnsched_env.cycles.golden import GoldenCase, read_golden
+import tyro
+
+from gnnsched_env.common.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gnnsched_env.cycles.golden import GoldenCase
 
 SHOWN = 10
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Check the files; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m gnnsched_cli.check_cycles", description=__doc__.split("\n")[0])
-    parser.add_argument("files", nargs="+", type=Path, metavar="CASES.jsonl.gz")
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Compare the cost model with recorded cases."""
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CASES.jsonl.gz ...")]
+    """Files of recorded cases, gzipped JSON lines."""
+
+
+def run(arguments: Arguments) -> int:
+    """Check the files and print; return the exit status."""
+    from gnnsched_env.cycles.golden import read_golden
+
+    if not arguments.files:
+        raise ConfigError("check-cycles: needs at least one file of cases")
     exact, total, mismatches = Counter[str](), Counter[str](), list[str]()
     cases = exact_cases = 0
-    try:
-        for path in parser.parse_args(arguments).files:
-            for case in read_golden(path):
-                found = _mismatches(case, exact, total)
-                mismatches += found
-                cases += 1
-                exact_cases += not found
-    except GnnSchedError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    for path in arguments.files:
+        for case in read_golden(path):
+            found = _mismatches(case, exact, total)
+            mismatches += found
+            cases += 1
+            exact_cases += not found
     for name in total:
         print(f"{name:<14} {exact[name]:>8} / {total[name]}")
     for mismatch in mismatches[:SHOWN]:
@@ -40,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if mismatches else 0
 
 
-def _mismatches(case: GoldenCase, exact: Counter[str], total: Counter[str]) -> list[str]:
+def _mismatches(case: "GoldenCase", exact: Counter[str], total: Counter[str]) -> list[str]:
     """Compare one case, count its quantities, and describe those that differ."""
     found = []
     for one in case.compare():
@@ -49,7 +60,3 @@ def _mismatches(case: GoldenCase, exact: Counter[str], total: Counter[str]) -> l
         if not one.exact:
             found.append(f"{case.where} ({case.name}) {one.quantity}: expected {one.expected}, got {one.got}")
     return found
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,19 +1,20 @@
 """Check a trace of jobs (docs/reference/traces.md): print what it holds, or what is wrong with it, line by line.
 
-python -m scripts.check_trace jobs.csv --scenario hetero4
+Example:
+    gnnsched check-trace jobs.csv --scenario hetero4
 """
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
-from gnnsched_cli.command import run_command
-from gnnsched_env.predictors import build_table
-from gnnsched_env.scenario import Scenario, load_scenario, scenario_table, table_rate
-from gnnsched_env.scenario.traces import Trace, TraceReport, inspect_trace, trace_classes, trace_table
-from gnnsched_env.tables import LatencyTable
+if TYPE_CHECKING:
+    from gnnsched_env.scenario import Scenario
+    from gnnsched_env.scenario.traces import Trace, TraceReport
+    from gnnsched_env.tables import LatencyTable
 
 MOST_KINDS = 10
 
@@ -28,13 +29,11 @@ class Arguments:
     """A preset or a scenario's TOML file: classes must be its workload's, and the load on its fleet is printed."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit status, 2 where the trace breaks a rule."""
-    return run_command("gnnsched_cli.check_trace", Arguments, run, __doc__, arguments)
-
-
 def run(arguments: Arguments) -> int:
-    """Check and print; return the exit status."""
+    """Check and print; return the exit status, 2 where the trace breaks a rule."""
+    from gnnsched_env.scenario import load_scenario, scenario_table
+    from gnnsched_env.scenario.traces import inspect_trace
+
     scenario = None if arguments.scenario is None else load_scenario(arguments.scenario)
     base = None if scenario is None else scenario_table(scenario)
     report = inspect_trace(arguments.file, classes=None if base is None else base.class_names)
@@ -48,7 +47,7 @@ def run(arguments: Arguments) -> int:
     return 0
 
 
-def print_problems(path: Path, report: TraceReport) -> None:
+def print_problems(path: Path, report: "TraceReport") -> None:
     """Print what is wrong, one line each, and how much is not shown, on stderr."""
     for problem in report.problems:
         print(f"{path}: {problem}", file=sys.stderr)
@@ -58,7 +57,7 @@ def print_problems(path: Path, report: TraceReport) -> None:
     print(f"error: {path}: {lines}{more}", file=sys.stderr)
 
 
-def print_summary(trace: Trace) -> None:
+def print_summary(trace: "Trace") -> None:
     """Print jobs, span, mean rate, deadlines and the commonest kinds of job."""
     span = trace.last_time_s - trace.first_time_s
     rate = "" if trace.rate_hz is None else f", {trace.rate_hz:,.6g} jobs a second"
@@ -79,11 +78,15 @@ def _jobs(count: int) -> str:
     return "1 job" if count == 1 else f"{count:,} jobs"
 
 
-def trace_load(trace: Trace, scenario: Scenario, base: LatencyTable) -> float | None:
+def trace_load(trace: "Trace", scenario: "Scenario", base: "LatencyTable") -> float | None:
     """Return the trace's mean rate over the scenario's fleet's largest sustainable rate for its mix.
 
     None where all jobs come together. Raise ConfigError where a job would be too long.
     """
+    from gnnsched_env.predictors import build_table
+    from gnnsched_env.scenario import table_rate
+    from gnnsched_env.scenario.traces import trace_classes, trace_table
+
     if trace.kind == "graph":
         classes = trace_classes(trace, scenario.workload.hidden)
         base = build_table(classes, scenario.fleet, predictor="exact", progress=False)
@@ -91,7 +94,3 @@ def trace_load(trace: Trace, scenario: Scenario, base: LatencyTable) -> float | 
     if trace.rate_hz is None:
         return None
     return trace.rate_hz / (table_rate(table) * scenario.fleet.clock_hz)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

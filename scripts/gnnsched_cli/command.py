@@ -1,41 +1,108 @@
 """What command lines share: parsing, one line for a known error, arguments as JSON has them."""
 
+import contextlib
+import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tyro
-from rich.console import Console
 
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 Arguments = TypeVar("Arguments")
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+RULE = re.compile(r"[-─]+")
+NO_OPTION = re.compile(r"^__tyro[^:]*: ")  # where several options together are refused, tyro names a field of its own
+INDENT = 4  # of the names of options in tyro's boxes
 
 
 def run_command(
-    module: str,
+    prog: str,
     kind: type[Arguments],
     run: Callable[[Arguments], int | None],
     description: str | None,
-    arguments: Sequence[str] | None = None,
+    words: Sequence[str] | None = None,
+    *,
+    stopped: str = "stopped",
 ) -> int:
-    """Parse the command line (or `arguments`) as `kind` and run it; return the exit status.
+    """Parse a command line (that of the process by default) as `kind` and run it; return the exit status."""
+    given = sys.argv[1:] if words is None else words
+    return finish(lambda: run(parse(kind, prog, description, given)), stopped=stopped)
 
-    It is 2 for a known error, said in one line; else what `run` returns, 0 for None.
+
+def parse(kind: Any, prog: str, description: str | None, words: Sequence[str]) -> Any:
+    """Return the command line as `kind`; raise ConfigError, in one line, where it does not fit.
+
+    Help is printed, and then SystemExit raised, as tyro does.
     """
-    given = tyro.cli(kind, prog=f"python -m {module}", description=description, args=arguments)
+    told = io.StringIO()
     try:
-        status = run(given)
+        with contextlib.redirect_stderr(told):
+            given = tyro.cli(
+                kind, prog=prog, description=description, args=list(words), config=(tyro.conf.EnumChoicesFromValues,)
+            )
+    except SystemExit as end:
+        if not end.code:
+            raise
+        raise ConfigError(one_line(told.getvalue())) from None
+    sys.stderr.write(told.getvalue())
+    return given
+
+
+def finish(run: Callable[[], int | None], *, stopped: str = "stopped") -> int:
+    """Run and return the exit status: what `run` returns (0 for None), or 2 for a known error, told in one line.
+
+    It is 130 where the user interrupts it, who is told what `stopped` says.
+    """
+    try:
+        status = run() or 0
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (GnnSchedError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return status or 0
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(stopped, file=sys.stderr)
+        return INTERRUPTED
+    return status
+
+
+def one_line(box: str) -> str:
+    """Return in one line what tyro tells of bad input in a box of several parts."""
+    parts: list[list[str]] = [[]]
+    for line in ANSI.sub("", box).splitlines()[1:-1]:  # without the frame's upper and lower edge
+        if RULE.fullmatch(text := line[2:-1].rstrip()):
+            parts.append([])
+        elif text:
+            parts[-1].append(text)
+    return "; ".join(filter(None, map(_told, parts)))
+
+
+def _told(part: list[str]) -> str:
+    """Return one part of tyro's box in one line: of options that it describes, the names alone."""
+    head = part[0] if part else ""
+    if head.startswith(("Argument helptext", "For full helptext", "Available subcommands")):
+        return ""
+    if head.startswith(("Missing from", "Perhaps you meant", "Similar")):
+        names = [line.strip() for line in part[1:] if len(line) - len(line.lstrip()) == INDENT]
+        return f"{head[0].lower()}{head[1:]} {', '.join(names)}"
+    return NO_OPTION.sub("", " ".join(line.strip() for line in part).removeprefix("Error parsing "))
 
 
 def check_file(option: str, path: Path | None) -> None:
-    """Refuse a file that cannot be written, before any work is done."""
+    """Raise ConfigError for a file that cannot be written, before any work is done."""
     if path is None:
         return
     if path.is_dir():
@@ -44,7 +111,7 @@ def check_file(option: str, path: Path | None) -> None:
 
 
 def check_folder(option: str, path: Path) -> None:
-    """Refuse a folder that cannot be made or written to, before any work is done."""
+    """Raise ConfigError for a folder that cannot be made or written to, before any work is done."""
     _check_place(option, path, "be" if path.is_file() else "be in")
 
 
@@ -53,8 +120,10 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-def wide_console(width: int) -> Console:
+def wide_console(width: int) -> "Console":
     """Return a console of at least this width: a narrow terminal wraps lines, but loses no figure."""
+    from rich.console import Console
+
     return Console(width=max(width, Console().width))
 
 

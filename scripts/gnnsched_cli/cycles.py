@@ -1,26 +1,28 @@
 """Rank the dataflows of an accelerator for a GNN on a graph, best first: cycles, microseconds, utilisation, accesses.
 
-python -m scripts.cycles --graph Cora.npz --model gcn --accelerator omega512
+Example:
+    gnnsched cycles --graph Cora.npz --model gcn --accelerator omega512
 """
 
 import json
 import math
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
 
-from gnnsched_env.common.errors import ConfigError, GnnSchedError
-from gnnsched_env.cycles import NAMED_QUIRKS, CycleCounts, Quirks, count_cycles
-from gnnsched_env.graphs import Graph, GraphSet, load_graph_set
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import Accelerator, GnnModel, load_accelerator, make_model
 from gnnsched_env.hardware.fleet import DEFAULT_CLOCK_HZ
+
+if TYPE_CHECKING:
+    from gnnsched_env.cycles import CycleCounts, Quirks
+    from gnnsched_env.graphs import Graph, GraphSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,7 @@ class Arguments:
     accelerator: str = "omega512"
     """Preset name, or a TOML file."""
     model: Literal["gcn", "gin", "sage"] = "gcn"
+    """Kind of graph neural network."""
     hidden: tuple[int, ...] = (16,)
     """Widths of the hidden layers; none for a single layer (`--hidden` alone)."""
     features: int | None = None
@@ -42,10 +45,11 @@ class Arguments:
     batch: int = 1
     """Graphs drawn from a set of several, without replacement, as one block-diagonal batch."""
     seed: int = 0
-    """Of the draw."""
+    """Seed that the graphs of a batch are drawn with."""
     clock_hz: int = DEFAULT_CLOCK_HZ
+    """Clock of the accelerator, which turns cycles into microseconds."""
     quirks: Literal["corrected", "golden_corrected", "fixed_empty_rows", "reference"] = "corrected"
-    """"reference" = the stock simulator, errors and all."""
+    """Which errors of the OMEGA simulator are kept: "reference" keeps all of them, "corrected" none."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
     """Print JSON instead of a table."""
 
@@ -63,34 +67,26 @@ links: links of the distribution network that words cross on their way from the 
 class Subject:
     """What is ranked: a graph, and which graphs of the set were drawn for it (none drawn where there is only one)."""
 
-    graph: Graph
+    graph: "Graph"
     model: GnnModel
     accelerator: Accelerator
     drawn: tuple[int, ...]
     of: int
 
 
-def main() -> int:
-    """Parse, rank, print; return the exit status."""
-    arguments = tyro.cli(Arguments, prog="python -m gnnsched_cli.cycles")
-    try:
-        subject = _inputs(arguments)
-        rows = _rank(subject.graph, subject.model, subject.accelerator, arguments)
-    except (GnnSchedError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    try:
-        if arguments.as_json:
-            print(json.dumps(_report(subject, arguments, rows), indent=2))
-        else:
-            _print_table(subject, arguments, rows)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+def run(arguments: Arguments) -> None:
+    """Rank and print."""
+    subject = _inputs(arguments)
+    rows = _rank(subject.graph, subject.model, subject.accelerator, arguments)
+    if arguments.as_json:
+        print(json.dumps(_report(subject, arguments, rows), indent=2))
+    else:
+        _print_table(subject, arguments, rows)
 
 
 def _inputs(arguments: Arguments) -> Subject:
+    from gnnsched_env.graphs import load_graph_set
+
     for option, value, least in (
         ("batch", arguments.batch, 1),
         ("seed", arguments.seed, 0),
@@ -106,7 +102,7 @@ def _inputs(arguments: Arguments) -> Subject:
     return Subject(graph=graph, model=model, accelerator=accelerator, drawn=drawn, of=len(graphs))
 
 
-def _draw(graphs: GraphSet, arguments: Arguments) -> tuple[int, ...]:
+def _draw(graphs: "GraphSet", arguments: Arguments) -> tuple[int, ...]:
     """Return the graphs drawn, without replacement; none where there is one graph only."""
     if arguments.batch > len(graphs):
         raise ConfigError(f"--batch must be at most the set's {len(graphs)} graphs, got {arguments.batch}")
@@ -117,9 +113,11 @@ def _draw(graphs: GraphSet, arguments: Arguments) -> tuple[int, ...]:
 
 
 def _rank(
-    graph: Graph, model: GnnModel, accelerator: Accelerator, arguments: Arguments
-) -> list[tuple[str, CycleCounts]]:
+    graph: "Graph", model: GnnModel, accelerator: Accelerator, arguments: Arguments
+) -> list[tuple[str, "CycleCounts"]]:
     """Return (dataflow, counts), fewest cycles first; ties keep the accelerator's order."""
+    from gnnsched_env.cycles import NAMED_QUIRKS, count_cycles
+
     quirks = NAMED_QUIRKS[arguments.quirks]
     if quirks.literal_pp:
         return _rank_defined(graph, model, accelerator, quirks)
@@ -128,9 +126,11 @@ def _rank(
 
 
 def _rank_defined(
-    graph: Graph, model: GnnModel, accelerator: Accelerator, quirks: Quirks
-) -> list[tuple[str, CycleCounts]]:
+    graph: "Graph", model: GnnModel, accelerator: Accelerator, quirks: "Quirks"
+) -> list[tuple[str, "CycleCounts"]]:
     """Rank with the reference's PP formula, which is undefined on few vertices: those dataflows are left out."""
+    from gnnsched_env.cycles import count_cycles
+
     rows, refused = [], []
     for flow in accelerator.dataflows:
         try:
@@ -144,11 +144,11 @@ def _rank_defined(
     return sorted(rows, key=lambda row: row[1].cycles)
 
 
-def _microseconds(counts: CycleCounts, arguments: Arguments) -> float:
+def _microseconds(counts: "CycleCounts", arguments: Arguments) -> float:
     return counts.cycles / arguments.clock_hz * 1e6
 
 
-def _report(subject: Subject, arguments: Arguments, rows: list[tuple[str, CycleCounts]]) -> dict[str, Any]:
+def _report(subject: Subject, arguments: Arguments, rows: list[tuple[str, "CycleCounts"]]) -> dict[str, Any]:
     flows = [
         {
             "dataflow": name,
@@ -187,7 +187,7 @@ def _report(subject: Subject, arguments: Arguments, rows: list[tuple[str, CycleC
     }
 
 
-def _print_table(subject: Subject, arguments: Arguments, rows: list[tuple[str, CycleCounts]]) -> None:
+def _print_table(subject: Subject, arguments: Arguments, rows: list[tuple[str, "CycleCounts"]]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)
     console.print(_header(subject, arguments))
     table = Table()
@@ -226,7 +226,3 @@ def _three_digits(value: float) -> str:
     """Return a positive number with three significant digits, never in scientific notation."""
     rounded = float(f"{value:.2e}")
     return f"{rounded:,.{max(0, 2 - math.floor(math.log10(rounded)))}f}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

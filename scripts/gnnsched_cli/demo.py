@@ -5,7 +5,7 @@ embedded synthetic workload is used.
 """
 
 import os
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich import box
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from gnnsched_cli.command import wide_console
 from gnnsched_cli.evaluate import WIDTH, compare, policy_factories, with_graphs
-from gnnsched_env.common.errors import FileFormatError, GnnSchedError
+from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.predictors import mape, regret, selection_accuracy
 from gnnsched_env.report import LEGEND, policy_table
 from gnnsched_env.scenario import load_scenario, scenario_table
@@ -27,12 +27,14 @@ EPISODES = 20
 AGENT = "agent:queue_hetero4"  # made for Queue-v0
 
 
-def main() -> None:
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Show the main job on real input."""
+
+
+def run(arguments: Arguments) -> None:
     """Run the demonstration."""
-    try:
-        run(wide_console(WIDTH), graph_files(os.environ.get(VARIABLE, "")))
-    except (GnnSchedError, OSError) as error:
-        sys.exit(f"error: {error}")
+    show(wide_console(WIDTH), graph_files(os.environ.get(VARIABLE, "")))
 
 
 def graph_files(setting: str) -> tuple[str, ...]:
@@ -47,7 +49,7 @@ def graph_files(setting: str) -> tuple[str, ...]:
     return tuple(str(path) for path in files)
 
 
-def run(console: Console, graphs: tuple[str, ...]) -> None:
+def show(console: Console, graphs: tuple[str, ...]) -> None:
     """Print the predictor's scores and the policies' tables."""
     scenario = with_graphs(load_scenario(SCENARIO), graphs)
     what = ", ".join(Path(path).stem for path in graphs) or f"the embedded synthetic classes (set {VARIABLE} for yours)"
@@ -89,7 +91,3 @@ def _predictor_table(table: LatencyTable) -> Table:
             f"{spread:.1f}x",
         )
     return shown
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,5 @@
 """Compare policies on the same jobs: a table on the terminal, records in a JSON file."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from gnnsched_agents.sb3_policy import agent_factory
 from gnnsched_baselines import POLICIES, make_policy
 from gnnsched_cli.command import check_file, plain, wide_console
 from gnnsched_cli.conditions import Conditions
-from gnnsched_env.common.errors import ConfigError, GnnSchedError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import Knowledge
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.evaluation import PolicyFactory, Record, evaluate, provenance, write_json
@@ -29,7 +28,7 @@ WIDEST = 10_000
 # What names a policy, in the help of all commands that take one.
 NAMES = (
     "a baseline; agent:NAME or agent:FILE.npz, a trained one (lookahead:NAME or lookahead:FILE.npz: looking ahead); "
-    "sb3:FILE.zip, a model of Stable-Baselines3 that scripts.train wrote; or module:Class, one of your own"
+    "sb3:FILE.zip, a model of Stable-Baselines3 that `gnnsched train` wrote; or module:Class, one of your own"
 )
 Policies = Annotated[
     tuple[str, ...], tyro.conf.arg(help=f'Policies, or "all" baselines that do not plan. One is {NAMES}.')
@@ -83,17 +82,9 @@ class Arguments(Conditions):
     """Where to write the records."""
 
 
-def main() -> None:
-    """Run the command line."""
-    arguments = tyro.cli(Arguments, prog="python -m gnnsched_cli.evaluate", description=__doc__)
-    try:
-        run(arguments, wide_console(WIDTH))
-    except (GnnSchedError, OSError) as error:
-        sys.exit(f"error: {error}")
-
-
-def run(arguments: Arguments, console: Console) -> None:
+def run(arguments: Arguments) -> None:
     """Evaluate, print and write."""
+    console = wide_console(WIDTH)
     check(arguments)
     scenario = changed_scenario(arguments)
     dispatch = arguments.env == "dispatch"
@@ -253,7 +244,3 @@ def with_graphs(scenario: Scenario, graphs: Sequence[str | Path]) -> Scenario:
     if not graphs:
         return scenario
     return replace(scenario, workload=replace(scenario.workload, graphs=tuple(str(path) for path in graphs)))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,9 @@
 """Rank compiler configurations of TpuGraphs programs: train a ranker, score it, write the competition's submission.
 
 Examples:
-    python -m scripts.forecast train --data tpugraphs --collection layout:xla:random --model sage --out out/sage
-    python -m scripts.forecast score --data tpugraphs --collection layout:xla:random --ranker out/sage/ranker.npz
-    python -m scripts.forecast predict --data tpugraphs --collection layout:xla:random --ranker out/sage/ranker.npz \\
+    gnnsched forecast train --data tpugraphs --collection layout:xla:random --model sage --out out/sage
+    gnnsched forecast score --data tpugraphs --collection layout:xla:random --ranker out/sage/ranker.npz
+    gnnsched forecast predict --data tpugraphs --collection layout:xla:random --ranker out/sage/ranker.npz \\
         --out submission.csv
 """
 
@@ -19,9 +19,9 @@ import tyro
 from numpy.typing import NDArray
 from rich.console import Console
 
-from gnnsched_cli.command import check_file, check_folder, counted, plain, wide_console
+from gnnsched_cli.command import INTERRUPTED, check_file, check_folder, counted, plain, wide_console
 from gnnsched_cli.forecast_tables import CEILING, LEGEND, WIDTH, ceiling_table, collection_table, graph_table
-from gnnsched_env.common.errors import ConfigError, FileFormatError, GnnSchedError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.forecast.data.folder_tree import Opened
@@ -49,9 +49,7 @@ from gnnsched_env.forecast.training.fitting import (
 IntArray = NDArray[np.int64]
 Rankers = Ranker | Mapping[Collection, Ranker]
 
-MODULE = "gnnsched_cli.forecast"
 DEFAULT = "sage"
-INTERRUPTED = 130
 SCORES = "scores.json"
 
 
@@ -141,41 +139,29 @@ class Predict(Files):
     """Of `random`."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Parse, run; return the exit status: 130 when stopped before the end, 2 for a known error."""
-    words = sys.argv[1:] if arguments is None else arguments
+def run(given: Train | Score | Predict) -> int:
+    """Train, score or predict; return the exit status: 130 when stopped before the end."""
     try:
-        given = parse(words)
         if isinstance(given, Train):
             return train(given)
         return score(given) if isinstance(given, Score) else predict(given)
-    except (GnnSchedError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("stopped; a training goes on with the same command from its last checkpoint, if any", file=sys.stderr)
         return INTERRUPTED
 
 
-def parse(words: Sequence[str]) -> Train | Score | Predict:
-    """Return the arguments: the model named first gives what the other options do not."""
+def options(words: Sequence[str]) -> tuple[Any, Any]:
+    """Return what tyro parses, the model that is named giving the defaults of training, and no instance."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--model", default=DEFAULT)
     name = first.parse_known_args(words)[0].model
     default = Train(data=tyro.MISSING, out=tyro.MISSING, model=name, training=model_named(name))
-    commands = (
+    kind = (
         Annotated[Train, tyro.conf.subcommand("train", default=default)]
         | Annotated[Score, tyro.conf.subcommand("score")]
         | Annotated[Predict, tyro.conf.subcommand("predict")]
     )
-    given: Train | Score | Predict = tyro.cli(
-        commands,  # type: ignore[arg-type]
-        args=list(words),
-        prog=f"python -m {MODULE}",
-        description=__doc__,
-        config=(tyro.conf.EnumChoicesFromValues,),
-    )
-    return given
+    return kind, tyro.MISSING_NONPROP
 
 
 def train(given: Train) -> int:
@@ -345,7 +331,3 @@ def check_options(given: Train) -> None:
 def report(line: str) -> None:
     """Print a line of progress."""
     Console(stderr=True, soft_wrap=True).print(line, highlight=False, markup=False)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

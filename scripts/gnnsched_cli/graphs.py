@@ -1,19 +1,24 @@
-"""Get, convert and describe graphs."""
+"""Get, convert and describe graphs.
 
-import sys
+Examples:
+    gnnsched graphs get karate
+    gnnsched graphs convert roads.mtx --features 16 --classes 4
+    gnnsched graphs describe karate roads.npz
+"""
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import tyro
 
-from gnnsched_cli.command import check_file, counted, run_command
+from gnnsched_cli.command import check_file, counted
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.graphs import Graph, GraphSet, graph_statistics, load_graph_set
-from gnnsched_env.graphs.generators import FAMILIES, draw_graphs
-from gnnsched_env.graphs.public_sets import fetch_graph_set
+
+if TYPE_CHECKING:
+    from gnnsched_env.graphs import Graph, GraphSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +73,6 @@ Arguments = (
 )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
-    return run_command("gnnsched_cli.graphs", Arguments, run, __doc__, arguments)  # type: ignore[arg-type]
-
-
 def run(given: Get | Convert | Describe) -> None:
     """Do what was asked for."""
     if isinstance(given, Get):
@@ -85,6 +85,8 @@ def run(given: Get | Convert | Describe) -> None:
 
 def get(given: Get) -> None:
     """Fetch or copy a set and write it."""
+    from gnnsched_env.graphs.public_sets import fetch_graph_set
+
     out = given.out or Path(f"{given.name.lower()}.npz")
     check_file("--out", out)
     write(fetch_graph_set(given.name, num_features=given.features, num_classes=given.classes), out)
@@ -92,6 +94,8 @@ def get(given: Get) -> None:
 
 def convert(given: Convert) -> None:
     """Read a file of any format and write it as npz."""
+    from gnnsched_env.graphs import load_graph_set
+
     name = given.file.resolve().name.removesuffix(".gz")
     out = given.out or Path(name if given.file.is_dir() else Path(name).stem).with_suffix(".npz")
     check_file("--out", out)
@@ -101,7 +105,7 @@ def convert(given: Convert) -> None:
     write(load_graph_set(given.file, **widths, num_vertices=given.vertices), out)
 
 
-def write(graphs: GraphSet, out: Path) -> None:
+def write(graphs: "GraphSet", out: Path) -> None:
     """Save a set and say in one line what it holds."""
     out.parent.mkdir(parents=True, exist_ok=True)
     graphs.save(out)
@@ -114,6 +118,9 @@ def write(graphs: GraphSet, out: Path) -> None:
 
 def describe(given: Describe) -> None:
     """Print one row for each set and family."""
+    from gnnsched_env.graphs import load_graph_set
+    from gnnsched_env.graphs.generators import FAMILIES, draw_graphs
+
     for option, value in (("count", given.count), ("seed", given.seed)):
         if value < 0:
             raise ConfigError(f"--{option} must be at least 0, got {value}")
@@ -127,8 +134,10 @@ def describe(given: Describe) -> None:
         print(_row(f"`{name}` (like {FAMILIES[name].resembles})", draw_graphs(name, rng, given.count)))
 
 
-def _row(name: str, graphs: Iterable[Graph]) -> str:
+def _row(name: str, graphs: "Iterable[Graph]") -> str:
     """Return one line: means over the graphs; mean degree over all vertices together."""
+    from gnnsched_env.graphs import graph_statistics
+
     found = [graph_statistics(graph) for graph in graphs]
     vertices = np.array([one.vertices for one in found])
     mean_degree = np.average([one.mean_degree for one in found], weights=vertices)
@@ -137,7 +146,3 @@ def _row(name: str, graphs: Iterable[Graph]) -> str:
         f"| {mean_degree:.2f} | {max(one.max_degree for one in found)} "
         f"| {np.mean([one.clustering for one in found]):.3f} |"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

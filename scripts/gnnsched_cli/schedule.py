@@ -1,19 +1,18 @@
 """Play one episode of a policy and show its schedule: as text, a picture, a CSV of its jobs, a trace for Perfetto.
 
 Examples:
-    python -m scripts.schedule --policy assignment --load 0.8 --jobs 200 --png schedule.png --trace trace.json
-    python -m scripts.schedule --arrivals bursty --failures 100 10
-    python -m scripts.schedule --policy agent:queue_hetero4 --versus sjf --jobs 120 --episodes 20 --png versus.png
+    gnnsched schedule --policy assignment --load 0.8 --jobs 200 --png schedule.png --trace trace.json
+    gnnsched schedule --arrivals bursty --failures 100 10
+    gnnsched schedule --policy agent:queue_hetero4 --versus sjf --jobs 120 --episodes 20 --png versus.png
 """
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from gnnsched_cli.command import check_file, run_command, wide_console
+from gnnsched_cli.command import check_file, wide_console
 from gnnsched_cli.conditions import Conditions
 from gnnsched_cli.evaluate import NAMES, factory
 from gnnsched_env.common.errors import ConfigError
@@ -60,11 +59,6 @@ class Arguments(Conditions):
     """Where to write an animation (.gif) of what render_mode "rgb_array" shows."""
     gif_every: int = 5
     """Decisions between two frames of the animation."""
-
-
-def main() -> int:
-    """Run the command line; return the exit status."""
-    return run_command("gnnsched_cli.schedule", Arguments, run, __doc__)
 
 
 def run(arguments: Arguments) -> None:
@@ -165,7 +159,3 @@ def check_versus(arguments: Arguments) -> None:
     for name in ("csv", "trace", "gif"):
         if getattr(arguments, name) is not None:
             raise ConfigError(f"--{name}: shows one policy, so it does not go with --versus {arguments.versus}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

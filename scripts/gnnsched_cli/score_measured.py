@@ -1,28 +1,22 @@
 """Train on measured latencies, predict those of graph files that were held out, and score: a table, and JSON.
 
-python -m scripts.score_measured --csv cpu.csv
+Example:
+    gnnsched score-measured --csv cpu.csv
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich import box
 from rich.table import Table
 
-from gnnsched_cli.command import check_file, run_command, wide_console
-from gnnsched_env.evaluation import write_json
-from gnnsched_env.predictors.levels import Level
-from gnnsched_env.predictors.measured.measured_models import (
-    Record,
-    measured_feature_names,
-    measured_inputs,
-    score_sets_apart,
-)
-from gnnsched_env.predictors.measured.measurements import Measurements, load_measurements
-from gnnsched_env.predictors.measured.measuring import SYNTHETIC_PREFIX
+from gnnsched_cli.command import check_file, wide_console
+
+if TYPE_CHECKING:
+    from gnnsched_env.predictors.measured.measured_models import Record
+    from gnnsched_env.predictors.measured.measurements import Measurements
 
 WIDTH = 120
 LEGEND = """\
@@ -47,13 +41,18 @@ class Arguments:
     """Where to write the records."""
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    return run_command("gnnsched_cli.score_measured", Arguments, run, __doc__)
-
-
 def run(arguments: Arguments) -> None:
     """Score, print and write."""
+    from gnnsched_env.evaluation import write_json
+    from gnnsched_env.predictors.levels import Level
+    from gnnsched_env.predictors.measured.measured_models import (
+        measured_feature_names,
+        measured_inputs,
+        score_sets_apart,
+    )
+    from gnnsched_env.predictors.measured.measurements import load_measurements
+    from gnnsched_env.predictors.measured.measuring import SYNTHETIC_PREFIX
+
     console = wide_console(WIDTH)
     check_file("--json", arguments.json)
     measured, level = load_measurements(arguments.csv), Level(arguments.level)
@@ -69,7 +68,7 @@ def run(arguments: Arguments) -> None:
         write_json(arguments.json, {"provenance": about, "records": records})
 
 
-def measured_table(records: Sequence[Record], *, title: str) -> Table:
+def measured_table(records: Sequence["Record"], *, title: str) -> Table:
     """Return one row per record."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("graphs", "trained on"):
@@ -94,7 +93,7 @@ def measured_table(records: Sequence[Record], *, title: str) -> Table:
     return table
 
 
-def _about(measured: Measurements) -> str:
+def _about(measured: "Measurements") -> str:
     noise = measured.noise()
     floor = "unknown (no second measurements)" if noise is None else f"{100 * noise:.1f} %"
     best = measured.microseconds.argmin(axis=1).tolist()
@@ -102,14 +101,10 @@ def _about(measured: Measurements) -> str:
     return f"{len(measured.jobs)} jobs; noise floor {floor}; best choice: {shares}"
 
 
-def _with_interval(record: Record, name: str) -> str:
+def _with_interval(record: "Record", name: str) -> str:
     low, high = record[f"{name}_interval"]
     return _figure(record[name], 1) + (f" ±{(high - low) / 2:.1f}" if record["samples"] > 1 else "")
 
 
 def _figure(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

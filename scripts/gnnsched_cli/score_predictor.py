@@ -1,31 +1,22 @@
 """Score a latency predictor on graph files: how well it predicts, and how well it chooses.
 
-python -m scripts.score_predictor --predictor exact --graphs A.npz B.npz --json out.json
+Example:
+    gnnsched score-predictor --predictor exact --graphs A.npz B.npz --json out.json
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich import box
 from rich.table import Table
 
-from gnnsched_cli.command import check_file, plain, run_command, wide_console
+from gnnsched_cli.command import check_file, plain, wide_console
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.evaluation import write_json
-from gnnsched_env.hardware import load_fleet
-from gnnsched_env.predictors import make_predictor
-from gnnsched_env.predictors.graph_scores import (
-    SAMPLES,
-    Record,
-    ScoringSpec,
-    load_distinct_sets,
-    score_sets,
-    scoring_provenance,
-)
-from gnnsched_env.tables import distinct_pairs
+
+if TYPE_CHECKING:
+    from gnnsched_env.predictors.graph_scores import Record
 
 WIDTH = 120
 LEGEND = """\
@@ -49,25 +40,26 @@ class Arguments:
     """Widths of the hidden layers; none for a single layer (`--hidden` alone)."""
     batch_sizes: tuple[int, ...] = (1, 4, 16, 64)
     """Sizes above a file's number of graphs are left out for it."""
-    samples: int = SAMPLES
+    samples: int = 200
     """Different batches of each size, at most."""
     seed: int = 0
-    """Of the batches."""
+    """Seed that the batches are drawn with."""
     confidence: float = 0.95
-    """Of the intervals."""
+    """Confidence of the intervals."""
     confusion: bool = False
     """Also print, for each file, how often which choice was best and which was chosen."""
     json: Path | None = None
     """Where to write the records."""
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    return run_command("gnnsched_cli.score_predictor", Arguments, run, __doc__)
-
-
 def run(arguments: Arguments) -> None:
     """Score, print and write."""
+    from gnnsched_env.evaluation import write_json
+    from gnnsched_env.hardware import load_fleet
+    from gnnsched_env.predictors import make_predictor
+    from gnnsched_env.predictors.graph_scores import ScoringSpec, load_distinct_sets, score_sets, scoring_provenance
+    from gnnsched_env.tables import distinct_pairs
+
     console = wide_console(WIDTH)
     check(arguments)
     spec = ScoringSpec(
@@ -94,7 +86,7 @@ def run(arguments: Arguments) -> None:
 
 
 def check(arguments: Arguments) -> None:
-    """Refuse what cannot be meant, before any work is done."""
+    """Raise ConfigError for what cannot be meant or written, before any work is done."""
     if not arguments.graphs:
         raise ConfigError("--graphs: needs at least one graph file")
     check_file("--json", arguments.json)
@@ -102,7 +94,7 @@ def check(arguments: Arguments) -> None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
 
 
-def score_table(records: Sequence[Record], *, title: str) -> Table:
+def score_table(records: Sequence["Record"], *, title: str) -> Table:
     """Return one row per record."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("graphs", no_wrap=True)
@@ -127,7 +119,7 @@ def score_table(records: Sequence[Record], *, title: str) -> Table:
     return table
 
 
-def confusion_table(record: Record) -> Table:
+def confusion_table(record: "Record") -> Table:
     """Return best choices by rows, chosen ones by columns; choices that are neither are left out."""
     names, counts = record["choices"], record["confusion"]
     used = [i for i in range(len(names)) if sum(counts[i]) or sum(row[i] for row in counts)]
@@ -140,11 +132,7 @@ def confusion_table(record: Record) -> Table:
     return table
 
 
-def _with_interval(record: Record, name: str, digits: int) -> str:
+def _with_interval(record: "Record", name: str, digits: int) -> str:
     low, high = record[f"{name}_interval"]
     spread = f" ±{(high - low) / 2:.{digits}f}" if record["samples"] > 1 else ""  # one class tells nothing of it
     return f"{record[name]:.{digits}f}{spread}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

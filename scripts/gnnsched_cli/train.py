@@ -1,14 +1,15 @@
 """Train a scheduling agent; run again with the same arguments, a stopped or killed training goes on.
 
 Examples:
-    python -m scripts.train --config queue_hetero4
-    python -m scripts.train --config queue_hetero4_es --seed 1 --method.sigma 0.1 --minutes 20
-    python -m scripts.train --config my.toml --folder out/mine
+    gnnsched train --config queue_hetero4
+    gnnsched train --config queue_hetero4_es --seed 1 --method.sigma 0.1 --minutes 20
+    gnnsched train --config my.toml --folder out/mine
 """
 
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -18,10 +19,9 @@ import tyro
 from gnnsched_agents.config_files import load_config
 from gnnsched_agents.training_config import FLEETS, SUFFIXES, TrainConfig
 from gnnsched_agents.training_loop import Result, train
-from gnnsched_env.common.errors import GnnSchedError
+from gnnsched_cli.command import INTERRUPTED
 
 DEFAULT = "queue_hetero4"
-MODULE = "gnnsched_cli.train"
 WHICH = (
     "A config, which the other arguments change: queue_FLEET or queue_FLEET_METHOD, or the path of a .toml file. "
     f"FLEET is one of {', '.join(FLEETS)}; METHOD one of {', '.join(suffix[1:] for suffix in SUFFIXES if suffix)}."
@@ -38,42 +38,33 @@ class Arguments:
     """Where checkpoint, weights and events go; none: out/train/NAME-SEED. A training that it holds is continued."""
     progress: bool | None = None
     """Show a bar; none: if stderr is a terminal."""
+    command: tyro.conf.Suppress[str] = ""
+    """The command line, which the weights' card tells."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Parse, train, print; return the exit status: 0 when finished, 130 when stopped, 2 for a known error."""
-    words = sys.argv[1:] if arguments is None else arguments
-    try:
-        given = parse(words)
-        training = given.training
-        folder = given.folder or Path("out") / "train" / f"{training.name}-{training.seed}"
-        command = shlex.join(["python", "-m", MODULE, *words])
-        result = train(training, folder, command=command, progress=given.progress)
-    except (GnnSchedError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    print(told(result))
-    if not result.finished:
-        print(f"stopped; the same command goes on: {command}", file=sys.stderr)
-        return 130
-    return 0
-
-
-def parse(words: list[str]) -> Arguments:
-    """Return the arguments: the config named first gives what the others do not."""
+def options(words: Sequence[str]) -> tuple[type[Arguments], Arguments]:
+    """Return what tyro parses, and the defaults: the config that the command line names gives what others do not."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--config", default=DEFAULT)
     name = first.parse_known_args(words)[0].config
-    return tyro.cli(
-        Arguments,
-        args=words,
-        default=Arguments(config=name, training=load_config(name)),
-        prog=f"python -m {MODULE}",
-        description=__doc__,
-    )
+    default = Arguments(config=name, training=load_config(name), command=shlex.join(["gnnsched", "train", *words]))
+    return Arguments, default
+
+
+def run(given: Arguments) -> int:
+    """Train and print; return the exit status: 0 when finished, 130 when stopped."""
+    training = given.training
+    folder = given.folder or Path("out") / "train" / f"{training.name}-{training.seed}"
+    try:
+        result = train(training, folder, command=given.command, progress=given.progress)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return INTERRUPTED
+    print(told(result))
+    if not result.finished:
+        print(f"stopped; the same command goes on: {given.command}", file=sys.stderr)
+        return INTERRUPTED
+    return 0
 
 
 def told(result: Result) -> str:
@@ -91,7 +82,3 @@ def told(result: Result) -> str:
         f"{best['ratio']:.4f} ±{best['error']:.4f} of assignment's mean completion, {best['sjf_ratio']:.4f} of sjf's; "
         f"{amount}"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

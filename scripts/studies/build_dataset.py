@@ -1,12 +1,13 @@
 """Build a labelled training set: synthetic graphs and layers, their true cycles under every pair of a fleet, features.
 
-python -m scripts.build_dataset --graphs 100000 --seed 0 --out DIR
+python scripts/studies/build_dataset.py --graphs 100000 --seed 0 --out DIR
 
 A build that was interrupted goes on where it stopped when the same command is run again.
 """
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,13 +35,10 @@ class Arguments:
     """Of a graph or a batch."""
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    try:
-        return run_command("scripts.studies.build_dataset", Arguments, run, __doc__)
-    except KeyboardInterrupt:
-        print("interrupted: run the same command again to go on", file=sys.stderr)
-        return 130
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    program = "python scripts/studies/build_dataset.py"
+    return run_command(program, Arguments, run, __doc__, words, stopped="stopped; the same command goes on")
 
 
 def run(arguments: Arguments) -> None:

@@ -2,13 +2,17 @@
 
 Cycles, true and predicted, and energies in the default preset's unit energies.
 
-python -m scripts.build_default_tables [FILE]
+python scripts/studies/build_default_tables.py [FILE]
 """
 
-import argparse
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import tyro
+
+from gnnsched_cli.command import run_command
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.predictors import build_table, score_predictions
 from gnnsched_env.predictors.latency_tables import SHIPPED_FILE, SHIPPED_FLEET
@@ -17,19 +21,27 @@ from gnnsched_env.workload import synthetic_classes
 DEFAULT_FILE = Path(__file__).parents[2] / "gnnsched_env" / "predictors" / "data" / SHIPPED_FILE
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Build, save and score the table; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.studies.build_default_tables", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument("file", nargs="?", type=Path, default=DEFAULT_FILE)
-    path = parser.parse_args(arguments).file
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Where to write the table."""
+
+    file: tyro.conf.Positional[Path] = DEFAULT_FILE
+    """The table's file."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/build_default_tables.py", Arguments, run, __doc__, words)
+
+
+def run(arguments: Arguments) -> None:
+    """Build, save and score the table."""
+    path = arguments.file
     table = build_table(synthetic_classes(), load_fleet(SHIPPED_FLEET), cache=False)
     table.save(path)
     scores = score_predictions(table.true_cycles, table.predicted_cycles)
     print(f"{path}: {table.num_classes} classes, {table.num_choices} choices; {scores}")
     print(f"energies: {table.provenance['unit_energies']['name']}")
-    return 0
 
 
 if __name__ == "__main__":

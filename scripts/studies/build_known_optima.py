@@ -1,5 +1,10 @@
-"""Make the shipped small instances with proved optima again: python -m scripts.build_known_optima [--file FILE]."""
+"""Make the small instances with proved optima that ship with the package.
 
+Example:
+    python scripts/studies/build_known_optima.py
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +23,7 @@ class Arguments:
     """Draw episodes of the embedded workload on every preset fleet and prove their optima."""
 
     file: Path = DEFAULT_FILE
+    """Where to write them."""
     jobs: tuple[int, ...] = (8, 16, 24)
     """Jobs of an instance."""
     load: tuple[float, ...] = (0.8, 1.4)
@@ -27,9 +33,9 @@ class Arguments:
     """How long CP-SAT may try to prove one."""
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    return run_command("scripts.studies.build_known_optima", Arguments, build, __doc__)
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/build_known_optima.py", Arguments, build, __doc__, words)
 
 
 def build(arguments: Arguments) -> None:
@@ -40,7 +46,7 @@ def build(arguments: Arguments) -> None:
             for jobs in arguments.jobs:
                 entries += proved(name, load, jobs, arguments)
     about = {
-        "made_by": "python -m scripts.studies.build_known_optima",
+        "made_by": "python scripts/studies/build_known_optima.py",
         "workload": "the embedded synthetic classes, Queue-v0",
         "ortools": metadata.version("ortools"),
         "units": "cycles; accelerators and jobs count from 0",

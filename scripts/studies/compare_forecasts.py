@@ -1,12 +1,12 @@
 """Compare the models of runtime forecasts: each trained with several seeds, scored on files that none has seen.
 
 Example:
-    python -m scripts.compare_forecasts --data tpugraphs --collection layout:xla:random --out out/compared
+    python scripts/studies/compare_forecasts.py --data tpugraphs --collection layout:xla:random --out out/compared
 """
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ from typing import Literal
 from rich.table import Table
 
 from gnnsched_cli.command import check_folder, counted, plain, run_command, wide_console
-from gnnsched_cli.forecast import INTERRUPTED, report
+from gnnsched_cli.forecast import report
 from gnnsched_cli.forecast_tables import WIDTH, mean_text, plain_table
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.evaluation import write_json
@@ -22,7 +22,7 @@ from gnnsched_env.forecast.ranker_selection import Selection
 from gnnsched_env.forecast.seed_comparison import Comparison, compare
 from gnnsched_env.forecast.training.fitting import Session
 
-MODULE = "scripts.studies.compare_forecasts"
+PROGRAM = "python scripts/studies/compare_forecasts.py"
 RESULT = "comparison.json"
 LEGEND = """\
 score: mean over files and seeds of Kendall's tau, or of 1 - slowdown of the top 5 for tiles; in brackets 95 % bootstrap
@@ -63,13 +63,9 @@ class Arguments:
     """Show a bar; none: if stderr is a terminal."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Parse, run; return the exit status: 130 when stopped before the end, 2 for a known error."""
-    try:
-        return run_command(MODULE, Arguments, run, __doc__, arguments)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
-        return INTERRUPTED
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command(PROGRAM, Arguments, run, __doc__, words, stopped="stopped; the same command goes on")
 
 
 def run(given: Arguments) -> None:

@@ -1,9 +1,10 @@
 """Show which predictor a fleet should use: completion times with the time of predicting charged, over loads.
 
-python -m scripts.decision_cost --graphs MUTAG.npz PROTEINS.npz --episodes 20
+python scripts/studies/decision_cost.py --graphs MUTAG.npz PROTEINS.npz --episodes 20
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,9 +47,9 @@ class Arguments:
     json: Path | None = None
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    return run_command("scripts.studies.decision_cost", Arguments, run, __doc__)
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/decision_cost.py", Arguments, run, __doc__, words)
 
 
 def run(arguments: Arguments) -> None:

@@ -1,15 +1,16 @@
 """Make a synthetic stand-in for the TpuGraphs data set: its tree and types, made-up programs and a made-up machine.
 
 Examples:
-    python -m scripts.make_tpugraphs --out DIR --seed 0
-    python -m scripts.make_tpugraphs --out DIR --describe
-    python -m scripts.make_tpugraphs --gap
+    python scripts/studies/make_tpugraphs.py --out DIR --seed 0
+    python scripts/studies/make_tpugraphs.py --out DIR --describe
+    python scripts/studies/make_tpugraphs.py --gap
 
 A score on a stand-in says nothing about real collections.
 """
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -61,9 +62,9 @@ class Arguments:
         return replace(SIZES[self.size], **given)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
-    return run_command("scripts.studies.make_tpugraphs", Arguments, run, __doc__, arguments)
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/make_tpugraphs.py", Arguments, run, __doc__, words)
 
 
 def run(arguments: Arguments) -> None:

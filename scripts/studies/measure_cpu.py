@@ -1,9 +1,10 @@
 """Measure three ways to run a GCN layer on this machine's CPU, one thread, and write a CSV file.
 
-python -m scripts.measure_cpu --graphs A.npz B.npz --out cpu.csv
+python scripts/studies/measure_cpu.py --graphs A.npz B.npz --out cpu.csv
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,9 @@ class Arguments:
     seed: int = 0
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    return run_command("scripts.studies.measure_cpu", Arguments, run, __doc__)
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/measure_cpu.py", Arguments, run, __doc__, words)
 
 
 def run(arguments: Arguments) -> None:

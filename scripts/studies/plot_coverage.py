@@ -1,9 +1,10 @@
 """Plot how the synthetic training graphs cover real ones: clustering against density, and the tails of the degrees.
 
-python -m scripts.plot_coverage --graphs ../shared/graphs/*.npz --out docs/coverage.png
+python scripts/studies/plot_coverage.py --graphs ../shared/graphs/*.npz --out docs/coverage.png
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +33,9 @@ class Arguments:
     seed: int = 0
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    return run_command("scripts.studies.plot_coverage", Arguments, run, __doc__)
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/plot_coverage.py", Arguments, run, __doc__, words)
 
 
 def run(arguments: Arguments) -> None:

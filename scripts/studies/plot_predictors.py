@@ -1,6 +1,8 @@
 """Print the tables of docs/reference/predictor.md and draw its pictures: every predictor on every graph file.
 
-python -m scripts.plot_predictors --graphs A.npz B.npz --out docs --validation docs/results/predictor_validation.json
+Example:
+    python scripts/studies/plot_predictors.py --graphs A.npz B.npz --out docs \\
+        --validation docs/results/predictor_validation.json
 """
 
 import json
@@ -41,16 +43,16 @@ class Arguments:
     shown: tuple[str, ...] = ("gradient_boosting", "gnn", "gradient_boosting_metadata")
     """Those of the predictors whose predictions are drawn against the truth."""
     validation: Path | None = None
-    """Records of scripts.validate_predictors; their pictures are drawn too."""
+    """Records that validate_predictors.py wrote; their pictures are drawn too."""
     fleet: str = "flexible4"
     samples: int = 200
     seed: int = 0
     json: Path | None = None
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    return run_command("scripts.studies.plot_predictors", Arguments, run, __doc__)
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/plot_predictors.py", Arguments, run, __doc__, words)
 
 
 def run(arguments: Arguments) -> None:
@@ -135,7 +137,7 @@ def _validation(path: Path) -> dict[str, list[Record]]:
         found: dict[str, list[Record]] = json.loads(path.read_text())
         return {"records": found["records"], "curve": found["curve"]}
     except (ValueError, KeyError) as error:
-        raise FileFormatError(f"{path}: not a file of scripts.validate_predictors ({error})") from None
+        raise FileFormatError(f"{path}: not a file that validate_predictors.py wrote ({error})") from None
 
 
 def _print_validation(records: Sequence[Record]) -> None:

@@ -1,6 +1,7 @@
 """Print docs/results/policies.md: the paper's two ratios per graph set, every policy on the mix of all sets."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,9 @@ class Arguments:
     seed: int = 0
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    return run_command("scripts.studies.results", Arguments, run, __doc__)
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/results.py", Arguments, run, __doc__, words)
 
 
 def run(arguments: Arguments) -> None:

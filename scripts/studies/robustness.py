@@ -1,11 +1,11 @@
 """Show what arrivals that change, failures and wrong predictions do to every policy: a table a fleet, Queue-v0.
 
-python -m scripts.robustness --episodes 20 --jobs 1000
+python scripts/studies/robustness.py --episodes 20 --jobs 1000
 """
 
 import multiprocessing
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +65,9 @@ class Task:
     arguments: Arguments
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    return run_command("scripts.studies.robustness", Arguments, run, __doc__)
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/robustness.py", Arguments, run, __doc__, words)
 
 
 def run(arguments: Arguments) -> None:

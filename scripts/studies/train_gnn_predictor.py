@@ -1,10 +1,11 @@
 """Train the GNN predictor on synthetic graphs, validated on held-out synthetic families; a killed training resumes.
 
-python -m scripts.train_gnn_predictor --out out/gnn.npz --checkpoint out/gnn.ckpt
+python scripts/studies/train_gnn_predictor.py --out out/gnn.npz --checkpoint out/gnn.ckpt
 """
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from gnnsched_env.common.errors import GnnSchedError
+from gnnsched_cli.command import run_command
 from gnnsched_env.predictors.gnn import TrainConfig, train_gnn
 
 
@@ -29,32 +30,25 @@ class Arguments:
     training: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Parse, train, save; return the exit status."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/train_gnn_predictor.py", Arguments, run, __doc__, words)
+
+
+def run(given: Arguments) -> None:
+    """Train and save."""
     console = Console(stderr=True)
     began = time.perf_counter()
-    try:
-        given = tyro.cli(
-            Arguments,
-            args=arguments,
-            prog="python -m scripts.studies.train_gnn_predictor",
-            description=__doc__,
-            config=(tyro.conf.EnumChoicesFromValues,),
-        )
-        predictor = train_gnn(
-            given.training,
-            checkpoint=given.checkpoint,
-            device=given.device,
-            progress=None,
-            report=lambda line: console.print(line, highlight=False),
-        )
-        predictor.save(given.out)
-    except (GnnSchedError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    predictor = train_gnn(
+        given.training,
+        checkpoint=given.checkpoint,
+        device=given.device,
+        progress=None,
+        report=lambda line: console.print(line, highlight=False),
+    )
+    predictor.save(given.out)
     seconds = time.perf_counter() - began
     print(f"{given.out}: {given.out.stat().st_size / 1024:.0f} KiB, trained in {seconds:.0f} s")
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Train the two predictors that ship with the package on a data set of `scripts.build_dataset`.
+"""Train the two predictors that ship with the package on a data set of `build_dataset.py`.
 
-python -m scripts.build_dataset --graphs 100000 --seed 0 --out DIR
-python -m scripts.train_predictors --data DIR --out gnnsched_env/predictors/data
+python scripts/studies/build_dataset.py --graphs 100000 --seed 0 --out DIR
+python scripts/studies/train_predictors.py --data DIR --out gnnsched_env/predictors/data
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,16 +22,16 @@ class Arguments:
     """Train gradient boosting at both levels of knowledge."""
 
     data: Path
-    """A data set of scripts.build_dataset."""
+    """A data set that build_dataset.py made."""
     out: Path
     """The folder that the two files go to (those of the package lie in gnnsched_env/predictors/data)."""
     fleet: str = "big_little"
     """Whose distinct (accelerator, dataflow) pairs are trained; big_little has those of all presets."""
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    return run_command("scripts.studies.train_predictors", Arguments, run, __doc__)
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/train_predictors.py", Arguments, run, __doc__, words)
 
 
 def run(arguments: Arguments) -> None:

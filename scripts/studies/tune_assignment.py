@@ -1,13 +1,15 @@
 """Tune the constant c of the assignment policy on validation workloads: classes that are drawn for nothing else."""
 
 import math
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
 from rich.console import Console
 
 from gnnsched_baselines import make_policy
+from gnnsched_cli.command import run_command
 from gnnsched_env.evaluation import PolicyFactory, run_policy
 from gnnsched_env.predictors import build_table
 from gnnsched_env.scenario import Scenario, load_scenario
@@ -30,9 +32,13 @@ class Arguments:
     episodes: int = 32
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/tune_assignment.py", Arguments, run, __doc__, words)
+
+
+def run(arguments: Arguments) -> None:
     """Print, for each load, the mean completion of each c over that of shortest job first."""
-    arguments = tyro.cli(Arguments, description=__doc__)
     scenario = load_scenario(arguments.scenario).with_options(jobs=arguments.jobs)
     table = validation_table(scenario, arguments.graphs)
     console = Console(width=200)
@@ -69,4 +75,4 @@ def assignment(c: float) -> PolicyFactory:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,9 +1,10 @@
 """Validate predictors on held-out families of synthetic graphs: regressors, feature sets, targets, training sizes.
 
-python -m scripts.validate_predictors --data DIR --json docs/results/predictor_validation.json
+python scripts/studies/validate_predictors.py --data DIR --json docs/results/predictor_validation.json
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class Arguments:
     """Train and score every candidate; each family of graphs is held out once."""
 
     data: Path
-    """A data set of scripts.build_dataset."""
+    """A data set that build_dataset.py made."""
     fleet: str = "flexible4"
     graphs: int = 8_000
     """Jobs that the candidates are trained and scored on (the learning curve takes all)."""
@@ -41,9 +42,9 @@ class Arguments:
     """Where to write the records."""
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    return run_command("scripts.studies.validate_predictors", Arguments, run, __doc__)
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/validate_predictors.py", Arguments, run, __doc__, words)
 
 
 def candidates() -> list[Candidate]:

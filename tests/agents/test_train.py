@@ -26,7 +26,7 @@ from tests.tiny_training import TINY, TINY_TOML
 def whole(tmp_path_factory):
     """Return the folder of a tiny training that nothing interrupted, and its result."""
     folder = tmp_path_factory.mktemp("whole")
-    return folder, train(TINY, folder, command="python -m scripts.train --config tiny.toml", progress=False)
+    return folder, train(TINY, folder, command="gnnsched train --config tiny.toml", progress=False)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_training_validates_and_keeps_the_best(whole):
 def test_the_card_tells_how_the_weights_were_made(whole):
     folder, result = whole
     _, card = load_network(folder / "best.npz")
-    assert card["command"] == "python -m scripts.train --config tiny.toml"
+    assert card["command"] == "gnnsched train --config tiny.toml"
     assert card["seed"] == 0 and card["name"] == "tiny"
     assert card["decisions"] == card["validation"]["decisions"] <= result.decisions == card["training"]["decisions"]
     assert card["iteration"] == result.best["iteration"] and 0 <= card["hours"] <= card["training"]["hours"]
@@ -125,7 +125,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(whole, tmp_path, monkey
 
 def test_the_command_killed_outright_goes_on_exactly(tiny_file, tmp_path):
     folder = tmp_path / "folder"
-    words = [sys.executable, "-m", "gnnsched_cli.train", "--config", str(tiny_file), "--folder", str(folder)]
+    words = [sys.executable, "-m", "gnnsched_cli", "train", "--config", str(tiny_file), "--folder", str(folder)]
     process = subprocess.Popen([*words, "--iterations", "100000"], stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 100

@@ -15,7 +15,7 @@ from gnnsched_agents.methods.evolution import Evolution
 from gnnsched_agents.training_config import KINDS, config_names, kind_of, named_config
 from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.learned.pair_network import load_network
-from gnnsched_cli import train as command
+from gnnsched_cli.main import main
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from tests.tiny_training import TINY, TINY_TOML
 
@@ -108,10 +108,10 @@ def test_bad_trainings_are_refused(change, message):
 def test_the_command_takes_a_file_and_what_differs(tiny_file, tmp_path, capsys):
     folder = tmp_path / "folder"
     words = ["--config", str(tiny_file), "--folder", str(folder), "--iterations", "2", "--method.sigma", "0.2"]
-    assert command.main(words) == 0
+    assert main(["train", *words]) == 0
     assert "best.npz: " in capsys.readouterr().out
     _, card = load_network(folder / "best.npz")
-    assert card["command"].startswith("python -m scripts.train --config ") and card["config"]["method"]["sigma"] == 0.2
+    assert card["command"].startswith("gnnsched train --config ") and card["config"]["method"]["sigma"] == 0.2
     assert card["config"]["iterations"] == 2 and card["config"]["method"]["pairs"] == 2
 
 
@@ -124,26 +124,25 @@ def test_the_command_says_how_to_go_on(tiny_file, tmp_path, monkeypatch, capsys)
         return update(self)
 
     monkeypatch.setattr(Evolution, "update", interrupted)
-    assert command.main(words) == 130
+    assert main(["train", *words]) == 130
     told = capsys.readouterr().err
     assert "stopping after this iteration" in told
-    assert f"goes on: python -m scripts.train --config {tiny_file} --folder {tmp_path}/folder" in told
+    assert f"goes on: gnnsched train --config {tiny_file} --folder {tmp_path}/folder" in told
 
 
 def test_the_command_tells_errors_in_one_line(capsys):
-    assert command.main(["--config", "queue_hetero5"]) == 2
+    assert main(["train", "--config", "queue_hetero5"]) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and "did you mean 'queue_hetero4'?" in told
-    with pytest.raises(SystemExit, match="2"):  # what the parser refuses, it tells
-        command.main(["--config", "queue_hetero4_es", "--method.pairs", "0"])
-    assert "evolution: pairs must be at least 1, got 0" in capsys.readouterr().err
+    assert main(["train", "--config", "queue_hetero4_es", "--method.pairs", "0"]) == 2
+    assert capsys.readouterr().err == "error: evolution: pairs must be at least 1, got 0\n"
 
 
 def test_the_help_is_for_its_reader(capsys):
     with pytest.raises(SystemExit, match="0"):
-        command.main(["--config", "queue_hetero4_es", "--help"])
+        main(["train", "--config", "queue_hetero4_es", "--help"])
     told = capsys.readouterr().out
-    assert "\n    python -m scripts.train --config queue_hetero4\n    python -m" in told
+    assert "\n    gnnsched train --config queue_hetero4\n    gnnsched train" in told
     assert "KINDS" not in told and "queue_FLEET_METHOD" in told
 
 

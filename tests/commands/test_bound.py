@@ -8,7 +8,7 @@ import pytest
 
 from gnnsched_env.report.distance_table import distance_table, legend
 
-COMMAND = [sys.executable, "-m", "gnnsched_cli.bound"]
+COMMAND = [sys.executable, "-m", "gnnsched_cli", "bound"]
 
 
 def run(*arguments):

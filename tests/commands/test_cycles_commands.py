@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks import cycles as benchmark
 from gnnsched_cli import cycles
+from gnnsched_cli.main import main
 from gnnsched_env.graphs import Graph, GraphSet
 
 ROOT = Path(__file__).parents[2]
@@ -24,8 +25,8 @@ def graph_file(tmp_path):
     return path
 
 
-def test_dataflows_are_printed_best_first(graph_file, monkeypatch, capsys):
-    report = _json(monkeypatch, capsys, graph_file, "--batch", "2", "--model", "sage", "--accelerator", "omega256")
+def test_dataflows_are_printed_best_first(graph_file, capsys):
+    report = _json(capsys, graph_file, "--batch", "2", "--model", "sage", "--accelerator", "omega256")
     cycle_counts = [row["cycles"] for row in report["dataflows"]]
     assert cycle_counts == sorted(cycle_counts)
     assert len(cycle_counts) == 9
@@ -35,31 +36,31 @@ def test_dataflows_are_printed_best_first(graph_file, monkeypatch, capsys):
     assert first["microseconds"] == first["cycles"] / 1e9 * 1e6
 
 
-def test_the_same_seed_draws_the_same_batch(graph_file, monkeypatch, capsys):
-    runs = [_json(monkeypatch, capsys, graph_file, "--batch", "2", "--seed", seed) for seed in "112"]
+def test_the_same_seed_draws_the_same_batch(graph_file, capsys):
+    runs = [_json(capsys, graph_file, "--batch", "2", "--seed", seed) for seed in "112"]
     assert runs[0] == runs[1]
     assert len(set(runs[0]["drawn"])) == 2
     assert (runs[0]["graphs_in_set"], runs[0]["seed"]) == (3, 1)
 
 
-def test_the_header_says_what_was_drawn(graph_file, monkeypatch, capsys):
-    assert _run(monkeypatch, graph_file, "--batch", "3", "--accelerator", "omega256") == 0
+def test_the_header_says_what_was_drawn(graph_file, capsys):
+    assert _run(graph_file, "--batch", "3", "--accelerator", "omega256") == 0
     output = capsys.readouterr().out
     assert "(3 of 3 graphs drawn with seed 0: " in output
     assert "T_Va,T_N,T_Fa | T_Vc,T_G,T_Fc" in output
 
 
-def test_an_edge_list_needs_widths(tmp_path, monkeypatch, capsys):
+def test_an_edge_list_needs_widths(tmp_path, capsys):
     path = tmp_path / "path.txt"
     path.write_text("10 20\n20 30\n")
-    assert _run(monkeypatch, path) == 2
+    assert _run(path) == 2
     assert "--features and --classes are required" in capsys.readouterr().err
-    report = _json(monkeypatch, capsys, path, "--features", "5", "--classes", "2", "--accelerator", "omega256")
+    report = _json(capsys, path, "--features", "5", "--classes", "2", "--accelerator", "omega256")
     assert (report["vertices"], report["edges"], report["drawn"]) == (3, 4, [])
 
 
 def test_a_reader_who_leaves_is_no_error(graph_file):
-    command = [sys.executable, "-m", "gnnsched_cli.cycles", "--graph", str(graph_file), "--json"]
+    command = [sys.executable, "-m", "gnnsched_cli", "cycles", "--graph", str(graph_file), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
         process.stdout.close()
         errors = process.stderr.read()
@@ -75,8 +76,8 @@ def test_microseconds_have_three_digits(value, text):
     assert cycles._three_digits(value) == text
 
 
-def test_the_table_names_every_dataflow(graph_file, monkeypatch, capsys):
-    assert _run(monkeypatch, graph_file, "--quirks", "golden_corrected", "--hidden", "--features", "5") == 0
+def test_the_table_names_every_dataflow(graph_file, capsys):
+    assert _run(graph_file, "--quirks", "golden_corrected", "--hidden", "--features", "5") == 0
     output, refused = capsys.readouterr()
     assert all(name in output for name in ("Seq1", "SPhighV", "microseconds", "5 -> 3"))
     assert "PP2 left out: PP: the reference's formula needs V >= 2" in refused
@@ -92,8 +93,8 @@ def test_the_table_names_every_dataflow(graph_file, monkeypatch, capsys):
         (["--clock-hz", "0"], "--clock-hz must be at least 1"),
     ],
 )
-def test_mistakes_are_explained(graph_file, monkeypatch, capsys, arguments, message):
-    assert _run(monkeypatch, graph_file, *arguments) == 2
+def test_mistakes_are_explained(graph_file, capsys, arguments, message):
+    assert _run(graph_file, *arguments) == 2
     assert message in capsys.readouterr().err
 
 
@@ -105,13 +106,12 @@ def test_the_benchmark_runs_on_stand_ins(monkeypatch, capsys):
     assert "stand-in for MUTAG" in capsys.readouterr().out
 
 
-def _run(monkeypatch, path, *arguments):
-    monkeypatch.setattr(sys, "argv", ["cycles", "--graph", str(path), *arguments])
-    return cycles.main()
+def _run(path, *arguments):
+    return main(["cycles", "--graph", str(path), *arguments])
 
 
-def _json(monkeypatch, capsys, path, *arguments):
-    assert _run(monkeypatch, path, "--json", *arguments) == 0
+def _json(capsys, path, *arguments):
+    assert _run(path, "--json", *arguments) == 0
     return json.loads(capsys.readouterr().out)
 
 

@@ -26,10 +26,10 @@ def test_an_empty_folder_is_refused(tmp_path):
 
 def test_a_missing_file_is_named(tmp_path):
     missing = tmp_path / "none.npz"
-    command = [sys.executable, "-m", "gnnsched_cli.demo"]
+    command = [sys.executable, "-m", "gnnsched_cli", "demo"]
     result = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, VARIABLE: str(missing)}
     )
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "none.npz" in result.stderr
     assert "Traceback" not in result.stderr

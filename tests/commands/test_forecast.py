@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from gnnsched_cli import forecast
+from gnnsched_cli.main import main
 from gnnsched_env.forecast.scoring import program_scores as evaluation
 from gnnsched_env.forecast.scoring.submission import read_submission
 from tests.forecast.little_files import layout_file, tile_file
@@ -17,7 +17,7 @@ NETWORK = "--model", "nn", "--model.width", "8", "--model.depth", "1", "--steps"
 
 
 def run(*words):
-    return forecast.main([str(word) for word in words])
+    return main(["forecast", *map(str, words)])
 
 
 @pytest.fixture
@@ -145,15 +145,11 @@ def test_bad_input_is_one_line_and_status_2(words, message, tree, monkeypatch, c
     monkeypatch.chdir(tree)
     (tree / "text").write_text("no ranker")
     (tree / "split.json").write_text(json.dumps({"train": [0, 1], "heldout": [1, 2]}))
-    try:
-        status = run(words[0], "--data", ".", *words[1:])
-    except SystemExit as error:  # tyro's own refusal
-        status = error.code
+    assert run(words[0], "--data", ".", *words[1:]) == 2
     captured = capsys.readouterr()
-    assert status == 2
     assert captured.out == ""
-    error = captured.err.splitlines()[-1] if captured.err.splitlines()[-1].startswith("error: ") else captured.err
-    assert message in error
+    error = captured.err.splitlines()[-1]
+    assert error.startswith("error: ") and message in error
     assert not (tree / "a.csv").exists()
 
 
@@ -179,8 +175,8 @@ def test_a_missing_ranker_is_known_before_any_work(tree, capsys, monkeypatch):
 
 @pytest.mark.parametrize("command", ["", "train", "score", "predict"])
 def test_help_needs_no_torch(command):
-    code = f"import sys; from gnnsched_cli import forecast\ntry: forecast.main([*{command.split()}, '--help'])\n"
+    code = f"import sys; from gnnsched_cli.main import main\ntry: main(['forecast', *{command.split()}, '--help'])\n"
     code += "except SystemExit as error: print(error.code, sorted({'torch', 'lightgbm', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 []"
-    assert "usage: python -m scripts.forecast" in done.stdout
+    assert "usage: gnnsched forecast" in done.stdout

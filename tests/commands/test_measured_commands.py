@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from gnnsched_cli import score_measured
+from gnnsched_cli.main import main
 from gnnsched_env.graphs import Graph, GraphSet
 from scripts.studies import measure_cpu
 
@@ -20,9 +20,12 @@ def write_set(path, count=8):
     return path
 
 
-def call(command, monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", [command.__name__, *map(str, arguments)])
-    return command.main()
+def score_measured(words):
+    return main(["score-measured", *words])
+
+
+def call(command, *arguments):
+    return command([str(argument) for argument in arguments])
 
 
 def test_measure_resume_and_score(tmp_path, monkeypatch, capsys):
@@ -33,14 +36,14 @@ def test_measure_resume_and_score(tmp_path, monkeypatch, capsys):
     )
     graphs, out = write_set(tmp_path / "A.npz"), tmp_path / "cpu.csv"
     options = "--graphs", graphs, "--samples", 3, "--synthetic", 12, "--out", out
-    assert call(measure_cpu, monkeypatch, *options) == 0
+    assert call(measure_cpu.main, *options) == 0
     first = out.read_text()
     assert first.count("\n") == 1 + 3 * (6 + 12)
-    assert call(measure_cpu, monkeypatch, *options) == 0
+    assert call(measure_cpu.main, *options) == 0
     assert out.read_text() == first  # nothing is measured again
     assert "noise floor" in capsys.readouterr().out
     scores = tmp_path / "scores.json"
-    assert call(score_measured, monkeypatch, "--csv", out, "--json", scores) == 0
+    assert call(score_measured, "--csv", out, "--json", scores) == 0
     records = json.loads(scores.read_text())["records"]
     assert [(record["graphs"], record["training"]) for record in records] == [
         (["A"], "synthetic"),
@@ -58,10 +61,10 @@ def test_measure_resume_and_score(tmp_path, monkeypatch, capsys):
         (score_measured, ["--csv", "bad.csv"], "bad.csv, line 2, column microseconds"),
         (score_measured, ["--csv", "good.csv", "--synthetic", "B"], "must be among A, got 'B'"),
         (score_measured, ["--csv", "good.csv", "--json", "."], "must be a file"),
-        (measure_cpu, ["--out", "x.csv", "--synthetic", "0"], "--graphs: needs at least one graph file"),
-        (measure_cpu, ["--out", "x.csv", "--synthetic", "0", "--graphs", "none.npz"], "none.npz"),
-        (measure_cpu, ["--out", "x.csv", "--samples", "0"], "--samples must be at least 1, got 0"),
-        (measure_cpu, ["--out", "x.csv", "--synthetic", "-1"], "--synthetic must be at least 0, got -1"),
+        (measure_cpu.main, ["--out", "x.csv", "--synthetic", "0"], "--graphs: needs at least one graph file"),
+        (measure_cpu.main, ["--out", "x.csv", "--synthetic", "0", "--graphs", "none.npz"], "none.npz"),
+        (measure_cpu.main, ["--out", "x.csv", "--samples", "0"], "--samples must be at least 1, got 0"),
+        (measure_cpu.main, ["--out", "x.csv", "--synthetic", "-1"], "--synthetic must be at least 0, got -1"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(command, arguments, message, tmp_path, monkeypatch, capsys):
@@ -69,7 +72,7 @@ def test_bad_input_is_one_line_and_status_2(command, arguments, message, tmp_pat
     (tmp_path / "bad.csv").write_text("graph_file,choice,microseconds\nA.npz,x,-3\n")
     (tmp_path / "good.csv").write_text("graph_file,choice,microseconds\nA.npz,x,3\n")
     monkeypatch.chdir(tmp_path)
-    assert call(command, monkeypatch, *arguments) == 2
+    assert call(command, *arguments) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("error: ") and captured.err.count("\n") == 1
     assert message in captured.err and captured.out == ""
@@ -92,5 +95,5 @@ def test_without_torch_the_extra_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "gnnsched_env.predictors.measured.cpu_device", raising=False)
     monkeypatch.delattr(package, "cpu_device", raising=False)
     graphs = write_set(tmp_path / "A.npz")
-    assert call(measure_cpu, monkeypatch, "--graphs", graphs, "--synthetic", 0, "--out", tmp_path / "x.csv") == 2
+    assert call(measure_cpu.main, "--graphs", graphs, "--synthetic", 0, "--out", tmp_path / "x.csv") == 2
     assert "pip install 'gnnsched-env[gnn]'" in capsys.readouterr().err

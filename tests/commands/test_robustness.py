@@ -11,8 +11,7 @@ from scripts.studies.robustness import CONDITIONS, Arguments, check
 
 COMMAND = [
     sys.executable,
-    "-m",
-    "scripts.studies.robustness",
+    "scripts/studies/robustness.py",
     "--jobs",
     "30",
     "--episodes",

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-COMMAND = [sys.executable, "-m", "gnnsched_cli.schedule", "--jobs", "20"]
+COMMAND = [sys.executable, "-m", "gnnsched_cli", "schedule", "--jobs", "20"]
 
 
 def run(*arguments):

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from gnnsched_cli import score_predictor
+from gnnsched_cli.main import main
 from gnnsched_env.graphs import Graph, GraphSet
 
 
@@ -18,16 +18,15 @@ def write_set(path, count=6, seed=0):
     return path
 
 
-def run(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["score_predictor", *map(str, arguments)])
-    return score_predictor.main()
+def run(*arguments):
+    return main(["score-predictor", *map(str, arguments)])
 
 
-def test_records_and_table(tmp_path, monkeypatch, capsys):
+def test_records_and_table(tmp_path, capsys):
     first, second = write_set(tmp_path / "A.npz"), write_set(tmp_path / "B.npz", count=1, seed=1)
     out = tmp_path / "deep" / "out.json"
     options = "--predictor", "exact", "--graphs", first, second, "--samples", "5", "--confusion", "--json", out
-    assert run(monkeypatch, *options) == 0
+    assert run(*options) == 0
     content = json.loads(out.read_text())
     keys = [(record["graphs"], record["batch_size"], record["samples"]) for record in content["records"]]
     assert keys == [("A", 1, 5), ("A", 4, 5), ("A", None, 10), ("B", 1, 1), ("B", None, 1)]
@@ -38,7 +37,7 @@ def test_records_and_table(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "exact" in printed and "A" in printed and "100.0" in printed and "chosen" in printed
     again = tmp_path / "again.json"
-    assert run(monkeypatch, *options[:-1], again) == 0
+    assert run(*options[:-1], again) == 0
     assert json.loads(again.read_text())["records"] == content["records"]
 
 
@@ -61,7 +60,7 @@ def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path, monkey
     (tmp_path / "text.npz").write_text("no graphs")
     monkeypatch.chdir(tmp_path)
     extra = [] if "--json" in arguments else ["--json", "out.json"]
-    assert run(monkeypatch, *arguments, *extra) == 2
+    assert run(*arguments, *extra) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("error: ") and captured.err.count("\n") == 1
     assert message in captured.err
@@ -70,7 +69,7 @@ def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path, monkey
 
 
 def test_as_a_user_runs_it(tmp_path):
-    command = [sys.executable, "-m", "gnnsched_cli.score_predictor", "--predictor", "exact", "--graphs"]
+    command = [sys.executable, "-m", "gnnsched_cli", "score-predictor", "--predictor", "exact", "--graphs"]
     done = subprocess.run([*command, str(tmp_path / "A.npz")], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")

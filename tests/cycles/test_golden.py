@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gnnsched_cli import check_cycles
+from gnnsched_cli.main import main
 from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.cycles.golden import MODES, read_golden
 
@@ -31,14 +31,14 @@ def test_all_golden_cases_are_exact(shared, name, capsys):
     path = shared / "omega" / f"{name}.jsonl.gz"
     if not path.is_file():
         pytest.skip(f"{path} not found")
-    assert check_cycles.main([str(path)]) == 0
+    assert main(["check-cycles", str(path)]) == 0
     assert "cases exact on every quantity" in capsys.readouterr().out
 
 
 def test_check_cycles_exits_1_on_a_mismatch(tmp_path, capsys):
     path = tmp_path / "wrong.jsonl.gz"
     _write_first(path, lambda record: record["expect"].update(cmb=record["expect"]["cmb"] + 1))
-    assert check_cycles.main([str(path)]) == 1
+    assert main(["check-cycles", str(path)]) == 1
     output = capsys.readouterr().out
     assert "MISMATCH" in output
     found = re.search(r"wrong\.jsonl\.gz, line 1 \(\w+-\d+\) cmb: expected (\d+), got (\d+)", output)
@@ -53,14 +53,14 @@ def test_check_cycles_exits_1_on_a_wrong_time_stamp(tmp_path):
         record["ts_cmb"][0] += 1
 
     _write_first(path, delay)
-    assert check_cycles.main([str(path)]) == 1
+    assert main(["check-cycles", str(path)]) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"not gzip"])
-def test_check_cycles_exits_1_on_a_file_without_cases(tmp_path, content):
+def test_check_cycles_exits_2_on_a_file_without_cases(tmp_path, content):
     path = tmp_path / "bad.jsonl.gz"
     path.write_bytes(content)
-    assert check_cycles.main([str(path)]) == 1
+    assert main(["check-cycles", str(path)]) == 2
 
 
 def test_a_broken_line_is_named(tmp_path):
@@ -96,7 +96,7 @@ def test_a_bad_record_is_refused_with_file_and_line(tmp_path, capsys, fault):
     change, message = BAD[fault]
     path = tmp_path / "wrong.jsonl.gz"
     _write_first(path, change)
-    assert check_cycles.main([str(path)]) == 1
+    assert main(["check-cycles", str(path)]) == 2
     error = capsys.readouterr().err
     assert "wrong.jsonl.gz, line 1: not a golden case" in error
     assert message in error
@@ -105,7 +105,7 @@ def test_a_bad_record_is_refused_with_file_and_line(tmp_path, capsys, fault):
 def test_deep_nesting_is_refused(tmp_path, capsys):
     path = tmp_path / "deep.jsonl.gz"
     path.write_bytes(gzip.compress(b"[" * 200_000))
-    assert check_cycles.main([str(path)]) == 1
+    assert main(["check-cycles", str(path)]) == 2
     assert "line 1: not a golden case: nested too deeply" in capsys.readouterr().err
 
 
@@ -113,12 +113,12 @@ def test_flipped_bits_are_refused(tmp_path, capsys):
     path = tmp_path / "flipped.jsonl.gz"
     data = bytearray(SAMPLE.read_bytes())
     path.write_bytes(data[:40] + bytes([data[40] ^ 0xFF]) + data[41:])
-    assert check_cycles.main([str(path)]) == 1
+    assert main(["check-cycles", str(path)]) == 2
     assert "flipped.jsonl.gz, line " in capsys.readouterr().err
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path, capsys):
-    assert check_cycles.main([str(tmp_path / "absent.jsonl.gz")]) == 1
+    assert main(["check-cycles", str(tmp_path / "absent.jsonl.gz")]) == 2
     assert "absent.jsonl.gz: not found" in capsys.readouterr().err
 
 
@@ -126,8 +126,8 @@ def test_an_empty_file_beside_a_good_one_fails(tmp_path, capsys):
     good, empty = tmp_path / "good.jsonl.gz", tmp_path / "empty.jsonl.gz"
     _write_first(good, lambda record: None)
     empty.write_bytes(gzip.compress(b"\n"))
-    assert check_cycles.main([str(good)]) == 0
-    assert check_cycles.main([str(good), str(empty)]) == 1
+    assert main(["check-cycles", str(good)]) == 0
+    assert main(["check-cycles", str(good), str(empty)]) == 2
     assert "empty.jsonl.gz: must hold at least one case" in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""`python -m scripts.train_gnn_predictor`."""
+"""`python scripts/studies/train_gnn_predictor.py`."""
 
 from gnnsched_env.predictors.gnn.gnn_predictor import GnnPredictor
 from scripts.studies import train_gnn_predictor

@@ -119,8 +119,8 @@ def run(arguments: Arguments) -> None:
             print_whole(console, policy_table(batch, title=title))
     console.print(legend(records), markup=False, soft_wrap=True)
     if arguments.json is not None:
-        about = provenance(scenario, tables, plain(arguments))
-        write_json(arguments.json, {"provenance": about, "records": records})
+        made_by = provenance(scenario, tables, plain(arguments))
+        write_json(arguments.json, {"provenance": made_by, "records": records})
 
 
 def add_bound(records: list[Record], scenario: Scenario, table: LatencyTable, *, seed: int, episodes: int) -> None:

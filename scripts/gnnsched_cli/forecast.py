@@ -10,7 +10,7 @@ Examples:
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -252,8 +252,14 @@ def predict(given: Predict) -> int:
 
 def select(given: Files, split: str) -> Opened:
     """Open the files that a command means."""
-    names = {"data": given.data, "collections": given.collection, "names": given.name}
-    return Selection(**names, split=split, limit=given.limit, cache=given.cache).open(report)
+    return Selection(
+        data=given.data,
+        collections=given.collection,
+        names=given.name,
+        split=split,
+        limit=given.limit,
+        cache=given.cache,
+    ).open(report)
 
 
 def split_rows(given: Train | Score, opened: Opened) -> tuple[Program, IntArray, dict[str, IntArray] | None]:
@@ -311,7 +317,10 @@ def tell_skipped(skipped: int, read: int) -> None:
 
 def arguments_of(given: Files) -> dict[str, Any]:
     """Return the arguments as JSON has them."""
-    return {name: asdict(value) if is_dataclass(value) else value for name, value in plain(given).items()}
+    found = plain(given)
+    if isinstance(given, Train):
+        found["training"] = asdict(given.training)
+    return found
 
 
 def check_options(given: Train) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from gnnsched_agents.methods.method import Method
 from gnnsched_agents.validation import ValidationConfig
 from gnnsched_agents.worlds import Workloads
+from gnnsched_env.common.checks import Integer, Number, check_fields
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 
 # The config of each way of training, and its Method; imported when named, because some need torch.
@@ -48,25 +49,19 @@ class TrainConfig:
     """The worlds to train in."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     """What the model is chosen on."""
-    seed: int = 0
+    seed: Annotated[int, Integer(0, MOST_SEED)] = 0
     """Decides everything that is drawn."""
-    minutes: float | None = 60.0
+    minutes: Annotated[float | None, Number(above=0, finite=False)] = 60.0
     """Stop after this long, what came before an interruption included; None: no limit."""
-    iterations: int | None = None
+    iterations: Annotated[int | None, Integer(1)] = None
     """Stop after so many iterations; None: no limit."""
-    validate_every: int = 10
+    validate_every: Annotated[int, Integer(1)] = 10
     """Iterations between two validations."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed <= MOST_SEED:
-            raise ConfigError(f"training: seed must be from 0 to {MOST_SEED}, got {self.seed!r}")
+        check_fields(self, "training")
         if self.minutes is None and self.iterations is None:
             raise ConfigError("training: minutes or iterations must be given, got None for both")
-        if self.minutes is not None and not self.minutes > 0:
-            raise ConfigError(f"training: minutes must be above 0, got {self.minutes!r}")
-        for name in ("iterations", "validate_every"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ConfigError(f"training: {name} must be at least 1, got {value!r}")
         kind_of(self.method)
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,7 @@ from gnnsched_agents.world_playing import play
 from gnnsched_agents.worlds import FIRST_TRAINING_SEED, Workloads, World, make_world, synthetic_table
 from gnnsched_baselines import make_policy
 from gnnsched_baselines.learned.pair_network import Network
-from gnnsched_env.common.checks import Integer
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.evaluation import PolicyFactory, run_policy
 from gnnsched_env.scenario import load_scenario
@@ -23,6 +23,7 @@ from gnnsched_env.workload.job_classes import SYNTHETIC_SEED
 Case = tuple[int, float]  # the seed of a workload's classes, and the load
 Means = dict[Case, NDArray[np.float64]]  # the mean completion of each episode, cycles
 
+_SEEDS = Integer(SYNTHETIC_SEED + 1, FIRST_TRAINING_SEED - 1)
 EPISODE_SEED = 900_000  # of the first validation episode; trainings draw theirs from 2^20 on
 
 
@@ -30,25 +31,21 @@ EPISODE_SEED = 900_000  # of the first validation episode; trainings draw theirs
 class ValidationConfig:
     """What the model is chosen on."""
 
-    workloads: tuple[int, ...] = (101, 102, 103)
+    workloads: Annotated[tuple[int, ...], ListOf(_SEEDS, 1)] = (
+        101,
+        102,
+        103,
+    )
     """Seeds of the sets of synthetic classes: neither 0, the one of results, nor 1000 and above, those of training."""
-    loads: tuple[float, ...] = (0.5, 0.8, 0.95)
+    loads: Annotated[tuple[float, ...], ListOf(Number(above=0, below=LOAD_LIMIT), 1)] = (0.5, 0.8, 0.95)
     """Loads."""
-    jobs: int = 1000
+    jobs: Annotated[int, Integer(1, MOST_JOBS)] = 1000
     """Arrivals an episode."""
-    episodes: int = 32
+    episodes: Annotated[int, Integer(1, MOST_JOBS)] = 32
     """Episodes for each workload and load."""
 
     def __post_init__(self) -> None:
-        for seed in self.workloads or (None,):
-            if seed is None or not SYNTHETIC_SEED < seed < FIRST_TRAINING_SEED:
-                rule = f"seeds from {SYNTHETIC_SEED + 1} to {FIRST_TRAINING_SEED - 1}, at least one"
-                raise ConfigError(f"validation: workloads must be {rule}, got {self.workloads!r}")
-        if not self.loads or not all(0.0 < load < LOAD_LIMIT for load in self.loads):
-            rule = f"numbers above 0 and below {LOAD_LIMIT}, at least one"
-            raise ConfigError(f"validation: loads must be {rule}, got {self.loads!r}")
-        for name in ("jobs", "episodes"):
-            Integer(1, MOST_JOBS).check("validation", name, getattr(self, name))
+        check_fields(self, "validation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,7 @@ from gnnsched_baselines.assignment_playing import AssignmentPlayer
 from gnnsched_baselines.learned.pair_features import machine_features
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_baselines.learned.player import Player
-from gnnsched_env.common.checks import Integer
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields, require
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.envs import Layout
 from gnnsched_env.envs.construction import scenario_batch
@@ -39,28 +39,22 @@ class Workloads:
 
     scenario: str = "hetero4"
     """A preset or the path of a scenario's TOML file: its fleet is trained for."""
-    loads: tuple[float, float] = (0.4, 1.0)
+    loads: Annotated[tuple[float, float], ListOf(Number(above=0, below=LOAD_LIMIT), 2)] = (0.4, 1.0)
     """Loads are uniform over this range."""
-    sets: int = 48
+    sets: Annotated[int, Integer(1, MOST_JOBS)] = 48
     """Sets of synthetic classes."""
-    skew: float = 0.7
+    skew: Annotated[float, Number(least=0, most=MOST_SKEW)] = 0.7
     """How much the sets differ in what suits which accelerator; 0 where accelerators are alike."""
-    classes: int = 256
+    classes: Annotated[int, Integer(1, MOST_JOBS)] = 256
     """Classes a set."""
-    jobs: int = 1000
+    jobs: Annotated[int, Integer(1, MOST_JOBS)] = 1000
     """Arrivals an episode."""
-    window: int = 32
+    window: Annotated[int, Integer(1, MOST_JOBS)] = 32
     """Waiting jobs that the agent sees."""
 
     def __post_init__(self) -> None:
-        low, high = self.loads
-        if not 0 < low <= high < LOAD_LIMIT:
-            rule = f"two numbers, 0 < low <= high < {LOAD_LIMIT}"
-            raise ConfigError(f"workloads: loads must be {rule}, got {self.loads!r}")
-        if not 0 <= self.skew <= MOST_SKEW:
-            raise ConfigError(f"workloads: skew must be from 0 to {MOST_SKEW:g}, got {self.skew!r}")
-        for name in ("sets", "classes", "jobs", "window"):
-            Integer(1, MOST_JOBS).check("workloads", name, getattr(self, name))
+        check_fields(self, "workloads")
+        require("workloads", "loads", self.loads, "in ascending order" if self.loads[0] > self.loads[1] else "")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -16,6 +16,7 @@ from gnnsched_agents.vec_adapter import MASKS
 from gnnsched_agents.worlds import Workloads, World
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
 from gnnsched_baselines.learned.pair_network import Network
+from gnnsched_env.common.checks import Integer, Number
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.common.policy import FloatArray
 
@@ -44,12 +45,8 @@ class WorldsVecEnv(VecEnv):
         seed: int = 0,
     ) -> None:
         """Draw the worlds; `network` plays their lanes to where they begin. Equal seeds give equal worlds."""
-        for name, value in (("worlds", worlds), ("lanes", lanes)):
-            if value < 1:
-                raise ConfigError(f"worlds: {name} must be at least 1, got {value!r}")
-        if not scale > 0.0:
-            raise ConfigError(f"worlds: scale must be above 0, got {scale!r}")
-        self.scale = float(scale)
+        worlds, lanes = (Integer(1).check("worlds", *given) for given in (("worlds", worlds), ("lanes", lanes)))
+        self.scale = Number(above=0).check("worlds", "scale", scale)
         self.rng = np.random.default_rng((seed, 11))
         self.lanes = Lanes(workloads, worlds, lanes, self.rng, network)
         self.rates = np.array([self._rate(world) for world in self.lanes.worlds])

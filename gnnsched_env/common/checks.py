@@ -66,15 +66,17 @@ class Integer(Rule):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number(Rule):
-    """A finite number (no bool) within bounds, some of which may be left open."""
+    """A number (no bool) within bounds, some of which may be left open; infinite ones only where `finite` is False."""
 
     least: float | None = None
     above: float | None = None
     most: float | None = None
     below: float | None = None
+    finite: bool = True
 
     def _broken(self, value: Any) -> str:
-        good = isinstance(value, Real) and not isinstance(value, bool) and _finite(value)
+        good = isinstance(value, Real) and not isinstance(value, bool)
+        good = good and (_finite(value) or (not self.finite and value in (math.inf, -math.inf)))
         good = good and (self.least is None or value >= self.least) and (self.above is None or value > self.above)
         good = good and (self.most is None or value <= self.most) and (self.below is None or value < self.below)
         if good:
@@ -90,16 +92,16 @@ class Number(Rule):
 
 @dataclass(frozen=True, slots=True)
 class OneOf(Rule):
-    """One of a few names; the error guesses at what was meant."""
+    """One of a few names, or of the members of a StrEnum; the error guesses at what was meant."""
 
     choices: tuple[str, ...]
 
     def check(self, where: str, name: str, value: Any) -> str:
-        """Return a name as it is."""
+        """Return the choice that is meant, an enum's member where choices are its members."""
         if not isinstance(value, str) or value not in self.choices:
             known, guess = ", ".join(self.choices), did_you_mean(value, self.choices)
             raise ConfigError(f"{where}: {name} must be one of {known}, got {value!r}{guess}")
-        return value
+        return self.choices[self.choices.index(value)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,7 @@ def test_episodes_are_none_of_the_trainings():
 
 @pytest.mark.parametrize("seeds", [(0,), (101, 1000), (), (-1,)])
 def test_workloads_of_trainings_and_of_results_are_refused(seeds):
-    with pytest.raises(ConfigError, match="validation: workloads must be seeds from 1 to 999, at least one, got"):
+    with pytest.raises(ConfigError, match=r"validation: .*workloads must"):
         ValidationConfig(workloads=seeds)
 
 
@@ -103,5 +103,5 @@ def test_workloads_of_trainings_and_of_results_are_refused(seeds):
     [("loads", ()), ("loads", (0.5, 0.0)), ("loads", (float("nan"),)), ("loads", (1.6,)), ("jobs", 0), ("episodes", 0)],
 )
 def test_bad_settings_are_refused(field, value):
-    with pytest.raises(ConfigError, match=f"validation: {field} must be"):
+    with pytest.raises(ConfigError, match=f"validation: .*{field} must be"):
         ValidationConfig(**{field: value})

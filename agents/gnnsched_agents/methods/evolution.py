@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,8 @@ from gnnsched_baselines.learned.pair_network import (
     shapes,
 )
 from gnnsched_env.common import store
-from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.checks import Integer, Number, OneOf, check_fields
+from gnnsched_env.common.errors import FileFormatError
 
 FloatArray = NDArray[np.float64]
 
@@ -45,46 +46,33 @@ MOST_PAIRS = 10_000
 class EvolutionConfig:
     """Evolution strategies."""
 
-    width: int = 16
+    width: Annotated[int, Integer(1, MOST_WIDTH)] = 16
     """Units of each layer of the network; not read where `weights` are given."""
-    prior: float = 0.1
+    prior: Annotated[float, Number(above=0)] = 0.1
     """Weight that the first policy gives to what `assignment` would do; not read where `weights` are given."""
-    slope: float = 1.0
+    slope: Annotated[float, Number(least=0)] = 1.0
     """Weight with which it minds what the plan would lose: what costs the plan little is tried first; likewise."""
     weights: Path | None = None
     """Weights to start from (.npz); none: a network that does what `assignment` does."""
-    parts: str = "all"
+    parts: Annotated[str, OneOf(PARTS)] = "all"
     """Which weights evolve: all, or outputs (the last layer and the linear part)."""
-    pairs: int = 8
+    pairs: Annotated[int, Integer(1, MOST_PAIRS)] = 8
     """Pairs of opposite members of a generation."""
-    sigma: float = 0.04
+    sigma: Annotated[float, Number(above=0)] = 0.04
     """Standard deviation of the steps; a matrix's entries step by its share of 1 / sqrt(rows), as they were drawn."""
-    learning_rate: float = 0.02
+    learning_rate: Annotated[float, Number(above=0)] = 0.02
     """Adam's, in the same measure as the steps."""
-    half_life: int = 0
+    half_life: Annotated[int, Integer(0)] = 0
     """Generations in which step and learning rate halve; 0: never."""
-    worlds: int = 4
+    worlds: Annotated[int, Integer(1)] = 4
     """Worlds in which a generation plays, each of a load from its own part of the range."""
-    lanes: int = 4
+    lanes: Annotated[int, Integer(1)] = 4
     """Episodes that each member plays in each world."""
-    workers: int = 1
+    workers: Annotated[int, Integer(1)] = 1
     """Processes to play in; results do not depend on it."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "pairs", "worlds", "lanes", "workers"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"evolution: {name} must be at least 1, got {getattr(self, name)!r}")
-        for name, most in (("width", MOST_WIDTH), ("pairs", MOST_PAIRS)):
-            if getattr(self, name) > most:
-                raise ConfigError(f"evolution: {name} must be at most {most}, got {getattr(self, name)!r}")
-        for name in ("prior", "sigma", "learning_rate"):
-            if not 0.0 < getattr(self, name) < np.inf:
-                raise ConfigError(f"evolution: {name} must be a number above 0, got {getattr(self, name)!r}")
-        for name in ("slope", "half_life"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ConfigError(f"evolution: {name} must be a number of at least 0, got {getattr(self, name)!r}")
-        if self.parts not in PARTS:
-            raise ConfigError(f"evolution: parts must be one of {', '.join(PARTS)}, got {self.parts!r}")
+        check_fields(self, "evolution")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ evolution strategies mend on whole episodes (`evolution.py`), starting from ther
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -20,8 +20,9 @@ from gnnsched_agents.methods.lookahead_labels import Labels, Lookahead, gather, 
 from gnnsched_agents.worlds import Workloads, make_world, training_table
 from gnnsched_baselines.learned.pair_features import FEATURES
 from gnnsched_baselines.learned.pair_network import MOST_WIDTH, Network, initial_network
+from gnnsched_env.common.checks import Integer, Number, check_fields
 from gnnsched_env.common.disk_cache import content_key
-from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 
 KIND = "improvement 1"  # of checkpoints, and their format
@@ -34,63 +35,49 @@ MOST_ROUNDS = 100
 class ImprovementConfig:
     """Policy improvement by lookahead, distilled, then evolution strategies."""
 
-    states: int = 100_000
+    states: Annotated[int, Integer(0)] = 100_000
     """States to label; 0: begin to evolve from what `assignment` does."""
-    rounds: int = 3
+    rounds: Annotated[int, Integer(1, MOST_ROUNDS)] = 3
     """Parts of the states: the first are `assignment`'s, those of each further part the policy's learned until then."""
-    futures: int = 4
+    futures: Annotated[int, Integer(2)] = 4
     """Sampled futures a state."""
-    arrivals: int = 150
+    arrivals: Annotated[int, Integer(0)] = 150
     """Jobs that come in a future: with few, it pays to leave long jobs to the end, when nobody comes any more."""
-    candidates: int = 6
+    candidates: Annotated[int, Integer(2)] = 6
     """Actions tried a state, at most."""
-    states_a_world: int = 400
+    states_a_world: Annotated[int, Integer(1)] = 400
     """States labelled in a world before the next one is drawn."""
-    world_lanes: int = 32
+    world_lanes: Annotated[int, Integer(1)] = 32
     """Lanes of such a world."""
-    spacing: int = 40
+    spacing: Annotated[int, Integer(1)] = 40
     """Decisions of a lane between two of its states, about."""
-    width: int = 32
+    width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
     """Units in each layer of the network."""
-    passes: int = 12
+    passes: Annotated[int, Integer(1)] = 12
     """Passes over the labels."""
-    batch: int = 256
+    batch: Annotated[int, Integer(1)] = 256
     """States a gradient step."""
-    learning_rate: float = 3e-3
+    learning_rate: Annotated[float, Number(above=0)] = 3e-3
     """The largest of the regression."""
-    caution: float = 1.0
+    caution: Annotated[float, Number(least=0)] = 1.0
     """What a deviation from `assignment` must gain, mean services; more the higher the load (`regression.py`)."""
-    pairs: int = 8
+    pairs: Annotated[int, Integer(1, MOST_PAIRS)] = 8
     """Pairs of opposite members of a generation of the evolution."""
-    sigma: float = 0.04
+    sigma: Annotated[float, Number(above=0)] = 0.04
     """Standard deviation of the evolution's steps."""
-    evolution_rate: float = 0.01
+    evolution_rate: Annotated[float, Number(above=0)] = 0.01
     """The evolution's learning rate."""
-    half_life: int = 0
+    half_life: Annotated[int, Integer(0)] = 0
     """Generations in which both halve; 0: never."""
-    worlds: int = 6
+    worlds: Annotated[int, Integer(1)] = 6
     """Worlds in which a generation plays."""
-    lanes: int = 6
+    lanes: Annotated[int, Integer(1)] = 6
     """Episodes that each member plays in each world."""
-    workers: int = 1
+    workers: Annotated[int, Integer(1)] = 1
     """Processes that the evolution plays in; results do not depend on it."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            least = 0 if field.name in ("states", "half_life", "caution", "arrivals") else 1
-            value = getattr(self, field.name)
-            if field.type is float or field.type == "float":
-                if not 0.0 <= value < np.inf or (least and value == 0.0):
-                    rule = "a number above 0" if least else "a number of at least 0"
-                    raise ConfigError(f"improvement: {field.name} must be {rule}, got {value!r}")
-            elif value < least:
-                raise ConfigError(f"improvement: {field.name} must be at least {least}, got {value!r}")
-        for name, most in (("width", MOST_WIDTH), ("pairs", MOST_PAIRS), ("rounds", MOST_ROUNDS)):
-            if getattr(self, name) > most:
-                raise ConfigError(f"improvement: {name} must be at most {most}, got {getattr(self, name)!r}")
-        if self.futures < 2 or self.candidates < 2:
-            low = "futures" if self.futures < 2 else "candidates"
-            raise ConfigError(f"improvement: {low} must be at least 2, got {getattr(self, low)!r}")
+        check_fields(self, "improvement")
 
     def evolution(self) -> EvolutionConfig:
         """Return the config of what follows the distillation."""

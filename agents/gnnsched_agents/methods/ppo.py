@@ -7,23 +7,22 @@ are normalised world by world, so that high loads, where all costs are larger, d
 """
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gnnsched_agents.config_checks import require
 from gnnsched_agents.lanes import INSIGHTS, NUM_INSIGHTS, NUM_PRESENT, Lanes
 from gnnsched_agents.methods.decision_batch import Rollout, gae, normalised
 from gnnsched_agents.torch_network import Critic, Packing, PairNetwork
 from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
 from gnnsched_baselines.learned.pair_network import MOST_WIDTH, Network, initial_network, load_network
+from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
@@ -39,76 +38,53 @@ STREAM = 0x990  # keeps these draws apart from those of others with the same see
 class PpoConfig:
     """How PPO trains."""
 
-    worlds: int = 8
+    worlds: Annotated[int, Integer(1)] = 8
     """Worlds played side by side, each of its own set of classes and load."""
-    lanes: int = 32
+    lanes: Annotated[int, Integer(1)] = 32
     """Lanes a world."""
-    steps: int = 64
+    steps: Annotated[int, Integer(1)] = 64
     """Decisions a lane and update."""
-    redraw: int = 4
+    redraw: Annotated[int, Integer(1)] = 4
     """Updates after which the oldest world gives way to a new one."""
-    epochs: int = 3
+    epochs: Annotated[int, Integer(1)] = 3
     """Passes over an update's decisions, at most."""
-    batch: int = 2048
+    batch: Annotated[int, Integer(1)] = 2048
     """Decisions a gradient step."""
-    tau: float = 60.0
+    tau: Annotated[float, Number(above=0, finite=False)] = 60.0
     """Mean services in which the weight of what is to come falls to 1 / e; inf: all counts alike (gamma = 1)."""
-    gae: float = 0.95
+    gae: Annotated[float, Number(least=0, most=1)] = 0.95
     """GAE's lambda, a decision."""
-    clip: float = 0.2
+    clip: Annotated[float, Number(above=0)] = 0.2
     """How far a probability's ratio to the old one is followed."""
-    kl: float = 0.02
+    kl: Annotated[float, Number(above=0, finite=False)] = 0.02
     """Passes end where the policy has moved further than this, in nats."""
-    learning_rate: tuple[float, float] = (1e-3, 1e-4)
+    learning_rate: Annotated[tuple[float, float], ListOf(Number(above=0), 2)] = (1e-3, 1e-4)
     """The first and the last one."""
-    entropy: tuple[float, float] = (3e-3, 1e-5)
+    entropy: Annotated[tuple[float, float], ListOf(Number(least=0), 2)] = (3e-3, 1e-5)
     """The entropy's weight, the first and the last one."""
-    falling: int = 20_000_000
+    falling: Annotated[int, Integer(1)] = 20_000_000
     """Decisions in which the learning rate and the entropy's weight go from the first to the last, in a line."""
-    most_advantage: float = 4.0
+    most_advantage: Annotated[float, Number(above=0, finite=False)] = 4.0
     """Normalised advantages are clipped here."""
-    most_gradient: float = 0.5
+    most_gradient: Annotated[float, Number(above=0, finite=False)] = 0.5
     """Norm at which gradients are clipped, the policy's and the critic's each."""
-    width: int = 32
+    width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
     """Units in each layer of the policy's network."""
-    critic_width: int = 64
+    critic_width: Annotated[int, Integer(1, MOST_WIDTH)] = 64
     """Units in each layer of the critic."""
     foresight: bool = True
     """The critic sees the jobs to come."""
-    prior: float = 2.0
+    prior: Annotated[float, Number(least=0)] = 2.0
     """Score with which `assignment`'s action starts ahead of the others; 0: from scratch."""
     weights: Path | None = None
     """Weights to start from (.npz); `width` and `prior` are not read then."""
     device: str = "auto"
     """"auto": a GPU when there is one, else the CPU."""
-    threads: int = 1
+    threads: Annotated[int, Integer(1)] = 1
     """Of torch on the CPU."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "worlds",
-            "lanes",
-            "steps",
-            "redraw",
-            "epochs",
-            "batch",
-            "falling",
-            "width",
-            "critic_width",
-            "threads",
-        ):
-            require("ppo", name, getattr(self, name), "at least 1", getattr(self, name) >= 1)
-        for name in ("width", "critic_width"):
-            require("ppo", name, getattr(self, name), f"at most {MOST_WIDTH}", getattr(self, name) <= MOST_WIDTH)
-        for name in ("tau", "clip", "kl", "most_advantage", "most_gradient"):
-            require("ppo", name, getattr(self, name), "above 0", getattr(self, name) > 0.0)
-        require("ppo", "gae", self.gae, "from 0 to 1", 0.0 <= self.gae <= 1.0)
-        rates, weights = self.learning_rate, self.entropy
-        require(
-            "ppo", "learning_rate", rates, "two finite numbers above 0", all(0.0 < rate < math.inf for rate in rates)
-        )
-        require("ppo", "entropy", weights, "two finite numbers, at least 0", all(0.0 <= w < math.inf for w in weights))
-        require("ppo", "prior", self.prior, "a finite number, at least 0", 0.0 <= self.prior < math.inf)
+        check_fields(self, "ppo")
 
 
 class Ppo:

@@ -12,9 +12,9 @@ never sent.
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -23,7 +23,6 @@ from stable_baselines3 import A2C, DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 
-from gnnsched_agents.config_checks import require
 from gnnsched_agents.methods.sb3_dqn import PairDqn, TimedReplayBuffer
 from gnnsched_agents.methods.sb3_networks import MaskedPairPolicy, PairPolicy, PairQPolicy
 from gnnsched_agents.sb3_policy import CARD, OPTIMIZER, WEIGHTS, card_of, read_plain, read_tensors
@@ -31,6 +30,7 @@ from gnnsched_agents.torch_network import PairNetwork
 from gnnsched_agents.worlds import Workloads
 from gnnsched_agents.worlds_env import WorldsVecEnv
 from gnnsched_baselines.learned.pair_network import MOST_WIDTH, Network, initial_network
+from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields, require
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import write_whole
 from gnnsched_env.nn.device import pick_device
@@ -44,118 +44,106 @@ UNSAVED = ["_last_obs", "_last_original_obs", "_last_episode_starts", "ep_info_b
 class Sb3Config:
     """What the three have in common."""
 
-    worlds: int = 8
+    worlds: Annotated[int, Integer(1)] = 8
     """Worlds played side by side, each of its own set of classes and load."""
-    lanes: int = 8
+    lanes: Annotated[int, Integer(1)] = 8
     """Lanes a world."""
-    redraw: int = 4
+    redraw: Annotated[int, Integer(1)] = 4
     """Updates after which the oldest world gives way to a new one."""
-    scale: float = 10.0
+    scale: Annotated[float, Number(above=0)] = 10.0
     """Rewards are over the mean number of jobs in the system, and over this."""
-    width: int = 32
+    width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
     """Units in each layer of the scorer and of the critic."""
-    prior: float = 2.0
+    prior: Annotated[float, Number(least=0)] = 2.0
     """Score with which `assignment`'s action starts ahead of the others; 0: from scratch."""
-    learning_rate: float = 1e-3
+    learning_rate: Annotated[float, Number(above=0)] = 1e-3
     """Of the optimiser, all the time."""
-    most_gradient: float = 0.5
+    most_gradient: Annotated[float, Number(above=0)] = 0.5
     """Norm at which gradients are clipped."""
     device: str = "auto"
     """"auto": a GPU when there is one, else the CPU."""
-    threads: int = 1
+    threads: Annotated[int, Integer(1)] = 1
     """Of torch on the CPU."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type in (int, "int"):
-                require("sb3", field.name, value, "at least 1", value >= 1)
-            elif field.name in ("scale", "learning_rate", "most_gradient", "tau", "clip"):
-                require("sb3", field.name, value, "above 0", value > 0.0)
-            elif field.name in ("prior", "entropy", "value"):
-                require("sb3", field.name, value, "at least 0", value >= 0.0)
-            elif field.name in ("gae", "exploration"):
-                require("sb3", field.name, value, "from 0 to 1", np.min(value) >= 0.0 and np.max(value) <= 1.0)
-        require("sb3", "width", self.width, f"at most {MOST_WIDTH}", self.width <= MOST_WIDTH)
+        check_fields(self, "sb3")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaskablePpoConfig(Sb3Config):
     """How MaskablePPO trains; gamma is 1."""
 
-    steps: int = 128
+    steps: Annotated[int, Integer(1)] = 128
     """Decisions a lane and update."""
-    epochs: int = 4
+    epochs: Annotated[int, Integer(1)] = 4
     """Passes over an update's decisions."""
-    batch: int = 1024
+    batch: Annotated[int, Integer(2)] = 1024
     """Decisions a gradient step."""
-    gae: float = 0.95
+    gae: Annotated[float, Number(least=0, most=1)] = 0.95
     """GAE's lambda, a decision."""
-    clip: float = 0.2
+    clip: Annotated[float, Number(above=0)] = 0.2
     """How far a probability's ratio to the old one is followed."""
-    entropy: float = 3e-3
+    entropy: Annotated[float, Number(least=0)] = 3e-3
     """The entropy's weight."""
-    value: float = 0.5
+    value: Annotated[float, Number(least=0)] = 0.5
     """The weight of the critic's loss."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        require("sb3", "batch", self.batch, "at least 2", self.batch >= 2)
+        check_fields(self, "sb3")
         decisions = self.worlds * self.lanes * self.steps
         rule = f"such that no gradient step of the {decisions} decisions (worlds x lanes x steps) has a single one"
-        require("sb3", "batch", self.batch, rule, decisions % self.batch != 1)
+        require("sb3", "batch", self.batch, rule if decisions % self.batch == 1 else "")
 
 
 @dataclass(frozen=True, kw_only=True)
 class A2cConfig(Sb3Config):
     """How A2C trains; gamma is 1."""
 
-    steps: int = 16
+    steps: Annotated[int, Integer(1)] = 16
     """Decisions a lane and gradient step."""
-    rollouts: int = 8
+    rollouts: Annotated[int, Integer(1)] = 8
     """Gradient steps an update."""
-    gae: float = 0.95
+    gae: Annotated[float, Number(least=0, most=1)] = 0.95
     """GAE's lambda, a decision."""
-    entropy: float = 3e-3
+    entropy: Annotated[float, Number(least=0)] = 3e-3
     """The entropy's weight."""
-    value: float = 0.5
+    value: Annotated[float, Number(least=0)] = 0.5
     """The weight of the critic's loss."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        decisions = self.worlds * self.lanes * self.steps
-        require("sb3", "worlds x lanes x steps", decisions, "at least 2", decisions >= 2)
+        check_fields(self, "sb3")
+        Integer(2).check("sb3", "worlds x lanes x steps", self.worlds * self.lanes * self.steps)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DqnConfig(Sb3Config):
     """How DQN trains; the discount is exp(-elapsed / tau)."""
 
-    learning_rate: float = 3e-4
+    learning_rate: Annotated[float, Number(above=0)] = 3e-4
     """Of the optimiser, all the time."""
-    prior: float = 0.5
+    prior: Annotated[float, Number(least=0)] = 0.5
     """What `assignment`'s action starts to be worth above the others; 0: from scratch."""
-    most_gradient: float = 10.0
+    most_gradient: Annotated[float, Number(above=0)] = 10.0
     """Norm at which gradients are clipped."""
-    tau: float = 30.0
+    tau: Annotated[float, Number(above=0)] = 30.0
     """Mean services in which the weight of what is to come falls to 1 / e."""
-    steps: int = 128
+    steps: Annotated[int, Integer(1)] = 128
     """Decisions a lane and update."""
-    every: int = 4
+    every: Annotated[int, Integer(1)] = 4
     """Decisions a lane between gradient steps."""
-    gradients: int = 4
+    gradients: Annotated[int, Integer(1)] = 4
     """Gradient steps at a time."""
-    batch: int = 256
+    batch: Annotated[int, Integer(1)] = 256
     """Transitions a gradient step."""
-    replay: int = 20_000
+    replay: Annotated[int, Integer(1)] = 20_000
     """Transitions kept, of some 40 kB each at a window of 32 jobs and four accelerators."""
-    warmup: int = 5_000
+    warmup: Annotated[int, Integer(1)] = 5_000
     """Decisions before the first gradient step."""
-    target: int = 5_000
+    target: Annotated[int, Integer(1)] = 5_000
     """Decisions between two updates of the target network."""
-    exploration: tuple[float, float] = (0.1, 0.01)
+    exploration: Annotated[tuple[float, float], ListOf(Number(least=0, most=1), 2)] = (0.1, 0.01)
     """Share of the decisions that are drawn at random, the first and the last one."""
-    exploring: int = 500_000
+    exploring: Annotated[int, Integer(1)] = 500_000
     """Decisions in which it falls from the first to the last, in a line."""
 
 

@@ -14,7 +14,7 @@ from gnnsched_agents.world_playing import play
 from gnnsched_agents.worlds import Workloads
 from gnnsched_agents.worlds_env import WorldsVecEnv, assignment_rate
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
-from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES, machine_features
+from gnnsched_baselines.learned.pair_features import COLUMN, NUM_FEATURES, machine_features
 from gnnsched_baselines.learned.pair_network import initial_network
 from gnnsched_baselines.learned.player import Reader
 from gnnsched_env.common.errors import ConfigError, GnnSchedError, InvalidAction
@@ -156,7 +156,7 @@ def test_the_rate_is_littles_law_and_leaves_the_world(network):
 def test_assignments_own_differential_reward_is_nearly_none():
     workloads = Workloads(sets=1, classes=8, jobs=60, window=16, loads=(0.6, 0.6))
     env = WorldsVecEnv(workloads, initial_network(4, np.random.default_rng(0)), worlds=2, lanes=16, scale=1.0)
-    planned = FEATURES.index("planned_action")
+    planned = COLUMN.planned_action
     observation, rewards, times = env.reset(), 0.0, 0.0
     for _ in range(300):
         chosen = (observation[:, :, planned] > 0.5) & env.action_masks()

@@ -38,7 +38,7 @@ from gnnsched_agents.sb3_policy import (  # noqa: E402
     read_network,
 )
 from gnnsched_agents.worlds import Workloads  # noqa: E402
-from gnnsched_baselines.learned.pair_features import FEATURES  # noqa: E402
+from gnnsched_baselines.learned.pair_features import COLUMN  # noqa: E402
 from gnnsched_baselines.learned.pair_network import Network  # noqa: E402
 from gnnsched_env.common.errors import ConfigError, FileFormatError  # noqa: E402
 from gnnsched_env.envs.single_env import QueueEnv  # noqa: E402
@@ -79,7 +79,7 @@ def test_it_trains_and_sends_legal_actions_only(training):
         step_async(actions)
 
     env.step_async = spy
-    planned = FEATURES.index("planned_action")
+    planned = COLUMN.planned_action
     observation = env.reset()
     assert (greedy(training, observation) == (observation[:, :, planned] * masks_of(observation)).argmax(axis=1)).all()
     for _ in range(3):
@@ -319,7 +319,7 @@ def test_a_model_of_something_else_is_refused(tmp_path):
     [
         ({"environment": "dispatch"}, "environment 'dispatch'"),
         ({"observation_version": 1}, "observation_version 1"),
-        ({"features": ["wait"]}, r"features \['wait'\]"),
+        ({"features": ["age"]}, "read the feature 'age'"),
     ],
 )
 def test_models_for_something_else_are_refused(model, changes, message):
@@ -343,7 +343,10 @@ def test_models_for_something_else_are_refused(model, changes, message):
         ({WEIGHTS: tensors(w1=torch.zeros(3))}, "must hold the weights of a scorer"),
         ({WEIGHTS: tensors(**{"scorer.w1": torch.zeros(3)})}, "b1, b2, skip, u2, w2, w3 not found"),
         *(
-            ({WEIGHTS: tensors(**{f"scorer.{name}": bad for name in Network.__dataclass_fields__})}, "w1 must be of")
+            (
+                {WEIGHTS: tensors(**{f"scorer.{name}": bad for name in Network.__dataclass_fields__})},
+                "w1 must have a row",
+            )
             for bad in (torch.zeros(3), [3.0])
         ),
     ],

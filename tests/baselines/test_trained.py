@@ -207,6 +207,23 @@ def test_weights_survive_their_file(tmp_path):
     assert card["hours"] == 1.5 and card["features"] == list(FEATURES)
 
 
+def test_features_of_a_file_are_found_by_name(tmp_path):
+    """A file that names its features in another order is the same network; those that it lacks count nothing."""
+    network, path = random_network(), tmp_path / "a.npz"
+    save_network(path, network, {})
+    order = np.random.default_rng(0).permutation(NUM_FEATURES)
+    named = [FEATURES[k] for k in order]
+    _spoil(path, about={"features": named}, w1=network.w1[order], skip=network.skip[order])
+    found, _ = load_network(path)
+    assert all(np.array_equal(one, other) for one, other in zip(network.arrays, found.arrays, strict=True))
+    few = order[:7]
+    _spoil(path, about={"features": named[:7]}, w1=network.w1[few], skip=network.skip[few])
+    found, _ = load_network(path)
+    unread = np.setdiff1d(np.arange(NUM_FEATURES), few)
+    assert np.array_equal(found.w1[few], network.w1[few]) and np.array_equal(found.skip[few], network.skip[few])
+    assert not found.w1[unread].any() and not found.skip[unread].any()
+
+
 class Executes:
     def __reduce__(self):
         return exec, ("raise SystemExit('a pickle was executed')",)
@@ -223,11 +240,16 @@ def _spoil(path, about=None, **changes):
     ("changes", "message"),
     [
         ({"about": {"observation_version": 1}}, "observation_version 1"),
-        ({"about": {"features": ["age"]}}, r"features \['age'\]"),
+        ({"about": {"features": ["weight", *FEATURES[1:]]}}, "read the feature 'weight', which"),
+        ({"about": {"features": ["to_com", *FEATURES[1:]]}}, r"did you mean 'to_come'\?"),
+        ({"about": {"features": list(FEATURES[1:])}}, "w1 must have a row for each of 35 features, got"),
+        ({"about": {"features": [*FEATURES[1:], FEATURES[1]]}}, "features must be a list of names that differ"),
+        ({"about": {"features": None}}, "features must be a list of names that differ, got None"),
         ({"about": {"version": 99}}, "version must be 1, got 99"),
         ({"w3": None}, "w3 not found"),
         ({"w3": np.zeros(4)}, r"w3 must be of shape \[5\], got \[4\]"),
-        ({"w1": np.zeros((3, 5))}, "w1 must be of shape"),
+        ({"w1": np.zeros((3, 5))}, "w1 must have a row for each"),
+        ({"w1": np.zeros((NUM_FEATURES, 4))}, "w1 must be of shape"),
         ({"b2": np.full(5, np.nan)}, "b2 must hold finite numbers"),
         ({"b1": np.zeros((5, 5))}, "b1 must have 1 to"),
         ({"b1": np.array(["a"] * 5)}, "could not convert"),

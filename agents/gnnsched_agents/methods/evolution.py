@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gnnsched_agents.world_playing import play
 from gnnsched_agents.worlds import EPISODE_SEEDS, Workloads, World, make_world, training_table
-from gnnsched_baselines.learned.pair_features import FEATURES
+from gnnsched_baselines.learned.pair_features import COLUMN
 from gnnsched_baselines.learned.pair_network import (
     MOST_WIDTH,
     Network,
@@ -274,7 +274,7 @@ def _first_network(config: EvolutionConfig, seed: int) -> Network:
     if config.weights is not None:
         return load_network(config.weights)[0]
     network = initial_network(config.width, np.random.default_rng((seed, 0)), prior=config.prior)
-    network.skip[FEATURES.index("plan_change_share")] = -config.slope
+    network.skip[COLUMN.plan_change_share] = -config.slope
     return network
 
 

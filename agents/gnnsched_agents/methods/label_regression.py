@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gnnsched_agents.methods.lookahead_labels import Labels
 from gnnsched_agents.torch_network import Packing, PairNetwork
-from gnnsched_baselines.learned.pair_features import FEATURES
+from gnnsched_baselines.learned.pair_features import COLUMN
 from gnnsched_baselines.learned.pair_network import Network, shapes
 
 HELD_OUT = 8  # one state in so many tells how well the others were learned
@@ -18,7 +18,7 @@ LEAST_ERROR = 1.0  # mean services, added in squares to the labels' standard err
 MOST_GRADIENT = 5.0
 WEIGHT_DECAY = 1e-3
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
-PLANNED, LOAD = FEATURES.index("planned_action"), FEATURES.index("load")
+PLANNED, LOAD = COLUMN.planned_action, COLUMN.load
 CALM, RISE = 0.5, 4.5  # up to this load, this share of the caution is asked; above it, so much more for each load
 LOADS = (0.3, 1.1)  # recent loads are noisy: they are kept in this range
 

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from gnnsched_agents.worlds import EPISODE_SEEDS, World
 from gnnsched_baselines.assignment_playing import play_out
-from gnnsched_baselines.learned.pair_features import FEATURES
+from gnnsched_baselines.learned.pair_features import COLUMN
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_baselines.learned.player import Reader, row_actions
 from gnnsched_baselines.rollout import MOST_LANES, charges
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.sim.belief import Belief, belief_of
 
-WAIT, PLANNED, CHANGE = (FEATURES.index(name) for name in ("wait", "planned_action", "plan_change"))
 FIRST_DECISIONS = 300  # a lane's decisions before the first label, at most; no more than there are jobs
 RESTART_AT = 0.6  # share of the lanes that have ended at which all begin anew
 
@@ -127,8 +126,8 @@ def _candidates(rows: FloatArray, first: int, stop: int, most: int) -> IntArray:
     own = rows[first:stop]
     if len(own) < 2:
         return np.empty(0, np.int64)
-    always = (own[:, WAIT] > 0) | (own[:, PLANNED] > 0)
-    order = np.argsort(np.where(always, -np.inf, own[:, CHANGE]), kind="stable")
+    always = (own[:, COLUMN.wait] > 0) | (own[:, COLUMN.planned_action] > 0)
+    order = np.argsort(np.where(always, -np.inf, own[:, COLUMN.plan_change]), kind="stable")
     return first + np.sort(order[:most])
 
 

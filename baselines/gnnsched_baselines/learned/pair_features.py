@@ -6,61 +6,85 @@ predicted latency, the reward's unit, so that the same weights serve fast and sl
 saturate, so that they serve other windows and other numbers of accelerators.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.sim import fleet_capacity
 from gnnsched_env.tables import LatencyTable
 
-# Times are log2(cycles / unit) / 4; "plan" is the one that `assignment` makes.
-FEATURES = (
-    "wait",  # 1 in the row that waits
-    "planned_action",  # 1 if `assignment` would do this
-    "planned_here",  # the plan has the job on this accelerator
-    "planned_first",  # ... and first in line
-    "latency",  # of the job here
-    "regret",  # its latency here over its smallest one
-    "elsewhere",  # the soonest completion on another accelerator over the latency here
-    "plan_change",  # what the plan loses if the pair starts now (or if idle accelerators wait for the next event)
-    "plan_change_share",  # ... over the latency here (over the time until the next event), squashed
-    "rank_here",  # share of the waiting jobs that are shorter here
-    "over_shortest",  # its latency here over that of the shortest waiting job here
-    "behind_here",  # jobs planned on this accelerator besides, n / (n + 4)
-    "work_here",  # cycles planned on this accelerator besides
-    "arrivals_meanwhile",  # jobs expected to come while it runs, log2(1 + n) / 4
-    "free_meanwhile",  # share of the other accelerators that are free before it would be done
-    "next_free",  # until the first other accelerator is free
-    "price",  # the accelerator's share of the capacity program's dual prices, times the number of accelerators
-    "slowness",  # mean of log2(latency / smallest latency) on the accelerator over the workload's classes
-    "preferred",  # share of the classes whose smallest latency is on the accelerator, times their number
-    "lighter_waiting",  # waiting jobs that this accelerator suits better than this one, n / (n + 4)
-    "waiting",  # jobs that wait, n / (n + 8)
-    "load",  # recent arrival rate over the fleet's largest sustainable rate, at most 2
-    "idle",  # share of the accelerators that are idle
-    "backlog",  # planned work of all accelerators, over their number
-    "to_come",  # 1 if jobs are still to come
-    "spread",  # of the workload's best latencies: log2(1 + squared coefficient of variation) / 4
-    "best_latency",  # the job's smallest latency
-    "best_remaining",  # until the accelerator that suits the job best is free
-    "best_work",  # ... and all planned on it is done
-    "planned_start",  # when the job starts in the plan, over the latency here
-    "others_remaining",  # mean of the other accelerators' remaining times, those weighed that many classes prefer
-    "waiting_work",  # sum of the waiting jobs' smallest latencies
-    "waiting_longest",  # largest of them
-    "next_arrival",  # by how much later a typical job that comes after a gap would be done if this job starts here
-    "later_arrival",  # ... after 3 gaps
-    "last_arrival",  # ... after 9 gaps
-)
+
+class Columns(NamedTuple):
+    """The columns of a row of features, each by its name: the one declaration of what a trained policy reads.
+
+    Times are log2(cycles / unit) / 4; "plan" is the one that `assignment` makes. Files of weights name the features
+    that they were trained on, so columns may be added and moved (`pair_network.network_of`); one whose meaning changes
+    takes another name.
+    """
+
+    wait: int  # 1 in the row that waits
+    planned_action: int  # 1 if `assignment` would do this
+    planned_here: int  # the plan has the job on this accelerator
+    planned_first: int  # ... and first in line
+    latency: int  # of the job here
+    regret: int  # its latency here over its smallest one
+    elsewhere: int  # the soonest completion on another accelerator over the latency here
+    plan_change: int  # what the plan loses if the pair starts now (or if idle accelerators wait for the next event)
+    plan_change_share: int  # ... over the latency here (over the time until the next event), squashed
+    rank_here: int  # share of the waiting jobs that are shorter here
+    over_shortest: int  # its latency here over that of the shortest waiting job here
+    behind_here: int  # jobs planned on this accelerator besides, n / (n + 4)
+    work_here: int  # cycles planned on this accelerator besides
+    arrivals_meanwhile: int  # jobs expected to come while it runs, log2(1 + n) / 4
+    free_meanwhile: int  # share of the other accelerators that are free before it would be done
+    next_free: int  # until the first other accelerator is free
+    price: int  # the accelerator's share of the capacity program's dual prices, times the number of accelerators
+    slowness: int  # mean of log2(latency / smallest latency) on the accelerator over the workload's classes
+    preferred: int  # share of the classes whose smallest latency is on the accelerator, times their number
+    lighter_waiting: int  # waiting jobs that this accelerator suits better than this one, n / (n + 4)
+    waiting: int  # jobs that wait, n / (n + 8)
+    load: int  # recent arrival rate over the fleet's largest sustainable rate, at most 2
+    idle: int  # share of the accelerators that are idle
+    backlog: int  # planned work of all accelerators, over their number
+    to_come: int  # 1 if jobs are still to come
+    spread: int  # of the workload's best latencies: log2(1 + squared coefficient of variation) / 4
+    best_latency: int  # the job's smallest latency
+    best_remaining: int  # until the accelerator that suits the job best is free
+    best_work: int  # ... and all planned on it is done
+    planned_start: int  # when the job starts in the plan, over the latency here
+    others_remaining: int  # mean of the other accelerators' remaining times, those weighed that many classes prefer
+    waiting_work: int  # sum of the waiting jobs' smallest latencies
+    waiting_longest: int  # largest of them
+    next_arrival: int  # by how much later a typical job that comes after a gap would be done if this job starts here
+    later_arrival: int  # ... after 3 gaps
+    last_arrival: int  # ... after 9 gaps
+
+
+class MachineColumns(NamedTuple):
+    """The columns of `machine_features`, each by its name."""
+
+    price: int
+    slowness: int
+    preferred: int
+    rate: int  # the fleet's largest sustainable rate, jobs a cycle; the same for all
+    spread: int  # the same for all
+    typical: int  # the first of TYPICAL columns: latencies of typical classes
+
+
+FEATURES = Columns._fields
 NUM_FEATURES = len(FEATURES)
+COLUMN = Columns(*range(NUM_FEATURES))
+MACHINE = MachineColumns(*range(len(MachineColumns._fields)))
 TYPICAL = 12  # classes that stand for those still to come
 
 
 def machine_features(table: LatencyTable) -> NDArray[np.float64]:
     """Return float64 [A, 5 + T]: what a trained policy knows of a workload (`table` of a job), from predictions alone.
 
-    Each accelerator's "price", "slowness" and "preferred"; then, the same for all, the fleet's largest sustainable rate
-    (jobs a cycle; `sim.fleet_capacity`) and "spread"; then the latencies (cycles) there of T = TYPICAL classes, those
-    in the middles of as many equal shares of the jobs, in order of their smallest latencies.
+    The first columns are those of MACHINE; the rate is `sim.fleet_capacity`'s. T = TYPICAL latencies (cycles) on each
+    accelerator are those of the classes in the middles of as many equal shares of the jobs, in order of their smallest
+    latencies.
     """
     capacity = fleet_capacity(table.predicted_cycles, table.weights, table.choice_accelerators)
     fleet = np.arange(table.num_accelerators)

@@ -1,23 +1,25 @@
 """Compiled: the rows of features of many lanes, their scores, and the action that follows.
 
-`describe` writes what `features.FEATURES` names; `score` is the network of `network.py`. They stand in one file because
-numba's cache does not see an edited callee in another one; `assignment.plan` and `product.py` are the exceptions.
+`describe` writes what `pair_features.Columns` names; `score` is the network of `pair_network.py`. They stand in one
+file because numba's cache does not see an edited callee in another one; `assignment.plan` and `matrix_product.py` are
+the exceptions.
 Nothing here allocates, so all is compiled without reference counts, and parts into their callers (docs/design.md).
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from gnnsched_baselines.assignment import plan
 from gnnsched_baselines.learned.matrix_product import COLUMNS, ROWS, add_block_scores, write_block
-from gnnsched_baselines.learned.pair_features import NUM_FEATURES
+from gnnsched_baselines.learned.pair_features import COLUMN as AT
+from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES
 from gnnsched_env.sim.records import NEVER
 
 LEAST_LOG, MOST_LOG = -3.0, 3.0  # features are kept in this range
 MOST_LOAD = 2.0
-MACHINE_FIELDS = 5  # of `features.machine_features`, before the typical latencies
 PLAN_C = 0.5  # as `assignment`
 LINE = np.dtype([("first", "i8"), ("count", "i8"), ("work", "f8")], align=True)  # of an accelerator, in the plan
 PLANNED = np.dtype(
@@ -36,13 +38,54 @@ PLANNED = np.dtype(
 CONTEXT = np.dtype([("waiting", "i8"), ("may_wait", "i8"), ("to_come", "i8"), ("gap", "f8")], align=True)
 
 # Numbers of whose logarithms features are made are collected first, those of each pair, of each job, of each
-# accelerator and of the lane in turn; one vectorized loop takes all logarithms.
-PAIR_LOGS = 8  # latency, elsewhere, |change|, work, arrivals, delays of three typical arrivals
-JOB_LOGS = 2  # smallest latency, planned start
-FLEET_LOGS = 2  # remaining, with the planned work
-LANE_LOGS = (
-    10  # unit, backlog, work, longest; of the row that waits: change, until, latency, alternative, ends, soonest
-)
+# accelerator and of the lane in turn; one vectorized loop takes all logarithms. Their places, by name:
+
+
+class PairLogs(NamedTuple):
+    """Logarithms of a pair."""
+
+    latency: int
+    elsewhere: int
+    change: int
+    work: int
+    arrivals: int
+    next_arrival: int  # delays of three typical arrivals
+    later_arrival: int
+    last_arrival: int
+
+
+class JobLogs(NamedTuple):
+    """Logarithms of a job."""
+
+    smallest: int
+    start: int
+
+
+class FleetLogs(NamedTuple):
+    """Logarithms of an accelerator."""
+
+    remaining: int
+    line_end: int
+
+
+class LaneLogs(NamedTuple):
+    """Logarithms of a lane; from `change` on, of the row that waits."""
+
+    unit: int
+    backlog: int
+    work: int
+    longest: int
+    change: int
+    until: int
+    latency: int
+    alternative: int
+    ends: int
+    soonest: int
+
+
+PAIR, JOB_LOG = PairLogs(*range(8)), JobLogs(*range(2))
+FLEET, LANE = FleetLogs(*range(2)), LaneLogs(*range(10))
+PAIR_LOGS, JOB_LOGS, FLEET_LOGS, LANE_LOGS = len(PAIR), len(JOB_LOG), len(FLEET), len(LANE)
 SQRT_HALF_BITS = 0x3FE6A09E667F3BCD  # of the float64 sqrt(1/2)
 QUARTER_LOG = 0.5 / math.log(2.0)
 LOG_BLOCK = 8  # logarithms are taken of a multiple of this many
@@ -82,7 +125,7 @@ def describe(
                 logs, sides, typical, rows, count,
             )  # fmt: skip
             for j in range(waiting):
-                rows[count + j, 1] = j == chosen_job and a == chosen_machine
+                rows[count + j, AT.planned_action] = j == chosen_job and a == chosen_machine
                 pairs[count + j, 0], pairs[count + j, 1] = j, a
             count += waiting
     of_jobs = PAIR_LOGS * count
@@ -177,21 +220,23 @@ def _read_pairs(
         else:
             change = latency * (1.0 + line_count + PLAN_C) - own["cost"]
         behind = line_count - here
-        logs[at] = max(latency, 1e-3)
-        logs[at + 1] = elsewhere
-        logs[at + 2] = 1.0 + abs(change) * scale
-        logs[at + 3] = 1.0 + abs(line_work - here * latency) * scale
-        logs[at + 4] = 1.0 + latency * gap_scale
-        _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, logs, at + 5)
-        rows[r, 0] = 0.0
-        rows[r, 2] = here
-        rows[r, 3] = lines[a]["first"] == j
-        rows[r, 8] = change / (abs(change) + latency)
-        rows[r, 9] = shorter / waiting
-        rows[r, 11] = behind / (behind + 4.0)
-        rows[r, 14] = free * free_share
-        rows[r, 16], rows[r, 17], rows[r, 18] = machines[a, 0], machines[a, 1], machines[a, 2]
-        rows[r, 19] = lighter / (lighter + 4.0)
+        logs[at + PAIR.latency] = max(latency, 1e-3)
+        logs[at + PAIR.elsewhere] = elsewhere
+        logs[at + PAIR.change] = 1.0 + abs(change) * scale
+        logs[at + PAIR.work] = 1.0 + abs(line_work - here * latency) * scale
+        logs[at + PAIR.arrivals] = 1.0 + latency * gap_scale
+        _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, logs, at)
+        rows[r, AT.wait] = 0.0
+        rows[r, AT.planned_here] = here
+        rows[r, AT.planned_first] = lines[a]["first"] == j
+        rows[r, AT.plan_change_share] = change / (abs(change) + latency)
+        rows[r, AT.rank_here] = shorter / waiting
+        rows[r, AT.behind_here] = behind / (behind + 4.0)
+        rows[r, AT.free_meanwhile] = free * free_share
+        rows[r, AT.price] = machines[a, MACHINE.price]
+        rows[r, AT.slowness] = machines[a, MACHINE.slowness]
+        rows[r, AT.preferred] = machines[a, MACHINE.preferred]
+        rows[r, AT.lighter_waiting] = lighter / (lighter + 4.0)
 
 
 @_summing
@@ -200,7 +245,7 @@ def _read_arrivals(a, remaining, gap, machines, typical):
 
     Return the sums of when they would be done if it stayed free (each in cycles since the job came).
     """
-    few = min(machines.shape[1] - MACHINE_FIELDS, typical.shape[1])
+    few = min(machines.shape[1] - MACHINE.typical, typical.shape[1])
     for k in range(few):
         typical[0, k] = typical[1, k] = typical[2, k] = np.inf
     for b in range(len(remaining)):
@@ -208,13 +253,13 @@ def _read_arrivals(a, remaining, gap, machines, typical):
             soon, later = max(0.0, remaining[b] - gap), max(0.0, remaining[b] - 3.0 * gap)
             last = max(0.0, remaining[b] - 9.0 * gap)
             for k in range(few):
-                own = machines[b, MACHINE_FIELDS + k]
+                own = machines[b, MACHINE.typical + k]
                 typical[0, k] = min(typical[0, k], soon + own)
                 typical[1, k] = min(typical[1, k], later + own)
                 typical[2, k] = min(typical[2, k], last + own)
     soon, later, last = 0.0, 0.0, 0.0
     for k in range(few):
-        now = machines[a, MACHINE_FIELDS + k]
+        now = machines[a, MACHINE.typical + k]
         soon += min(typical[0, k], now)
         later += min(typical[1, k], now)
         last += min(typical[2, k], now)
@@ -227,19 +272,19 @@ def _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, l
 
     Each goes where it would be done first, nothing else having started.
     """
-    few = min(machines.shape[1] - MACHINE_FIELDS, typical.shape[1])
+    few = min(machines.shape[1] - MACHINE.typical, typical.shape[1])
     wait_soon, wait_later = max(0.0, latency - gap), max(0.0, latency - 3.0 * gap)
     wait_last = max(0.0, latency - 9.0 * gap)
     sum_soon, sum_later, sum_last = 0.0, 0.0, 0.0
     for k in range(few):
-        own = machines[a, MACHINE_FIELDS + k]
+        own = machines[a, MACHINE.typical + k]
         sum_soon += min(typical[0, k], wait_soon + own)
         sum_later += min(typical[1, k], wait_later + own)
         sum_last += min(typical[2, k], wait_last + own)
     share = scale / max(1, few)
-    logs[at] = 1.0 + max(0.0, sum_soon - soon) * share
-    logs[at + 1] = 1.0 + max(0.0, sum_later - later) * share
-    logs[at + 2] = 1.0 + max(0.0, sum_last - last) * share
+    logs[at + PAIR.next_arrival] = 1.0 + max(0.0, sum_soon - soon) * share
+    logs[at + PAIR.later_arrival] = 1.0 + max(0.0, sum_later - later) * share
+    logs[at + PAIR.last_arrival] = 1.0 + max(0.0, sum_last - last) * share
 
 
 @_inlined
@@ -252,15 +297,15 @@ def _read_lane(latencies, remaining, idle, waiting, gap, unit, lines, planned, l
     fleet, scale, backlog, work, longest = len(remaining), 1.0 / unit, 0.0, 0.0, 0.0
     for j in range(waiting):
         smallest = planned[j]["smallest"]
-        logs[of_jobs + JOB_LOGS * j] = smallest
-        logs[of_jobs + JOB_LOGS * j + 1] = max(1.0, planned[j]["start"])
+        logs[of_jobs + JOB_LOGS * j + JOB_LOG.smallest] = smallest
+        logs[of_jobs + JOB_LOGS * j + JOB_LOG.start] = max(1.0, planned[j]["start"])
         work += smallest
         longest = max(longest, smallest)
     until, soonest, machine, starting = gap, np.inf, -1, 0
     for a in range(fleet):
         line_end = remaining[a] + lines[a]["work"]
-        logs[of_fleet + FLEET_LOGS * a] = 1.0 + remaining[a] * scale
-        logs[of_fleet + FLEET_LOGS * a + 1] = 1.0 + line_end * scale
+        logs[of_fleet + FLEET_LOGS * a + FLEET.remaining] = 1.0 + remaining[a] * scale
+        logs[of_fleet + FLEET_LOGS * a + FLEET.line_end] = 1.0 + line_end * scale
         backlog += line_end
         if idle[a]:
             starting += lines[a]["count"]
@@ -269,12 +314,12 @@ def _read_lane(latencies, remaining, idle, waiting, gap, unit, lines, planned, l
             if lines[a]["first"] >= 0 and remaining[a] < soonest:
                 soonest, machine = remaining[a], a
     change = until * starting
-    logs[of_lane] = unit
-    logs[of_lane + 1] = 1.0 + backlog / fleet * scale
-    logs[of_lane + 2] = 1.0 + work * scale
-    logs[of_lane + 3] = 1.0 + longest * scale
-    logs[of_lane + 4] = 1.0 + change * scale
-    logs[of_lane + 5] = 1.0 + until * scale
+    logs[of_lane + LANE.unit] = unit
+    logs[of_lane + LANE.backlog] = 1.0 + backlog / fleet * scale
+    logs[of_lane + LANE.work] = 1.0 + work * scale
+    logs[of_lane + LANE.longest] = 1.0 + longest * scale
+    logs[of_lane + LANE.change] = 1.0 + change * scale
+    logs[of_lane + LANE.until] = 1.0 + until * scale
     latency, alternative = 1.0, np.inf
     if machine >= 0:
         job = lines[machine]["first"]
@@ -282,10 +327,10 @@ def _read_lane(latencies, remaining, idle, waiting, gap, unit, lines, planned, l
         for a in range(fleet):
             if idle[a]:
                 alternative = min(alternative, latencies[job, a])
-    logs[of_lane + 6] = latency
-    logs[of_lane + 7] = alternative
-    logs[of_lane + 8] = latency + soonest
-    logs[of_lane + 9] = 1.0 + soonest * scale
+    logs[of_lane + LANE.latency] = latency
+    logs[of_lane + LANE.alternative] = alternative
+    logs[of_lane + LANE.ends] = latency + soonest
+    logs[of_lane + LANE.soonest] = 1.0 + soonest * scale
     return change, until, machine
 
 
@@ -317,37 +362,38 @@ def _kept(log):
 @_inlined
 def _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first):
     """Write what needs logarithms to an idle accelerator's rows."""
-    unit, shortest, first_free, others, weight = logs[of_lane], np.inf, np.inf, 0.0, 1e-3
+    unit, shortest, first_free, others, weight = logs[of_lane + LANE.unit], np.inf, np.inf, 0.0, 1e-3
     for j in range(waiting):
-        shortest = min(shortest, logs[PAIR_LOGS * (first + j)])
+        shortest = min(shortest, logs[PAIR_LOGS * (first + j) + PAIR.latency])
     for b in range(fleet):
         if b != a:
-            log = min(MOST_LOG, logs[of_fleet + FLEET_LOGS * b])
+            log = min(MOST_LOG, logs[of_fleet + FLEET_LOGS * b + FLEET.remaining])
             first_free = min(first_free, log)
-            others += (machines[b, 2] + 1e-3) * log
-            weight += machines[b, 2] + 1e-3
+            others += (machines[b, MACHINE.preferred] + 1e-3) * log
+            weight += machines[b, MACHINE.preferred] + 1e-3
     others /= weight
     first_free = min(MOST_LOG, first_free)
     for j in range(waiting):
         r, best = first + j, of_fleet + FLEET_LOGS * planned[j]["best"]
         at, of_job = PAIR_LOGS * r, of_jobs + JOB_LOGS * j
-        latency, smallest, change = logs[at], logs[of_job], min(MOST_LOG, logs[at + 2])
-        rows[r, 4] = _kept(latency - unit)
-        rows[r, 5] = _kept(latency - smallest)
-        rows[r, 6] = _kept(logs[at + 1] - latency)
-        rows[r, 7] = change if rows[r, 8] >= 0.0 else -change
-        rows[r, 10] = _kept(latency - shortest)
-        rows[r, 12] = min(MOST_LOG, logs[at + 3])
-        rows[r, 13] = min(MOST_LOG, logs[at + 4])
-        rows[r, 15] = first_free
-        rows[r, 26] = _kept(smallest - unit)
-        rows[r, 27] = min(MOST_LOG, logs[best])
-        rows[r, 28] = min(MOST_LOG, logs[best + 1])
-        rows[r, 29] = _kept(logs[of_job + 1] - latency)
-        rows[r, 30] = others
-        rows[r, 33] = min(MOST_LOG, logs[at + 5])
-        rows[r, 34] = min(MOST_LOG, logs[at + 6])
-        rows[r, 35] = min(MOST_LOG, logs[at + 7])
+        latency, smallest = logs[at + PAIR.latency], logs[of_job + JOB_LOG.smallest]
+        change = min(MOST_LOG, logs[at + PAIR.change])
+        rows[r, AT.latency] = _kept(latency - unit)
+        rows[r, AT.regret] = _kept(latency - smallest)
+        rows[r, AT.elsewhere] = _kept(logs[at + PAIR.elsewhere] - latency)
+        rows[r, AT.plan_change] = change if rows[r, AT.plan_change_share] >= 0.0 else -change
+        rows[r, AT.over_shortest] = _kept(latency - shortest)
+        rows[r, AT.work_here] = min(MOST_LOG, logs[at + PAIR.work])
+        rows[r, AT.arrivals_meanwhile] = min(MOST_LOG, logs[at + PAIR.arrivals])
+        rows[r, AT.next_free] = first_free
+        rows[r, AT.best_latency] = _kept(smallest - unit)
+        rows[r, AT.best_remaining] = min(MOST_LOG, logs[best + FLEET.remaining])
+        rows[r, AT.best_work] = min(MOST_LOG, logs[best + FLEET.line_end])
+        rows[r, AT.planned_start] = _kept(logs[of_job + JOB_LOG.start] - latency)
+        rows[r, AT.others_remaining] = others
+        rows[r, AT.next_arrival] = min(MOST_LOG, logs[at + PAIR.next_arrival])
+        rows[r, AT.later_arrival] = min(MOST_LOG, logs[at + PAIR.later_arrival])
+        rows[r, AT.last_arrival] = min(MOST_LOG, logs[at + PAIR.last_arrival])
 
 
 @_inlined
@@ -355,19 +401,21 @@ def _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of
     """Write the row that waits; it is described by the job planned first on the busy accelerator that is free first."""
     for f in range(NUM_FEATURES):
         rows[r, f] = 0.0
-    rows[r, 0] = 1.0
-    rows[r, 1] = chosen_job < 0
-    rows[r, 7] = min(MOST_LOG, logs[of_lane + 4])
-    rows[r, 8] = change / (change + until + 1.0)
-    rows[r, 15] = min(MOST_LOG, logs[of_lane + 5])
+    rows[r, AT.wait] = 1.0
+    rows[r, AT.planned_action] = chosen_job < 0
+    rows[r, AT.plan_change] = min(MOST_LOG, logs[of_lane + LANE.change])
+    rows[r, AT.plan_change_share] = change / (change + until + 1.0)
+    rows[r, AT.next_free] = min(MOST_LOG, logs[of_lane + LANE.until])
     if machine >= 0:
-        latency, alternative = logs[of_lane + 6], logs[of_lane + 7]
-        rows[r, 4] = _kept(latency - logs[of_lane])
-        rows[r, 5] = _kept(alternative - latency)
-        rows[r, 6] = _kept(alternative - logs[of_lane + 8])
-        rows[r, 11] = lines[machine]["count"] / (lines[machine]["count"] + 4.0)
-        rows[r, 12] = min(MOST_LOG, logs[of_lane + 9])
-        rows[r, 16], rows[r, 17], rows[r, 18] = machines[machine, 0], machines[machine, 1], machines[machine, 2]
+        latency, alternative = logs[of_lane + LANE.latency], logs[of_lane + LANE.alternative]
+        rows[r, AT.latency] = _kept(latency - logs[of_lane + LANE.unit])
+        rows[r, AT.regret] = _kept(alternative - latency)
+        rows[r, AT.elsewhere] = _kept(alternative - logs[of_lane + LANE.ends])
+        rows[r, AT.behind_here] = lines[machine]["count"] / (lines[machine]["count"] + 4.0)
+        rows[r, AT.work_here] = min(MOST_LOG, logs[of_lane + LANE.soonest])
+        rows[r, AT.price] = machines[machine, MACHINE.price]
+        rows[r, AT.slowness] = machines[machine, MACHINE.slowness]
+        rows[r, AT.preferred] = machines[machine, MACHINE.preferred]
 
 
 @_inlined
@@ -377,14 +425,19 @@ def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
     for a in range(len(idle)):
         free += idle[a]
     waiting = context["waiting"]
-    crowd, load, idle_share = waiting / (waiting + 8.0), min(MOST_LOAD, 1.0 / (gap * machines[0, 3])), free / len(idle)
-    backlog, work = min(MOST_LOG, logs[of_lane + 1]), min(MOST_LOG, logs[of_lane + 2])
-    longest = min(MOST_LOG, logs[of_lane + 3])
+    crowd, idle_share = waiting / (waiting + 8.0), free / len(idle)
+    load = min(MOST_LOAD, 1.0 / (gap * machines[0, MACHINE.rate]))
+    backlog, work = min(MOST_LOG, logs[of_lane + LANE.backlog]), min(MOST_LOG, logs[of_lane + LANE.work])
+    longest = min(MOST_LOG, logs[of_lane + LANE.longest])
     for r in range(count):
-        rows[r, 20], rows[r, 21], rows[r, 22], rows[r, 23] = crowd, load, idle_share, backlog
-        rows[r, 24] = context["to_come"]
-        rows[r, 25] = machines[0, 4]
-        rows[r, 31], rows[r, 32] = work, longest
+        rows[r, AT.waiting] = crowd
+        rows[r, AT.load] = load
+        rows[r, AT.idle] = idle_share
+        rows[r, AT.backlog] = backlog
+        rows[r, AT.to_come] = context["to_come"]
+        rows[r, AT.spread] = machines[0, MACHINE.spread]
+        rows[r, AT.waiting_work] = work
+        rows[r, AT.waiting_longest] = longest
 
 
 @_kernel
@@ -471,7 +524,7 @@ def best_pairs(rows, pairs, starts, weights, hidden, pooled, scores, slots, mach
 
 @_fast
 def score(rows, count, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores):
-    """Write the scores of one lane's `count` rows: the network of `network.Network`.
+    """Write the scores of one lane's `count` rows: the network of `pair_network.Network`.
 
     `rows` float32 [n, F]; `w1` [F, H], `b1` [H], `w2`, `u2` [H, H], `b2`, `w3` [H], `skip` [F] float32. Scratch:
     `hidden` float32 [n, H], `pooled` float32 [2, H]. Written: `scores` float32 [n].

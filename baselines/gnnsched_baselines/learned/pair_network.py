@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
+from gnnsched_baselines.learned.pair_features import COLUMN, FEATURES, NUM_FEATURES
 from gnnsched_env.common import store
-from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
 from gnnsched_env.common.policy import FloatArray
 from gnnsched_env.envs.spaces import OBSERVATION_VERSION
 
 MOST_WIDTH = 4096
+BY_FEATURE = ("w1", "skip")  # arrays whose rows are features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,7 +86,7 @@ def initial_network(width: int, rng: np.random.Generator, *, prior: float = 2.0)
         name: rng.normal(0.0, np.sqrt(2.0 / shape[0]), shape) if len(shape) == 2 else np.zeros(shape)
         for name, shape in shapes(width).items()
     }
-    drawn["skip"][FEATURES.index("planned_action")] = prior
+    drawn["skip"][COLUMN.planned_action] = prior
     return Network(**drawn)
 
 
@@ -97,18 +98,47 @@ def made_for() -> dict[str, Any]:
 def network_of(source: str, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> Network:
     """Return the network of a file's arrays; `about` says what they were made for (`made_for`).
 
-    Raise FileFormatError naming the source where that is something else, or arrays are missing or bad.
+    Features are found by name: the file's rows of w1 and entries of skip go to the columns that bear their names today,
+    and columns that the file does not know count nothing. Raise FileFormatError naming the source where the file reads
+    a feature that there is not, was made for something else, or lacks arrays or holds bad ones.
     """
-    for name, value in made_for().items():
-        if about.get(name) != value:
+    for name in ("environment", "observation_version"):
+        if about.get(name) != (value := made_for()[name]):
             raise FileFormatError(f"{source}: weights are for {name} {about.get(name)!r}, this version reads {value!r}")
+    columns = _columns(source, about.get("features"))
     names = {field.name for field in fields(Network)}
     if missing := sorted(names - set(arrays)):
         raise FileFormatError(f"{source}: must hold {', '.join(sorted(names))}; {', '.join(missing)} not found")
     try:
-        return Network(**{name: arrays[name] for name in names})
+        placed = {name: _placed(name, arrays[name], columns) for name in BY_FEATURE}
+        return Network(**{name: placed[name] if name in placed else arrays[name] for name in names})
     except (ConfigError, ValueError, TypeError, RuntimeError) as error:
         raise FileFormatError(f"{source}: {error}") from None
+
+
+def _columns(source: str, features: Any) -> list[int]:
+    """Return the column of each feature that a file names."""
+    if not isinstance(features, list) or not features or len({*map(str, features)}) < len(features):
+        raise FileFormatError(f"{source}: features must be a list of names that differ, got {features!r:.80}")
+    for name in features:
+        if name not in FEATURES:
+            hint = did_you_mean(name, FEATURES)
+            raise FileFormatError(
+                f"{source}: weights read the feature {name!r}, which this version does not have{hint}"
+            )
+    return [FEATURES.index(name) for name in features]
+
+
+def _placed(name: str, value: Any, columns: list[int]) -> FloatArray:
+    """Return an array [f, ...] of a file's features as one of all features [F, ...], zero where the file has none."""
+    given = np.asarray(value, np.float32)
+    if given.shape[:1] != (len(columns),):
+        raise ConfigError(
+            f"network: {name} must have a row for each of {len(columns)} features, got {list(given.shape)}"
+        )
+    placed = np.zeros((NUM_FEATURES, *given.shape[1:]), np.float32)
+    placed[columns] = given
+    return placed
 
 
 def save_network(path: Path, network: Network, card: Mapping[str, Any]) -> None:
@@ -120,7 +150,7 @@ def save_network(path: Path, network: Network, card: Mapping[str, Any]) -> None:
 def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     """Return the network and the card of a weights file; nothing in the file is executed.
 
-    Raise FileFormatError where it is none, is truncated, or is for other features or another observation version.
+    Raise FileFormatError where it is none or is truncated, and as `network_of`.
     """
     stored = store.load(path, store.WEIGHTS)
     return network_of(stored.source, stored.arrays, stored.manifest), stored.manifest

@@ -1,9 +1,7 @@
 """Make a synthetic stand-in for the TpuGraphs data set: its tree and types, made-up programs and a made-up machine.
 
-Examples:
+Example:
     python scripts/studies/make_tpugraphs.py --out DIR --seed 0
-    python scripts/studies/make_tpugraphs.py --out DIR --describe
-    python scripts/studies/make_tpugraphs.py --gap
 
 A score on a stand-in says nothing about real collections.
 """
@@ -13,27 +11,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from gnnsched_cli.command import run_command, wide_console
-from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.forecast.data.schema import Collection
-from gnnsched_env.forecast.standin import SIZES, Size, make, plan, write_standin
-from gnnsched_env.forecast.standin.describe import describe
-from gnnsched_env.forecast.standin.gap import gaps
+from gnnsched_cli.command import run_command
+from gnnsched_env.forecast.standin import SIZES, Size, write_standin
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Make a synthetic stand-in for the TpuGraphs data set, or describe one."""
+    """Make a synthetic stand-in for the TpuGraphs data set."""
 
-    out: Path | None = None
-    """Folder of the data set; only the gap needs none."""
+    out: Path
+    """Folder of the data set."""
     seed: int = 0
     size: Literal["small", "medium", "large"] = "small"
     """small: to test and train on in minutes; large: as many files as the real data set."""
@@ -42,18 +34,13 @@ class Arguments:
     tiles: tuple[int, int, int] | None = None
     """Kernels in train, valid and test, instead of the size's."""
     nodes: int | None = None
-    """Of the largest graph, at least 876, instead of the size's."""
+    """Most operations of a graph, at least 876, instead of the size's."""
     configs: tuple[int, int] | None = None
     """Fewest (at least 109) and most configurations of a layout program, instead of the size's."""
     specials: bool | None = None
     """Add the odd files (20,000 and 40,000 nodes, 20,000 configurations, hidden runtimes, ...) or leave them out."""
     force: bool = False
     """Replace a stand-in that is there."""
-    describe: bool = False
-    """Make nothing; print how a stand-in's figures compare with what it was made after."""
-
-    gap: bool = False
-    """Make programs but write nothing; print how far linear models without a graph stay behind noise-free runtimes."""
 
     def sized(self) -> Size:
         """Return the size with what was given instead."""
@@ -68,15 +55,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Arguments) -> None:
-    """Make, describe, or measure the gap."""
-    if arguments.gap:
-        _print_gap(arguments.seed, arguments.sized())
-        return
-    if arguments.out is None:
-        raise ConfigError("out must be given: the folder of the data set")
-    if arguments.describe:
-        _print_figures(arguments.out)
-        return
+    """Make the data set."""
     size, start = arguments.sized(), time.perf_counter()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -90,28 +69,6 @@ def run(arguments: Arguments) -> None:
         )
     seconds = time.perf_counter() - start
     print(f"{arguments.out}: {count} files, {written / 1e6:.1f} MB, made in {seconds:.0f} s (synthetic stand-in)")
-
-
-def _print_figures(folder: Path) -> None:
-    table = Table("collection", "quantity", "target", "least", "mean", "most")
-    for figure in describe(folder):
-        found = (f"{value:,.4g}" for value in (figure.least, figure.mean, figure.most))
-        table.add_row(figure.collection, figure.quantity, figure.target, *found)
-    wide_console(130).print(table)
-
-
-def _print_gap(seed: int, size: Size) -> None:
-    table = Table("collection", "programs", "oracle", "ridge within", "ridge across", "least gap")
-    for collection in Collection:
-        if collection.is_tile:
-            continue
-        specs = [spec for spec in plan(seed, size) if spec.collection is collection and not spec.hidden]
-        train, test = ([make(spec) for spec in specs if spec.split == split] for split in ("train", "test"))
-        found = gaps(train, test)
-        means = [fmean(getattr(gap, name) for gap in found) for name in ("oracle", "within", "across")]
-        least = min(gap.oracle - max(gap.within, gap.across) for gap in found)
-        table.add_row(collection, str(len(test)), *(f"{value:.3f}" for value in (*means, least)))
-    wide_console(100).print(table)
 
 
 if __name__ == "__main__":

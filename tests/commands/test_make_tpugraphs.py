@@ -1,6 +1,6 @@
 from gnnsched_env.forecast.data.program import open_program
 from gnnsched_env.forecast.standin import made
-from scripts.studies import make_tpugraphs
+from scripts.studies import describe_tpugraphs, make_tpugraphs, tpugraphs_gap
 
 TINY = ["--layouts", "1", "0", "0", "--tiles", "1", "0", "0", "--nodes", "876", "--configs", "109", "150"]
 
@@ -17,25 +17,26 @@ def test_it_makes_describes_and_refuses_to_overwrite(tmp_path, capsys):
     assert make_tpugraphs.main([*out, "--seed", "4", *TINY, "--force"]) == 0
     assert [path.read_bytes() for path in made(tmp_path / "data")] == first
     capsys.readouterr()
-    assert make_tpugraphs.main([*out, "--describe"]) == 0
+    assert describe_tpugraphs.main(["--folder", str(tmp_path / "data")]) == 0
     table = capsys.readouterr().out
-    assert "edges / node" in table and "tile:xla" in table and "share of convolution" in table
+    assert "edges / node" in table and "tile:xla" in table and "in slow mode" in table
 
 
 def test_bad_arguments_end_in_one_line(tmp_path, capsys):
-    for arguments, message in (
-        ([], "out must be given"),
-        (["--out", str(tmp_path), "--nodes", "10"], "nodes must be 876"),
-        (["--out", str(tmp_path / "none"), "--describe"], "must hold standin.json"),
-    ):
+    for arguments, message in ((["--out", str(tmp_path), "--nodes", "10"], "nodes must be 876"),):
         assert make_tpugraphs.main(arguments) == 2
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1
 
 
+def test_only_a_stand_in_is_described(tmp_path, capsys):
+    assert describe_tpugraphs.main(["--folder", str(tmp_path)]) == 2
+    assert "must hold standin.json" in capsys.readouterr().err
+
+
 def test_the_gap_is_printed_without_writing(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tiny = ["--layouts", "2", "0", "1", "--nodes", "876", "--configs", "150", "200"]
-    assert make_tpugraphs.main(["--gap", *tiny]) == 0
+    assert tpugraphs_gap.main(tiny) == 0
     rows = capsys.readouterr().out
     assert rows.count("layout:") == 4 and not list(tmp_path.iterdir())

@@ -6,7 +6,7 @@ COPY_RATE when the producer's output layout and the consumer's input layout diff
 bytes are its output's. Two layouts differ when both are set and begin with different dimensions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.forecast.data import schema
-from gnnsched_env.forecast.standin.tape import ELEMENTWISE, Tape
+from gnnsched_env.forecast.standin.tape import ELEMENTWISE, Op, Tape
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -37,29 +37,30 @@ _RATES: Final = {  # usual, then more for output, input, kernel with another dim
 _UNSET: Final = 0.5  # how far a layout that the compiler chooses is from the usual one
 _FASTEST, _SLOWEST = 1e6, 1e9  # ns
 
-_POPULATION: Final = 48
-_CHILDREN: Final = 32
-_MUTATED: Final = (0.01, 0.05)
+_PARENTS: Final = 48  # the latest configurations of a search, which new ones are made from
+_CHANGED: Final = (0.01, 0.05)  # of a parent's rows
 _LEFT: Final = (0.02, 0.07)  # of a configuration's rows, to the compiler
-_TRIES: Final = 400  # rounds without a new configuration before drawing is given up
+_TRIES: Final = 10_000  # configurations in a row that are not new before drawing is given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Work:
     """What the configurable nodes of a program may be given, and what that costs.
 
-    nodes: int64 [nc]; alphabets: int8 [a_j, 18] for each; prices: float64 [nc, a], ns of each row (0 beyond a_j);
-    paths: (producer, consumer), places in `nodes`, a pair as often as it has paths; copies: ns [a_p, a_q] of each path;
-    heights: float64 [nc], a node's bytes over the most; chances: float64 [nc, a], probabilities that a draw takes.
+    nodes: int64 [nc]; alphabets: int8 [a_j, 18] for each; counts: int64 [nc], how many rows each has; left: float64
+    [nc], the probability that a draw leaves a node to the compiler (row 0 of reshapes, which alone can be); sizes:
+    float64 [nc], bytes of the nodes' outputs; prices: float64 [nc, a], ns of each row (0 beyond a_j); paths: (producer,
+    consumer), places in `nodes`, a pair as often as it has paths; copies: ns [a_p, a_q] of each path.
     """
 
     nodes: IntArray
     alphabets: Sequence[Int8Array]
+    counts: IntArray
+    left: FloatArray
+    sizes: FloatArray
     prices: FloatArray
     paths: Sequence[tuple[int, int]]
     copies: Sequence[FloatArray]
-    heights: FloatArray
-    chances: FloatArray
 
     def price(self, codes: IntArray) -> FloatArray:
         """Return ns [c] of configurations, int64 [c, nc] rows' numbers, without base and noise."""
@@ -72,45 +73,33 @@ class Work:
         """Return int8 [c, nc, 18] of rows' numbers."""
         return np.stack([alphabet[codes[:, node]] for node, alphabet in enumerate(self.alphabets)], axis=1)
 
-    def draw(self, rng: np.random.Generator, places: IntArray) -> IntArray:
-        """Return a row's number for each place, with the nodes' chances."""
-        bounds = np.cumsum(self.chances[places], axis=-1)
-        bounds /= bounds[..., -1:]
-        return np.asarray((rng.random((*places.shape, 1)) >= bounds).sum(axis=-1))
+    def draw(self, rng: np.random.Generator) -> IntArray:
+        """Return a row's number for each node, int64 [nc], all of a node's as probable, but for the compiler's."""
+        first, (which, left) = self.left > 0, rng.random((2, len(self.nodes)))
+        own = first + (which * (self.counts - first)).astype(np.int64)
+        return np.where(left < self.left, 0, own)
 
 
 def work_of(tape: Tape, *, unset: float) -> Work:
-    """Return a program's work; `unset`: the share of all rows that the compiler is to choose (reshapes' alone)."""
-    nodes = sorted(tape.alphabets)
-    alphabets = [tape.alphabets[node] for node in nodes]
-    widest = max(map(len, alphabets))
-    sizes = np.array([tape.tensors[node].num_bytes for node in nodes], dtype=np.float64)
-    prices, chances = np.zeros((2, len(nodes), widest))
-    reshapes = sum(tape.opcodes[node] == schema.RESHAPE for node in nodes)
-    for place, (node, alphabet) in enumerate(zip(nodes, alphabets, strict=True)):
-        opcode, count = tape.opcodes[node], len(alphabet)
-        prices[place, :count] = sizes[place] * NS_PER_BYTE * row_rates(opcode, alphabet)
-        chances[place, :count] = 1 / count
-        if opcode == schema.RESHAPE:
-            chosen = min(0.6, unset * len(nodes) / reshapes)
-            chances[place, :count] = np.where((alphabet < 0).all(axis=1), chosen, (1 - chosen) / (count - 1))
-    paths = [
-        (producer, consumer)
-        for producer, node in enumerate(nodes)
-        for consumer in _reached(tape, node, {other: place for place, other in enumerate(nodes)})
-    ]
-    copies = [
-        sizes[producer] * NS_PER_BYTE * COPY_RATE * differs(alphabets[producer], alphabets[consumer])
-        for producer, consumer in paths
-    ]
+    """Return a program's work; `unset`: the share of all rows that the compiler is to choose."""
+    places = {node: place for place, node in enumerate(sorted(tape.alphabets))}
+    alphabets = [tape.alphabets[node] for node in places]
+    counts = np.array([len(alphabet) for alphabet in alphabets], dtype=np.int64)
+    sizes = np.array([tape.tensors[node].num_bytes for node in places], dtype=np.float64)
+    prices = np.zeros((len(places), counts.max()))
+    for node, place in places.items():
+        prices[place, : counts[place]] = sizes[place] * NS_PER_BYTE * row_rates(tape.opcodes[node], alphabets[place])
+    reshapes = np.array([tape.opcodes[node] == Op.RESHAPE for node in places])
+    paths = [(place, consumer) for node, place in places.items() for consumer in _reached(tape, node, places)]
     return Work(
-        nodes=np.array(nodes, dtype=np.int64),
+        nodes=np.array(list(places), dtype=np.int64),
         alphabets=alphabets,
+        counts=counts,
+        left=reshapes * min(0.6, unset * len(places) / max(1, reshapes.sum())),
+        sizes=sizes,
         prices=prices,
         paths=paths,
-        copies=copies,
-        heights=sizes / sizes.max(),
-        chances=chances,
+        copies=[sizes[p] * NS_PER_BYTE * COPY_RATE * differs(alphabets[p], alphabets[c]) for p, c in paths],
     )
 
 
@@ -132,42 +121,46 @@ def differs(producer: Int8Array, consumer: Int8Array) -> NDArray[np.bool_]:
 
 def random_codes(rng: np.random.Generator, work: Work, count: int) -> IntArray:
     """Return `count` different configurations, int64 [count, nc], every node's row drawn by itself."""
-    kept = _Distinct(count)
-    places = np.tile(np.arange(len(work.nodes)), (_CHILDREN, 1))
-    while kept.wanting:
-        kept.offer(work.draw(rng, places))
-    return kept.codes()
+    kept: dict[bytes, IntArray] = {}
+    for _ in _until(kept, count):
+        _keep(kept, work.draw(rng))
+    return np.stack(list(kept.values()))
 
 
-def evolved_codes(rng: np.random.Generator, work: Work, count: int, slow: float) -> tuple[IntArray, IntArray]:
-    """Return different configurations [count, nc] of a search that starts at one, and the node that spills (-1: none).
+def searched_codes(rng: np.random.Generator, work: Work, count: int, slow: float) -> IntArray:
+    """Return `count` different configurations of a search that starts at one, int64 [count, nc].
 
-    A child changes 1 to 5 % of its parent's nodes; of two, the faster is more often a parent. The share `slow` of the
-    configurations spills besides: one node gets the row that has every tensor in the slow order (the last of its
-    alphabet). Those are no parents. In every configuration the compiler is left to choose 2 to 7 % of the rows.
+    Each changes 1 to 5 % of the rows of one of the latest. The share `slow` of them spills besides: one node gets the
+    row that has every tensor in the slow order (the last of its alphabet; `spilled`), which is not handed on. In every
+    configuration the compiler is left to choose 2 to 7 % of the rows.
     """
-    able = np.flatnonzero([rows[-1, 2 * schema.DIMENSIONS] >= 0 for rows in work.alphabets])  # it has a kernel
-    last = np.array([len(work.alphabets[node]) - 1 for node in able.tolist()])
-    reshapes = np.setdiff1d(np.arange(len(work.nodes)), able)
-    fewest, most = (bound * len(work.nodes) for bound in _LEFT)
-    population = work.draw(rng, np.arange(len(work.nodes))[None])
-    population[:, reshapes] = np.maximum(population[:, reshapes], 1)
-    population[:, rng.permutation(reshapes)[: int(rng.integers(np.ceil(fewest), int(most) + 1))]] = 0
-    kept, spills = _Distinct(count), np.zeros(0, dtype=np.int64)
-    while kept.wanting:
-        children = _mutated(rng, work, population[_parents(rng, work.price(population))])
-        children[:, able] = np.where(children[:, able] == last, 0, children[:, able])
-        left = (children[:, reshapes] == 0).sum(axis=1)
-        children = children[(left >= fewest) & (left <= most)]
-        quota = int(slow * (len(spills) + len(children))) - int((spills >= 0).sum())
-        nodes = np.where(rng.permutation(len(children)) < quota, rng.integers(len(able), size=len(children)), -1)
-        slowed = np.flatnonzero(nodes >= 0)
-        spilled = children.copy()
-        spilled[slowed, able[nodes[slowed]]] = last[nodes[slowed]]
-        fresh = kept.offer(spilled)
-        spills = np.concatenate([spills, np.where(nodes < 0, -1, able[nodes])[fresh]])
-        population = np.concatenate([population, children[fresh & (nodes < 0)]])[-_POPULATION:]
-    return kept.codes(), spills
+    able, last = _able(work), work.counts - 1
+    reshapes, nodes = np.flatnonzero(work.left), len(work.nodes)
+    fewest, most = (bound * nodes for bound in _LEFT)
+    start = np.where(np.isin(np.arange(nodes), reshapes), 1, 0)
+    start[rng.permutation(reshapes)[: int(rng.integers(np.ceil(fewest), int(most) + 1))]] = 0
+    parents, kept, slowed = [start], dict[bytes, IntArray](), 0
+    for _ in _until(kept, count):
+        child = parents[int(rng.integers(len(parents)))].copy()
+        changed = rng.permutation(nodes)[: max(1, round(float(rng.uniform(*_CHANGED)) * nodes))]
+        child[changed] = work.draw(rng)[changed]
+        child[able] = np.where(child[able] == last[able], 0, child[able])
+        if not fewest <= (child[reshapes] == 0).sum() <= most:
+            continue
+        if slowed < slow * (len(kept) + 1):
+            node = int(rng.choice(able))
+            child[node] = last[node]
+            slowed += _keep(kept, child)
+        elif _keep(kept, child):
+            parents = [*parents, child][-_PARENTS:]
+    return np.stack(list(kept.values()))
+
+
+def spilled(work: Work, codes: IntArray) -> FloatArray:
+    """Return the bytes of the node that spills over the most bytes of any, float64 [c]; -1 where none does."""
+    able = _able(work)
+    spills = codes[:, able] == work.counts[able] - 1
+    return np.where(spills.any(axis=1), work.sizes[able][spills.argmax(axis=1)] / work.sizes.max(), -1.0)
 
 
 def repeated(rng: np.random.Generator, times: FloatArray, count: int) -> IntArray:
@@ -178,17 +171,17 @@ def repeated(rng: np.random.Generator, times: FloatArray, count: int) -> IntArra
     return rng.permutation(np.concatenate([np.arange(distinct), again]))
 
 
-def timed(prices: FloatArray, ratio: float, spilled: FloatArray | None = None) -> FloatArray:
+def timed(prices: FloatArray, ratio: float, spills: FloatArray | None = None) -> FloatArray:
     """Return noise-free ns [c]: prices on top of a base that makes the slowest `ratio` times the fastest.
 
-    spilled: float64 [c], the bytes of the node that spills over the most bytes, -1 where none does: such a
-    configuration takes 2 to 5 times as long. A ratio beyond what the prices have without a base is not reached.
+    A configuration that spills (`spilled`) takes 2 to 5 times as long. A ratio beyond what the prices have without a
+    base is not reached.
     """
     least, most = prices.min(), prices.max()
     base = max(0.0, (most - ratio * least) / (ratio - 1)) if most > least else least
     times = base + prices
-    if spilled is not None:
-        times = times + np.where(spilled < 0, 0, times.min() * (1.05 + 2.7 * spilled))
+    if spills is not None:
+        times = times + np.where(spills < 0, 0, times.min() * (1.05 + 2.7 * spills))
     return np.asarray(times * np.clip(1, _FASTEST / times.min(), _SLOWEST / times.max()))
 
 
@@ -197,63 +190,34 @@ def measured(rng: np.random.Generator, times: FloatArray) -> IntArray:
     return np.rint(times * rng.lognormal(0, NOISE, len(times))).astype(np.int64)
 
 
-class _Distinct:
-    """Configurations in the order they came, each once, until there are enough."""
+def _able(work: Work) -> IntArray:
+    """Return the nodes that can spill: those whose rows have a kernel's layout."""
+    return np.flatnonzero([rows[-1, 2 * schema.DIMENSIONS] >= 0 for rows in work.alphabets])
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._rows: list[IntArray] = []
-        self._seen: set[bytes] = set()
-        self._idle = 0
 
-    @property
-    def wanting(self) -> bool:
-        """Whether more are wanted; ConfigError when nothing new has come for long."""
-        if self._idle >= _TRIES:
+def _keep(kept: dict[bytes, IntArray], codes: IntArray) -> bool:
+    """Keep a configuration if it is new; return whether it was."""
+    return kept.setdefault(codes.tobytes(), codes) is codes
+
+
+def _until(kept: dict[bytes, IntArray], count: int) -> Iterator[None]:
+    """Yield until there are `count`; ConfigError when nothing new has come for long."""
+    tries, before = 0, 0
+    while len(kept) < count:
+        tries, before = (tries + 1 if len(kept) == before else 0), len(kept)
+        if tries == _TRIES:
             raise ConfigError(
-                f"configurations must be fewer for this program: {self._count} different ones were asked for, got "
-                f"{len(self._rows)}"
+                f"configurations must be fewer for this program: {count} different ones were asked for, got {len(kept)}"
             )
-        return len(self._rows) < self._count
-
-    def offer(self, codes: IntArray) -> NDArray[np.bool_]:
-        """Keep what is new; return bool [k], what was kept."""
-        fresh = np.zeros(len(codes), dtype=np.bool_)
-        for place, row in enumerate(codes.astype(np.int64)):
-            key = row.tobytes()
-            if len(self._rows) < self._count and key not in self._seen:
-                self._seen.add(key)
-                self._rows.append(row)
-                fresh[place] = True
-        self._idle = 0 if fresh.any() else self._idle + 1
-        return fresh
-
-    def codes(self) -> IntArray:
-        """Return int64 [count, nc]."""
-        return np.stack(self._rows)
+        yield
 
 
-def _parents(rng: np.random.Generator, prices: FloatArray) -> IntArray:
-    pairs = rng.integers(len(prices), size=(_CHILDREN, 2))
-    better = prices[pairs].argmin(axis=1)
-    either = np.where(rng.random(_CHILDREN) < 0.5, better, 0)
-    return pairs[np.arange(_CHILDREN), either]
-
-
-def _mutated(rng: np.random.Generator, work: Work, parents: IntArray) -> IntArray:
-    nodes = parents.shape[1]
-    counts = np.maximum(1, np.rint(rng.uniform(*_MUTATED, size=len(parents)) * nodes))
-    chosen = rng.random(parents.shape).argsort(axis=1) < counts[:, None]
-    places = np.tile(np.arange(nodes), (len(parents), 1))
-    return np.where(chosen, work.draw(rng, places), parents)
-
-
-def _reached(tape: Tape, source: int, places: dict[int, int]) -> list[int]:
+def _reached(tape: Tape, source: int, places: Mapping[int, int]) -> list[int]:
     """Return the places of configurable nodes at the ends of paths from `source`, each as often as it has paths."""
     found: list[int] = []
     front = [source]
     for _ in range(MOST_HOPS):
-        reached = [reader for node in front for reader in tape.readers(node)]
+        reached = [reader for node in front for reader in tape.readers[node]]
         found += [places[node] for node in reached if node in places]
         front = [node for node in reached if node not in places and tape.opcodes[node] in ELEMENTWISE]
     return found

@@ -12,8 +12,9 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.forecast.data.program import ProgramGraph
 from gnnsched_env.forecast.data.program_writing import write_program
 from gnnsched_env.forecast.data.schema import SPLITS, Collection
-from gnnsched_env.forecast.standin import convolutional, tiles, transformer
 from gnnsched_env.forecast.standin import layout_costs as layouts
+from gnnsched_env.forecast.standin import tiles
+from gnnsched_env.forecast.standin.training_steps import FAMILIES, FEWEST_NODES
 
 _FEWEST_CONFIGS: Final = 109
 _MOST_NODES: Final = 43_615
@@ -39,8 +40,9 @@ class Size:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
         if not any((*self.layouts, *self.tiles)):
             raise ConfigError("layouts and tiles must ask for at least one file, got none")
-        if not transformer.FEWEST_NODES <= self.nodes <= _MOST_NODES:
-            raise ConfigError(f"nodes must be {transformer.FEWEST_NODES}..{_MOST_NODES}, got {self.nodes}")
+        least = max(FEWEST_NODES.values())
+        if not least <= self.nodes <= _MOST_NODES:
+            raise ConfigError(f"nodes must be {least}..{_MOST_NODES}, got {self.nodes}")
         least, most = self.configs
         if not _FEWEST_CONFIGS <= least <= most:
             raise ConfigError(f"configs must be two rising numbers, at least {_FEWEST_CONFIGS}, got {self.configs}")
@@ -166,19 +168,18 @@ def make(spec: StandinSpec) -> StandinProgram:
 def _layout(spec: StandinSpec) -> StandinProgram:
     family, style = spec.collection.split(":")[1:]
     rng = _generator(spec, family)
-    network = convolutional if family == "xla" else transformer
-    nodes = spec.nodes or _log_uniform(rng, network.FEWEST_NODES, spec.size.nodes)
-    step = network.program(rng, nodes, isolated=spec.isolated, rare=spec.rare)
+    nodes = spec.nodes or round(_log_uniform(rng, FEWEST_NODES[family], spec.size.nodes))
+    step = FAMILIES[family](rng, nodes, isolated=spec.isolated, rare=spec.rare)
     rng = _generator(spec, spec.collection)
-    count = spec.configs or _log_uniform(rng, *spec.size.configs)
+    count = spec.configs or round(_log_uniform(rng, *spec.size.configs))
     work = layouts.work_of(step.tape, unset=rng.uniform(0.025, 0.06))
     if style == "default":
-        codes, spills = layouts.evolved_codes(rng, work, count - int(count * rng.uniform(0.37, 0.40)), _slow(rng))
-        spilled = np.where(spills < 0, -1.0, work.heights[spills])
-        times = layouts.timed(work.price(codes), _ratio(rng, 1.01, 1.1), spilled)
+        distinct = count - int(count * rng.uniform(0.37, 0.40))
+        codes = layouts.searched_codes(rng, work, distinct, rng.uniform(0.11, 0.14))
+        times = layouts.timed(work.price(codes), _log_uniform(rng, 1.01, 1.1), layouts.spilled(work, codes))
     else:
         codes = layouts.random_codes(rng, work, count - int(count * rng.uniform(0.0, 0.19)))
-        times = layouts.timed(work.price(codes), _ratio(rng, 1.1, 5))
+        times = layouts.timed(work.price(codes), _log_uniform(rng, 1.1, 5))
     order = layouts.repeated(rng, times, count)
     noise_free = times[order]
     return StandinProgram(
@@ -217,13 +218,5 @@ def _generator(spec: StandinSpec, stream: str) -> np.random.Generator:
     return np.random.default_rng(list(hashlib.sha256(text.encode()).digest()))
 
 
-def _log_uniform(rng: np.random.Generator, least: int, most: int) -> int:
-    return round(float(np.exp(rng.uniform(np.log(least), np.log(most)))))
-
-
-def _ratio(rng: np.random.Generator, least: float, most: float) -> float:
+def _log_uniform(rng: np.random.Generator, least: float, most: float) -> float:
     return float(np.exp(rng.uniform(np.log(least), np.log(most))))
-
-
-def _slow(rng: np.random.Generator) -> float:
-    return float(rng.uniform(0.11, 0.14))

@@ -1,7 +1,8 @@
 """A program written down operation by operation, and its arrays: what the stand-in's graphs are made with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from math import prod
 from typing import Any, Final
 
@@ -14,50 +15,52 @@ from gnnsched_env.forecast.data.program import ProgramGraph
 Int8Array = NDArray[np.int8]
 Dims = tuple[int, ...]
 
-ADD: Final = 2
-AFTER_ALL: Final = 4
-ALL_REDUCE: Final = 5
-BITCAST_CONVERT: Final = 12
-BROADCAST: Final = 13
-COMPARE: Final = 20
-CONCATENATE: Final = 22
-CONSTANT: Final = 24
-CONVERT: Final = 25
-COPY: Final = 27
-DIVIDE: Final = 32
-DYNAMIC_SLICE: Final = 35
-EXPONENTIAL: Final = 37
-FUSION: Final = 41
-GET_TUPLE_ELEMENT: Final = 45
-IOTA: Final = 48
-LOG: Final = 50
-AND: Final = 52
-MAXIMUM: Final = 57
-MULTIPLY: Final = 59
-NEGATE: Final = 60
-PAD: Final = 62
-PARAMETER: Final = 63
-POWER: Final = 66
-REDUCE: Final = 70
-REDUCE_WINDOW: Final = 72
-SELECT: Final = 83
-SELECT_AND_SCATTER: Final = 84
-SLICE: Final = 92
-SORT: Final = 93
-SUBTRACT: Final = 95
-TRANSPOSE: Final = 98
-TUPLE: Final = 100
-WHILE: Final = 102
-RARE: Final = 120
-"""The highest operation code, in one file only."""
 
-ELEMENTWISE: Final = (ADD, CONVERT, DIVIDE, EXPONENTIAL, MAXIMUM, MULTIPLY, NEGATE, POWER, SELECT, SUBTRACT)
+class Op(IntEnum):
+    """The operation codes in use."""
+
+    ADD = 2
+    ALL_REDUCE = 5
+    BROADCAST = 13
+    COMPARE = 20
+    CONSTANT = 24
+    CONVERT = 25
+    CONVOLUTION = schema.CONVOLUTION
+    DIVIDE = 32
+    DOT = schema.DOT
+    DYNAMIC_SLICE = 35
+    EXPONENTIAL = 37
+    FUSION = 41
+    GET_TUPLE_ELEMENT = 45
+    IOTA = 48
+    MAXIMUM = 57
+    MULTIPLY = 59
+    NEGATE = 60
+    PAD = 62
+    PARAMETER = 63
+    POWER = 66
+    REDUCE = 70
+    REDUCE_WINDOW = 72
+    RESHAPE = schema.RESHAPE
+    SELECT = 83
+    SLICE = 92
+    SORT = 93
+    SUBTRACT = 95
+    TUPLE = 100
+    WHILE = 102
+    RARE = 120  # the highest operation code, in one file only
+
+
+ELEMENTWISE: Final = frozenset(
+    {Op.ADD, Op.CONVERT, Op.DIVIDE, Op.EXPONENTIAL, Op.MAXIMUM, Op.MULTIPLY, Op.NEGATE, Op.POWER, Op.SELECT}
+    | {Op.SUBTRACT}
+)
 """Operations that hand their operand's layout on: what a copy's path may run through."""
 
-ELEMENT_BYTES: Final = {"pred": 1, "s32": 4, "s64": 8, "u32": 4, "f32": 4, "bf16": 2, "tuple": 0, "token": 0}
-_TYPE_COLUMN: Final = {"pred": 3, "s32": 6, "s64": 7, "u32": 10, "f32": 13, "bf16": 15, "tuple": 18, "token": 20}
+_TYPES: Final = {"pred": (3, 1), "s32": (6, 4), "u32": (10, 4), "f32": (13, 4), "bf16": (15, 2), "tuple": (18, 0)}
+"""The column of each element type, and its bytes."""
 
-_LISTS: Final = {  # first column, values; then their sum, their product (1 when empty)
+_LISTS: Final = {  # first column and length; the list's sum and product (1 of an empty list) follow
     "shape": (21, 6),
     "window_size": (37, 6),
     "window_stride": (45, 6),
@@ -72,18 +75,18 @@ _LISTS: Final = {  # first column, values; then their sum, their product (1 when
     "padding_low": (125, 2),
     "padding_high": (129, 2),
 }
-_PLAIN: Final = {  # first column of values without sum and product
-    "root": 0,
-    "tuple_size": 29,
-    "number": 30,
-    "dimensions": 31,
-    "convolution": 93,
-    "groups": 107,
-    "stable": 133,
-    "layout": 134,
+_PLAIN: Final = {  # first column; nothing follows
+    "root": schema.IS_ROOT,
+    "tuple_size": schema.TUPLE_SIZE,
+    "number": schema.PARAMETER_NUMBER,
+    "dimensions": schema.DIMENSION_NUMBERS.start,
+    "reversal": 85,
+    "reversal_counts": 91,
+    "convolution": schema.CONVOLUTION_NUMBERS.start,
+    "groups": schema.GROUP_COUNTS.start,
+    "stable": schema.IS_STABLE,
+    "layout": schema.LAYOUT.start,
 }
-_REVERSAL: Final = 85
-_CONSTANT_USES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,107 +100,105 @@ class Tensor:
     @property
     def num_bytes(self) -> int:
         """Bytes of the data."""
-        return prod(self.dims) * ELEMENT_BYTES[self.kind]
-
-
-Note = int | Sequence[int]
+        return prod(self.dims) * _TYPES[self.kind][1]
 
 
 class Tape:
-    """Operations in the order they were added; operands come before what reads them."""
+    """Operations in the order they were added; operands come before what reads them.
+
+    `operands`, `readers`: of each operation, the operations that it reads and that read it; `alphabets`: of each
+    configurable one, int8 [a, 18], the rows that a configuration may give it.
+    """
 
     def __init__(self) -> None:
         self.opcodes: list[int] = []
         self.tensors: list[Tensor] = []
-        self.operands: list[tuple[int, ...]] = []
-        self.notes: list[dict[str, Note]] = []
+        self.operands: list[list[int]] = []
+        self.notes: list[dict[str, Any]] = []
         self.alphabets: dict[int, Int8Array] = {}
-        self.num_edges = 0
-        self._readers: list[list[int]] = []
-        self._constants: dict[str, tuple[Tensor, int]] = {}
+        self.readers: list[list[int]] = []
 
     def __len__(self) -> int:
         return len(self.opcodes)
 
     def add(
         self,
-        opcode: int,
+        opcode: Op,
         dims: Sequence[int] = (),
         operands: Sequence[Tensor] = (),
         *,
-        kind: str = "f32",
+        kind: str | None = None,
         alphabet: Int8Array | None = None,
-        **notes: Note,
+        **notes: int | Sequence[int],
     ) -> Tensor:
-        """Add an operation; `alphabet` int8 [a, 18]: the rows a configurable one may be given; `notes`: its columns."""
-        tensor = Tensor(len(self), tuple(dims), kind)
-        read = tuple(sorted({operand.node for operand in operands}))
-        self.opcodes.append(opcode)
+        """Add an operation, of the last operand's element type unless told; `notes`: more of its columns, by name."""
+        tensor = Tensor(len(self), tuple(dims), kind or (operands[-1].kind if operands else "f32"))
+        self.opcodes.append(int(opcode))
         self.tensors.append(tensor)
-        self.operands.append(read)
-        self.notes.append(dict(notes))
-        self.num_edges += len(read)
-        self._readers.append([])
-        for node in read:
-            self._readers[node].append(tensor.node)
+        self.operands.append(sorted({operand.node for operand in operands}))
+        self.notes.append(notes)
+        self.readers.append([])
+        for node in self.operands[-1]:
+            self.readers[node].append(tensor.node)
         if alphabet is not None:
             self.alphabets[tensor.node] = alphabet
         return tensor
 
-    def readers(self, node: int) -> list[int]:
-        """Return the operations that read one, in order."""
-        return self._readers[node]
+    def same(self, opcode: Op, *operands: Tensor, kind: str | None = None) -> Tensor:
+        """Add an operation on equal shapes."""
+        return self.add(opcode, operands[-1].dims, operands, kind=kind)
 
-    def note(self, tensor: Tensor, **notes: Note) -> None:
-        """Say more about an operation."""
-        self.notes[tensor.node] |= notes
+    def fill(self, like: Tensor, source: Tensor | None = None) -> Tensor:
+        """Broadcast a scalar (None: a new constant) or a vector along the last dimension to the shape of `like`."""
+        source = self.add(Op.CONSTANT, kind=like.kind) if source is None else source
+        along = [len(like.dims) - 1] if source.dims else []
+        return self.add(Op.BROADCAST, like.dims, [source], dimensions=along)
 
     def root(self, tensor: Tensor) -> Tensor:
         """Mark the root of a computation."""
-        self.note(tensor, root=1)
+        self.notes[tensor.node]["root"] = 1
         return tensor
 
-    def same(self, opcode: int, *operands: Tensor, kind: str | None = None) -> Tensor:
-        """Add an operation on equal shapes; the last operand tells shape and element type."""
-        return self.add(opcode, operands[-1].dims, operands, kind=kind or operands[-1].kind)
+    def computation(self, opcode: Op, kind: str) -> Tensor:
+        """Add a called computation of two scalars; a reduction or a loop reads its root."""
+        pair = [self.add(Op.PARAMETER, kind=kind, number=number) for number in (0, 1)]
+        return self.root(self.add(opcode, (), pair, kind="pred" if opcode is Op.COMPARE else kind))
 
-    def constant(self, kind: str = "f32") -> Tensor:
-        """Return a scalar; one serves up to three readers."""
-        constant, uses = self._constants.get(kind, (None, 0))
-        if constant is None or uses == _CONSTANT_USES:
-            constant, uses = self.add(CONSTANT, kind=kind), 0
-        self._constants[kind] = constant, uses + 1
-        return constant
-
-    def fill(self, scalar: Tensor | None, dims: Sequence[int], kind: str = "f32") -> Tensor:
-        """Broadcast a scalar (None: a new constant) or a vector along the last dimension."""
-        source = self.constant(kind) if scalar is None else scalar
-        along = [len(dims) - 1] if source.dims else []
-        return self.add(BROADCAST, dims, [source], kind=kind, dimensions=along)
-
-    def computation(self, opcode: int, kind: str = "f32") -> Tensor:
-        """Add a called computation of two scalars, which a reduction or a loop reads the root of."""
-        pair = [self.add(PARAMETER, kind=kind, number=number) for number in (0, 1)]
-        return self.root(self.add(opcode, (), pair, kind="pred" if opcode == COMPARE else kind))
-
-    def reduce(
-        self, tensor: Tensor, keep: Sequence[int] = (), opcode: int = ADD, called: Tensor | None = None
-    ) -> Tensor:
-        """Reduce all dimensions but those in `keep` by the computation `called`, or a new one."""
+    def reduce(self, tensor: Tensor, keep: Sequence[int] = (), opcode: Op = Op.ADD) -> Tensor:
+        """Reduce all dimensions but those in `keep`."""
         gone = [axis for axis in range(len(tensor.dims)) if axis not in keep]
-        called = self.computation(opcode, tensor.kind) if called is None else called
-        start = self.constant(tensor.kind)
-        dims = [tensor.dims[axis] for axis in keep]
-        return self.add(REDUCE, dims, [called, start, tensor], kind=tensor.kind, dimensions=gone)
+        operands = [self.computation(opcode, tensor.kind), self.add(Op.CONSTANT, kind=tensor.kind), tensor]
+        return self.add(Op.REDUCE, [tensor.dims[axis] for axis in keep], operands, dimensions=gone)
+
+    def edges(self) -> list[tuple[int, int]]:
+        """Return (consumer, producer), sorted and unique, consumer > producer."""
+        return [(consumer, producer) for consumer, read in enumerate(self.operands) for producer in read]
 
     def graph(self) -> ProgramGraph:
-        """Return the arrays; edges (consumer, producer) are sorted, unique, and consumer > producer."""
-        edges = [(consumer, producer) for consumer, read in enumerate(self.operands) for producer in read]
+        """Return the arrays."""
         return ProgramGraph(
-            node_features=_features(self.tensors, self.notes),
+            node_features=self._features(),
             opcodes=np.array(self.opcodes, dtype=np.uint8),
-            edges=np.array(edges, dtype=np.int64).reshape(-1, 2),
+            edges=np.array(self.edges(), dtype=np.int64).reshape(-1, 2),
         )
+
+    def _features(self) -> NDArray[np.float32]:
+        features = np.zeros((len(self), schema.NODE_FEATURES), dtype=np.float32)
+        for first, width in _LISTS.values():
+            features[:, first + width + 1] = 1  # the product of an empty list
+        for row, tensor, notes in zip(features, self.tensors, self.notes, strict=True):
+            row[_TYPES[tensor.kind][0]] = 1
+            usual = {"shape": tensor.dims, "layout": row_major(len(tensor.dims))}
+            for name, value in (usual | notes).items():
+                values = [value] if isinstance(value, int) else list(value)
+                if name in _PLAIN:
+                    row[_PLAIN[name] :][: len(values)] = values
+                    continue
+                first, width = _LISTS[name]
+                shown = values[:width]
+                row[first : first + len(shown)] = shown
+                row[first + width : first + width + 2] = sum(values), prod(values)
+        return features
 
 
 def row_major(rank: int) -> list[int]:
@@ -212,25 +213,3 @@ def layout_rows(rows: Sequence[Sequence[Sequence[int]]]) -> Int8Array:
         for tensor, layout in enumerate(layouts):
             codes[row, tensor, : len(layout)] = layout
     return codes.reshape(len(rows), schema.LAYOUT_WIDTH)
-
-
-def _features(tensors: Sequence[Tensor], notes: Sequence[Mapping[str, Note]]) -> NDArray[np.float32]:
-    features = np.zeros((len(tensors), schema.NODE_FEATURES), dtype=np.float32)
-    for first, width in _LISTS.values():
-        features[:, first + width + 1] = 1  # the product of an empty list
-    for row, tensor, said in zip(features, tensors, notes, strict=True):
-        row[_TYPE_COLUMN[tensor.kind]] = 1
-        columns: dict[str, Any] = {"shape": tensor.dims, "layout": row_major(len(tensor.dims))} | dict(said)
-        for name, value in columns.items():
-            values = [value] if isinstance(value, int) else list(value)
-            if name in _LISTS:
-                first, width = _LISTS[name]
-                shown = values[:width]
-                row[first : first + len(shown)] = shown
-                row[first + width : first + width + 2] = sum(values), prod(values)
-            elif name == "reversal":
-                row[_REVERSAL : _REVERSAL + len(values)] = values
-                row[_REVERSAL + 6 : _REVERSAL + 8] = sum(values), len(values) - sum(values)
-            else:
-                row[_PLAIN[name] : _PLAIN[name] + len(values)] = values
-    return features

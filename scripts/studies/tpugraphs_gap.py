@@ -1,23 +1,67 @@
-"""How far graph-free linear models stay behind an oracle on stand-in programs: what a graph model is there to win."""
+"""Print how far linear models without a graph stay behind noise-free runtimes on stand-in programs.
 
+That is what a graph model is there to win. Programs are made, and nothing is written.
+
+Example:
+    python scripts/studies/tpugraphs_gap.py --seed 0
+"""
+
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.table import Table
 from sklearn.linear_model import Ridge
 
+from gnnsched_cli.command import run_command, wide_console
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.stats import kendall_tau
 from gnnsched_env.forecast.data import schema
-from gnnsched_env.forecast.standin.standin_programs import StandinProgram
+from gnnsched_env.forecast.standin import SIZES, StandinProgram, make, plan
 
 FloatArray = NDArray[np.float64]
 
 _TRAINED: Final = 2 / 3
 _ROWS: Final = 9  # the longest alphabet
 _ALPHA_WITHIN, _ALPHA_ACROSS = 1.0, 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Measure the gap on the programs of size `small`, or on as many others."""
+
+    seed: int = 0
+    layouts: tuple[int, int, int] = SIZES["small"].layouts
+    """Programs of each family (xla, nlp) in train, valid and test."""
+    nodes: int = SIZES["small"].nodes
+    """Most operations of a program, at least 876."""
+    configs: tuple[int, int] = SIZES["small"].configs
+    """Fewest (at least 109) and most configurations of a program."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    return run_command("scripts/studies/tpugraphs_gap.py", Arguments, run, __doc__, arguments)
+
+
+def run(arguments: Arguments) -> None:
+    """Print a row for each layout collection."""
+    size = replace(SIZES["small"], layouts=arguments.layouts, nodes=arguments.nodes, configs=arguments.configs)
+    table = Table("collection", "programs", "oracle", "ridge within", "ridge across", "least gap")
+    for collection in schema.Collection:
+        specs = [spec for spec in plan(arguments.seed, size) if spec.collection is collection]
+        if collection.is_tile:
+            continue
+        train, test = ([make(spec) for spec in specs if spec.split == split] for split in ("train", "test"))
+        found = gaps(train, test)
+        means = [fmean(getattr(gap, name) for gap in found) for name in ("oracle", "within", "across")]
+        least = min(gap.oracle - max(gap.within, gap.across) for gap in found)
+        table.add_row(collection, str(len(test)), *(f"{value:.3f}" for value in (*means, least)))
+    wide_console(100).print(table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,3 +126,7 @@ def _codes(program: StandinProgram) -> NDArray[np.int64]:
     """Return a layout program's rows' numbers [c, nc]."""
     assert program.codes is not None
     return program.codes
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,7 +1,8 @@
 """Everything that this package raises on purpose: `GnnSchedError` and its children."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import gymnasium.error
 
@@ -38,3 +39,14 @@ def did_you_mean(value: object, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the known name closest to a mistyped one, or nothing where none is close."""
     close = difflib.get_close_matches(str(value), list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+@contextmanager
+def needs_extra(what: str, extra: str) -> Iterator[None]:
+    """Raise ConfigError, which names `what` and the extra to install, where an import in the block finds no module."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{what}: needs the extra `{extra}` (pip install 'gnnsched-env[{extra}]'): {error.name} is not installed"
+        ) from None

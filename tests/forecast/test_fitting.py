@@ -105,7 +105,7 @@ def test_a_missing_torch_is_named():
         "fit(TrainConfig(), [], Session())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "ConfigError: forecast networks need the extra `gnn` (pip" in done.stderr.splitlines()[-1]
+    assert "ConfigError: forecast networks: needs the extra `gnn` (pip" in done.stderr.splitlines()[-1]
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):

@@ -7,16 +7,14 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common import store
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError, needs_extra
 from gnnsched_env.common.store import FORECAST_NETWORK, FORECAST_TREES
 from gnnsched_env.forecast.data.folder_tree import Opened
 from gnnsched_env.forecast.encoding.samples import Sample, prepare_all
@@ -173,12 +171,10 @@ def open_ranker(path: str | os.PathLike[str], *, device: str = "cpu") -> Ranker:
     stored = store.load(path, FORECAST_NETWORK, FORECAST_TREES)
     if stored.format is FORECAST_TREES:
         return BoostingRanker.from_stored(stored)
-    ranker: Ranker = (
-        _torch_module("models.network_ranker")
-        .NetworkRanker.from_stored(stored)
-        .to(_torch_module("training.network_training").pick_device(device))
-    )
-    return ranker
+    with needs_extra(stored.source, "gnn"):
+        from gnnsched_env.forecast.models.network_ranker import NetworkRanker
+        from gnnsched_env.nn.device import pick_device
+    return NetworkRanker.from_stored(stored).to(pick_device(device))
 
 
 def _check_folder(folder: Path, config: Config, parts: Sequence[Portion]) -> None:
@@ -197,13 +193,14 @@ def _check_folder(folder: Path, config: Config, parts: Sequence[Portion]) -> Non
 
 
 def _fit_network(config: TrainConfig, train: Sequence[Portion], held: Sequence[Portion], session: Session) -> Fitted:
-    module = _torch_module("training.network_training")
+    with needs_extra("forecast networks", "gnn"):
+        from gnnsched_env.forecast.training.network_training import train_network
     logs = None
     if session.folder is not None and (
         session.tensorboard or (session.tensorboard is None and find_spec("tensorboard"))
     ):
         logs = session.folder / EVENTS
-    run = module.train_network(
+    run = train_network(
         config,
         train,
         held,
@@ -215,13 +212,3 @@ def _fit_network(config: TrainConfig, train: Sequence[Portion], held: Sequence[P
         report=session.report,
     )
     return Fitted(ranker=run.ranker(), finished=run.finished)
-
-
-def _torch_module(name: str) -> Any:
-    """Import a module of this room that needs torch; ConfigError where that is not installed."""
-    try:
-        return import_module(f"gnnsched_env.forecast.{name}")
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"forecast networks need the extra `gnn` (pip install 'gnnsched-env[gnn]'): {error.name} is not installed"
-        ) from None

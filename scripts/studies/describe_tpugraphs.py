@@ -5,7 +5,7 @@ Example:
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,9 +35,9 @@ Quantity = tuple[str, str, Callable[[Program], float]]
 """Its name, what real files have, and how it is found."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
-    return run_command("scripts/studies/describe_tpugraphs.py", Arguments, run, __doc__, arguments)
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/describe_tpugraphs.py", Arguments, run, __doc__, words)
 
 
 def run(arguments: Arguments) -> None:

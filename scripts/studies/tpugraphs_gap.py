@@ -43,9 +43,9 @@ class Arguments:
     """Fewest (at least 109) and most configurations of a program."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
-    return run_command("scripts/studies/tpugraphs_gap.py", Arguments, run, __doc__, arguments)
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process by default); return the exit status."""
+    return run_command("python scripts/studies/tpugraphs_gap.py", Arguments, run, __doc__, words)
 
 
 def run(arguments: Arguments) -> None:

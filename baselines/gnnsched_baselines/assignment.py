@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import send_planned
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.checks import Number
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout
 
@@ -56,10 +56,8 @@ class Assignment:
     choices = None
 
     def __init__(self, layout: Layout, *, c: float = DEFAULT_C) -> None:
-        if not (np.isfinite(c) and c >= 0):
-            raise ConfigError(f"{self.name}: c must be a number of at least 0, got {c!r}")
         self.layout = layout
-        self.c = c
+        self.c = Number(least=0).check(self.name, "c", c)
 
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return one action for each lane."""

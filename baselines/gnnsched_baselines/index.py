@@ -4,7 +4,7 @@ import numpy as np
 
 from gnnsched_baselines.actions import best_pairs, send_pairs
 from gnnsched_baselines.decoding import read_beliefs
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.checks import Number
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout
 
@@ -26,10 +26,8 @@ class Index:
     choices = None
 
     def __init__(self, layout: Layout, *, c: float = 0.75) -> None:
-        if not (np.isfinite(c) and c >= 0):
-            raise ConfigError(f"{self.name}: c must be a number of at least 0, got {c!r}")
         self.layout = layout
-        self.c = c
+        self.c = Number(least=0).check(self.name, "c", c)
 
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return one action for each lane."""

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import first_open, send_oldest, static_choices_of
 from gnnsched_baselines.decoding import open_accelerators
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout, unflatten
 
@@ -27,9 +27,7 @@ class Random:
         self.layout = layout
         self.routing = Routing.UNIFORM if layout.dispatch else Routing.BLIND
         self.choices = static_choices_of(layout)
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 64:
-            raise ConfigError(f"{self.name}: seed must be an integer in [0, 2^64), got {seed!r}")
-        self.seed = seed
+        self.seed = Integer(0, (1 << 64) - 1).check(self.name, "seed", seed)
         self._asked = 0
 
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:

@@ -4,7 +4,7 @@ import numpy as np
 
 from gnnsched_baselines.actions import NOBODY, first_open, send_oldest
 from gnnsched_baselines.decoding import jobs_present, open_accelerators
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout
 
@@ -24,8 +24,7 @@ class Static:
 
     def __init__(self, layout: Layout, *, choice: int | None = None) -> None:
         chosen = int(np.argmin(layout.mean_log_cycles)) if choice is None else choice
-        if isinstance(chosen, bool) or not isinstance(chosen, int) or not 0 <= chosen < layout.num_choices:
-            raise ConfigError(f"{self.name}: choice must be an integer in [0, {layout.num_choices}), got {chosen!r}")
+        Integer(0, layout.num_choices - 1).check(self.name, "choice", chosen)
         self.layout = layout
         self.dataflow = dataflow_names(layout.choice_names)[chosen]
         self._columns = np.full(layout.num_accelerators, NOBODY, np.int64)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from gnnsched_env.bounds import bound_kernels as kernels
-from gnnsched_env.bounds.instance import CycleArray, Instance, Plan, earliest_finish, require_count
+from gnnsched_env.bounds.instance import CycleArray, Instance, Plan, earliest_finish
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.kernel_cache import announce_compilation
 
 MOVES_A_JOB = 10_000
@@ -21,8 +22,8 @@ def improve(
     job); the same seed gives the same schedule.
     """
     moves = MOVES_A_JOB * instance.num_jobs if moves is None else moves
-    require_count("improve", "moves", moves, minimum=0)
-    require_count("improve", "tries", tries, minimum=1)
+    Integer(0).check("improve", "moves", moves)
+    Integer(1).check("improve", "tries", tries)
     announce_compilation(kernels.anneal, "the local search", 10)
     best = (earliest_finish(instance) if plan is None else plan).packed(instance)
     best.check(instance)

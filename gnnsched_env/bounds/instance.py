@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -149,12 +148,6 @@ def earliest_finish(instance: Instance) -> Plan:
         accelerators[job], starts[job] = chosen, begin[chosen]
         free[chosen] = begin[chosen] + instance.latency[job, chosen]
     return Plan(accelerators=accelerators, starts=starts)
-
-
-def require_count(caller: str, name: str, value: Any, *, minimum: int) -> None:
-    """Raise ConfigError unless an argument is an integer of at least `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
-        raise ConfigError(f"{caller}: {name} must be an integer of at least {minimum}, got {value!r}")
 
 
 def _cycles(name: str, field: str, values: Any) -> CycleArray:

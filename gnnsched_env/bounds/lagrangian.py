@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.bounds import bound_kernels as kernels
-from gnnsched_env.bounds.instance import CycleArray, Instance, Plan, earliest_finish, require_count
+from gnnsched_env.bounds.instance import CycleArray, Instance, Plan, earliest_finish
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.kernel_cache import announce_compilation
 
@@ -79,7 +80,7 @@ def lower_bound(instance: Instance, plan: Plan | None = None, *, rounds: int = 1
     buckets halved. Any prices would do for the proof. `plan`: a good schedule, whose total the steps aim at. At most
     `rounds` a level.
     """
-    require_count("lower bound", "rounds", rounds, minimum=1)
+    Integer(1).check("lower bound", "rounds", rounds)
     announce_compilation(kernels.cheapest, "the lower bound", 5)
     plan = earliest_finish(instance) if plan is None else plan
     plan.check(instance)

@@ -8,6 +8,7 @@ import numpy as np
 from gnnsched_env.bounds.annealing import improve
 from gnnsched_env.bounds.instance import CycleArray, Instance, Plan
 from gnnsched_env.bounds.lagrangian import lower_bound, start_windows
+from gnnsched_env.common.checks import Integer, Number
 from gnnsched_env.common.errors import ConfigError
 
 MOST_WORKERS = 64
@@ -40,10 +41,8 @@ def optimum(
     time allows. Raise ConfigError where OR-tools is not installed.
     """
     model_kit = _cp_model()
-    if not seconds > 0:
-        raise ConfigError(f"optimum: seconds must be above 0, got {seconds!r}")
-    if not 1 <= workers <= MOST_WORKERS:
-        raise ConfigError(f"optimum: workers must be in [1, {MOST_WORKERS}], got {workers!r}")
+    Number(above=0, finite=False).check("optimum", "seconds", seconds)
+    Integer(1, MOST_WORKERS).check("optimum", "workers", workers)
     best = improve(instance, plan, tries=TRIES, seed=seed)
     proved = lower_bound(instance, best)
     total, bound = best.total(instance), proved.total

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError, InvalidAction
 from gnnsched_env.common.policy import BoolArray, FloatArray
 from gnnsched_env.envs import encoder as kernels
@@ -15,7 +16,6 @@ from gnnsched_env.envs.observation_units import encode_cycles, encode_energy
 from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, Layout
 from gnnsched_env.sim import Simulation, SimulationSettings, fleet_capacity, seed_arrays
 from gnnsched_env.sim.feed import CAPACITY, JobSource
-from gnnsched_env.sim.job_table import require_count
 from gnnsched_env.tables import LatencyTable
 
 Seeds = Sequence[int] | NDArray[np.uint64]
@@ -65,7 +65,7 @@ class EnvBatch:
         return type(self).around, (self.simulation, self.threads)  # views and scratch are made anew
 
     def _watch(self, simulation: Simulation, threads: int) -> None:
-        require_count("threads", threads, minimum=1)
+        Integer(1).check("environment", "threads", threads)
         self.simulation = simulation
         self.table = table = simulation.table
         settings = simulation.config

@@ -11,7 +11,8 @@ import gymnasium.error
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError, GnnSchedError
+from gnnsched_env.common.checks import Number, OneOf
+from gnnsched_env.common.errors import GnnSchedError
 from gnnsched_env.envs.labels import DOWN_COLOUR, Colour, ScheduleLabels, round_step, shown_span, time_unit
 from gnnsched_env.envs.text_rendering import render_text
 from gnnsched_env.sim.schedule import RunState, Schedule
@@ -43,10 +44,8 @@ class Renderer:
     def __init__(
         self, mode: str, labels: ScheduleLabels, *, span: int, size: tuple[int, int] = SIZE, fps: int = RENDER_FPS
     ) -> None:
-        if mode not in RENDER_MODES:
-            raise ConfigError(f"render_mode must be one of {', '.join(RENDER_MODES)}, got {mode!r}")
-        if span < 1:
-            raise ConfigError(f"rendering: span must be at least 1 cycle, got {span!r}")
+        OneOf(RENDER_MODES).check("rendering", "render_mode", mode)
+        Number(least=1).check("rendering", "span", span)
         self.mode = mode
         self.labels = labels
         self.span = int(span)

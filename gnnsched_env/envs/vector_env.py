@@ -11,13 +11,13 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray
 from gnnsched_env.envs.construction import make_batch
 from gnnsched_env.envs.vector_input import action_array, as_autoreset_mode, lane_seeds, reset_mask, some_lanes
 from gnnsched_env.scenario import Scenario
 from gnnsched_env.sim import episode_metrics, summarise
-from gnnsched_env.sim.job_table import require_count
 from gnnsched_env.tables import LatencyTable
 
 Infos = dict[str, Any]
@@ -62,7 +62,7 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
         """
         if options.pop("render_mode", None) is not None:
             raise ConfigError("render_mode: a batch is not drawn; make a single environment with gymnasium.make")
-        require_count("num_envs", num_envs, minimum=1)
+        Integer(1).check("environment", "num_envs", num_envs)
         self.num_envs = int(num_envs)
         self.autoreset_mode = as_autoreset_mode(autoreset_mode)
         self.copy = bool(copy)

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError, InvalidAction, did_you_mean
 from gnnsched_env.common.policy import BoolArray
 from gnnsched_env.sim.state import SEED_LIMIT
@@ -73,6 +74,5 @@ def some_lanes(which: BoolArray) -> str:
 
 def _seed(value: Any) -> int:
     """Return a seed modulo 2^64, as the simulator takes it."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 0:
-        raise ConfigError(f"reset: a seed must be an integer of at least 0, got {value!r}")
-    return int(value) % SEED_LIMIT
+    number: int = Integer(0).check("reset", "a seed", value)
+    return number % SEED_LIMIT

@@ -16,7 +16,8 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.checks import OneOf
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import BoolArray
 
 
@@ -97,11 +98,7 @@ class _Join:
     """Puts observation and mask together, of one lane or of a batch."""
 
     def __init__(self, observation: Any, action: Any, library: str, flat: bool) -> None:
-        if library not in LIBRARIES:
-            raise ConfigError(
-                f"wrappers: library must be one of {', '.join(LIBRARIES)}, got {library!r}"
-                f"{did_you_mean(library, LIBRARIES)}"
-            )
+        OneOf(tuple(LIBRARIES)).check("wrappers", "library", library)
         if not isinstance(observation, spaces.Dict) or not isinstance(action, spaces.Discrete):
             raise ConfigError(
                 f"wrappers: env must have a Dict of observations and Discrete actions, got {observation} and {action}"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.bounds import Instance, Plan, improve, lower_bound, optimum
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.stats import paired_ratio
 from gnnsched_env.envs.construction import scenario_batch
@@ -43,8 +44,7 @@ def draw_instances(scenario: Scenario, table: LatencyTable, *, seed: int, episod
     `table` holds the cycles of one inference. What deciding costs is left out: a job is released when it arrives.
     Raise ConfigError where accelerators fail, or charge for a change of dataflow: the bounds know of neither.
     """
-    if episodes < 1:
-        raise ConfigError(f"bounds: episodes must be at least 1, got {episodes!r}")
+    Integer(1).check("bounds", "episodes", episodes)
     if scenario.failures.up:
         raise ConfigError("bounds: accelerators must not fail, but the scenario has failures")
     cycles = max(accelerator.reconfiguration_cycles for accelerator in scenario.fleet.accelerators)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError, GnnSchedError
+from gnnsched_env.common.checks import Integer
+from gnnsched_env.common.errors import GnnSchedError
 from gnnsched_env.common.policy import IntArray, Knowledge, Policy
 from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.envs.env_batch import EnvBatch
@@ -79,8 +80,7 @@ def _run(
     seed: int,
     episodes: int,
 ) -> Runs:
-    if episodes < 1:
-        raise ConfigError(f"evaluation: episodes must be at least 1, got {episodes!r}")
+    Integer(1).check("evaluation", "episodes", episodes)
     metrics = []
     most_waiting = 0
     # Every job of a trace is held too: percentiles need them all.

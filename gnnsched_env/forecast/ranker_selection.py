@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from gnnsched_env.common.checks import Integer, check_fields
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 from gnnsched_env.forecast.data.folder_tree import Opened, collections_of, find_programs, open_programs
 from gnnsched_env.forecast.data.program import Program
@@ -29,14 +31,13 @@ class Selection:
     collections: tuple[str, ...] = ()
     split: str = "train"
     names: tuple[str, ...] = ()
-    limit: int | None = None
+    limit: Annotated[int | None, Integer(1)] = None
     cache: Path | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self, "forecast data")
         if not self.data:
             raise ConfigError("forecast data: needs a folder or files, got none")
-        if self.limit is not None and self.limit < 1:
-            raise ConfigError(f"forecast data: limit must be at least 1, got {self.limit}")
         for name in self.collections:
             Collection.named(name)
 

@@ -1,8 +1,9 @@
 """Accelerators: an array of PEs, its bandwidths, and the dataflows that it can run."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from gnnsched_env.common.checks import require_integer, require_name, require_power_of_two, require_unique
+from gnnsched_env.common.checks import Integer, Text, check_fields, require_unique
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.dataflow import Dataflow
 
@@ -18,26 +19,23 @@ class Accelerator:
     `reconfiguration_cycles` pass when a job runs under another dataflow than the job before it.
     """
 
-    name: str
-    pes: int
-    distribution_bandwidth: int = AS_MANY_AS_PES
-    reduction_bandwidth: int = AS_MANY_AS_PES
+    name: Annotated[str, Text(without="/")]
+    pes: Annotated[int, Integer(1, power_of_two=True)]
+    distribution_bandwidth: Annotated[int, Integer(1, power_of_two=True)] = AS_MANY_AS_PES
+    reduction_bandwidth: Annotated[int, Integer(1, power_of_two=True)] = AS_MANY_AS_PES
     dataflows: tuple[Dataflow, ...]
-    reconfiguration_cycles: int = 0
+    reconfiguration_cycles: Annotated[int, Integer(0)] = 0
 
     def __post_init__(self) -> None:
-        require_name("accelerator", self.name)
         label = f"accelerator {self.name!r}"
-        require_power_of_two(label, "pes", require_integer(self, label, "pes", minimum=1))
         for field in ("distribution_bandwidth", "reduction_bandwidth"):
             if getattr(self, field) == AS_MANY_AS_PES:
                 object.__setattr__(self, field, self.pes)
-            require_power_of_two(label, field, require_integer(self, label, field, minimum=1))
+        check_fields(self, label)
         if self.distribution_bandwidth > self.pes:
             raise ConfigError(
                 f"{label}: distribution_bandwidth must be at most pes, got {self.distribution_bandwidth} > {self.pes}"
             )
-        require_integer(self, label, "reconfiguration_cycles", minimum=0)
         object.__setattr__(self, "dataflows", tuple(self.dataflows))
         if not self.dataflows:
             raise ConfigError(f"{label}: dataflows must not be empty")

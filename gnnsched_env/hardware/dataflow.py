@@ -1,8 +1,9 @@
 """Dataflows: a place in OMEGA's taxonomy and a tile rule."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from gnnsched_env.common.checks import require_name
+from gnnsched_env.common.checks import Text, check_fields
 from gnnsched_env.hardware.taxonomy import Composition, Taxonomy
 from gnnsched_env.hardware.tiling import TileRule
 
@@ -14,12 +15,12 @@ class Dataflow:
     `binding.bind` computes its tiles for a layer on an accelerator.
     """
 
-    name: str
+    name: Annotated[str, Text(without="/")]
     taxonomy: Taxonomy
     rule: TileRule
 
     def __post_init__(self) -> None:
-        require_name("dataflow", self.name)
+        check_fields(self, "dataflow")
         if isinstance(self.taxonomy, str):
             object.__setattr__(self, "taxonomy", Taxonomy.parse(self.taxonomy))
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
-from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from gnnsched_env.common.checks import require_name
+from gnnsched_env.common.checks import Number, Text, check_fields
 from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
 
 DEFAULT_ENERGIES = "float32_45nm"
@@ -31,24 +30,17 @@ class UnitEnergies:
     rest relative to it from Eyeriss (Chen, Emer and Sze, ISCA 2016): register file 1, between PEs 2, global buffer 6.
     """
 
-    name: str
-    mac_pj: float
-    register_file_pj: float
-    link_pj: float
-    global_buffer_pj: float
+    name: Annotated[str, Text(without="/")]
+    mac_pj: Annotated[float, Number(above=0, most=MOST_PJ)]
+    register_file_pj: Annotated[float, Number(above=0, most=MOST_PJ)]
+    link_pj: Annotated[float, Number(above=0, most=MOST_PJ)]
+    global_buffer_pj: Annotated[float, Number(above=0, most=MOST_PJ)]
     source: str = ""
 
     def __post_init__(self) -> None:
-        require_name("unit energies", self.name)
+        check_fields(self, f"unit energies {self.name!r}")
         if not isinstance(self.source, str):
             raise ConfigError(f"unit energies {self.name!r}: source must be a string, got {self.source!r}")
-        for cost in _COSTS:
-            value = getattr(self, cost)
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) <= MOST_PJ:
-                raise ConfigError(
-                    f"unit energies {self.name!r}: {cost} must be above 0 and at most {MOST_PJ:g} pJ, got {value!r}"
-                )
-            object.__setattr__(self, cost, float(value))
 
     def key(self) -> str:
         """Return a text of all that energies depend on: the costs, not name and source."""

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import require_integer, require_name, require_unique
+from gnnsched_env.common.checks import Integer, Text, check_fields, require_unique
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.accelerator import Accelerator
 from gnnsched_env.hardware.dataflow import Dataflow
@@ -37,16 +38,15 @@ class Fleet:
     each, read-only.
     """
 
-    name: str
+    name: Annotated[str, Text(without="/")]
     accelerators: tuple[Accelerator, ...]
-    clock_hz: int = DEFAULT_CLOCK_HZ
+    clock_hz: Annotated[int, Integer(1)] = DEFAULT_CLOCK_HZ
     choices: tuple[Choice, ...] = field(init=False, compare=False, repr=False)
     choice_accelerators: NDArray[np.int64] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        require_name("fleet", self.name)
         label = f"fleet {self.name!r}"
-        require_integer(self, label, "clock_hz", minimum=1)
+        check_fields(self, label)
         object.__setattr__(self, "accelerators", tuple(self.accelerators))
         if not self.accelerators:
             raise ConfigError(f"{label}: accelerators must not be empty")

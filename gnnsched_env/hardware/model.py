@@ -3,9 +3,10 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from gnnsched_env.common.checks import require_integer, require_name
-from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.checks import Flag, Integer, OneOf, Text, check_fields
+from gnnsched_env.common.errors import ConfigError
 
 MODEL_KINDS = ("gcn", "gin", "sage")
 
@@ -17,16 +18,13 @@ class Layer:
     `self_loops` tells whether the aggregation runs over A+I (pattern union: a loop already there is not doubled) or A.
     """
 
-    in_features: int
-    combination_features: int
-    out_features: int
-    self_loops: bool
+    in_features: Annotated[int, Integer(1)]
+    combination_features: Annotated[int, Integer(1)]
+    out_features: Annotated[int, Integer(1)]
+    self_loops: Annotated[bool, Flag()]
 
     def __post_init__(self) -> None:
-        for field in ("in_features", "combination_features", "out_features"):
-            require_integer(self, "layer", field, minimum=1)
-        if not isinstance(self.self_loops, bool):
-            raise ConfigError(f"layer: self_loops must be True or False, got {self.self_loops!r}")
+        check_fields(self, "layer")
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields, for hashing and printing."""
@@ -42,11 +40,11 @@ class Layer:
 class GnnModel:
     """A named stack of layers, each as wide as the one before it gives."""
 
-    name: str
+    name: Annotated[str, Text(without="/")]
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        require_name("model", self.name)
+        check_fields(self, "model")
         object.__setattr__(self, "layers", tuple(self.layers))
         if not self.layers:
             raise ConfigError(f"model {self.name!r}: layers must not be empty")
@@ -78,9 +76,7 @@ def make_model(kind: str, in_features: int, out_features: int, hidden: Sequence[
     "gcn" aggregates over A+I; "gin" too (eps = 0, its MLP being one linear layer), so that its cost equals GCN's;
     "sage" aggregates over A and concatenates the vertex's own features, so that its combination is twice as wide.
     """
-    if kind not in MODEL_KINDS:
-        hint = did_you_mean(kind, MODEL_KINDS)
-        raise ConfigError(f"model kind must be one of {', '.join(MODEL_KINDS)}, got {kind!r}{hint}")
+    OneOf(MODEL_KINDS).check("model", "kind", kind)
     widths = [in_features, *hidden, out_features]
     sage = kind == "sage"
     layers = tuple(

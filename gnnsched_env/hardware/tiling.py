@@ -1,8 +1,9 @@
 """Tiles: how much of each dimension a phase's array holds at once, and the rules that compute them."""
 
 from dataclasses import dataclass, fields
+from typing import Annotated
 
-from gnnsched_env.common.checks import require_integer
+from gnnsched_env.common.checks import Integer, check_fields
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.expressions import check_expression, evaluate
 
@@ -15,16 +16,15 @@ class Tiling:
     rows, `t_g` output features and `t_fc` input features (reduced spatially).
     """
 
-    t_va: int
-    t_n: int
-    t_fa: int
-    t_vc: int
-    t_g: int
-    t_fc: int
+    t_va: Annotated[int, Integer(1)]
+    t_n: Annotated[int, Integer(1)]
+    t_fa: Annotated[int, Integer(1)]
+    t_vc: Annotated[int, Integer(1)]
+    t_g: Annotated[int, Integer(1)]
+    t_fc: Annotated[int, Integer(1)]
 
     def __post_init__(self) -> None:
-        for name in ("t_va", "t_n", "t_fa", "t_vc", "t_g", "t_fc"):
-            require_integer(self, "tiling", name, minimum=1)
+        check_fields(self, "tiling")
 
     def as_tuple(self) -> tuple[int, int, int, int, int, int]:
         """Return (t_va, t_n, t_fa, t_vc, t_g, t_fc)."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm  # type: ignore[import-untyped]
 
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.checks import OneOf
 
 WEIGHTINGS = ("sum", "mean", "symmetric")
 
@@ -30,8 +30,7 @@ class Adjacency:
         `weighting`: "sum" 1 an edge, "mean" the inverse of the gatherer's degree, "symmetric" the normalisation of
         Kipf and Welling's GCN, self loops added.
         """
-        if weighting not in WEIGHTINGS:
-            raise ConfigError(f"adjacency: weighting must be one of {', '.join(WEIGHTINGS)}, got {weighting!r}")
+        OneOf(WEIGHTINGS).check("adjacency", "weighting", weighting)
         weights = torch.ones(edges.shape[1], dtype=dtype, device=edges.device)
         if weighting == "symmetric":
             edges, weights = gcn_norm(edges, weights, vertices, add_self_loops=True, dtype=dtype)

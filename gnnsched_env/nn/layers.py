@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from torch_geometric.nn import (  # type: ignore[import-untyped]
 )
 from torch_geometric.nn.norm import BatchNorm, InstanceNorm, LayerNorm  # type: ignore[import-untyped]
 
+from gnnsched_env.common.checks import Integer, Number, check_fields
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.nn.adjacency import Adjacency
 
@@ -50,22 +51,18 @@ class StackConfig:
     matrix of its own (Rossi et al. 2024, "Edge directionality improves learning on heterophilic graphs").
     """
 
-    in_dim: int
-    hidden: int = 64
-    depth: int = 2
+    in_dim: Annotated[int, Integer(1)]
+    hidden: Annotated[int, Integer(1)] = 64
+    depth: Annotated[int, Integer(1)] = 2
     conv: ConvKind = ConvKind.SAGE
     norm: Norm = Norm.NONE
-    dropout: float = 0.0
+    dropout: Annotated[float, Number(least=0, below=1)] = 0.0
     residual: bool = False
     attention: bool = False
     directed: bool = False
 
     def __post_init__(self) -> None:
-        for field in ("in_dim", "hidden", "depth"):
-            if getattr(self, field) < 1:
-                raise ConfigError(f"convolution stack: {field} must be at least 1, got {getattr(self, field)}")
-        if not 0.0 <= self.dropout < 1.0:
-            raise ConfigError(f"convolution stack: dropout must lie in [0, 1), got {self.dropout}")
+        check_fields(self, "convolution stack")
         if self.directed and self.conv not in (ConvKind.SAGE, ConvKind.SAGE_MEAN):
             raise ConfigError(f"convolution stack: directed needs a SAGE convolution, got {self.conv}")
 

@@ -7,7 +7,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.checks import OneOf
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import Composition
 from gnnsched_env.predictors.closed_form import TERM_NAMES
 from gnnsched_env.predictors.datasets.labelled_layers import Inputs
@@ -91,10 +92,7 @@ structure. "terms": S2 with the closed form of the degrees, and no other feature
 
 def feature_set(name: str) -> FeatureSet:
     """Return a set by name."""
-    if name not in FEATURE_SETS:
-        hint = did_you_mean(name, FEATURE_SETS)
-        raise ConfigError(f"feature set must be one of {', '.join(FEATURE_SETS)}, got {name!r}{hint}")
-    return FEATURE_SETS[name]
+    return FEATURE_SETS[OneOf(tuple(FEATURE_SETS)).check("regression", "feature set", name)]
 
 
 def pair_columns(pairs: Sequence[Pair]) -> FloatArray:

@@ -7,16 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from itertools import combinations
-from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import require_integer
+from gnnsched_env.common.checks import Integer, ListOf, Number, OneOf, check_fields, require
 from gnnsched_env.common.disk_cache import code_digest
-from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.common.stats import CONFIDENCE
 from gnnsched_env.cycles import uses_self_loops
@@ -44,38 +43,17 @@ class ScoringSpec:
     `samples`: different batches of each size (all of them, where there are fewer); `confidence`: of the intervals.
     """
 
-    model_kind: str = "gcn"
-    hidden: tuple[int, ...] = (16,)
-    batch_sizes: tuple[int, ...] = BATCH_SIZES
-    samples: int = SAMPLES
-    seed: int = 0
-    confidence: float = CONFIDENCE
+    model_kind: Annotated[str, OneOf(MODEL_KINDS)] = "gcn"
+    hidden: Annotated[tuple[int, ...], ListOf(Integer(1))] = (16,)
+    batch_sizes: Annotated[tuple[int, ...], ListOf(Integer(1), 1)] = BATCH_SIZES
+    samples: Annotated[int, Integer(1)] = SAMPLES
+    seed: Annotated[int, Integer(0)] = 0
+    confidence: Annotated[float, Number(above=0, below=1)] = CONFIDENCE
 
     def __post_init__(self) -> None:
-        if self.model_kind not in MODEL_KINDS:
-            hint = did_you_mean(self.model_kind, MODEL_KINDS)
-            raise ConfigError(
-                f"scoring: model_kind must be one of {', '.join(MODEL_KINDS)}, got {self.model_kind!r}{hint}"
-            )
-        if not _are_sizes(self.hidden):
-            raise ConfigError(f"scoring: hidden must be integers of at least 1, or none, got {self.hidden!r}")
+        check_fields(self, "scoring")
         sizes = self.batch_sizes
-        if not _are_sizes(sizes) or not sizes or len(set(sizes)) < len(sizes):
-            raise ConfigError(
-                f"scoring: batch_sizes must be different integers of at least 1, one or more, got {sizes!r}"
-            )
-        require_integer(self, "scoring", "samples", minimum=1)
-        require_integer(self, "scoring", "seed", minimum=0)
-        confidence = self.confidence
-        if isinstance(confidence, bool) or not isinstance(confidence, Real) or not 0.0 < float(confidence) < 1.0:
-            raise ConfigError(f"scoring: confidence must be a number above 0 and below 1, got {confidence!r}")
-
-
-def _are_sizes(values: object) -> bool:
-    """Return whether these are integers of at least 1 in a tuple or list."""
-    return isinstance(values, tuple | list) and all(
-        isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1 for value in values
-    )
+        require("scoring", "batch_sizes", sizes, "different integers" if len(set(sizes)) < len(sizes) else "")
 
 
 DEFAULT_SCORING = ScoringSpec()

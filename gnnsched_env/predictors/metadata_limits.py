@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError, GraphError, did_you_mean
+from gnnsched_env.common.checks import OneOf
+from gnnsched_env.common.errors import GraphError
 from gnnsched_env.cycles.domain import as_degrees
 from gnnsched_env.predictors.scores import regret
 from gnnsched_env.tables import Pair, pair_cycles
@@ -26,8 +27,7 @@ def twin_degrees(degrees: IntArray, law: str, rng: np.random.Generator) -> IntAr
     No fewer rows have entries than before (over A+I: all, by their loops), and none has more than V. Raise `GraphError`
     for degrees that no V rows of at most V entries can hold, `ConfigError` for an unknown law.
     """
-    if law not in LAWS:
-        raise ConfigError(f"limits: law must be one of {', '.join(LAWS)}, got {law!r}{did_you_mean(law, LAWS)}")
+    OneOf(LAWS).check("limits", "law", law)
     degrees = as_degrees(degrees)
     rows, entries = degrees.size, int(degrees.sum())
     if entries > rows * rows:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnnsched_env.common import stats
+from gnnsched_env.common.checks import Number
 from gnnsched_env.common.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
@@ -78,8 +79,7 @@ def selection_accuracy(true: ArrayLike, predicted: ArrayLike, *, tolerance: floa
 
     With a `tolerance`, a choice counts as a best one where it takes at most 1 + tolerance times the shortest.
     """
-    if not tolerance >= 0.0:
-        raise ConfigError(f"scores: tolerance must be at least 0, got {tolerance}")
+    Number(least=0).check("scores", "tolerance", tolerance)
     return 100.0 * float(_chosen_best(*_checked(true, predicted), tolerance).mean())
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.cycles import CORRECTED, Quirks, cycles_matrix, layer_spec, simulate_layer
 from gnnsched_env.hardware import Accelerator, Dataflow, Fleet, GnnModel, Layer, bind
@@ -90,8 +90,8 @@ def pair_cycles(
     Distinct layers are compiled once, for all classes that have them. `workers` processes share the work; None takes
     one process for little work and one a core for much. `progress`: a bar on stderr (None: if that is a terminal).
     """
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers must be at least 1, got {workers}")
+    if workers is not None:
+        workers = Integer(1).check("cycles", "workers", workers)
     chunks = list(_chunks(classes, pairs, quirks))
     cost = sum(chunk.cost for chunk in chunks)
     if workers is None:

@@ -94,7 +94,7 @@ def test_own_policies_are_loaded():
         ("fifo", DISPATCH, {}, "policy 'fifo' is made for queue, not for dispatch"),
         ("fifo", QUEUE, {"c": 1}, "policy 'fifo': cannot be made from .*'c'"),
         ("static_best", QUEUE, {}, "static_best: needs the latency table"),
-        ("static", QUEUE, {"choice": 3}, r"static: choice must be an integer in \[0, 3\), got 3"),
+        ("static", QUEUE, {"choice": 3}, r"static: choice must be"),
         ("assignment", QUEUE, {"c": -1.0}, "assignment: c must be a number of at least 0, got -1.0"),
         ("index", QUEUE, {"c": float("nan")}, "index: c must be a number of at least 0, got nan"),
         ("rollout", DISPATCH, {}, "policy 'rollout' is made for queue, not for dispatch"),

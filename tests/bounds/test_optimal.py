@@ -50,9 +50,9 @@ def test_too_little_time_proves_less(solver):
 
 def test_bad_input_is_refused(solver):
     instance = random_instance(4)
-    with pytest.raises(ConfigError, match="seconds must be above 0, got 0"):
+    with pytest.raises(ConfigError, match="seconds must be"):
         optimum(instance, seconds=0)
-    with pytest.raises(ConfigError, match=r"workers must be in \[1, 64\], got 0"):
+    with pytest.raises(ConfigError, match=r"workers must be"):
         optimum(instance, workers=0)
 
 

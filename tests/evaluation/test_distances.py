@@ -123,5 +123,5 @@ def test_optima_are_proved_where_asked():
 def test_what_has_no_bound_is_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         drawn(SCENARIO.with_options(**options))
-    with pytest.raises(ConfigError, match="episodes must be at least 1, got 0"):
+    with pytest.raises(ConfigError, match="episodes must be"):
         draw_instances(SCENARIO, TABLE, seed=0, episodes=0)

@@ -187,7 +187,7 @@ def test_random_ranks_repeat_and_mean_nothing(tmp_path):
     some = np.array([7, 3, 250])
     assert np.array_equal(RandomRanker(3).predict(sample, some), first[some])
     assert abs(score_program(RandomRanker(3), program).tau) < 0.15
-    with pytest.raises(ConfigError, match="seed must be at least 0, got -1"):
+    with pytest.raises(ConfigError, match="seed must be"):
         RandomRanker(-1)
 
 

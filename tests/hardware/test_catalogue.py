@@ -107,7 +107,7 @@ def test_a_file_serves_wherever_a_name_does(write, as_text):
         ('["Seq1", "own"]', '"Seq1"', ConfigError, "dataflows must be a list of names"),
         ('name = "own"', 'name = "Seq1"', ConfigError, "dataflow 'Seq1' is a preset; choose another name"),
         ('name = "small"', 'name = "omega512"', ConfigError, "accelerator 'omega512' is a preset"),
-        ('name = "mine"', "name = 3", ConfigError, "fleet: name must be a non-empty string"),
+        ('name = "mine"', "name = 3", ConfigError, "name must be a non-empty string"),
         ('"omega512", "small"', '"omega512", "smal"', ConfigError, "unknown accelerator 'smal'; did you mean 'small'"),
         ('"omega512", "small"', '"small", "small"', ConfigError, "accelerator names must differ"),
         ("clock_hz = 500_000_000\n\n[[a", "clock_hz = 1\n\n[[a", ConfigError, "one clock serves the whole fleet"),

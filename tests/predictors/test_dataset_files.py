@@ -231,7 +231,7 @@ def test_a_description_of_another_version_is_refused(copy, change, message):
 
 
 def test_bad_arguments_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="workers must be at least 1, got 0"):
+    with pytest.raises(ConfigError, match="workers must be"):
         build(tmp_path, workers=0)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be made a folder"):

@@ -117,7 +117,7 @@ def test_bad_regressions_are_refused(dataset):
         Boosting(leaves=1)
     with pytest.raises(ConfigError, match=r"trees must be an integer of at least 1, got 1\.5"):
         Boosting(trees=1.5)
-    with pytest.raises(ConfigError, match=r"rate must lie in \(0, 1\], got -1"):
+    with pytest.raises(ConfigError, match="rate must be"):
         Boosting(rate=-1)
     with pytest.raises(ConfigError, match="in order; it has 3, got 3"):
         RegressionPredictor("ridge", "S5").fit(dataset, PAIRS[2::-1])

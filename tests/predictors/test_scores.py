@@ -111,7 +111,7 @@ def test_a_tolerance_forgives_small_regrets():
     true, predicted = [[100, 104], [100, 106]], [[2, 1], [2, 1]]
     assert scores.selection_accuracy(true, predicted) == 0.0
     assert scores.selection_accuracy(true, predicted, tolerance=0.05) == 50.0
-    with pytest.raises(ConfigError, match="tolerance must be at least 0, got -1"):
+    with pytest.raises(ConfigError, match="tolerance must be"):
         scores.selection_accuracy(true, predicted, tolerance=-1)
 
 

@@ -87,5 +87,5 @@ def test_processes_and_progress_do_not_change_the_result(capsys):
 
 
 def test_a_number_of_workers_below_one_is_refused():
-    with pytest.raises(ConfigError, match="workers must be at least 1, got 0"):
+    with pytest.raises(ConfigError, match="workers must be"):
         true_cycles(toy_classes(), load_fleet("hetero4"), workers=0)

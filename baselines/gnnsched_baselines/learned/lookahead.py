@@ -10,6 +10,7 @@ from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_baselines.learned.player import Player
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy
 from gnnsched_baselines.rollout import Rollout
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import BoolArray, IntArray, Observation
 from gnnsched_env.envs import Layout
@@ -45,10 +46,8 @@ class Lookahead(Rollout):
         """
         if table is None:
             raise ConfigError(f"{self.name}: needs the workload's table of latencies")
-        if isinstance(candidates, bool) or not isinstance(candidates, int) or candidates < 2:
-            raise ConfigError(f"{self.name}: candidates must be an integer of at least 2, got {candidates!r}")
         super().__init__(layout, futures=futures, arrivals=arrivals, margin=margin, seed=seed)
-        self.candidates = candidates
+        self.candidates = Integer(2).check(self.name, "candidates", candidates)
         self._trained = TrainedPolicy(layout, table=table, network=network)
         self._machines = machine_features(table)
         self._unit = float(table.mean_shortest_predicted)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gnnsched_env.common.checks import OneOf
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.forecast.data.program import Program, open_program
 from gnnsched_env.forecast.data.schema import SPLITS, Collection
@@ -36,8 +37,7 @@ def collections_of(root: str | Path) -> dict[Collection, tuple[str, ...]]:
 def find_programs(root: str | Path, collection: Collection | str, split: str) -> list[Path]:
     """Return the files of a split ("train", "valid" or "test"), sorted by name; ConfigError where there are none."""
     collection = Collection.named(collection)
-    if split not in SPLITS:
-        raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+    OneOf(SPLITS).check("forecast data", "split", split)
     paths = _files(_base(Path(root)) / collection.folder / split)
     if not paths:
         there = "; ".join(f"{name}: {', '.join(splits)}" for name, splits in collections_of(root).items())

@@ -8,7 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.checks import OneOf
+from gnnsched_env.common.errors import ConfigError
 
 NODE_FEATURES: Final = 140
 OPCODES: Final = 121
@@ -105,12 +106,7 @@ class Collection(StrEnum):
     @classmethod
     def named(cls, name: str) -> "Collection":
         """Return the collection of a name such as layout:nlp:random; ConfigError for another."""
-        try:
-            return cls(name)
-        except ValueError:
-            known = ", ".join(cls)
-            hint = did_you_mean(name, [collection.value for collection in cls])
-            raise ConfigError(f"collection must be one of {known}, got {name!r}{hint}") from None
+        return cls(OneOf(tuple(cls)).check("forecast data", "collection", name))
 
     @classmethod
     def of_path(cls, path: Path) -> "Collection":

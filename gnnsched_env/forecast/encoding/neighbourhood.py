@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.forecast.data.program import ProgramGraph
 
 IntArray = NDArray[np.int64]
@@ -29,8 +29,8 @@ def neighbourhood(graph: ProgramGraph, configurable: IntArray, hops: int | None)
 
     The whole graph where `hops` is None, or nothing is configurable (tile programs). ConfigError for hops below 0.
     """
-    if hops is not None and hops < 0:
-        raise ConfigError(f"hops must be at least 0, got {hops}")
+    if hops is not None:
+        hops = Integer(0).check("neighbourhood", "hops", hops)
     if hops is None or not len(configurable):
         return Neighbourhood(graph=graph, nodes=np.arange(graph.num_nodes), configurable=configurable)
     near = _reached(graph, configurable, hops)

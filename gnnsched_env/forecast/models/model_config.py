@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
-from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.checks import Integer, Number, OneOf, check_fields
+from gnnsched_env.common.errors import ConfigError
 
 
 class Loss(StrEnum):
@@ -26,34 +27,29 @@ class Target(StrEnum):
 class ModelConfig:
     """The shape of a network."""
 
-    conv: str = "sage_mean"
+    conv: Annotated[str, OneOf(("none", "gcn", "sage", "sage_mean", "gin"))] = "sage_mean"
     """none (operations stay by themselves: a perceptron), gcn, sage (sum), sage_mean or gin; edges both ways."""
-    width: int = 64
-    """Channels."""
-    depth: int = 4
+    width: Annotated[int, Integer(1)] = 64
+    """Channels of each layer."""
+    depth: Annotated[int, Integer(1)] = 4
     """Convolutions; layers of the perceptron."""
-    norm: str = "layer"
+    norm: Annotated[str, OneOf(("none", "layer", "instance"))] = "layer"
     """none, layer (over channels) or instance (over operations); it follows each convolution but the last."""
-    dropout: float = 0.0
-    """A probability."""
+    dropout: Annotated[float, Number(least=0, below=1)] = 0.0
+    """Dropout probability."""
     residual: bool = False
     """Each convolution but the first adds to what it reads."""
     attention: bool = False
     """Look at some other configurations of the program before each convolution but the first."""
     directed: bool = False
     """A matrix for each way of an edge; of sage and sage_mean."""
-    references: int = 8
+    references: Annotated[int, Integer(1)] = 8
     """Configurations of the program that attention looks at."""
-    segment: int = 1_000
+    segment: Annotated[int, Integer(1)] = 1_000
     """Programs of more operations are cut into runs of at most so many."""
 
     def __post_init__(self) -> None:
-        _among("conv", self.conv, ("none", "gcn", "sage", "sage_mean", "gin"))
-        _among("norm", self.norm, ("none", "layer", "instance"))
-        for name in ("width", "depth", "references", "segment"):
-            _at_least("forecast model", name, getattr(self, name), 1)
-        if not 0.0 <= self.dropout < 1.0:
-            raise ConfigError(f"forecast model: dropout must lie in [0, 1), got {self.dropout!r}")
+        check_fields(self, "forecast model")
         if self.conv == "none" and (self.attention or self.residual):
             raise ConfigError("forecast model: attention and residual need convolutions, got conv none")
         if self.directed and self.conv not in ("sage", "sage_mean"):
@@ -65,97 +61,62 @@ class TrainConfig:
     """How to train a network; everything that decides the result, the samples apart."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
-    loss: Loss = Loss.MSE
-    """Over the configurations of one program."""
-    target: Target = Target.LOG
-    """What mse is of; standardised within each program."""
+    loss: Annotated[Loss, OneOf(tuple(Loss))] = Loss.MSE
+    """Loss over the configurations of one program."""
+    target: Annotated[Target, OneOf(tuple(Target))] = Target.LOG
+    """What the mse loss compares: runtimes' logarithms or ranks, standardised within each program."""
     standardise: bool = True
     """Before the loss, bring scores to mean 0 and deviation 1 over a program's configurations, if three or more."""
-    margin: float = 1.0
-    """Of hinge."""
-    steps: int = 5_000
-    """Of the optimizer."""
-    graphs_a_step: int = 4
+    margin: Annotated[float, Number(above=0)] = 1.0
+    """Margin of the pairwise hinge loss."""
+    steps: Annotated[int, Integer(1)] = 5_000
+    """Optimiser steps."""
+    graphs_a_step: Annotated[int, Integer(1)] = 4
     """Programs a step."""
-    configs_a_step: int = 16
+    configs_a_step: Annotated[int, Integer(2)] = 16
     """Configurations of each program a step."""
-    rate: float = 4e-3
-    """Of learning (AdamW), at its highest: it rises, then falls as a cosine."""
-    decay: float = 1e-4
-    """Of weights (AdamW)."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
-    average: float = 0.98
-    """Kept are running means of the weights, which remember this share of themselves; 0: weights as they are."""
-    validate_every: int = 200
-    """Steps; a checkpoint is written then."""
-    validation_configs: int = 1_000
-    """Configurations of each held-back program to rank then; 0: all."""
-    hops: int | None = 5
-    """How many edges from configurable operations the graph is kept; None: all of it. Rankers remember it."""
-    seed: int = 0
-    """Of all that is drawn."""
+    rate: Annotated[float, Number(above=0)] = 4e-3
+    """Peak learning rate of AdamW: linear warm-up, then cosine decay."""
+    decay: Annotated[float, Number(least=0)] = 1e-4
+    """Weight decay of AdamW."""
+    clip: Annotated[float, Number(above=0)] = 1.0
+    """Norm at which gradients are clipped."""
+    average: Annotated[float, Number(least=0, below=1)] = 0.98
+    """Decay of the running mean of the weights that is kept; 0 keeps the weights themselves."""
+    validate_every: Annotated[int, Integer(1)] = 200
+    """Steps between validations; a checkpoint is written at each."""
+    validation_configs: Annotated[int, Integer(0)] = 1_000
+    """Configurations of each held-back program that a validation ranks; 0: all."""
+    hops: Annotated[int | None, Integer(0)] = 5
+    """Distance from configurable operations, in edges, up to which the graph is kept; None: all of it."""
+    seed: Annotated[int, Integer(0)] = 0
+    """Seed of all random draws."""
 
     def __post_init__(self) -> None:
-        for name, kind in (("loss", Loss), ("target", Target)):
-            _among(name, getattr(self, name), tuple(kind))
-            object.__setattr__(self, name, kind(getattr(self, name)))
-        for name, least in (
-            ("steps", 1),
-            ("graphs_a_step", 1),
-            ("configs_a_step", 2),
-            ("validate_every", 1),
-            ("validation_configs", 0),
-            ("seed", 0),
-        ):
-            _at_least("forecast training", name, getattr(self, name), least)
-        if self.hops is not None:
-            _at_least("forecast training", "hops", self.hops, 0)
-        for name in ("margin", "rate", "clip"):
-            if not getattr(self, name) > 0.0:
-                raise ConfigError(f"forecast training: {name} must be above 0, got {getattr(self, name)!r}")
-        if not 0.0 <= self.average < 1.0:
-            raise ConfigError(f"forecast training: average must lie in [0, 1), got {self.average!r}")
-        if not self.decay >= 0.0:
-            raise ConfigError(f"forecast training: decay must be at least 0, got {self.decay!r}")
+        check_fields(self, "forecast training")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoostingConfig:
     """How trees are boosted."""
 
-    trees: int = 600
-    """How many."""
-    leaves: int = 31
-    """Of a tree, at most."""
-    least: int = 20
-    """Configurations in a leaf."""
-    rate: float = 0.05
-    """Of learning."""
-    columns: float = 0.5
+    trees: Annotated[int, Integer(1)] = 600
+    """Number of trees."""
+    leaves: Annotated[int, Integer(2)] = 31
+    """Largest number of leaves of a tree."""
+    least: Annotated[int, Integer(1)] = 20
+    """Smallest number of configurations in a leaf."""
+    rate: Annotated[float, Number(above=0, most=1)] = 0.05
+    """Learning rate."""
+    columns: Annotated[float, Number(above=0, most=1)] = 0.5
     """The share of columns that a tree sees."""
-    most: int = 50_000
-    """Configurations taken of a program."""
-    seed: int = 0
-    """Of all that is drawn."""
+    most: Annotated[int, Integer(2)] = 50_000
+    """Largest number of configurations taken from a program."""
+    seed: Annotated[int, Integer(0)] = 0
+    """Seed of all random draws."""
 
     def __post_init__(self) -> None:
-        for name, least in (("trees", 1), ("leaves", 2), ("least", 1), ("most", 2), ("seed", 0)):
-            _at_least("forecast boosting", name, getattr(self, name), least)
-        for name in ("rate", "columns"):
-            if not 0.0 < getattr(self, name) <= 1.0:
-                raise ConfigError(f"forecast boosting: {name} must lie in (0, 1], got {getattr(self, name)!r}")
-
-
-def _among(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        hint = did_you_mean(value, known)
-        raise ConfigError(f"forecast: {name} must be one of {', '.join(known)}, got {value!r}{hint}")
-
-
-def _at_least(what: str, name: str, value: object, least: int) -> None:
-    if type(value) is not int or value < least:
-        raise ConfigError(f"{what}: {name} must be an integer of at least {least}, got {value!r}")
+        check_fields(self, "forecast boosting")
 
 
 MODELS: Final[dict[str, TrainConfig | BoostingConfig]] = {
@@ -176,6 +137,4 @@ MODELS: Final[dict[str, TrainConfig | BoostingConfig]] = {
 
 def model_named(name: str) -> TrainConfig | BoostingConfig:
     """Return the configuration of a name in MODELS; ConfigError for another."""
-    if name not in MODELS:
-        raise ConfigError(f"model must be one of {', '.join(MODELS)}, got {name!r}{did_you_mean(name, MODELS)}")
-    return MODELS[name]
+    return MODELS[OneOf(tuple(MODELS)).check("forecast", "model", name)]

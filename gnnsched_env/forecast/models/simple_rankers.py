@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.forecast.data.schema import LARGEST_LAYOUT, SMALLEST_LAYOUT
 from gnnsched_env.forecast.encoding.samples import Sample
@@ -40,9 +41,7 @@ class RandomRanker:
     hops = 0
 
     def __init__(self, seed: int = 0) -> None:
-        if seed < 0:
-            raise ConfigError(f"random ranking: seed must be at least 0, got {seed}")
-        self.seed = seed
+        self.seed = Integer(0).check("random ranking", "seed", seed)
 
     def predict(self, sample: Sample, rows: IntArray | None = None) -> FloatArray:
         """Return scores drawn from 0..1, float64 [u] or [k]."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnnsched_env.common import stats
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.stats import CONFIDENCE, Interval, mean_interval
 from gnnsched_env.forecast.data.schema import Collection
@@ -115,8 +116,7 @@ def slowdown(scores: ArrayLike, targets: ArrayLike, k: int) -> float:
     Equal scores are taken in the order of the file. With fewer than `k` configurations it is 0; nan for no
     configuration, and for an unlabelled file.
     """
-    if k < 1:
-        raise ConfigError(f"slowdown: k must be at least 1, got {k}")
+    Integer(1).check("slowdown", "k", k)
     predicted, true = _checked(scores, targets)
     if not len(true) or not true.any():
         return math.nan

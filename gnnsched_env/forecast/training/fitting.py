@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common import store
+from gnnsched_env.common.checks import Number, check_fields
 from gnnsched_env.common.errors import ConfigError, needs_extra
 from gnnsched_env.common.store import FORECAST_NETWORK, FORECAST_TREES
 from gnnsched_env.forecast.data.folder_tree import Opened
@@ -48,14 +50,13 @@ class Session:
 
     folder: Path | None = None
     device: str = "auto"
-    minutes: float | None = None
+    minutes: Annotated[float | None, Number(above=0, finite=False)] = None
     tensorboard: bool | None = None
     progress: bool | None = False
     report: Report = lambda line: None
 
     def __post_init__(self) -> None:
-        if self.minutes is not None and not self.minutes > 0.0:
-            raise ConfigError(f"forecast training: minutes must be above 0, got {self.minutes!r}")
+        check_fields(self, "forecast training")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,8 +93,7 @@ def hold_back(
     Of at least FEW_PROGRAMS programs a `share` is held back whole, else that share of each one's different
     configurations (at least two, and at most half).
     """
-    if not 0.0 < share < 1.0:
-        raise ConfigError(f"forecast training: the share held back must be above 0 and below 1, got {share!r}")
+    Number(above=0, below=1).check("forecast training", "share", share)
     rankable = [part for part in parts if part.rankable]
     rng = np.random.default_rng((seed, 3))
     if len(rankable) >= FEW_PROGRAMS:

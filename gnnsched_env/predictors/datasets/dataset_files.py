@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import PARTIALS
 from gnnsched_env.common.progress import progress_bar
@@ -74,8 +75,8 @@ def build_dataset(
     of another version of the code raises ConfigError. The files do not depend on `workers` (None: one a core) or on
     how often the build was interrupted. `progress`: a bar on stderr (None: if that is a terminal).
     """
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers must be at least 1, got {workers}")
+    if workers is not None:
+        workers = Integer(1).check("data set", "workers", workers)
     folder = Path(folder)
     settings = dataset_settings(spec, fleet)
     describe(folder, settings)

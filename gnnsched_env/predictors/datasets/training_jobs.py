@@ -1,11 +1,12 @@
 """Synthetic training jobs at any scale: (graph or batch of graphs, one layer), chunk by chunk, from the seed alone."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import require_integer
+from gnnsched_env.common.checks import Integer, check_fields
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs import Graph, GraphSet
 from gnnsched_env.hardware import GnnModel, Layer
@@ -42,14 +43,13 @@ class DatasetSpec:
     a larger data set begins with a smaller one. `most_vertices` bounds graphs and batches alike.
     """
 
-    graphs: int = 100_000
-    seed: int = 0
-    chunk_jobs: int = 500
-    most_vertices: int = 100_000
+    graphs: Annotated[int, Integer(1)] = 100_000
+    seed: Annotated[int, Integer(0)] = 0
+    chunk_jobs: Annotated[int, Integer(1)] = 500
+    most_vertices: Annotated[int, Integer(FEWEST_VERTICES)] = 100_000
 
     def __post_init__(self) -> None:
-        for field, fewest in (("graphs", 1), ("seed", 0), ("chunk_jobs", 1), ("most_vertices", FEWEST_VERTICES)):
-            require_integer(self, "training data", field, minimum=fewest)
+        check_fields(self, "training data")
 
     @property
     def chunks(self) -> int:

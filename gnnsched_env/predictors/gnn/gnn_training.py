@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gnnsched_env.common.checks import Integer, Number, check_fields
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.progress import progress_bar
@@ -16,7 +18,7 @@ from gnnsched_env.hardware import load_fleet
 from gnnsched_env.nn.device import pick_device
 from gnnsched_env.nn.schedule import rate_share
 from gnnsched_env.nn.weights import read_state, write_state
-from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec
+from gnnsched_env.predictors.datasets.training_jobs import FEWEST_VERTICES, DatasetSpec
 from gnnsched_env.predictors.gnn.gnn_predictor import SIZES, GnnPredictor
 from gnnsched_env.predictors.gnn.latency_networks import ModelConfig, ReadoutModel, TileModel, make_network
 from gnnsched_env.predictors.gnn.training_samples import Samples, join_samples, training_samples
@@ -39,39 +41,25 @@ class TrainConfig:
     `held_out` families are for validation.
     """
 
-    graphs: int = 5_000
-    most_vertices: int = 3_000
-    layers_a_graph: int = 4
-    small_graphs: int = 5_000
-    small_vertices: int = 64
-    small_layers: int = 8
+    graphs: Annotated[int, Integer(1)] = 5_000
+    most_vertices: Annotated[int, Integer(FEWEST_VERTICES)] = 3_000
+    layers_a_graph: Annotated[int, Integer(1)] = 4
+    small_graphs: Annotated[int, Integer(0)] = 5_000
+    small_vertices: Annotated[int, Integer(FEWEST_VERTICES)] = 64
+    small_layers: Annotated[int, Integer(1)] = 8
     fleet: str = "big_little"
     held_out: tuple[str, ...] = ("protein", "ego", "citation", "thread")
-    validation_samples: int = 1_000
-    steps: int = 5_000
-    batch: int = 80
-    pairs_a_step: int = 9
-    learning_rate: float = 5e-3
-    validate_every: int = 500
-    seed: int = 0
+    validation_samples: Annotated[int, Integer(1)] = 1_000
+    steps: Annotated[int, Integer(1)] = 5_000
+    batch: Annotated[int, Integer(1)] = 80
+    pairs_a_step: Annotated[int, Integer(1)] = 9
+    learning_rate: Annotated[float, Number(above=0)] = 5e-3
+    validate_every: Annotated[int, Integer(1)] = 500
+    seed: Annotated[int, Integer(0)] = 0
     model: ModelConfig = field(default_factory=ModelConfig)
 
     def __post_init__(self) -> None:
-        for name in (
-            "graphs",
-            "layers_a_graph",
-            "validation_samples",
-            "steps",
-            "batch",
-            "pairs_a_step",
-            "validate_every",
-        ):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"gnn training: {name} must be at least 1, got {getattr(self, name)}")
-        if not self.learning_rate > 0.0:
-            raise ConfigError(f"gnn training: learning_rate must be above 0, got {self.learning_rate}")
-        if self.seed < 0:
-            raise ConfigError(f"gnn training: seed must be at least 0, got {self.seed}")
+        check_fields(self, "gnn training")
 
     def draw(self, pairs: Sequence[Pair], *, progress: bool | None = False) -> Samples:
         """Return the samples; the small ones are last."""

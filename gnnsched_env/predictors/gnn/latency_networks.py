@@ -10,12 +10,13 @@ the combination (composition: SPEC section 6 of the cost model). All times are l
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gnnsched_env.common.checks import Integer, Number, OneOf, check_fields
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.nn.layers import ConvKind, ConvStack, Norm, StackConfig, perceptron, read_out
 from gnnsched_env.predictors.gnn.graph_batch import GraphBatch
@@ -50,24 +51,17 @@ class Target(StrEnum):
 class ModelConfig:
     """The shape of a network; `hidden` channels of the convolutions, `width` of the perceptrons."""
 
-    architecture: Architecture = Architecture.TILES
-    conv: ConvKind = ConvKind.SAGE
-    depth: int = 1
-    hidden: int = 64
-    width: int = 64
-    norm: Norm = Norm.NONE
-    dropout: float = 0.0
-    target: Target = Target.LOG_RATIO
+    architecture: Annotated[Architecture, OneOf(tuple(Architecture))] = Architecture.TILES
+    conv: Annotated[ConvKind, OneOf(tuple(ConvKind))] = ConvKind.SAGE
+    depth: Annotated[int, Integer(1)] = 1
+    hidden: Annotated[int, Integer(1)] = 64
+    width: Annotated[int, Integer(1)] = 64
+    norm: Annotated[Norm, OneOf(tuple(Norm))] = Norm.NONE
+    dropout: Annotated[float, Number(least=0, below=1)] = 0.0
+    target: Annotated[Target, OneOf(tuple(Target))] = Target.LOG_RATIO
 
     def __post_init__(self) -> None:
-        for field, kind in (("architecture", Architecture), ("conv", ConvKind), ("norm", Norm), ("target", Target)):
-            try:
-                object.__setattr__(self, field, kind(getattr(self, field)))
-            except ValueError:
-                known = ", ".join(kind)
-                raise ConfigError(f"gnn: {field} must be one of {known}, got {getattr(self, field)!r}") from None
-        if self.width < 1:
-            raise ConfigError(f"gnn: width must be at least 1, got {self.width}")
+        check_fields(self, "gnn")
         if self.norm is Norm.BATCH:
             raise ConfigError("gnn: norm must not be batch: one node stands for many vertices, got batch")
         if self.architecture is Architecture.TILES:
@@ -78,7 +72,6 @@ class ModelConfig:
                     "gnn: architecture tiles needs depth 1 (a row's time depends on the row) and hidden of at least "
                     f"2, got depth {self.depth} and hidden {self.hidden}"
                 )
-        self.stack()
 
     def stack(self) -> StackConfig:
         """Return the shape of the convolutions; every vertex begins with the constant 1."""

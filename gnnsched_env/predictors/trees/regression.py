@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import OneOf
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.predictors.datasets.labelled_layers import Dataset, Inputs, job_inputs
 from gnnsched_env.predictors.feature_sets import Terms, feature_set, pair_columns
@@ -40,8 +41,7 @@ class RegressionPredictor:
         seed: int = 0,
         boosting: Boosting = BOOSTING,
     ) -> None:
-        if target not in TARGETS:
-            raise ConfigError(f"target must be one of {', '.join(TARGETS)}, got {target!r}")
+        OneOf(TARGETS).check("regression", "target", target)
         self.features = feature_set(features)
         if target == "residual" and self.features.terms is Terms.NONE:
             raise ConfigError(f"feature set {features} has no closed-form terms; its target must be 'log'")

@@ -1,12 +1,12 @@
 """Regressors behind scikit-learn's protocol (fit, predict), each with the settings that validation chose."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.checks import Integer, Number, OneOf, check_fields
 
 FloatArray = NDArray[np.float64]
 
@@ -34,20 +34,14 @@ class Boosting:
     `objective`: "l2" learns the mean, "l1" the median, which few giants do not move.
     """
 
-    trees: int = 60
-    leaves: int = 15
-    least: int = 20
-    rate: float = 0.1
-    objective: str = "l2"
+    trees: Annotated[int, Integer(1)] = 60
+    leaves: Annotated[int, Integer(2)] = 15
+    least: Annotated[int, Integer(1)] = 20
+    rate: Annotated[float, Number(above=0, most=1)] = 0.1
+    objective: Annotated[str, OneOf(("l1", "l2"))] = "l2"
 
     def __post_init__(self) -> None:
-        for field, fewest in (("trees", 1), ("leaves", 2), ("least", 1)):
-            if type(value := getattr(self, field)) is not int or value < fewest:
-                raise ConfigError(f"boosting: {field} must be an integer of at least {fewest}, got {value!r}")
-        if not 0.0 < self.rate <= 1.0:
-            raise ConfigError(f"boosting: rate must lie in (0, 1], got {self.rate!r}")
-        if self.objective not in ("l1", "l2"):
-            raise ConfigError(f"boosting: objective must be 'l1' or 'l2', got {self.objective!r}")
+        check_fields(self, "boosting")
 
 
 BOOSTING = Boosting()
@@ -55,9 +49,7 @@ BOOSTING = Boosting()
 
 def make_regressor(name: str, *, seed: int = 0, boosting: Boosting = BOOSTING) -> Regressor:
     """Return an untrained regressor; deterministic with a seed. `boosting` is for the two that boost trees."""
-    if name not in REGRESSORS:
-        hint = did_you_mean(name, REGRESSORS)
-        raise ConfigError(f"regressor must be one of {', '.join(REGRESSORS)}, got {name!r}{hint}")
+    OneOf(REGRESSORS).check("regression", "regressor", name)
     made: Regressor = _FACTORIES[name](seed, boosting)
     return made
 

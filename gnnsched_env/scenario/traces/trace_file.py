@@ -3,13 +3,13 @@
 import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.scenario.traces.row_reader import RowReader, Rows
 from gnnsched_env.scenario.traces.trace_format import NO_DEADLINE, Kind, Problem, TraceKey
@@ -67,15 +67,13 @@ class Trace:
         Seconds become cycles of the clock, to the nearest. Raise FileFormatError where the file has changed since it
         was checked; jobs handed out before the change was seen are then void.
         """
-        for name, value in (("clock_hz", clock_hz), ("size", size)):
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-                raise ConfigError(f"trace: {name} must be an integer of at least 1, got {value!r}")
+        clock_hz, size = Integer(1).check("trace", "clock_hz", clock_hz), Integer(1).check("trace", "size", size)
         if self.last_due_s * clock_hz >= NO_DUE / 2:
             raise ConfigError(
                 f"trace {self.path}: times must stay below 2^61 cycles, but {self.last_due_s:g} s "
                 f"at {clock_hz} Hz are {self.last_due_s * clock_hz:.3g}"
             )
-        return self._chunks(int(clock_hz), int(size))
+        return self._chunks(clock_hz, size)
 
     def _chunks(self, clock_hz: int, size: int) -> Iterator[TraceJobs]:
         left = self.num_jobs

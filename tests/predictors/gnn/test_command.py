@@ -48,4 +48,4 @@ def test_it_trains_saves_and_resumes(tmp_path, capsys):
 
 def test_a_mistake_is_one_line(tmp_path, capsys):
     assert train_gnn_predictor.main([*SMALL, "--out", str(tmp_path / "gnn.npz"), "--steps", "0"]) == 2
-    assert "gnn training: steps must be at least 1, got 0" in capsys.readouterr().err
+    assert "gnn training: steps must be" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from gnnsched_env.scenario.traces import inspect_trace, read_trace
 from gnnsched_env.scenario.traces import job_kinds as trace_keys
 from gnnsched_env.scenario.traces import row_reader as trace_rows
 from gnnsched_env.scenario.traces.row_reader import RowReader
+from gnnsched_env.scenario.traces.trace_format import TraceProblem
 from tests.twins import trace as naive_trace
 
 HEADER = "time,class,repeats,deadline,weight"
@@ -83,13 +84,20 @@ def test_problems_and_jobs_are_those_of_the_slow_twin(tmp_path_factory, lines, n
     assert [(a, None if d == 1 << 62 else d, w) for a, d, w, _ in jobs] == [job[:3] for job in expected_jobs]
 
 
-@given(st.lists(rows, min_size=1, max_size=8), st.sampled_from(["column", "line"]))
+def one_at_a_time(reader, lines, read=RowReader._rows):
+    if len(lines) > 1:
+        raise TraceProblem(None)
+    return read(reader, lines)
+
+
+@given(st.lists(rows, min_size=1, max_size=8), st.sampled_from([2, 64]))
 @settings(max_examples=150)
-def test_columns_at_once_and_line_by_line_agree(tmp_path_factory, lines, kind):
+def test_lines_together_and_one_by_one_agree(tmp_path_factory, lines, piece):
     path = tmp_path_factory.mktemp("trace") / "jobs.csv"
     path.write_text("\n".join([HEADER, *lines]), encoding="utf-8", newline="")
-    places, trace = found(path)
-    with mock.patch.object(RowReader, "_columns", lambda reader, block: None):
+    with mock.patch.object(trace_rows, "PIECE", piece):
+        places, trace = found(path)
+    with mock.patch.object(RowReader, "_rows", one_at_a_time):
         other_places, other = found(path)
     assert places == other_places
     assert (trace is None) == (other is None)
@@ -101,11 +109,14 @@ def test_columns_at_once_and_line_by_line_agree(tmp_path_factory, lines, kind):
         )
 
 
-def test_the_fast_way_is_taken_for_good_rows(tmp_path):
+def test_good_rows_are_read_together_and_bad_ones_without_trying_each(tmp_path):
     path = tmp_path / "jobs.csv"
-    path.write_text(f'{HEADER}\n0,a,,,\n1,"a,b",2,0.5,3\n')
-    with mock.patch.object(RowReader, "_row", None):  # whoever calls it fails
-        assert read_trace(path).num_jobs == 2
+    good = '1,a,,,\n1,"a,b",2,0.5,3\n'
+    for text, most in ((good * 500, 1), (good * 250 + "x,a,,,\n" + good * 249, 1 + 16 + 64)):
+        path.write_text(f"{HEADER}\n{text}")
+        with mock.patch.object(RowReader, "_rows", autospec=True, side_effect=RowReader._rows) as tried:
+            inspect_trace(path)
+        assert tried.call_count <= most
 
 
 @given(

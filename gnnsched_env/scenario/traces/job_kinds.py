@@ -6,7 +6,7 @@ from typing import Any
 
 from gnnsched_env.common.errors import FileFormatError, GraphError, did_you_mean
 from gnnsched_env.graphs import GraphSet
-from gnnsched_env.scenario.traces.trace_format import Layout, TraceKey, parse_graph, parse_key, refuse, shown
+from gnnsched_env.scenario.traces.trace_format import TraceColumns, TraceKey, parse_graph, parse_key, refuse, shown
 
 MOST_KEYS = 100_000
 
@@ -18,12 +18,12 @@ class KeyIndex:
     "class" may hold, None for any. Graph files are looked for in `folder`, and not looked for if that is None.
     """
 
-    def __init__(self, layout: Layout, folder: Path | None, classes: Collection[str] | None) -> None:
+    def __init__(self, columns: TraceColumns, folder: Path | None, classes: Collection[str] | None) -> None:
         self.known: dict[Any, int] = {}
         self.keys: dict[TraceKey, int] = {}
         self.first_lines: list[int] = []
         self.hints = True
-        self._layout = layout
+        self._columns = columns
         self._folder = folder
         self._classes = None if classes is None else frozenset(classes)
         self._sizes: dict[str, int | str] = {}
@@ -33,11 +33,11 @@ class KeyIndex:
 
         `hints` False leaves out what a mistyped name may have meant, which takes long to find.
         """
-        key = parse_key(line, self._layout, (raw,) if isinstance(raw, str) else raw)
+        key = parse_key(line, self._columns, (raw,) if isinstance(raw, str) else raw)
         if len(self.known) >= MOST_KEYS:
-            columns = ", ".join(self._layout.columns[place] for place in self._layout.key_places)
+            names = ", ".join(self._columns.names[place] for place in self._columns.key_places)
             refuse(
-                line, None, f"a trace must hold at most {MOST_KEYS:,} different kinds of job ({columns}), got one more"
+                line, None, f"a trace must hold at most {MOST_KEYS:,} different kinds of job ({names}), got one more"
             )
         if key not in self.keys:
             self._check(line, key)
@@ -47,7 +47,7 @@ class KeyIndex:
         return self.keys[key]
 
     def _check(self, line: int, key: TraceKey) -> None:
-        if self._layout.kind == "graph":
+        if self._columns.kind == "graph":
             if self._folder is not None:
                 self._check_graph(line, key.name, self._folder)
         elif self._classes is not None and key.name not in self._classes:

@@ -176,7 +176,7 @@ def _read(path: Path, report: Callable[[Problem], None], classes: Collection[str
         return None
     return Trace(
         path=path,
-        kind="class" if reader.layout is None else reader.layout.kind,
+        kind="class" if reader.columns is None else reader.columns.kind,
         num_jobs=sums.jobs,
         first_time_s=sums.first_time,
         last_time_s=sums.last_time,

@@ -1,10 +1,13 @@
-"""The trace format, one line at a time: columns, keys, numbers, and what is wrong with a line."""
+"""The trace format: columns, and each rule of a line, stated for many lines at once."""
 
 import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import did_you_mean
 from gnnsched_env.hardware import MODEL_KINDS
@@ -19,7 +22,8 @@ LONGEST_NAME = 1_000  # characters of a class or graph
 MOST_SHOWN = 80  # characters of a bad value in a message
 NO_DEADLINE = float("inf")
 
-_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+FloatArray = NDArray[np.float64]
+
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 _GRAPH = re.compile(r"(.+\.npz)(?::(\d{1,18})(?:-(\d{1,18}))?)?", re.ASCII | re.DOTALL)
 
@@ -60,16 +64,12 @@ class TraceProblem(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """Which column is where. `kind`: whether jobs name a class or a graph; `key_places`: the columns of a key."""
+class TraceColumns:
+    """The columns of a file. `kind`: whether jobs name a class or a graph; `key_places`: where a key's columns are."""
 
-    columns: tuple[str, ...]
+    names: tuple[str, ...]
     kind: Kind
     key_places: tuple[int, ...]
-
-    def place(self, column: str) -> int | None:
-        """Return where a column is, None where the file has none."""
-        return self.columns.index(column) if column in self.columns else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,75 +91,113 @@ def shown(text: str) -> str:
     return repr(text) if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]!r}..."
 
 
-def parse_header(fields: Sequence[str]) -> Layout:
-    """Return the layout that a header gives; raise TraceProblem for unknown, doubled and missing columns."""
-    columns = tuple(field.strip() for field in fields)
-    for name in columns:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberRule:
+    """What a column of numbers may hold: decimal numbers from `low` to `high`, told as `words` in messages.
+
+    `empty` is what an empty field stands for; None: it is refused.
+    """
+
+    column: str
+    low: float
+    high: float
+    empty: float | None = None
+    words: str
+
+    def within(self, numbers: FloatArray) -> NDArray[np.bool_]:
+        """Return bool [n]: which numbers lie from `low` to `high` (NaN does not)."""
+        return (numbers >= self.low) & (numbers <= self.high)
+
+    def read(self, line: int, fields: Sequence[str]) -> FloatArray:
+        """Return the numbers in the fields of lines from `line` on, float64 [n]; TraceProblem for the first bad one."""
+        blank = [not field.strip() for field in fields] if self.empty is not None else []
+        some = any(blank)
+        numbers = _decimals(["nan" if b else field for b, field in zip(blank, fields, strict=True)] if some else fields)
+        good = self.within(numbers)
+        if some:
+            good |= blank
+            numbers[blank] = self.empty
+        if not good.all():
+            i = int(good.argmin())
+            refuse(line + i, self.column, f"must be {self.words}, got {shown(fields[i])}")
+        return numbers
+
+
+_SECONDS = f"a decimal number of seconds from 0 to {LONGEST_S:,.0f}"
+TIME = NumberRule(column="time", low=0.0, high=LONGEST_S, words=_SECONDS)
+DEADLINE = NumberRule(column="deadline", low=0.0, high=LONGEST_S, empty=NO_DEADLINE, words=_SECONDS)
+WEIGHT = NumberRule(column="weight", low=LEAST_WEIGHT, high=MOST_WEIGHT, empty=1.0, words=f"a number {WEIGHTS}")
+REPEATS = f"an integer from 1 to {MOST_REPEATS:,}"
+
+
+def parse_header(fields: Sequence[str]) -> TraceColumns:
+    """Return the columns that a header names; raise TraceProblem for unknown, doubled and missing columns."""
+    names = tuple(field.strip() for field in fields)
+    for name in names:
         if name not in COLUMNS:
             refuse(1, None, f"unknown column {shown(name)}{did_you_mean(name, COLUMNS)} (known: {', '.join(COLUMNS)})")
-        if columns.count(name) > 1:
+        if names.count(name) > 1:
             refuse(1, name, "must occur once, got it twice")
-    if "time" not in columns:
+    if "time" not in names:
         refuse(1, None, "column 'time' is missing")
-    if ("class" in columns) == ("graph" in columns):
-        got = "both" if "class" in columns else "neither"
+    if ("class" in names) == ("graph" in names):
+        got = "both" if "class" in names else "neither"
         refuse(1, None, f"must have either a column 'class' or the columns 'graph' and 'model', got {got}")
-    if ("model" in columns) != ("graph" in columns):
-        rule = "column 'model' is missing beside 'graph'" if "graph" in columns else "belongs to 'graph', got 'class'"
-        refuse(1, None if "graph" in columns else "model", rule)
-    return Layout(
-        columns=columns,
-        kind="class" if "class" in columns else "graph",
-        key_places=tuple(columns.index(name) for name in KEY_COLUMNS if name in columns),
+    if ("model" in names) != ("graph" in names):
+        rule = "column 'model' is missing beside 'graph'" if "graph" in names else "belongs to 'graph', got 'class'"
+        refuse(1, None if "graph" in names else "model", rule)
+    return TraceColumns(
+        names=names,
+        kind="class" if "class" in names else "graph",
+        key_places=tuple(names.index(name) for name in KEY_COLUMNS if name in names),
     )
 
 
-def split_line(line: int, text: str) -> list[str]:
-    """Return the fields of one line; raise TraceProblem where quotes are unbalanced or a field spans lines."""
+def split_lines(line: int, lines: list[bytes]) -> list[list[str]]:
+    """Return the fields of lines from `line` on; raise TraceProblem where one is no row of its own.
+
+    The problem is exact for a single line; of several it says only that one is bad.
+    """
     try:
-        rows = list(csv.reader([text], strict=True))
+        rows = list(csv.reader(b"\n".join(lines).decode().split("\n"), strict=True))
+    except UnicodeDecodeError as error:
+        got = error.object[error.start : error.start + 8]
+        refuse(line, None, f"must be UTF-8, got {got!r} at byte {error.start + 1}")
     except csv.Error as error:
         refuse(line, None, f"must be one row of comma-separated fields ({error})")
-    return rows[0] if rows else []
+    if len(rows) != len(lines):
+        refuse(line, None, "must be one row of comma-separated fields (a field spans lines)")
+    return rows
 
 
-def parse_time(line: int, text: str) -> float:
-    """Return seconds since the start."""
-    return _seconds(line, "time", text)
+def split_columns(line: int, lines: list[bytes], columns: TraceColumns) -> list[tuple[str, ...]]:
+    """Return the columns of lines from `line` on, a tuple of fields each; raise TraceProblem as `split_lines` does."""
+    rows = split_lines(line, lines)
+    expected = len(columns.names)
+    if set(map(len, rows)) != {expected}:
+        i = next(i for i, row in enumerate(rows) if len(row) != expected)
+        got = f"{len(rows[i])}" if rows[i] else "an empty line"
+        refuse(line + i, None, f"must have {expected} fields ({','.join(columns.names)}), got {got}")
+    return list(zip(*rows, strict=True))
 
 
-def parse_deadline(line: int, text: str) -> float:
-    """Return seconds after the arrival; NO_DEADLINE for an empty field."""
-    return _seconds(line, "deadline", text) if text.strip() else NO_DEADLINE
-
-
-def parse_weight(line: int, text: str) -> float:
-    """Return the weight; 1 for an empty field."""
-    if not text.strip():
-        return 1.0
-    value = _number(text)
-    if value is None or not LEAST_WEIGHT <= value <= MOST_WEIGHT:
-        refuse(line, "weight", f"must be a number {WEIGHTS}, got {shown(text)}")
-    return value
-
-
-def parse_key(line: int, layout: Layout, fields: Sequence[str]) -> TraceKey:
-    """Return the key in a row's key fields (those at `layout.key_places`, in that order)."""
-    names = (layout.columns[place] for place in layout.key_places)
+def parse_key(line: int, columns: TraceColumns, fields: Sequence[str]) -> TraceKey:
+    """Return the key in a row's key fields (those at `columns.key_places`, in that order)."""
+    names = (columns.names[place] for place in columns.key_places)
     given = {name: field.strip() for name, field in zip(names, fields, strict=True)}
-    name = given[layout.kind]
+    name = given[columns.kind]
     if not name:
-        refuse(line, layout.kind, "must not be empty, got ''")
+        refuse(line, columns.kind, "must not be empty, got ''")
     if len(name) > LONGEST_NAME:
-        refuse(line, layout.kind, f"must be at most {LONGEST_NAME:,} characters long, got {len(name):,}")
-    if layout.kind == "graph":
+        refuse(line, columns.kind, f"must be at most {LONGEST_NAME:,} characters long, got {len(name):,}")
+    if columns.kind == "graph":
         parse_graph(line, name)
         if given["model"] not in MODEL_KINDS:
             hint = did_you_mean(given["model"], MODEL_KINDS)
             refuse(line, "model", f"must be one of {', '.join(MODEL_KINDS)}, got {shown(given['model'])}{hint}")
     text = given.get("repeats") or "1"
     if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= MOST_REPEATS:
-        refuse(line, "repeats", f"must be an integer from 1 to {MOST_REPEATS:,}, got {shown(text)}")
+        refuse(line, "repeats", f"must be {REPEATS}, got {shown(text)}")
     return TraceKey(name=name, model=given.get("model", ""), repeats=int(text))
 
 
@@ -177,14 +215,20 @@ def parse_graph(line: int, text: str) -> GraphSource:
     return source
 
 
-def _seconds(line: int, column: str, text: str) -> float:
-    value = _number(text)
-    if value is None or not 0 <= value <= LONGEST_S:
-        refuse(line, column, f"must be a decimal number of seconds from 0 to {LONGEST_S:,.0f}, got {shown(text)}")
-    return value
+def _decimals(fields: Sequence[str]) -> FloatArray:
+    """Return the numbers in some fields, float64 [n], NaN for any other text.
 
-
-def _number(text: str) -> float | None:
-    """Return a decimal number; None for anything else, NaN and infinity too."""
-    text = text.strip()
-    return float(text) if _DECIMAL.fullmatch(text) else None
+    Numbers are Python's, but in ASCII and without underscores.
+    """
+    joined = "".join(fields)
+    if not joined.isascii():  # blanks around a number need not be
+        fields = [field.strip() for field in fields]
+        joined = "".join(fields)
+    if joined.isascii() and "_" not in joined:
+        try:
+            return np.fromiter(map(float, fields), np.float64, len(fields))
+        except ValueError:
+            pass
+    if len(fields) == 1:
+        return np.array([np.nan])
+    return np.concatenate([_decimals([field]) for field in fields])

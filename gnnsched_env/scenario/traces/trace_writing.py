@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.files import write_rows
-from gnnsched_env.scenario.options import LEAST_WEIGHT, MOST_REPEATS, MOST_WEIGHT, WEIGHTS
-from gnnsched_env.scenario.traces.trace_format import COLUMNS, LONGEST_S, NO_DEADLINE
+from gnnsched_env.scenario.options import MOST_REPEATS
+from gnnsched_env.scenario.traces.trace_format import COLUMNS, DEADLINE, NO_DEADLINE, REPEATS, TIME, WEIGHT
 
 CHUNK = 65_536
 
@@ -55,18 +55,16 @@ def _check(given: dict[str, Any]) -> None:
             raise ConfigError(f"trace: {name} must have one entry a job, {len(times)}, got {len(column)}")
     if not len(times):
         raise ConfigError("trace: times_s must hold at least one job, got none")
-    _refuse_first("times_s", times, ~((times >= 0) & (times <= LONGEST_S)), f"from 0 to {LONGEST_S:g} s")
+    _refuse_first("times_s", times, ~TIME.within(times), TIME.words)
     _refuse_first("times_s", times, np.diff(times, prepend=times[0]) < 0, "not before the entry before")
-    if "deadline" in given:
-        late = given["deadline"]
-        within = (late >= 0) & ((late <= LONGEST_S) | (late == NO_DEADLINE))
-        _refuse_first("deadlines_s", late, ~within, f"from 0 to {LONGEST_S:g} s, or infinite")
-    if "weight" in given:
-        heavy = given["weight"]
-        _refuse_first("weights", heavy, ~((heavy >= LEAST_WEIGHT) & (heavy <= MOST_WEIGHT)), WEIGHTS)
-    if "repeats" in given:
-        many = given["repeats"]
-        _refuse_first("repeats", many, (many < 1) | (many > MOST_REPEATS), f"from 1 to {MOST_REPEATS:,}")
+    if (late := given.get("deadline")) is not None:
+        _refuse_first(
+            "deadlines_s", late, ~(DEADLINE.within(late) | (late == NO_DEADLINE)), f"{DEADLINE.words}, or inf"
+        )
+    if (heavy := given.get("weight")) is not None:
+        _refuse_first("weights", heavy, ~WEIGHT.within(heavy), WEIGHT.words)
+    if (many := given.get("repeats")) is not None:
+        _refuse_first("repeats", many, (many < 1) | (many > MOST_REPEATS), REPEATS)
 
 
 def _lines(given: dict[str, Any]) -> Iterator[tuple[Any, ...]]:

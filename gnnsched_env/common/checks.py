@@ -220,23 +220,6 @@ def require_unique(where: str, kind: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def require_integer(owner: object, label: str, field: str, *, minimum: int) -> int:
-    """Check that `owner.field` is an integer of at least `minimum`; store it as a plain int and return it."""
-    object.__setattr__(owner, field, Integer(minimum).check(label, field, getattr(owner, field)))
-    value: int = getattr(owner, field)
-    return value
-
-
-def require_power_of_two(label: str, field: str, value: int) -> None:
-    """Raise ConfigError for a value that is not 1, 2, 4, ..."""
-    Integer(1, power_of_two=True).check(label, field, value)
-
-
-def require_name(kind: str, name: object) -> None:
-    """Raise ConfigError for a name that is blank or holds a '/', which separates the halves of a choice's name."""
-    Text(without="/").check(kind, "name", name)
-
-
 def listed(value: Any) -> Any:
     """Return the entries of a sequence or a numpy array as a list; anything else, text too, as it is."""
     if isinstance(value, np.ndarray):

@@ -4,8 +4,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.graphs.generators.pairs import check_vertices
+from gnnsched_env.common.checks import Number
+from gnnsched_env.graphs.generators.pairs import check_shares, check_vertices
 from gnnsched_env.graphs.graph import Graph
 
 MOST_TRIES = 16
@@ -28,13 +28,9 @@ def citation_graph(
     1 / (1 + age / (ageing * vertices)), age counted in vertices.
     """
     check_vertices("citation", vertices)
-    if references < 1.0:
-        raise ConfigError(f"citation: references must be at least 1, got {references}")
-    for field, share in (("copying", copying), ("fame", fame)):
-        if not 0.0 <= share <= 1.0:
-            raise ConfigError(f"citation: {field} must lie in 0..1, got {share}")
-    if not ageing > 0.0:
-        raise ConfigError(f"citation: ageing must be above 0, got {ageing}")
+    Number(least=1).check("citation", "references", references)
+    check_shares("citation", copying=copying, fame=fame)
+    Number(above=0, finite=False).check("citation", "ageing", ageing)
     counts = _reference_counts(rng, vertices, 1.0 - 1.0 / references)
     sources, targets = _cite(rng, counts, copying, fame, ageing * vertices)
     return Graph.from_edges(vertices, sources, targets, name="citation")

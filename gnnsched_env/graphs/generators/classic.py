@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs.generators.pairs import (
     check_range,
@@ -80,8 +81,7 @@ def regular_graph(rng: np.random.Generator, vertices: int, *, degree: int) -> Gr
 def grid_graph(rows: int, columns: int, *, diagonals: bool = False, wrapped: bool = False) -> Graph:
     """Return a rows x columns lattice, row by row: 4 neighbours inside, or 8 with diagonals; `wrapped` is a torus."""
     for field, size in (("rows", rows), ("columns", columns)):
-        if size < 1:
-            raise ConfigError(f"grid: {field} must be at least 1, got {size}")
+        Integer(1).check("grid", field, size)
     steps = [(0, 1), (1, 0), *([(1, 1), (1, -1)] if diagonals else [])]
     row, column = np.divmod(np.arange(rows * columns), columns)
     ends = []

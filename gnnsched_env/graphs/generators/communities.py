@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gnnsched_env.common.checks import Number
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs.generators.pairs import (
     check_range,
@@ -58,8 +59,7 @@ def power_law_graph(
     check_range("power law", "mean_degree", mean_degree, 0, vertices - 1)
     check_range("power law", "communities", communities, 1, vertices)
     check_shares("power law", outside=outside)
-    if not exponent > 1.0:
-        raise ConfigError(f"power law: exponent must be above 1, got {exponent}")
+    Number(above=1).check("power law", "exponent", exponent)
     weights = (1.0 - rng.random(vertices)) ** (-1.0 / (exponent - 1.0))
     weights = np.minimum(
         weights, weights.mean() * vertices / max(1.0, mean_degree)

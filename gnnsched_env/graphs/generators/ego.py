@@ -4,8 +4,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.graphs.generators.pairs import check_vertices
+from gnnsched_env.common.checks import Number
+from gnnsched_env.graphs.generators.pairs import check_shares, check_vertices
 from gnnsched_env.graphs.graph import Graph
 
 
@@ -17,10 +17,8 @@ def ego_graph(rng: np.random.Generator, vertices: int, *, circle: float = 6.0, n
     Takes O(V^2) memory: such graphs are dense.
     """
     check_vertices("ego network", vertices)
-    if circle < 1.0:
-        raise ConfigError(f"ego network: circle must be at least 1, got {circle}")
-    if not 0.0 <= newcomers <= 1.0:
-        raise ConfigError(f"ego network: newcomers must lie in 0..1, got {newcomers}")
+    Number(least=1).check("ego network", "circle", circle)
+    check_shares("ego network", newcomers=newcomers)
     sources, targets = np.nonzero(_circles(rng, vertices, 1.0 - 1.0 / circle, newcomers))
     return Graph.from_edges(vertices, sources, targets, name="ego")
 

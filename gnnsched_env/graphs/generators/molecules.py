@@ -4,8 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.graphs.generators.pairs import check_vertices
+from gnnsched_env.graphs.generators.pairs import check_shares, check_vertices
 from gnnsched_env.graphs.graph import Graph
 
 HIGHEST_DEGREE = 4
@@ -31,9 +30,7 @@ def molecule_graph(
     """
     check_vertices("molecule", vertices, 1)
     shares = {"ring_share": ring_share, "fused_share": fused_share, "hexagon_share": hexagon_share}
-    for field, value in (shares | {"branching": branching}).items():
-        if not 0.0 <= value <= 1.0:
-            raise ConfigError(f"molecule: {field} must lie in 0..1, got {value}")
+    check_shares("molecule", **shares, branching=branching)
     bonds = _grow(rng, vertices, ring_share, fused_share, hexagon_share, branching)
     return Graph.from_edges(vertices, bonds[0], bonds[1], name="molecule")
 

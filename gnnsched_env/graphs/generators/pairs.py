@@ -1,11 +1,9 @@
 """Independent coin tosses over pairs of vertices, without visiting the pairs that lose (Batagelj and Brandes, 2005)."""
 
-from numbers import Integral
-
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.checks import Integer, Number
 
 I64 = NDArray[np.int64]
 
@@ -36,18 +34,15 @@ def unordered_pairs(codes: I64) -> tuple[I64, I64]:
 
 def check_vertices(family: str, vertices: int, fewest: int = 2) -> None:
     """Refuse too few vertices, and a number that is no integer."""
-    if isinstance(vertices, bool) or not isinstance(vertices, Integral) or vertices < fewest:
-        raise ConfigError(f"{family}: vertices must be an integer of at least {fewest}, got {vertices!r}")
+    Integer(fewest).check(family, "vertices", vertices)
 
 
 def check_shares(family: str, **shares: float) -> None:
     """Refuse shares and probabilities outside 0..1 (NaN too)."""
     for field, share in shares.items():
-        if not 0.0 <= share <= 1.0:
-            raise ConfigError(f"{family}: {field} must lie in 0..1, got {share}")
+        check_range(family, field, share, 0, 1)
 
 
 def check_range(family: str, field: str, value: float, low: float, high: float) -> None:
     """Refuse a value outside low..high (NaN too)."""
-    if not low <= value <= high:
-        raise ConfigError(f"{family}: {field} must lie in {low:g}..{high:g}, got {value}")
+    Number(least=low, most=high).check(family, field, value)

@@ -8,13 +8,15 @@ quadrant; vertices beyond N are removed at random. Directions, repeats and self 
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import require_integer
+from gnnsched_env.common.checks import Integer, check_fields
 from gnnsched_env.common.errors import ConfigError, GraphError
+from gnnsched_env.graphs.generators.pairs import check_shares
 from gnnsched_env.graphs.graph import Graph, largest_component
 
 # Graphlaxy's shipped Beta weights (alpha, beta).
@@ -38,18 +40,15 @@ I64 = NDArray[np.int64]
 class RmatParameters:
     """What R-MAT needs: vertices N and edges E asked for, quadrant probabilities a, b, c and d = 1-a-b-c."""
 
-    vertices: int
-    edges: int
+    vertices: Annotated[int, Integer(1)]
+    edges: Annotated[int, Integer(1)]
     a: float
     b: float
     c: float
 
     def __post_init__(self) -> None:
-        for field in ("vertices", "edges"):
-            require_integer(self, "R-MAT", field, minimum=1)
-        for field in ("a", "b", "c", "d"):
-            if not 0.0 <= getattr(self, field) <= 1.0:
-                raise ConfigError(f"R-MAT: {field} must lie in 0..1, got {getattr(self, field)}")
+        check_fields(self, "R-MAT")
+        check_shares("R-MAT", a=self.a, b=self.b, c=self.c, d=self.d)
 
     @property
     def d(self) -> float:

@@ -8,10 +8,6 @@ PYTHON ?= python3
 SOAK_STEPS ?= 10000000
 VENV := .venv
 BIN := $(VENV)/bin
-KERNELS := $(shell find gnnsched_env baselines agents scripts -name '*.py' 2>/dev/null)
-# A cache of compiled kernels per state of the sources: numba does not notice an edited callee in another file.
-KERNEL_HASH := $(shell cat $(KERNELS) | sha256sum | cut -c1-12)
-export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba-$(KERNEL_HASH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: setup setup-dev demo test test-no-jit check lint types imports bench soak clean

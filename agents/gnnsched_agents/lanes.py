@@ -7,12 +7,12 @@ and are replaced in turn, so that loads and workloads change.
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnnsched_agents.worlds import Workloads, World, make_world, training_table
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_baselines.learned.player import Reader, row_actions
+from gnnsched_env.common.compiled import bare_kernel
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.sim import Simulation
@@ -138,7 +138,7 @@ def restart(simulation: Simulation, which: NDArray[np.bool_]) -> None:
         simulation.reset(simulation.seeds.copy(), simulation.episodes + np.uint64(1), which)
 
 
-@njit(cache=True)
+@bare_kernel
 def see(lanes, accelerators, jobs, classes, unit, load, horizons, insights):  # type: ignore[no-untyped-def]
     """Write what INSIGHTS names of each lane, float32 [L, NUM_INSIGHTS]; records as `Simulation` holds them."""
     for i in range(len(lanes)):

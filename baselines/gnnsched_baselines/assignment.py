@@ -5,14 +5,12 @@ jobs, itself included, by its latency, so the best plan is an assignment of jobs
 (Horn 1973; Bruno, Coffman and Sethi 1974). Jobs still to come are delayed too: that is what `c` stands for.
 """
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import send_planned
 from gnnsched_env.common.checks import Number
+from gnnsched_env.common.compiled import inlined, kernel
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout
 
@@ -37,11 +35,6 @@ PLACE = np.dtype(
 JOB = np.dtype([("price", "f8"), ("place", "i8")], align=True)
 
 
-# Compiled into their callers and without reference counts, as the simulator's kernels are (docs/design.md).
-_INLINED: Any = {"cache": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
-_inlined = njit(**_INLINED)
-
-
 class Assignment:
     """Plan all waiting jobs at once: job j as k-th from last on accelerator a costs (k + c) x latency + remaining.
 
@@ -64,7 +57,7 @@ class Assignment:
         return send_planned(self.layout, observation, mask, first_in_line, float(self.c))
 
 
-@njit(cache=True)
+@kernel
 def first_in_line(
     latencies: NDArray[np.float64],
     remaining: NDArray[np.float64],
@@ -97,7 +90,7 @@ def first_in_line(
                 shortest, slots[i], accelerators[i] = latencies[i, line[a], a], line[a], a
 
 
-@_inlined
+@inlined
 def plan(
     latencies: NDArray[np.float64],
     remaining: NDArray[np.float64],
@@ -122,7 +115,7 @@ def plan(
         _open_place(places, count, accelerator, weight + 1.0)
 
 
-@_inlined
+@inlined
 def _open_place(places: RecordArray, t: int, accelerator: int, weight: float) -> None:
     place = places[t]
     place["accelerator"] = accelerator
@@ -131,7 +124,7 @@ def _open_place(places: RecordArray, t: int, accelerator: int, weight: float) ->
     place["price"] = 0.0
 
 
-@_inlined
+@inlined
 def _search(
     latencies: NDArray[np.float64],
     remaining: NDArray[np.float64],
@@ -176,7 +169,7 @@ def _search(
     return end, final
 
 
-@_inlined
+@inlined
 def _settle(places: RecordArray, jobs: RecordArray, job: int, end: int, final: int) -> None:
     """Update the prices and shift the jobs along the path, so that `job` has a place too."""
     reached = places[end]["distance"]

@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import NOBODY
 from gnnsched_baselines.assignment import DEFAULT_C, first_in_line
+from gnnsched_env.common.compiled import kernel
 from gnnsched_env.common.policy import BoolArray, IntArray
 from gnnsched_env.envs import Layout
 from gnnsched_env.sim import Simulation
@@ -55,7 +55,7 @@ class AssignmentPlayer:
         return self._actions
 
 
-@njit(cache=True)
+@kernel
 def read_situations(
     lanes: RecordArray,
     accelerators: RecordArray,
@@ -86,7 +86,7 @@ def read_situations(
                 remaining[i, a] = max(0, accelerator["believed_finish"] - lane["time"])
 
 
-@njit(cache=True)
+@kernel
 def start_where_waiting_is_illegal(
     lanes: RecordArray,
     latencies: NDArray[np.float64],
@@ -107,7 +107,7 @@ def start_where_waiting_is_illegal(
                     shortest, slots[i], owners[i] = latencies[i, w, a], w, a
 
 
-@njit(cache=True)
+@kernel
 def name_actions(
     lanes: RecordArray,
     queue: RecordArray,

@@ -1,13 +1,13 @@
 """Plans that give the waiting jobs to accelerators one after another, on believed free times, and what they start."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gnnsched_env.common.compiled import helper, kernel
 from gnnsched_env.common.policy import BoolArray, IntArray
 
 
-@njit(cache=True)
+@kernel
 def first_starts(
     latencies: NDArray[np.float64],
     remaining: NDArray[np.float64],
@@ -40,7 +40,7 @@ def first_starts(
             planned[slot] = True
 
 
-@njit(cache=True)
+@helper
 def _next_planned(
     latencies: NDArray[np.float64], free: NDArray[np.float64], planned: BoolArray, waiting: int, latest: bool
 ) -> tuple[int, int]:

@@ -1,11 +1,11 @@
 """predictor_greedy: the paper's rule (arXiv 2411.16342): each job goes where it is predicted to complete first."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import NOBODY, best_pairs, send_pairs
 from gnnsched_baselines.decoding import read_beliefs
+from gnnsched_env.common.compiled import kernel
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout
 
@@ -40,7 +40,7 @@ class PredictorGreedy:
         return send_pairs(self.layout, observation, mask, beliefs, pairs)
 
 
-@njit(cache=True)
+@kernel
 def list_schedules(
     latencies: NDArray[np.float64],
     remaining: NDArray[np.float64],

@@ -1,15 +1,13 @@
 """random: the oldest job goes to any open accelerator, each equally likely."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import first_open, send_oldest, static_choices_of
 from gnnsched_baselines.decoding import open_accelerators
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
+from gnnsched_env.common.random_streams import GOLDEN, mix_words
 from gnnsched_env.envs import Layout, unflatten
-
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Random:
@@ -45,17 +43,10 @@ class Random:
         """Return int64 [L, A]: numbers whose order is random."""
         system = unflatten(observation, self.layout).system
         self._asked += 1
-        state = _mix(
+        state = mix_words(
             np.full(len(system["to_come"]), self.seed, np.uint64) + np.uint64(self._asked * int(GOLDEN) % (1 << 64))
         )
         for name in ("to_come", "in_system", "waiting", "recent_gap", "elapsed"):
-            state = _mix(state ^ (np.ascontiguousarray(system[name]).view(np.uint32) + GOLDEN))
+            state = mix_words(state ^ (np.ascontiguousarray(system[name]).view(np.uint32) + GOLDEN))
         accelerators = np.arange(1, self.layout.num_accelerators + 1, dtype=np.uint64)
-        return (_mix(state[:, np.newaxis] + accelerators * GOLDEN) >> np.uint64(2)).astype(np.int64)
-
-
-def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: NDArray[np.uint64] = state ^ (state >> np.uint64(31))
-    return mixed
+        return (mix_words(state[:, np.newaxis] + accelerators * GOLDEN) >> np.uint64(2)).astype(np.int64)

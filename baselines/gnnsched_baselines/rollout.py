@@ -14,12 +14,13 @@ from gnnsched_baselines.assignment_playing import play_out
 from gnnsched_baselines.decoding import read_beliefs
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
+from gnnsched_env.common.random_streams import GOLDEN, MIX_1, MIX_2
 from gnnsched_env.envs import Layout
 from gnnsched_env.sim import Simulation
 from gnnsched_env.sim.belief import Belief
 
 MOST_LANES = 512  # futures played at once: more do not fit in the caches
-SPREAD = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)  # large odd numbers
+SPREAD = np.array([GOLDEN, MIX_1, MIX_2])  # large odd numbers
 
 
 class Rollout:

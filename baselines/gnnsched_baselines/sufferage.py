@@ -1,10 +1,10 @@
 """sufferage: whoever would lose most by not getting the best accelerator gets it (Maheswaran et al. 1999)."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import NOBODY, send_planned
+from gnnsched_env.common.compiled import helper, kernel
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout
 
@@ -32,7 +32,7 @@ class Sufferage:
         return send_planned(self.layout, observation, mask, most_suffering)
 
 
-@njit(cache=True)
+@kernel
 def most_suffering(
     latencies: NDArray[np.float64],
     remaining: NDArray[np.float64],
@@ -71,7 +71,7 @@ def most_suffering(
             slots[i], accelerators[i] = takes[starts], starts
 
 
-@njit(cache=True)
+@helper
 def _hold_round(
     latencies: NDArray[np.float64],
     free: NDArray[np.float64],
@@ -97,7 +97,7 @@ def _hold_round(
             takes[best], suffers[best] = w, sufferage
 
 
-@njit(cache=True)
+@helper
 def _goes_before(suffers: NDArray[np.float64], takes: IntArray, a: int, b: int) -> bool:
     """Return whether what accelerator `a` takes in a round goes before what `b` takes."""
     if suffers[a] == suffers[b]:

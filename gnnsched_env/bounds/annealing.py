@@ -5,7 +5,6 @@ import numpy as np
 from gnnsched_env.bounds import bound_kernels as kernels
 from gnnsched_env.bounds.instance import CycleArray, Instance, Plan, earliest_finish
 from gnnsched_env.common.checks import Integer
-from gnnsched_env.common.kernel_cache import announce_compilation
 
 MOVES_A_JOB = 10_000
 HOTTEST, COLDEST = 10.0, 0.01  # temperatures, in mean shortest latencies
@@ -24,7 +23,6 @@ def improve(
     moves = MOVES_A_JOB * instance.num_jobs if moves is None else moves
     Integer(0).check("improve", "moves", moves)
     Integer(1).check("improve", "tries", tries)
-    announce_compilation(kernels.anneal, "the local search", 10)
     best = (earliest_finish(instance) if plan is None else plan).packed(instance)
     best.check(instance)
     start, least = best, best.total(instance)

@@ -9,21 +9,17 @@ arithmetic on prices is exact.
 import math
 
 import numpy as np
-from numba import njit
 
-_compiled = njit(cache=True, error_model="numpy", nogil=True)
-
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
-_U11, _U27, _U30, _U31 = np.uint64(11), np.uint64(27), np.uint64(30), np.uint64(31)
+from gnnsched_env.common.compiled import announced, helper, long_kernel
+from gnnsched_env.common.random_streams import next_uniform
 
 TABLE_SHARE = 0.5  # of the places that are proposed by time, not by number
 TABLE_REACH = 2.0  # parts of the time by which such a place lies off, at most
 SAME_TEMPERATURE = 256  # moves between changes of the temperature
 
 
-@_compiled
+@announced("the lower bound", 5)
+@long_kernel
 def cheapest(release, latency, prices, paid, width, unit, accelerators, starts, costs):
     """Find for each job on its own where and when to run: the least of its end plus the prices that it pays.
 
@@ -64,7 +60,7 @@ def cheapest(release, latency, prices, paid, width, unit, accelerators, starts, 
         costs[j] = best
 
 
-@_compiled
+@long_kernel
 def windows(release, latency, prices, paid, width, unit, limits, earliest, latest):
     """Find when a job could start at a cost of at most `limits` int64 [n] (as `cheapest` counts it).
 
@@ -104,7 +100,7 @@ def windows(release, latency, prices, paid, width, unit, limits, earliest, lates
                 first, last = min(start // width, buckets), min(end // width, buckets)
 
 
-@_compiled
+@long_kernel
 def occupied(latency, accelerators, starts, width, cycles):
     """Count in `cycles` int64 [A, B] how much of each bucket of `width` cycles the jobs take, however they overlap."""
     cycles[:] = 0
@@ -117,18 +113,8 @@ def occupied(latency, accelerators, starts, width, cycles):
             bucket += 1
 
 
-@_compiled
-def uniform(state):
-    """Return the next float64 in [0, 1) of a splitmix64 stream (Steele, Lea and Flood 2014); `state` is uint64 [1]."""
-    state[0] += _GOLDEN
-    word = state[0]
-    word = (word ^ (word >> _U30)) * _MIX_1
-    word = (word ^ (word >> _U27)) * _MIX_2
-    word = word ^ (word >> _U31)
-    return np.float64(word >> _U11) * 1.1102230246251565e-16
-
-
-@_compiled
+@announced("the local search", 10)
+@long_kernel
 def anneal(
     release, latency, following, before, owner, ends, best, moves, hottest, coldest, reach, span, state
 ):  # fmt: skip
@@ -155,10 +141,10 @@ def anneal(
     for move in range(moves):
         if move % SAME_TEMPERATURE == 0:
             temperature = hottest * (coldest / hottest) ** (move / moves)
-        j = int(uniform(state) * jobs)
+        j = int(next_uniform(state) * jobs)
         k = _proposed(latency, owner, ends, table, scale, reach, state, j)
-        kind = int(uniform(state) * 3)
-        most = -temperature * math.log(1.0 - uniform(state))
+        kind = int(next_uniform(state) * 3)
+        most = -temperature * math.log(1.0 - next_uniform(state))
         exchange = kind == 2 and k < jobs
         if kind == 1 and k < jobs:
             k = before[k]
@@ -192,13 +178,13 @@ def anneal(
     return least
 
 
-@_compiled
+@helper
 def _note(latency, owner, ends, table, scale, j):
     """Note in the table when job j starts now."""
     table[owner[j], min(int((ends[j] - latency[j, owner[j]]) * scale), table.shape[1] - 1)] = j
 
 
-@_compiled
+@helper
 def _proposed(latency, owner, ends, table, scale, reach, state, j):
     """Return the node beside which job j could go, or with which it could change places.
 
@@ -206,18 +192,19 @@ def _proposed(latency, owner, ends, table, scale, reach, state, j):
     `reach` to either side, nearer ones more often); where there is none, the head of an accelerator's ring.
     """
     jobs, fleet = latency.shape
-    if uniform(state) < TABLE_SHARE:
-        place = int((ends[j] - latency[j, owner[j]]) * scale + TABLE_REACH * (uniform(state) - uniform(state)))
-        k = table[int(uniform(state) * fleet), min(max(place, 0), table.shape[1] - 1)]
+    if next_uniform(state) < TABLE_SHARE:
+        off = TABLE_REACH * (next_uniform(state) - next_uniform(state))
+        place = int((ends[j] - latency[j, owner[j]]) * scale + off)
+        k = table[int(next_uniform(state) * fleet), min(max(place, 0), table.shape[1] - 1)]
     else:
-        far = int(reach ** uniform(state))
-        k = j + far if uniform(state) < 0.5 else j - far
+        far = int(reach ** next_uniform(state))
+        k = j + far if next_uniform(state) < 0.5 else j - far
     if k < 0 or k >= jobs or k == j:
-        k = jobs + int(uniform(state) * fleet)
+        k = jobs + int(next_uniform(state) * fleet)
     return k
 
 
-@_compiled
+@helper
 def _delayed(
     release, latency, following, before, owner, ends, fresh, stamps, touched, move, one, two, hopeless
 ):  # fmt: skip
@@ -252,7 +239,7 @@ def _delayed(
     return count, change
 
 
-@_compiled
+@helper
 def _put_behind(following, before, owner, j, k):
     """Take job j out of its ring and put it behind node k, which is not j."""
     following[before[j]], before[following[j]] = following[j], before[j]
@@ -261,7 +248,7 @@ def _put_behind(following, before, owner, j, k):
     owner[j] = owner[k]
 
 
-@_compiled
+@helper
 def _exchange(following, before, owner, j, k):
     """Exchange the places of two jobs that are not neighbours."""
     before_j, after_j, before_k, after_k = before[j], following[j], before[k], following[k]

@@ -9,7 +9,6 @@ from gnnsched_env.bounds import bound_kernels as kernels
 from gnnsched_env.bounds.instance import CycleArray, Instance, Plan, earliest_finish
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.common.kernel_cache import announce_compilation
 
 FIRST_PARTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)  # of the number of waiting jobs, as prices
 FIRST_BUCKETS = 128  # of the coarsest prices, over the whole time
@@ -81,7 +80,6 @@ def lower_bound(instance: Instance, plan: Plan | None = None, *, rounds: int = 1
     `rounds` a level.
     """
     Integer(1).check("lower bound", "rounds", rounds)
-    announce_compilation(kernels.cheapest, "the lower bound", 5)
     plan = earliest_finish(instance) if plan is None else plan
     plan.check(instance)
     return _Ascent(instance, plan).run(rounds)

@@ -1,21 +1,132 @@
-"""Tells a person who waits that the kernels are being compiled, which happens once per installation."""
+"""Compiled kernels on disk: a folder for each state of the sources, a file for each kernel, signature and processor.
 
+The folder's name is a hash of the package's version and of all its sources, so an edit anywhere compiles anew. A file
+holds a SHA-256 and the bytes that it is of: one that is empty, cut short or otherwise damaged is deleted and made
+again. Nothing here raises: a kernel that can be neither read nor written is compiled in each process.
+"""
+
+import hashlib
+import os
+import shutil
+import stat
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from numba import config
+from gnnsched_env.common.disk_cache import cache_folder
+from gnnsched_env.common.files import write_whole
+from gnnsched_env.version import __version__
+
+PACKAGES = ("gnnsched_env", "gnnsched_baselines", "gnnsched_agents")
+"""Packages whose kernels are kept; those of each may call the ones before it."""
+
+STATES_KEPT = 16  # folders of other versions or sources, the last used first; each takes some 5 MB
+_DIGEST = hashlib.sha256().digest_size
 
 
 @cache
-def announce_compilation(kernel: Any, name: str, seconds: int) -> None:
-    """Print a line to stderr, once a process, if `kernel` (`njit(cache=True)`) has no compiled form on disk."""
-    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+def sources_digest(package: str, *versions: str) -> str:
+    """Return the name of a folder: a hash of the sources that kernels of one of PACKAGES may be compiled from.
+
+    `versions` are those of the compilers.
+    """
+    state = hashlib.sha256(repr((__version__, sys.implementation.cache_tag, *versions)).encode())
+    for name in PACKAGES[: PACKAGES.index(package) + 1]:
+        spec = find_spec(name)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            for source in sorted(Path(folder).rglob("*.py")):
+                state.update(source.relative_to(folder).as_posix().encode())
+                state.update(source.read_bytes())
+    return state.hexdigest()[:24]
+
+
+def kernel_folders(*, make: bool = False) -> Iterator[Path]:
+    """Yield where kernels are looked for: the package's cache folder, then a temporary folder of this user's own.
+
+    They are kept in the first that can be written. The second serves where nothing else can, as in a container whose
+    home is read-only; it is left out where it does not exist (unless `make`) or is open to others: kernels are code.
+    """
+    yield cache_folder() / "kernels"
+    temporary = _temporary_folder(make)
+    if temporary is not None:
+        yield temporary
+
+
+def load_kernel(folder: str, name: str) -> bytes | None:
+    """Return the bytes kept under a name, or None; what is damaged is deleted."""
+    for root in kernel_folders():
+        path = root / folder / name
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            _delete(path)
+            continue
+        if hashlib.sha256(content[_DIGEST:]).digest() == content[:_DIGEST]:
+            with suppress(OSError):
+                os.utime(path.parent)  # used now, so not among those that go
+            return content[_DIGEST:]
+        _delete(path)
+    return None
+
+
+def save_kernel(folder: str, name: str, payload: bytes) -> None:
+    """Keep bytes under a name, whole or not at all; of several writers the last one wins."""
+    problem: OSError | None = None
+    for root in kernel_folders(make=True):
+        fresh = not (root / folder).is_dir()
+        try:
+            write_whole(root / folder / name, lambda file: file.write(hashlib.sha256(payload).digest() + payload))
+        except OSError as error:
+            problem = problem or error
+            continue
+        if fresh:
+            _delete_old_states(root)
         return
-    source = Path(kernel.py_func.__code__.co_filename)
-    folder = Path(kernel.stats.cache_path)
-    compiled = folder.glob(f"{source.stem}.{kernel.py_func.__name__}-*.nbi")
-    newest = max((path.stat().st_mtime for path in compiled), default=0.0)
-    if newest < source.stat().st_mtime:
-        print(f"gnnsched: compiling {name}, once; this takes some {seconds} seconds ...", file=sys.stderr, flush=True)
+    warn_once(f"compiled kernels are not kept, so each process compiles them ({problem})")
+
+
+def kept_kernels(folder: str, pattern: str) -> list[Path]:
+    """Return the files whose names match the pattern, wherever kernels are kept."""
+    return [path for root in kernel_folders() for path in sorted((root / folder).glob(pattern))]
+
+
+def _delete(path: Path) -> None:
+    """Delete a damaged file, or a folder that stands in its place."""
+    with suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+@cache
+def warn_once(message: str) -> None:
+    """Print a line to stderr, once a process."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def _temporary_folder(make: bool) -> Path | None:
+    """Return a folder under the system's temporary one that only this user can write, or None."""
+    has_users = hasattr(os, "getuid")  # elsewhere (Windows) the temporary folder is the user's own
+    try:
+        folder = Path(tempfile.gettempdir()) / (f"gnnsched-{os.getuid()}" if has_users else "gnnsched")
+        if make:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+    except OSError:
+        return None
+    own = not has_users or (status.st_uid == os.getuid() and not status.st_mode & 0o077)
+    return folder if own and stat.S_ISDIR(status.st_mode) else None
+
+
+def _delete_old_states(root: Path) -> None:
+    """Delete the folders that have not been used for longest."""
+    ages = []
+    for folder in root.iterdir():
+        with suppress(OSError):
+            ages.append((folder.stat().st_mtime, folder))
+    for _, folder in sorted(ages, reverse=True)[STATES_KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,11 +1,9 @@
-"""Compiled kernels that see a graph: from row degrees, or from time stamps, to cycles. Plain arrays in and out.
-
-Everything called from a kernel here lives in this file.
-"""
+"""Compiled kernels that see a graph: from row degrees, or from time stamps, to cycles. Plain arrays in and out."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from gnnsched_env.common.compiled import helper, kernel
 
 IntArray = NDArray[np.int64]
 Records = NDArray[np.void]  # of tilings.TILING_DTYPE; a single one in most kernels
@@ -16,11 +14,6 @@ SEQ, SP, PP = 0, 1, 2
 UNIFORM, VARYING, STATEFUL = 0, 1, 2
 BANKS, BINS = 4, 256
 MOST_DEGREE = 2**31 - 1  # all ones, so that degrees or-ed exceed it only if one of them does
-
-
-kernel = njit(cache=True, error_model="numpy")
-# Called from kernels only: without wrappers for Python they compile a third faster.
-helper = njit(cache=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @kernel

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.common.kernel_cache import announce_compilation
 from gnnsched_env.cycles import cost_kernels as kernels
 from gnnsched_env.cycles import tilings
 from gnnsched_env.cycles.counts import LayerSpec, PhaseAccesses, RowTotals, count_accesses, is_one_fold
@@ -75,7 +74,6 @@ def simulate_layer(degrees: IntArray, spec: LayerSpec, *, quirks: Quirks = CORRE
     Bounds of the input: docs/reference/cycles.md.
     """
     degrees = check_rows(degrees, spec, quirks)
-    announce_compilation(tilings.replay, "the cost model's general path", 20)
     aggregation, combination = phase_layouts(spec)
     folds = kernels.row_folds(degrees, spec.tiling.t_n)
     ts_agg, agg_sim = _replay_rows(spec, aggregation, folds, quirks)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError, GraphError
-from gnnsched_env.common.kernel_cache import announce_compilation
 from gnnsched_env.cycles import cost_kernels as kernels
 from gnnsched_env.cycles import tilings
 from gnnsched_env.cycles.arguments import Pair, as_pair, check_lists, check_model
@@ -176,7 +175,6 @@ def compile_tiling(spec: LayerSpec) -> CompiledTiling | None:
         for value in (array.pes, array.distribution_bandwidth, array.reduction_bandwidth)
     )
     shape = (*widths, *spec.tiling.as_tuple(), *arrays)
-    announce_compilation(tilings.compile_tables, "the cost model", 40)
     record, tables = tilings.compile_tables(shape, TABLE_BUDGET, MOST_PHASES, COMMON_DEGREES)
     return CompiledTiling(record, tables) if tables.size else None
 

@@ -2,14 +2,15 @@
 
 A phase (aggregation or combination) runs jobs (rows, or tiles of rows) on clusters of PEs. `phase_layout` works out,
 once, when each cluster's results reach the collection bus and which bus line takes them; `replay` then runs any
-sequence of jobs from that layout, event by event. Everything called from a kernel here lives in this file.
+sequence of jobs from that layout, event by event.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from gnnsched_env.common.compiled import announced, helper, kernel
 
 IntArray = NDArray[np.int64]
 
@@ -45,11 +46,6 @@ TILING_DTYPE = np.dtype(
         ("overhead", np.int64),  # SP: cycles of partial sums a row tile
     ]
 )
-
-
-kernel = njit(cache=True, error_model="numpy")
-# Called from kernels only: without wrappers for Python they compile a third faster.
-helper = njit(cache=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 class PhaseLayout(NamedTuple):
@@ -108,6 +104,7 @@ def line_profile(pe: int, rn: int, size: int, clusters: int) -> IntArray:
     return out
 
 
+@announced("the cost model's general path", 20)
 @kernel
 def replay(
     layout: PhaseLayout,
@@ -232,6 +229,7 @@ def replay(
             cycle = following
 
 
+@announced("the cost model", 40)
 @kernel
 def compile_tables(
     shape: tuple[int, ...], budget: int, most_phases: int, common_degrees: int

@@ -5,15 +5,9 @@ the window changed (`removed`, `rewrite`), and `shown` int64 [L] is how many wer
 encoded in one loop that the compiler turns into vector instructions.
 """
 
-import hashlib
-from pathlib import Path
-
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic, overload
 
+from gnnsched_env.common.compiled import bare_kernel, copy_cells, inlined
 from gnnsched_env.sim import transition as simulator
 
 NEVER = 1 << 62
@@ -24,9 +18,6 @@ SYSTEM_TIMES = 4
 BLOCK = 64  # lanes that are stepped, then encoded
 TIME_BITS = 40.0
 
-_compiled = njit(cache=True, error_model="numpy", _nrt=False, nogil=True)
-_inlined = njit(cache=True, error_model="numpy", _nrt=False, nogil=True, forceinline=True)
-
 _ONE = np.float32(1.0)
 _HALF = np.float32(0.5)
 _ROOT = np.float32(2.0**0.5)
@@ -35,37 +26,7 @@ _LOG_1 = np.float32(2.0 / np.log(2.0))  # of the series of log2 in (m - 1) / (m 
 _LOG_3, _LOG_5, _LOG_7, _LOG_9 = np.float32(1 / 3), np.float32(1 / 5), np.float32(1 / 7), np.float32(1 / 9)
 
 
-def copy_cells(target, row, to, source, source_row, start, count):
-    """Copy `count` cells of a row of a C-ordered 2-D array to a row of another; in the same one ranges may overlap."""
-    target[row, to : to + count] = source[source_row, start : start + count].copy()
-
-
-@intrinsic
-def _memmove(_, target, row, to, source, source_row, start, count):
-    def generate(context, builder, signature, arguments):
-        places = []
-        for k in (0, 3):
-            cells = context.make_array(signature.args[k])(context, builder, arguments[k])
-            place = builder.add(builder.mul(arguments[k + 1], builder.extract_value(cells.shape, 1)), arguments[k + 2])
-            data = builder.bitcast(cells.data, ir.IntType(8).as_pointer())
-            places.append(builder.gep(data, [builder.mul(place, cells.itemsize)]))
-        size = context.make_array(signature.args[0])(context, builder, arguments[0]).itemsize
-        cgutils.raw_memmove(builder, *places, arguments[6], size)
-        return context.get_dummy_value()
-
-    place = types.intp
-    return types.void(target, place, place, source, place, place, place), generate
-
-
-@overload(copy_cells)
-def _copy_cells(target, row, to, source, source_row, start, count):
-    def compiled(target, row, to, source, source_row, start, count):
-        _memmove(target, row, to, source, source_row, start, count)
-
-    return compiled
-
-
-@_compiled
+@bare_kernel
 def encode(
     settings, class_codes, codes, energy_codes, column_owners, patterns, configured, lanes, accelerators, jobs, queue,
     shown, arrivals, cycles, times, slots, latencies, energies, fleet, system, mask, rewards, elapsed, moments, legal,
@@ -108,7 +69,7 @@ def encode(
         ended[i] = lanes[i]["ended"] == 1
 
 
-@_inlined
+@inlined
 def _time_code(cycles):
     """Return min(1, log2(1 + cycles) / 40), right to a unit in the last place or two of float32.
 
@@ -128,7 +89,7 @@ def _time_code(cycles):
     return min(_ONE, (np.float32(exponent) + logarithm) * _BIT_SHARE)
 
 
-@_inlined
+@inlined
 def _write_rows(i, visible, codes, lanes, queue, shown, rows):
     """Bring what the slots show of each choice up to date: `rows` float32 [L, W x K], from `codes` [C, K]."""
     lane = lanes[i]
@@ -145,7 +106,7 @@ def _write_rows(i, visible, codes, lanes, queue, shown, rows):
         rows[i, k] = 0.0
 
 
-@_inlined
+@inlined
 def _write_window(i, visible, settings, class_codes, lanes, jobs, queue, shown, arrivals, slots):
     """Bring the slots' constant fields and arrival times up to date, and note that all is shown."""
     lane = lanes[i]
@@ -176,7 +137,7 @@ def _write_window(i, visible, settings, class_codes, lanes, jobs, queue, shown, 
     lane["rewrite"] = UNCHANGED
 
 
-@_inlined
+@inlined
 def _write_ages(i, visible, lanes, arrivals, times, worker, slots):
     """Write how long each job of the window has waited."""
     now = lanes[i]["time"]
@@ -186,7 +147,7 @@ def _write_ages(i, visible, lanes, arrivals, times, worker, slots):
         slots[i, SLOT_WIDTH * w + 1] = times[worker, w]
 
 
-@_inlined
+@inlined
 def _write_due(i, visible, lanes, jobs, queue, slots):
     """Write how long it is until each job of the window is due, above 1/2, or since it was, below; 1 if it is not."""
     lane = lanes[i]
@@ -197,7 +158,7 @@ def _write_due(i, visible, lanes, jobs, queue, slots):
             slots[i, SLOT_WIDTH * w + 5] = _HALF + half if due >= lane["time"] else _HALF - half
 
 
-@_inlined
+@inlined
 def _gather_times(i, settings, lanes, accelerators, cycles, worker):
     """Collect the other cycles to encode: accelerators' remaining and down, and the system's."""
     lane = lanes[i]
@@ -220,7 +181,7 @@ def _gather_times(i, settings, lanes, accelerators, cycles, worker):
     cycles[worker, k + 3] = lane["elapsed"]
 
 
-@_inlined
+@inlined
 def _write_fleet(i, settings, configured, lanes, accelerators, times, worker, fleet):
     lane = lanes[i]
     window = np.float32(settings[0]["window"])
@@ -238,7 +199,7 @@ def _write_fleet(i, settings, configured, lanes, accelerators, times, worker, fl
         fleet[i, place + 7] = times[worker, 2 * a + 1]
 
 
-@_inlined
+@inlined
 def _write_system(i, settings, lanes, times, worker, k, system):
     lane = lanes[i]
     window = np.float32(settings[0]["window"])
@@ -255,7 +216,7 @@ def _write_system(i, settings, lanes, times, worker, k, system):
     system[i, 7] = times[worker, k + 3]
 
 
-@_inlined
+@inlined
 def _write_mask(i, visible, before, settings, column_owners, patterns, lanes, accelerators, mask):
     """Write the legal actions; a lane that has ended allows the last action (the only one that then means nothing)."""
     lane = lanes[i]
@@ -279,13 +240,13 @@ def _write_mask(i, visible, before, settings, column_owners, patterns, lanes, ac
     mask[i, actions - 1] = lane["next_ready"] < NEVER or lane["running"] > 0 or lane["ended"] == 1
 
 
-@_inlined
+@inlined
 def _takes_jobs(accelerator, settings):
     """Tell whether a job may be sent to an accelerator: it is up and, where it has no queue of its own, idle."""
     return accelerator["up"] == 1 and (accelerator["job"] < 0 or settings[0]["dispatch"] == 1)
 
 
-@_inlined
+@inlined
 def _allow_all_if_none(i, columns, mask):
     """Make all of Dispatch's actions legal where every accelerator is down."""
     any_legal = False
@@ -295,35 +256,26 @@ def _allow_all_if_none(i, columns, mask):
         mask[i] = True
 
 
-def _mover(simulator_digest):
-    """Return the kernel that steps and encodes; the digest, being a closure's, is part of its key in numba's cache."""
+@bare_kernel
+def move(
+    settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, class_codes, codes,
+    energy_codes, column_owners, patterns, configured, shown, arrivals, cycles, times, slots, latencies, energies,
+    fleet, system, mask, rewards, elapsed, moments, legal, ended, actions, worker, first, stop,
+):  # fmt: skip
+    """Take one action in each lane from `first` to before `stop`, and write observations and masks.
 
-    @_compiled
-    def move(
-        settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, class_codes, codes,
-        energy_codes, column_owners, patterns, configured, shown, arrivals, cycles, times, slots, latencies, energies,
-        fleet, system, mask, rewards, elapsed, moments, legal, ended, actions, worker, first, stop,
-    ):  # fmt: skip
-        """Take one action in each lane from `first` to before `stop`, and write observations and masks.
-
-        Block by block, so that what the simulator has touched is still near when it is encoded.
-        """
-        block = first if simulator_digest else stop
-        while block < stop:
-            end = min(block + BLOCK, stop)
-            _step(
-                settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, actions,
-                block, end,
-            )  # fmt: skip
-            encode(
-                settings, class_codes, codes, energy_codes, column_owners, patterns, configured, lanes, accelerators,
-                jobs, queue, shown, arrivals, cycles, times, slots, latencies, energies, fleet, system, mask, rewards,
-                elapsed, moments, legal, ended, worker, block, end,
-            )  # fmt: skip
-            block = end
-
-    return move
-
-
-_step = simulator.step
-move = _mover(hashlib.sha256(Path(simulator.__file__).read_bytes()).hexdigest())
+    Block by block, so that what the simulator has touched is still near when it is encoded.
+    """
+    block = first
+    while block < stop:
+        end = min(block + BLOCK, stop)
+        simulator.step(
+            settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, actions,
+            block, end,
+        )  # fmt: skip
+        encode(
+            settings, class_codes, codes, energy_codes, column_owners, patterns, configured, lanes, accelerators,
+            jobs, queue, shown, arrivals, cycles, times, slots, latencies, energies, fleet, system, mask, rewards,
+            elapsed, moments, legal, ended, worker, block, end,
+        )  # fmt: skip
+        block = end

@@ -6,8 +6,9 @@ linear in V+E.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from gnnsched_env.common.compiled import helper, kernel
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -15,7 +16,7 @@ I64 = NDArray[np.int64]
 VALID, OUT_OF_RANGE, NOT_INCREASING, NO_MATE = range(4)
 
 
-@njit(cache=True)
+@kernel
 def check_rows(indptr: I64, indices: I32, graph_ptr: I64) -> tuple[int, int, int]:
     """Return (code, global vertex, neighbour id) of the first entry out of range or not above the one before it."""
     for graph in range(len(graph_ptr) - 1):
@@ -32,7 +33,7 @@ def check_rows(indptr: I64, indices: I32, graph_ptr: I64) -> tuple[int, int, int
     return VALID, 0, 0
 
 
-@njit(cache=True)
+@kernel
 def check_symmetry(indptr: I64, indices: I32, graph_ptr: I64) -> tuple[int, int, int]:
     """Return (code, global vertex, neighbour id) of an entry whose reverse is missing; rows must be valid.
 
@@ -53,7 +54,7 @@ def check_symmetry(indptr: I64, indices: I32, graph_ptr: I64) -> tuple[int, int,
     return VALID, 0, 0
 
 
-@njit(cache=True)
+@kernel
 def loop_flags(indptr: I64, indices: I32, graph_ptr: I64) -> NDArray[np.bool_]:
     """Return bool [V]: does the vertex have a self loop?"""
     flags = np.zeros(len(indptr) - 1, dtype=np.bool_)
@@ -67,7 +68,7 @@ def loop_flags(indptr: I64, indices: I32, graph_ptr: I64) -> NDArray[np.bool_]:
     return flags
 
 
-@njit(cache=True)
+@kernel
 def add_loops(indptr: I64, indices: I32, flags: NDArray[np.bool_]) -> tuple[I64, I32]:
     """Return the CSR arrays of one graph's A+I; `flags` marks the vertices that have their loop already."""
     vertices = len(indptr) - 1
@@ -94,7 +95,7 @@ def add_loops(indptr: I64, indices: I32, flags: NDArray[np.bool_]) -> tuple[I64,
     return new_indptr, new_indices
 
 
-@njit(cache=True)
+@kernel
 def csr_from_edges(vertices: int, sources: I64, targets: I64, both_ways: bool) -> tuple[I64, I32]:
     """Return CSR arrays of the edges, rows sorted and free of repeats; `both_ways` adds every reverse.
 
@@ -127,7 +128,7 @@ def csr_from_edges(vertices: int, sources: I64, targets: I64, both_ways: bool) -
     return _drop_repeats(by_source, rows)
 
 
-@njit(cache=True)
+@helper
 def _drop_repeats(indptr: I64, indices: I32) -> tuple[I64, I32]:
     """Return the CSR arrays with equal neighbours in sorted rows merged; `indices` is used as scratch space."""
     kept = 0
@@ -143,7 +144,7 @@ def _drop_repeats(indptr: I64, indices: I32) -> tuple[I64, I32]:
     return new_indptr, indices[:kept].copy()
 
 
-@njit(cache=True)
+@kernel
 def batch_size(graph_ptr: I64, ids: I64) -> int:
     """Return the vertices of the batch, or -1-i if number i of the ids is out of range."""
     vertices = 0
@@ -154,7 +155,7 @@ def batch_size(graph_ptr: I64, ids: I64) -> int:
     return vertices
 
 
-@njit(cache=True)
+@kernel
 def batch_degrees(degrees: I64, graph_ptr: I64, ids: I64) -> tuple[int, I64]:
     """Return (vertices or -1-i as `batch_size`, the graphs' pieces of `degrees` [V] one after another)."""
     vertices = batch_size(graph_ptr, ids)
@@ -168,7 +169,7 @@ def batch_degrees(degrees: I64, graph_ptr: I64, ids: I64) -> tuple[int, I64]:
     return vertices, batch
 
 
-@njit(cache=True)
+@kernel
 def batch_csr(indptr: I64, indices: I32, graph_ptr: I64, ids: I64, vertices: int) -> tuple[I64, I32]:
     """Return the block-diagonal CSR arrays of the batch; ids must be in range, `vertices` from `batch_size`."""
     entries = 0

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gnnsched_env.common.compiled import kernel
 from gnnsched_env.common.errors import GraphError
 from gnnsched_env.graphs.graph import Graph
 
@@ -107,7 +107,7 @@ def _without_loops(graph: Graph) -> Graph:
     return Graph.from_edges(graph.num_vertices, rows[kept], graph.indices[kept], name=graph.name)
 
 
-@njit(cache=True)
+@kernel
 def _triangles(indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return int64 [V]: triangles through each vertex.
 
@@ -141,7 +141,7 @@ def _triangles(indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> NDArray
     return triangles
 
 
-@njit(cache=True)
+@kernel
 def _sampled_clustering(
     rng: np.random.Generator, indptr: NDArray[np.int64], indices: NDArray[np.int32], trials: int
 ) -> float:

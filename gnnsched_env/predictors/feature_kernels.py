@@ -1,13 +1,11 @@
-"""Compiled kernels of the predictors: summaries of row degrees, closed-form cycles, trees. Plain arrays in and out.
-
-Everything called from a kernel here lives in this file.
-"""
+"""Compiled kernels of the predictors: summaries of row degrees, closed-form cycles, trees. Plain arrays in and out."""
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from gnnsched_env.common.compiled import helper, kernel
 
 IntArray = NDArray[np.int64]
 IndexArray = NDArray[np.integer[Any]]
@@ -37,10 +35,6 @@ CLOSED_FORM_DTYPE = np.dtype(
         ("stamps", np.int64),  # offset of the cycles [T_Vc] until rows 0..k of a row tile are written
     ]
 )
-
-
-kernel = njit(cache=True, error_model="numpy")
-helper = njit(cache=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @kernel

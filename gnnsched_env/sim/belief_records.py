@@ -6,9 +6,9 @@ Records are copied field by field, so that nothing gets into them that is not na
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gnnsched_env.common.compiled import helper, kernel
 from gnnsched_env.sim import transition as kernels
 from gnnsched_env.sim.records import IDLE, NEVER, RecordArray
 
@@ -58,7 +58,7 @@ KNOWN_JOB = np.dtype(
 )
 
 
-@njit(cache=True)
+@kernel
 def gather(
     total: int,
     lanes: RecordArray,
@@ -98,7 +98,7 @@ def gather(
             _gather_accelerator(accelerators[i, a], known_accelerators[i, a], lane["time"], numbers, count)
 
 
-@njit(cache=True)
+@helper
 def _in_system(
     i: int,
     lanes: RecordArray,
@@ -127,7 +127,7 @@ def _in_system(
     return count
 
 
-@njit(cache=True)
+@helper
 def _gather_job(job: Any, known: Any, numbers: NDArray[np.int64], count: int) -> None:
     known["arrival"] = job["arrival"]
     known["ready"] = job["ready"]
@@ -142,7 +142,7 @@ def _gather_job(job: Any, known: Any, numbers: NDArray[np.int64], count: int) ->
         known["next"] = np.searchsorted(numbers[:count], job["next"])
 
 
-@njit(cache=True)
+@helper
 def _gather_accelerator(accelerator: Any, known: Any, now: int, numbers: NDArray[np.int64], count: int) -> None:
     known["believed_finish"] = NEVER
     known["job"] = IDLE
@@ -161,7 +161,7 @@ def _gather_accelerator(accelerator: Any, known: Any, now: int, numbers: NDArray
         known["tail"] = np.searchsorted(numbers[:count], accelerator["tail"])
 
 
-@njit(cache=True)
+@kernel
 def lay_out(
     known_lanes: RecordArray,
     known_accelerators: RecordArray,
@@ -211,7 +211,7 @@ def lay_out(
             lanes[i]["next_ready"] = jobs[i, place]["ready"]
 
 
-@njit(cache=True)
+@helper
 def _continue_lane(known: Any, lane: Any, place: int, unused: int, total: int) -> None:
     lane["time"] = lane["decided"] = known["time"]
     lane["elapsed"] = known["elapsed"]
@@ -235,7 +235,7 @@ def _continue_lane(known: Any, lane: Any, place: int, unused: int, total: int) -
     lane["ended"] = unused == total
 
 
-@njit(cache=True)
+@helper
 def _continue_accelerator(known: Any, accelerator: Any, unused: int) -> None:
     accelerator["finish"] = known["believed_finish"]
     accelerator["believed_finish"] = known["believed_finish"] if known["job"] >= 0 else 0
@@ -253,7 +253,7 @@ def _continue_accelerator(known: Any, accelerator: Any, unused: int) -> None:
     accelerator["change"] = NEVER
 
 
-@njit(cache=True)
+@helper
 def _count_accelerator(a: int, accelerator: Any, lane: Any) -> None:
     """Let the lane know of its accelerator `a`."""
     lane["running"] += accelerator["job"] >= 0
@@ -264,7 +264,7 @@ def _count_accelerator(a: int, accelerator: Any, lane: Any) -> None:
         lane["soonest"] = accelerator["finish"]
 
 
-@njit(cache=True)
+@helper
 def _continue_job(known: Any, job: Any, unused: int) -> None:
     job["arrival"] = known["arrival"]
     job["ready"] = known["ready"]
@@ -278,7 +278,7 @@ def _continue_job(known: Any, job: Any, unused: int) -> None:
     job["aborted"] = known["aborted"]
 
 
-@njit(cache=True)
+@helper
 def _continue_drawn(drawn: Any, job: Any, now: int) -> None:
     job["arrival"] = job["ready"] = now + drawn["arrival"]
     job["due"] = NEVER if drawn["due"] == NEVER else now + drawn["due"]
@@ -288,7 +288,7 @@ def _continue_drawn(drawn: Any, job: Any, now: int) -> None:
     job["aborted"] = 0
 
 
-@njit(cache=True)
+@helper
 def _unused_job(job: Any) -> None:
     job["arrival"] = job["ready"] = job["start"] = job["finish"] = 0
     job["due"] = NEVER

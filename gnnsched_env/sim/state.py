@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.common.kernel_cache import announce_compilation
 from gnnsched_env.sim import transition as kernels
 from gnnsched_env.sim.feed import CAPACITY, Feed, JobSource
 from gnnsched_env.sim.job_table import job_table, require_count
@@ -68,7 +67,6 @@ class Simulation:
         capacity: int = CAPACITY,
     ) -> None:
         require_count("lanes", lanes, minimum=1)
-        announce_compilation(kernels.reset, "the simulator", 20)
         self.table = table = job_table(table, settings.repeats)
         self.config = settings
         self.settings = settings.record()

@@ -8,16 +8,14 @@ index or the job's number. A job comes to the scheduler (that is its arrival as 
 at once where predicting costs nothing. Its completion time counts from its arrival.
 Random numbers are counter-based (splitmix64, Steele, Lea and Flood 2014, keyed by seed, episode and purpose, counted by
 job or by failure), so they depend on neither actions nor lanes. An episode's jobs are drawn when it starts.
-All that a kernel calls stands in this file, because numba's cache does not see edits elsewhere.
 """
 
 import math
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic, overload
+
+from gnnsched_env.common.compiled import announced, bare_kernel, fetch_ahead, inlined, move_cells
+from gnnsched_env.common.random_streams import stream_key, uniform
 
 NEVER = 1 << 62
 AHEAD = 3  # lanes by which memory is asked for before it is needed
@@ -31,93 +29,9 @@ FAILURE_PURPOSE = 64  # and those above it: one stream an accelerator
 GAP_MEMORY = 16.0  # gaps over which the recent arrival rate is averaged
 STEADY, PERIODIC, MARKOV = 0, 1, 2  # how the arrival rate changes
 
-# Without reference counts: nothing here allocates, and counting would cost more than the work (docs/design.md).
-_compiled = njit(cache=True, error_model="numpy", _nrt=False, nogil=True)
-_inlined = njit(cache=True, error_model="numpy", _nrt=False, nogil=True, forceinline=True)
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
-_U1, _U11, _U27, _U30, _U31 = np.uint64(1), np.uint64(11), np.uint64(27), np.uint64(30), np.uint64(31)
-
-
-def move_cells(array, row, to, source, count):
-    """Move `count` cells within a row of a C-ordered 2-D array, as memmove does: the ranges may overlap."""
-    array[row, to : to + count] = array[row, source : source + count].copy()
-
-
-@intrinsic
-def _memmove(_, array, row, to, source, count):
-    def generate(context, builder, signature, arguments):
-        cells = context.make_array(signature.args[0])(context, builder, arguments[0])
-        start = builder.mul(arguments[1], builder.extract_value(cells.shape, 1))
-        data = builder.bitcast(cells.data, ir.IntType(8).as_pointer())
-        places = [builder.gep(data, [builder.mul(builder.add(start, arguments[k]), cells.itemsize)]) for k in (2, 3)]
-        cgutils.raw_memmove(builder, places[0], places[1], arguments[4], cells.itemsize)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, types.intp, types.intp), generate
-
-
-@overload(move_cells)
-def _move_cells(array, row, to, source, count):
-    def compiled(array, row, to, source, count):
-        _memmove(array, row, to, source, count)
-
-    return compiled
-
-
-def fetch_ahead(array, row, place):
-    """Ask for a cell of a C-ordered 2-D array to be brought near: no effect but on the time of a later access."""
-
-
-@intrinsic
-def _prefetch(_, array, row, place):
-    def generate(context, builder, signature, arguments):
-        cells = context.make_array(signature.args[0])(context, builder, arguments[0])
-        start = builder.mul(arguments[1], builder.extract_value(cells.shape, 1))
-        data = builder.bitcast(cells.data, ir.IntType(8).as_pointer())
-        cell = builder.gep(data, [builder.mul(builder.add(start, arguments[2]), cells.itemsize)])
-        flag = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [cell.type, flag, flag, flag])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [cell, flag(0), flag(3), flag(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp), generate
-
-
-@overload(fetch_ahead)
-def _fetch_ahead(array, row, place):
-    def compiled(array, row, place):
-        _prefetch(array, row, place)
-
-    return compiled
-
-
-@_inlined
-def mix(state):
-    """Return splitmix64's output function of a uint64."""
-    state = (state ^ (state >> _U30)) * _MIX_1
-    state = (state ^ (state >> _U27)) * _MIX_2
-    return state ^ (state >> _U31)
-
-
-@_compiled
-def stream_key(seed, episode, purpose):
-    """Return the uint64 key of one stream of random numbers."""
-    key = mix(seed + _GOLDEN)
-    key = mix(key ^ (episode + _GOLDEN))
-    return mix(key ^ (np.uint64(purpose) * _GOLDEN))
-
-
-@_inlined
-def uniform(key, index):
-    """Return draw `index` of a stream: a float64 in [0, 1)."""
-    return np.float64(mix(key + (np.uint64(index) + _U1) * _GOLDEN) >> _U11) * 1.1102230246251565e-16
-
-
-@_compiled
+@announced("the simulator", 20)
+@bare_kernel
 def draw(settings, mixes, guide, phases, priorities, lanes, jobs, free, known, seeds, episodes, which):
     """Draw the jobs of the lanes named by `which`: arrivals, classes, due times, weights, and when each is predicted.
 
@@ -133,7 +47,7 @@ def draw(settings, mixes, guide, phases, priorities, lanes, jobs, free, known, s
             set_ready(settings, i, jobs, free, known)
 
 
-@_inlined
+@inlined
 def _draw_arrivals(settings, phases, i, jobs, seed, episode):
     """Draw arrival times: a Poisson process, its rate constant or changing from phase to phase.
 
@@ -167,7 +81,7 @@ def _draw_arrivals(settings, phases, i, jobs, seed, episode):
         jobs[i, number]["arrival"] = arrival
 
 
-@_inlined
+@inlined
 def _first_phase(kind, phases, key):
     """Return the phase in which an episode starts and what is left of it: a random moment of the process."""
     total = 0.0
@@ -183,7 +97,7 @@ def _first_phase(kind, phases, key):
     return phase, phases[phase]["length"] - moment
 
 
-@_inlined
+@inlined
 def _draw_jobs(settings, mixes, guide, priorities, i, jobs, seed, episode):
     """Draw what each job is: its class from the mix of its time, its due time and its weight."""
     class_key = stream_key(seed, episode, CLASS_PURPOSE)
@@ -208,7 +122,7 @@ def _draw_jobs(settings, mixes, guide, priorities, i, jobs, seed, episode):
             job["weight"] = priorities[place, 1]
 
 
-@_inlined
+@inlined
 def _search(shares, guide, row, part):
     """Return the first place of a row of cumulative shares that is above `part`, at most the last.
 
@@ -220,7 +134,7 @@ def _search(shares, guide, row, part):
     return place
 
 
-@_compiled
+@bare_kernel
 def set_ready(settings, i, jobs, free, known):
     """Set when each job comes to the scheduler: when it and all jobs before it have been predicted.
 
@@ -251,7 +165,8 @@ def set_ready(settings, i, jobs, free, known):
         job["ready"] = last
 
 
-@_compiled
+@announced("the simulator", 20)
+@bare_kernel
 def reset(
     settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, seeds, episodes, which
 ):  # fmt: skip
@@ -266,7 +181,7 @@ def reset(
         lane["potential"] = drain_cost(settings, classes, i, lanes, accelerators, queue)
 
 
-@_compiled
+@bare_kernel
 def step(
     settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, actions, first, stop
 ):  # fmt: skip
@@ -283,7 +198,7 @@ def step(
             _settle(settings, classes, i, lanes, accelerators, queue)
 
 
-@_compiled
+@bare_kernel
 def resume(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted):
     """Go on where lanes had run out of loaded jobs: run each to its next decision or its end."""
     for i in range(len(lanes)):
@@ -295,7 +210,7 @@ def resume(settings, classes, pairs, best, owners, devices, lanes, accelerators,
                 _settle(settings, classes, i, lanes, accelerators, queue)
 
 
-@_compiled
+@bare_kernel
 def drain_cost(settings, classes, i, lanes, accelerators, queue):
     """Return the believed total completion time, from now on, if each waiting job went where it is predicted shortest.
 
@@ -322,7 +237,7 @@ def drain_cost(settings, classes, i, lanes, accelerators, queue):
     return cost
 
 
-@_compiled
+@bare_kernel
 def changes_until(settings, key, until, moments):
     """Write the moments at which an accelerator fails, is repaired, fails ..., up to `until`; return how many.
 
@@ -337,14 +252,14 @@ def changes_until(settings, key, until, moments):
     return len(moments)
 
 
-@_inlined
+@inlined
 def _change_after(settings, key, count):
     """Return the cycles until an accelerator fails (its changes so far are even in number) or is repaired."""
     mean = settings[0]["mean_down"] if count % 2 else settings[0]["mean_up"]
     return max(1, np.int64(math.floor(-math.log(1.0 - uniform(key, count)) * mean + 0.5)))
 
 
-@_inlined
+@inlined
 def _clear(settings, i, lanes, accelerators, jobs, seed, episode):
     lane = lanes[i]
     lane["time"] = 0
@@ -409,7 +324,7 @@ def _clear(settings, i, lanes, accelerators, jobs, seed, episode):
             lane["next_change"] = min(lane["next_change"], accelerator["change"])
 
 
-@_inlined
+@inlined
 def _goes_before(settings, classes, entry, job, job_class):
     """Tell whether a waiting entry stays ahead of a job: a shorter one where the order is such, else an earlier one."""
     if settings[0]["shortest_first"]:
@@ -419,7 +334,7 @@ def _goes_before(settings, classes, entry, job, job_class):
     return entry["job"] < job
 
 
-@_inlined
+@inlined
 def _fill(settings, classes, i, lanes, accelerators, jobs, queue, place, job):
     """Write a waiting job to a free place of the queue, and count it."""
     lane = lanes[i]
@@ -440,7 +355,7 @@ def _fill(settings, classes, i, lanes, accelerators, jobs, queue, place, job):
             lane["shown_work"] -= classes[pushed_out]["shortest"]
 
 
-@_inlined
+@inlined
 def _enqueue(settings, classes, i, lanes, accelerators, jobs, queue):
     """Let the next job come: it joins the waiting jobs at its place in the window's order.
 
@@ -478,7 +393,7 @@ def _enqueue(settings, classes, i, lanes, accelerators, jobs, queue):
         lane["starved"] = 1
 
 
-@_inlined
+@inlined
 def _return(settings, classes, i, lanes, accelerators, jobs, queue, job):
     """Put a job whose accelerator failed back among the waiting jobs; it had left them, so a place before is free."""
     lane = lanes[i]
@@ -494,7 +409,7 @@ def _return(settings, classes, i, lanes, accelerators, jobs, queue, job):
     lane["most_waiting"] = max(lane["most_waiting"], lane["waiting"])
 
 
-@_inlined
+@inlined
 def _dequeue(settings, classes, i, lanes, accelerators, queue, slot):
     """Remove the waiting job of a slot and return it and its class; the gap closes."""
     lane = lanes[i]
@@ -518,7 +433,7 @@ def _dequeue(settings, classes, i, lanes, accelerators, queue, slot):
     return job, number
 
 
-@_inlined
+@inlined
 def _start(pairs, devices, i, owner, lanes, accelerators, jobs, job, job_class, choice):
     """Start a job on its idle accelerator under a choice."""
     lane = lanes[i]
@@ -545,7 +460,7 @@ def _start(pairs, devices, i, owner, lanes, accelerators, jobs, job, job_class, 
         lane["first"] = owner
 
 
-@_inlined
+@inlined
 def _start_next(pairs, devices, i, owner, lanes, accelerators, jobs):
     """Start the first job of an accelerator's own queue."""
     accelerator = accelerators[i, owner]
@@ -557,7 +472,7 @@ def _start_next(pairs, devices, i, owner, lanes, accelerators, jobs):
     _start(pairs, devices, i, owner, lanes, accelerators, jobs, job, job_class, choice)
 
 
-@_inlined
+@inlined
 def _finish(settings, pairs, devices, i, owner, lanes, accelerators, jobs):
     """Complete the running job; the next of the accelerator's own queue starts."""
     lane = lanes[i]
@@ -575,7 +490,7 @@ def _finish(settings, pairs, devices, i, owner, lanes, accelerators, jobs):
         _start_next(pairs, devices, i, owner, lanes, accelerators, jobs)
 
 
-@_inlined
+@inlined
 def _vacate(i, owner, lanes, accelerators):
     """Take the running job from an accelerator, and find which completes first of those that still run."""
     lane = lanes[i]
@@ -590,7 +505,7 @@ def _vacate(i, owner, lanes, accelerators):
     lane["soonest"] = soonest
 
 
-@_inlined
+@inlined
 def _change(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted):
     """Let the accelerator whose turn it is fail or come back; ties take the lowest."""
     lane = lanes[i]
@@ -618,7 +533,7 @@ def _change(settings, classes, pairs, devices, i, lanes, accelerators, jobs, que
             _start_next(pairs, devices, i, owner, lanes, accelerators, jobs)
 
 
-@_inlined
+@inlined
 def _abort(settings, classes, pairs, i, owner, lanes, accelerators, jobs, queue, aborted):
     """Give the job of a failing accelerator back: to the accelerator's own queue, first in line, or to the central one.
 
@@ -655,7 +570,7 @@ def _abort(settings, classes, pairs, i, owner, lanes, accelerators, jobs, queue,
         _return(settings, classes, i, lanes, accelerators, jobs, queue, job)
 
 
-@_inlined
+@inlined
 def _take(
     settings, classes, pairs, best, owners, devices, i, lanes, accelerators, jobs, queue, aborted, action
 ):  # fmt: skip
@@ -687,7 +602,7 @@ def _take(
         _next_event(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
 
 
-@_inlined
+@inlined
 def _dispatched(settings, best, owners, i, lanes, accelerators, job_class, action):
     """Return the choice that an action of Dispatch means: the first legal one where it is illegal.
 
@@ -708,7 +623,7 @@ def _dispatched(settings, best, owners, i, lanes, accelerators, job_class, actio
     return column if settings[0]["choose_dataflow"] else best[job_class, column]
 
 
-@_inlined
+@inlined
 def _resolve(settings, best, owners, i, lanes, accelerators, queue, action):
     """Return (slot, choice) of a central-queue action, or (-1, -1) for waiting."""
     lane = lanes[i]
@@ -737,7 +652,7 @@ def _resolve(settings, best, owners, i, lanes, accelerators, queue, action):
     return 0, best[queue[i, lane["head"]]["job_class"], column]
 
 
-@_inlined
+@inlined
 def _next_event(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted):
     """Process one event: the earliest; at the same time completions, then failures and repairs, then arrivals."""
     lane = lanes[i]
@@ -755,7 +670,7 @@ def _next_event(settings, classes, pairs, devices, i, lanes, accelerators, jobs,
         _enqueue(settings, classes, i, lanes, accelerators, jobs, queue)
 
 
-@_inlined
+@inlined
 def _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted):
     """Process events until a decision is due or all jobs are done, or until the loaded jobs have run out.
 
@@ -775,7 +690,7 @@ def _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, qu
     lane["ended"] = 1
 
 
-@_inlined
+@inlined
 def _settle(settings, classes, i, lanes, accelerators, queue):
     """Close the step's books: the reward is minus what the objective charges, in units of `unit`.
 

@@ -1,21 +1,18 @@
 """Compiled: the rows of features of many lanes, their scores, and the action that follows.
 
-`describe` writes what `pair_features.Columns` names; `score` is the network of `pair_network.py`. They stand in one
-file because numba's cache does not see an edited callee in another one; `assignment.plan` and `matrix_product.py` are
-the exceptions.
-Nothing here allocates, so all is compiled without reference counts, and parts into their callers (docs/design.md).
+`describe` writes what `pair_features.Columns` names; `score` is the network of `pair_network.py`.
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from gnnsched_baselines.assignment import plan
 from gnnsched_baselines.learned.matrix_product import COLUMNS, ROWS, add_block_scores, write_block
 from gnnsched_baselines.learned.pair_features import COLUMN as AT
 from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES
+from gnnsched_env.common.compiled import bare_kernel, inlined, inlined_with
 from gnnsched_env.sim.records import NEVER
 
 LEAST_LOG, MOST_LOG = -3.0, 3.0  # features are kept in this range
@@ -90,10 +87,8 @@ SQRT_HALF_BITS = 0x3FE6A09E667F3BCD  # of the float64 sqrt(1/2)
 QUARTER_LOG = 0.5 / math.log(2.0)
 LOG_BLOCK = 8  # logarithms are taken of a multiple of this many
 
-_kernel = njit(cache=True, error_model="numpy", _nrt=False)
-_inlined = njit(cache=True, error_model="numpy", _nrt=False, forceinline=True)
-_fast = njit(cache=True, error_model="numpy", _nrt=False, forceinline=True, fastmath=True)
-_summing = njit(cache=True, error_model="numpy", _nrt=False, forceinline=True, fastmath={"reassoc", "nsz", "contract"})
+_fast = inlined_with(fastmath=True)
+_summing = inlined_with(fastmath={"reassoc", "nsz", "contract"})
 
 
 def log_room(window: int, fleet: int) -> int:
@@ -101,7 +96,7 @@ def log_room(window: int, fleet: int) -> int:
     return PAIR_LOGS * window * fleet + JOB_LOGS * window + FLEET_LOGS * fleet + LANE_LOGS + LOG_BLOCK
 
 
-@_inlined
+@inlined
 def describe(
     latencies, remaining, idle, context, machines, unit, places, jobs, lines, planned, logs, sides, typical, rows, pairs
 ):  # fmt: skip
@@ -148,7 +143,7 @@ def describe(
     return count
 
 
-@_inlined
+@inlined
 def _read_plan(latencies, remaining, waiting, places, lines, planned):
     """Collect each accelerator's line, and what is planned for each job; an accelerator's places are in order of k."""
     fleet = len(remaining)
@@ -182,7 +177,7 @@ def _read_plan(latencies, remaining, waiting, places, lines, planned):
         own["smallest"] = max(smallest, 1.0)
 
 
-@_inlined
+@inlined
 def _first_in_line(latencies, idle, lines):
     """Return the (job, accelerator) that `assignment` starts, (-1, -1) if it waits."""
     job, machine, shortest = -1, -1, np.inf
@@ -193,7 +188,7 @@ def _first_in_line(latencies, idle, lines):
     return job, machine
 
 
-@_inlined
+@inlined
 def _read_pairs(
     a, latencies, remaining, waiting, gap, scale, machines, lines, planned, logs, sides, typical, rows, first
 ):  # fmt: skip
@@ -287,7 +282,7 @@ def _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, l
     logs[at + PAIR.last_arrival] = 1.0 + max(0.0, sum_last - last) * share
 
 
-@_inlined
+@inlined
 def _read_lane(latencies, remaining, idle, waiting, gap, unit, lines, planned, logs, of_jobs, of_fleet, of_lane):
     """Collect the logarithms of jobs, accelerators and the lane.
 
@@ -353,13 +348,13 @@ def _take_logs(logs, count):
         logs[t] = 0.25 * exponent + QUARTER_LOG * s * series
 
 
-@_inlined
+@inlined
 def _kept(log):
     """Return a logarithm, kept in the range of the features."""
     return min(MOST_LOG, max(LEAST_LOG, log))
 
 
-@_inlined
+@inlined
 def _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first):
     """Write what needs logarithms to an idle accelerator's rows."""
     unit, shortest, first_free, others, weight = logs[of_lane + LANE.unit], np.inf, np.inf, 0.0, 1e-3
@@ -396,7 +391,7 @@ def _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, 
         rows[r, AT.last_arrival] = min(MOST_LOG, logs[at + PAIR.last_arrival])
 
 
-@_inlined
+@inlined
 def _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of_lane, rows, r):
     """Write the row that waits; it is described by the job planned first on the busy accelerator that is free first."""
     for f in range(NUM_FEATURES):
@@ -418,7 +413,7 @@ def _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of
         rows[r, AT.preferred] = machines[machine, MACHINE.preferred]
 
 
-@_inlined
+@inlined
 def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
     """Write the features that all rows of a lane share."""
     free = 0
@@ -440,7 +435,7 @@ def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
         rows[r, AT.waiting_longest] = longest
 
 
-@_kernel
+@bare_kernel
 def describe_state(
     lanes, accelerators, queue, shortest, repair, machines, unit,
     situation, rows, pairs, starts,
@@ -461,7 +456,7 @@ def describe_state(
     return count
 
 
-@_inlined
+@inlined
 def _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, remaining, idle, context):
     """Write what may be known of a lane of a simulation: what its observation shows."""
     lane = lanes[i]
@@ -482,7 +477,7 @@ def _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, rema
     context[0]["gap"] = math.floor(lane["recent_gap"])
 
 
-@_kernel
+@bare_kernel
 def describe_beliefs(
     latencies, remaining, idle, waiting, may_wait, to_come, gap, machines, unit, scratch, rows, pairs, starts
 ):  # fmt: skip
@@ -507,7 +502,7 @@ def describe_beliefs(
     return count
 
 
-@_kernel
+@bare_kernel
 def best_pairs(rows, pairs, starts, weights, hidden, pooled, scores, slots, machines):
     """Write the (slot, accelerator) of each lane's best score; slot -1 where it waits."""
     w1, b1, w2, u2, b2, w3, skip = weights
@@ -573,7 +568,7 @@ def _product(values, row, matrix, column):
     return total
 
 
-@_kernel
+@bare_kernel
 def decide_state(
     lanes, accelerators, queue, shortest, repair, machines, unit, situation, rows, pairs,
     weights, hidden, pooled, scores, best_choices, columns, wait, actions,

@@ -1,10 +1,10 @@
 """Citation-like growth: new vertices cite prominent and recent ones, and what those cite (compare Cora, Citeseer)."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Number
+from gnnsched_env.common.compiled import helper, kernel
 from gnnsched_env.graphs.generators.pairs import check_shares, check_vertices
 from gnnsched_env.graphs.graph import Graph
 
@@ -36,7 +36,7 @@ def citation_graph(
     return Graph.from_edges(vertices, sources, targets, name="citation")
 
 
-@njit(cache=True)
+@kernel
 def _reference_counts(rng: np.random.Generator, vertices: int, more: float) -> NDArray[np.int64]:
     """Return int64 [vertices]: references that each vertex tries to place; the first has none."""
     counts = np.zeros(vertices, dtype=np.int64)
@@ -47,7 +47,7 @@ def _reference_counts(rng: np.random.Generator, vertices: int, more: float) -> N
     return counts
 
 
-@njit(cache=True)
+@kernel
 def _cite(
     rng: np.random.Generator, counts: NDArray[np.int64], copying: float, fame: float, lifetime: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -77,7 +77,7 @@ def _cite(
     return sources[:edges], targets[:edges]
 
 
-@njit(cache=True)
+@helper
 def _prominent(
     rng: np.random.Generator, targets: NDArray[np.int64], citations: int, vertex: int, fame: float, lifetime: float
 ) -> int:

@@ -1,10 +1,10 @@
 """Ego networks: one vertex that knows all the others, who know each other in overlapping circles (compare IMDB)."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Number
+from gnnsched_env.common.compiled import kernel
 from gnnsched_env.graphs.generators.pairs import check_shares, check_vertices
 from gnnsched_env.graphs.graph import Graph
 
@@ -23,7 +23,7 @@ def ego_graph(rng: np.random.Generator, vertices: int, *, circle: float = 6.0, n
     return Graph.from_edges(vertices, sources, targets, name="ego")
 
 
-@njit(cache=True)
+@kernel
 def _circles(rng: np.random.Generator, vertices: int, growth: float, newcomers: float) -> NDArray[np.bool_]:
     """Return the upper triangle of the adjacency matrix."""
     knows = np.zeros((vertices, vertices), dtype=np.bool_)

@@ -1,9 +1,9 @@
 """Molecule-like graphs: trees with rings of five and six, no vertex above degree 4 (compare MUTAG)."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gnnsched_env.common.compiled import helper, kernel
 from gnnsched_env.graphs.generators.pairs import check_shares, check_vertices
 from gnnsched_env.graphs.graph import Graph
 
@@ -35,7 +35,7 @@ def molecule_graph(
     return Graph.from_edges(vertices, bonds[0], bonds[1], name="molecule")
 
 
-@njit(cache=True)
+@helper
 def _open_atom(rng: np.random.Generator, degrees: I64, count: int, branching: float) -> int:
     """Return a random atom that can take one more bond; an end of a chain can, so the search ends."""
     while True:
@@ -44,7 +44,7 @@ def _open_atom(rng: np.random.Generator, degrees: I64, count: int, branching: fl
             return atom
 
 
-@njit(cache=True)
+@helper
 def _open_bond(rng: np.random.Generator, degrees: I64, bonds: I64, ring_bonds: I64, count: int) -> int:
     """Return a ring bond whose two atoms have degree 2, so that a ring can share it, or -1 if some tries find none."""
     if count == 0:
@@ -56,7 +56,7 @@ def _open_bond(rng: np.random.Generator, degrees: I64, bonds: I64, ring_bonds: I
     return -1
 
 
-@njit(cache=True)
+@kernel
 def _grow(
     rng: np.random.Generator,
     vertices: int,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Integer, check_fields
+from gnnsched_env.common.compiled import kernel
 from gnnsched_env.common.errors import ConfigError, GraphError
 from gnnsched_env.graphs.generators.pairs import check_shares
 from gnnsched_env.graphs.graph import Graph, largest_component
@@ -112,7 +112,7 @@ def _scaled_beta(rng: np.random.Generator, weights: tuple[float, float], low: fl
     return float(low + (high - low) * rng.beta(*weights))
 
 
-@njit(cache=True)
+@kernel
 def _block_probabilities(a: float, b: float, c: float, d: float) -> NDArray[np.float64]:
     """Return float64 [4**LEVELS]: the chance of each cell after LEVELS levels, two bits (row, column) a level."""
     probabilities = np.ones(1)
@@ -126,7 +126,7 @@ def _block_probabilities(a: float, b: float, c: float, d: float) -> NDArray[np.f
     return probabilities
 
 
-@njit(cache=True)
+@kernel
 def _alias_table(probabilities: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return (kept, alias): a uniform slot i stands for cell i with chance kept[i], else for cell alias[i] (Vose)."""
     cells = len(probabilities)
@@ -153,7 +153,7 @@ def _alias_table(probabilities: NDArray[np.float64]) -> tuple[NDArray[np.float64
     return kept, alias
 
 
-@njit(cache=True)
+@kernel
 def _draw_edges(
     rng: np.random.Generator, draws: int, scale: int, quadrants: tuple[float, float, float, float], number: I64
 ) -> tuple[I64, I64]:

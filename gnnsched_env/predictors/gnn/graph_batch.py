@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.random_streams import GOLDEN, MIX_1, mix_words
 from gnnsched_env.graphs import Graph
 from gnnsched_env.predictors.gnn.pair_encoding import PairEncoding
 from gnnsched_env.workload import JobClasses
 
 IntArray = NDArray[np.int64]
-
-_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # splitmix64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,7 +41,7 @@ def fold_graph(graph: Graph, depth: int) -> FoldedGraph:
     for _ in range(depth):
         sums = np.zeros(graph.num_edges + 1, np.uint64)
         np.cumsum(_hashed(colours)[graph.indices], out=sums[1:])
-        keys = _hashed(colours) * _MIX[1] + (sums[graph.indptr[1:]] - sums[graph.indptr[:-1]])
+        keys = _hashed(colours) * MIX_1 + (sums[graph.indptr[1:]] - sums[graph.indptr[:-1]])
         _, representatives, colours = np.unique(keys, return_index=True, return_inverse=True)
     lengths = graph.indptr[representatives + 1] - graph.indptr[representatives]
     gather = np.repeat(np.arange(len(representatives)), lengths)
@@ -109,8 +108,4 @@ def class_graph(classes: JobClasses, c: int, *, self_loops: bool) -> Graph:
 
 def _hashed(colours: IntArray) -> NDArray[np.uint64]:
     """Return splitmix64 of each colour, so that sums tell multisets apart."""
-    x = (colours.astype(np.uint64) + np.uint64(1)) * _MIX[0]
-    x = (x ^ (x >> np.uint64(30))) * _MIX[1]
-    x = (x ^ (x >> np.uint64(27))) * _MIX[2]
-    mixed: NDArray[np.uint64] = x ^ (x >> np.uint64(31))
-    return mixed
+    return mix_words((colours.astype(np.uint64) + np.uint64(1)) * GOLDEN)

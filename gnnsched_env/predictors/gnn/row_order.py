@@ -1,11 +1,27 @@
 """Compiled kernel that puts predicted times of rows and row tiles together as dataflows order them, with gradients."""
 
 import numpy as np
-from numba import njit
+from numpy.typing import NDArray
+
+from gnnsched_env.common.compiled import helper, kernel
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
-@njit(cache=True)
-def follow_order(times, nodes, row_ptr, tiles, lags, geometry, total, by_time, by_tile, by_lag):
+@kernel
+def follow_order(
+    times: FloatArray,
+    nodes: IntArray,
+    row_ptr: IntArray,
+    tiles: FloatArray,
+    lags: FloatArray,
+    geometry: IntArray,
+    total: FloatArray,
+    by_time: FloatArray,
+    by_tile: FloatArray,
+    by_lag: FloatArray,
+) -> None:
     """Fill `total` [C, P] with cycles, and its derivatives by `times` [U, P], `tiles` [C, P] and `lags` [C, P].
 
     Row r of class c, `row_ptr[c] <= r < row_ptr[c+1]`, takes `times[nodes[r], p]` under pair p; a row tile of the
@@ -35,7 +51,7 @@ def follow_order(times, nodes, row_ptr, tiles, lags, geometry, total, by_time, b
                     by_time[longest[k], p] -= 1.0
 
 
-@njit(cache=True)
+@helper
 def _pipeline(times, nodes, tile, t_va, t_vc, t_vp, longest, by_time):
     """Return when the aggregation ends beside the combination, for how many row tiles it waited, how many are left.
 

@@ -18,3 +18,19 @@ def shared():
     if not (folder / "graphs").is_dir():
         pytest.skip(f"reference data not found at {folder} (set GNNSCHED_SHARED to its folder)")
     return folder
+
+
+@pytest.fixture
+def presets(tmp_path, monkeypatch):
+    """Return a copy of the hardware presets to edit, which the package reads; tables are cached beside it."""
+    from gnnsched_env.hardware import toml_format
+    from gnnsched_env.predictors import latency_tables
+    from tests.edited_presets import EditedPresets, forget
+
+    copy = EditedPresets(tmp_path / "presets")
+    monkeypatch.setattr(toml_format, "preset_folder", lambda: copy.folder)
+    monkeypatch.setattr(latency_tables, "build_table", copy.build)
+    monkeypatch.setenv("GNNSCHED_CACHE", str(tmp_path / "cache"))
+    forget()
+    yield copy
+    forget()

@@ -22,7 +22,8 @@ KNOWN_FILE = "known_optima.json"
 class KnownOptimum:
     """An instance with an optimal schedule, and how an environment plays it.
 
-    The jobs are those of Queue-v0 with a preset `scenario`, `load`, as many `jobs` as the instance has, and `seed`.
+    The jobs are those of Queue-v0 with a preset `scenario`, `load`, as many `jobs` as the instance has, and `seed`, as
+    long as the scenario's fleet is what it was when the optimum was proved: `check_jobs` says so.
     `total`: the least sum of completion times (end - release), cycles, proved.
     """
 
@@ -32,6 +33,19 @@ class KnownOptimum:
     seed: int
     plan: Plan
     total: int
+
+    def check_jobs(self, drawn: Instance) -> None:
+        """Raise ConfigError unless the jobs that the scenario draws now are those whose optimum was proved."""
+        for name, now, then in (
+            ("latency", drawn.latency, self.instance.latency),
+            ("release", drawn.release, self.instance.release),
+        ):
+            if not np.array_equal(now, then):
+                raise ConfigError(
+                    f"known optimum {self.instance.name!r}: its {name} must be what scenario {self.scenario!r} gives, "
+                    "but the fleet, its dataflows or the workload changed since it was proved; "
+                    "scripts/studies/build_known_optima.py proves optima anew"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""

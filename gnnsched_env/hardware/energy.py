@@ -5,12 +5,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
 from gnnsched_env.common.checks import Number, Text, check_fields
 from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
+from gnnsched_env.hardware import toml_format
 
 DEFAULT_ENERGIES = "float32_45nm"
 MOST_PJ = 1e6  # of one event: a DRAM burst is far below it
@@ -72,8 +72,7 @@ def load_unit_energies(name_or_path: str | Path = DEFAULT_ENERGIES) -> UnitEnerg
 
 @cache
 def _presets() -> dict[str, UnitEnergies]:
-    file = resources.files("gnnsched_env.hardware").joinpath("presets", "energy.toml")
-    return _parse("energy.toml", file.read_bytes())
+    return _parse("energy.toml", toml_format.preset_folder().joinpath("energy.toml").read_bytes())
 
 
 def _read(path: Path) -> bytes:

@@ -55,12 +55,17 @@ def read_hardware_file(path: Path) -> HardwareFile:
 
 def read_preset(name: str) -> HardwareFile:
     """Read a file of the package's presets folder."""
-    return _parse(name, _presets().joinpath(name).read_bytes())
+    return _parse(name, preset_folder().joinpath(name).read_bytes())
+
+
+def preset_folder() -> Traversable:
+    """Return the folder of the presets: dataflows, accelerators, unit energies, and a file for each fleet."""
+    return resources.files("gnnsched_env.hardware").joinpath("presets")
 
 
 def preset_fleet_names() -> tuple[str, ...]:
     """Return the names of the fleets in the presets folder, sorted."""
-    files = (entry.name for entry in _presets().joinpath("fleets").iterdir())
+    files = (entry.name for entry in preset_folder().joinpath("fleets").iterdir())
     return tuple(sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml")))
 
 
@@ -69,10 +74,6 @@ _DATAFLOW_KEYS = {"name", "taxonomy", "aggregation", "combination", "f", "g"}
 _ACCELERATOR_NUMBERS = {"pes", "distribution_bandwidth", "reduction_bandwidth", "reconfiguration_cycles"}
 _ACCELERATOR_KEYS = {"name", "dataflows", "clock_hz"} | _ACCELERATOR_NUMBERS
 _FLEET_KEYS = {"name", "clock_hz", "accelerators"}
-
-
-def _presets() -> Traversable:
-    return resources.files("gnnsched_env.hardware").joinpath("presets")
 
 
 def _parse(origin: str, data: bytes) -> HardwareFile:

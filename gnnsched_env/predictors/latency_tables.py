@@ -18,16 +18,15 @@ from gnnsched_env.predictors.protocol import KeptPredictor, Predictor
 from gnnsched_env.predictors.registry import DEFAULT_PREDICTOR, check_predictor, make_predictor
 from gnnsched_env.predictors.trees.tree_predictor import TreePredictor
 from gnnsched_env.predictors.trees.tree_training import DEFAULT_TRAINING, Arrays, Keep, Trainer
-from gnnsched_env.tables import DistinctPairs, LatencyTable, distinct_pairs, pair_cycles, pair_key
+from gnnsched_env.tables import DistinctPairs, LatencyTable, choice_keys, distinct_pairs, pair_cycles
 from gnnsched_env.tables.energy import pair_energy
 from gnnsched_env.version import __version__
-from gnnsched_env.workload import JobClasses
+from gnnsched_env.workload import JobClasses, synthetic_classes
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 SHIPPED_FILE = "synthetic.npz"
-SHIPPED_FLEET = "big_little"  # has every (accelerator, dataflow) pair of the preset fleets
 
 _LABEL_ROOMS = ("graphs", "hardware", "cycles", "workload", "tables")
 _PREDICTION_ROOMS = (*_LABEL_ROOMS, "predictors")
@@ -79,13 +78,24 @@ def build_table(
     )
 
 
+def default_table(fleet: Fleet | str, *, progress: bool | None = None) -> LatencyTable:
+    """Return the table of the embedded synthetic classes for a fleet, or a preset fleet's name.
+
+    The shipped file has a column for each (accelerator, dataflow) pair of the preset fleets as they were shipped. A
+    fleet of such pairs, in any order, is served from it: nothing is trained or imported. Where a pair is not in it
+    (a dataflow was added, a tile rule or an accelerator changed), or the default unit energies changed, the whole
+    table is built as by `build_table` (about a minute), and kept on disk; `progress` as there.
+    """
+    return _default_table(load_fleet(fleet) if isinstance(fleet, str) else fleet, progress)
+
+
 @cache
-def default_table(fleet_name: str) -> LatencyTable:
-    """Return the shipped table of a preset fleet: the embedded synthetic classes; nothing is trained or imported."""
-    fleet, shipped = load_fleet(fleet_name), _shipped_table()
-    source = [pair_key(choice.accelerator, choice.dataflow) for choice in load_fleet(SHIPPED_FLEET).choices]
-    wanted = [pair_key(choice.accelerator, choice.dataflow) for choice in fleet.choices]
-    columns = np.array([source.index(key) for key in wanted])
+def _default_table(fleet: Fleet, progress: bool | None) -> LatencyTable:
+    shipped, wanted = _shipped_table(), choice_keys(fleet)
+    places = {key: column for column, key in enumerate(shipped.pair_keys)}
+    if not places.keys() >= set(wanted) or shipped.provenance["unit_energies"] != load_unit_energies().to_dict():
+        return build_table(synthetic_classes(), fleet, progress=progress)
+    columns = np.array([places[key] for key in wanted])
     return replace(
         shipped,
         true_cycles=shipped.true_cycles[:, columns],
@@ -193,6 +203,7 @@ def _fleet_fields(fleet: Fleet, mean_log_cycles: FloatArray) -> dict[str, Any]:
         "choice_accelerators": fleet.choice_accelerators,
         "accelerator_names": tuple(accelerator.name for accelerator in fleet.accelerators),
         "mean_log_cycles": mean_log_cycles,
+        "pair_keys": choice_keys(fleet),
     }
 
 

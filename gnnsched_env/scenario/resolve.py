@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.hardware import Fleet, list_fleets, load_fleet
+from gnnsched_env.hardware import Fleet
 from gnnsched_env.predictors import DEFAULT_PREDICTOR, build_table, default_table
 from gnnsched_env.scenario.options import DEFAULT_JOBS, Arrivals, PredictionError, Workload
 from gnnsched_env.scenario.scenario import Scenario
@@ -23,10 +23,11 @@ from gnnsched_env.workload import JobClasses, classes_from_files, synthetic_clas
 DIURNAL_STEPS = 96  # a quarter of an hour each, of a day
 
 
-def scenario_table(scenario: Scenario, *, progress: bool = False) -> LatencyTable:
+def scenario_table(scenario: Scenario, *, progress: bool | None = None) -> LatencyTable:
     """Return the scenario's latency table: its own, the shipped one, or one built now (and cached on disk).
 
     It holds the cycles of one inference, whatever the workload's `repeats`, the scenario's prediction error applied.
+    `progress`: bars on stderr while it is built (None: if that is a terminal).
     """
     trace = scenario_trace(scenario)
     if trace is None:
@@ -77,12 +78,12 @@ def _trace(path: str, state: tuple[int, int]) -> Trace:
     return read_trace(path)
 
 
-def _graph_table(scenario: Scenario, trace: Trace, progress: bool) -> LatencyTable:
+def _graph_table(scenario: Scenario, trace: Trace, progress: bool | None) -> LatencyTable:
     classes = trace_classes(trace, scenario.workload.hidden)
     return build_table(classes, scenario.fleet, predictor=scenario.predictor, progress=progress)
 
 
-def _base_table(scenario: Scenario, *, progress: bool) -> LatencyTable:
+def _base_table(scenario: Scenario, *, progress: bool | None) -> LatencyTable:
     if scenario.table is not None:
         return scenario.table
     files = (*scenario.workload.graphs, *((scenario.predictor,) if scenario.predictor.endswith(".npz") else ()))
@@ -217,10 +218,9 @@ def _state(path: str) -> tuple[int, int]:
 
 @lru_cache(maxsize=16)
 def _table(
-    fleet: Fleet, workload: Workload, predictor: str, progress: bool, states: tuple[tuple[int, int], ...]
+    fleet: Fleet, workload: Workload, predictor: str, progress: bool | None, states: tuple[tuple[int, int], ...]
 ) -> LatencyTable:
     """Return a table; `states` of the files only tell a changed one from the one that is remembered."""
-    shipped = predictor == DEFAULT_PREDICTOR and workload == Workload()
-    if shipped and fleet.name in list_fleets() and fleet == load_fleet(fleet.name):
-        return default_table(fleet.name)
+    if predictor == DEFAULT_PREDICTOR and workload == Workload():
+        return default_table(fleet, progress=progress)
     return build_table(scenario_classes(workload), fleet, predictor=predictor, progress=progress)

@@ -3,14 +3,13 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from importlib import resources
 from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
 from gnnsched_env.common.checks import Integer, OneOf, check_keys, check_known
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.hardware import Fleet, load_fleet
+from gnnsched_env.hardware import Fleet, list_fleets, load_fleet
 from gnnsched_env.predictors import DEFAULT_PREDICTOR, check_predictor
 from gnnsched_env.scenario.options import (
     Arrivals,
@@ -21,7 +20,7 @@ from gnnsched_env.scenario.options import (
     Reward,
     Workload,
 )
-from gnnsched_env.tables import LatencyTable
+from gnnsched_env.tables import LatencyTable, choice_keys
 
 LONGEST_RECONFIGURATION = 1 << 40
 
@@ -31,7 +30,7 @@ class Scenario:
     """Everything that defines an environment; give `table` to bring latencies of your own.
 
     A `table` (cycles of one inference) replaces the predictor and the workload but for its `repeats`: its choices must
-    be those of the fleet.
+    be those of the fleet, by name and, where it has pair keys, by hardware.
     """
 
     name: str
@@ -63,6 +62,15 @@ class Scenario:
                 raise ConfigError(
                     f"scenario {self.name!r}: the table's choices must be the fleet's ({', '.join(expected)}), "
                     f"got {', '.join(self.table.choice_names)}"
+                )
+            self._check_hardware(self.table)
+
+    def _check_hardware(self, table: LatencyTable) -> None:
+        for name, key, expected in zip(table.choice_names, table.pair_keys, choice_keys(self.fleet), strict=False):
+            if key != expected:
+                raise ConfigError(
+                    f"scenario {self.name!r}: the table was computed for other hardware than the fleet's: "
+                    f"choice {name!r} must be {expected}, got {key}"
                 )
 
     def with_options(self, **options: Any) -> Self:
@@ -139,9 +147,8 @@ _SECTIONS: dict[str, Any] = {"workload": Workload, "environment": EnvironmentOpt
 
 
 def list_scenarios() -> tuple[str, ...]:
-    """Return the names of the preset scenarios."""
-    folder = resources.files(__package__) / "presets"
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+    """Return the names of the preset scenarios: one for each preset fleet, under the embedded workload."""
+    return list_fleets()
 
 
 def load_scenario(scenario: "str | Path | Scenario") -> Scenario:
@@ -153,8 +160,7 @@ def load_scenario(scenario: "str | Path | Scenario") -> Scenario:
     if isinstance(scenario, Path) or scenario.endswith(".toml"):
         return Scenario.from_toml(scenario)
     OneOf(list_scenarios()).check("scenario", "name", scenario)
-    text = (resources.files(__package__) / "presets" / f"{scenario}.toml").read_text(encoding="utf-8")
-    return Scenario._from_dict(tomllib.loads(text), origin=f"{scenario}.toml", folder=Path())
+    return Scenario(name=scenario, fleet=load_fleet(scenario))
 
 
 def _changed(name: str, section: Any, change: Any) -> Any:

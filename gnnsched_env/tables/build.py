@@ -40,7 +40,7 @@ class DistinctPairs:
 
 def distinct_pairs(fleet: Fleet) -> DistinctPairs:
     """Return the fleet's distinct pairs: equal devices count once, whatever they are called."""
-    keys = [pair_key(choice.accelerator, choice.dataflow) for choice in fleet.choices]
+    keys = choice_keys(fleet)
     first = {key: fleet.choices[keys.index(key)] for key in sorted(set(keys))}
     order = {key: i for i, key in enumerate(first)}
     return DistinctPairs(
@@ -48,6 +48,11 @@ def distinct_pairs(fleet: Fleet) -> DistinctPairs:
         pairs=tuple((choice.accelerator, choice.dataflow) for choice in first.values()),
         columns=np.array([order[key] for key in keys], np.int64),
     )
+
+
+def choice_keys(fleet: Fleet) -> tuple[str, ...]:
+    """Return the `pair_key` of each of the fleet's choices; choices that differ only in names have equal keys."""
+    return tuple(pair_key(choice.accelerator, choice.dataflow) for choice in fleet.choices)
 
 
 def pair_key(accelerator: Accelerator, dataflow: Dataflow) -> str:

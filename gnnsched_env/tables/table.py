@@ -30,6 +30,8 @@ class LatencyTable:
     float64 [K], the mean logarithm of each choice's cycles over the predictor's training set: all that a policy without
     latencies may know. `class_groups`: int64 [C], the file that a class came from, index into `group_names`.
     `energy_pj`: float64 [C, K], the energy of each class under each choice, above 0; None where it was not computed.
+    `pair_keys`: the hardware of each of the K choices (`choice_keys`), by which a fleet finds its columns; empty where
+    the latencies come from no modelled hardware.
     """
 
     true_cycles: CycleArray
@@ -44,6 +46,7 @@ class LatencyTable:
     group_names: tuple[str, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     energy_pj: NDArray[np.float64] | None = None
+    pair_keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         classes, choices = len(self.class_names), len(self.choice_names)
@@ -58,6 +61,9 @@ class LatencyTable:
             raise TableError("latency table: weights must be finite, not negative, and sum to more than 0")
         object.__setattr__(self, "weights", self.weights / total)
         self._check_indices()
+        object.__setattr__(self, "pair_keys", tuple(self.pair_keys))
+        if len(self.pair_keys) not in (0, choices):
+            raise TableError(f"latency table: pair_keys must name all {choices} choices, got {len(self.pair_keys)}")
         if self.energy_pj is not None:
             _freeze(self, "energy_pj", np.float64, (classes, choices))
             _check_energy(self.energy_pj)
@@ -123,6 +129,7 @@ class LatencyTable:
             "accelerator_names": self.accelerator_names,
             "class_names": self.class_names,
             "group_names": self.group_names,
+            "pair_keys": self.pair_keys,
             "provenance": dict(self.provenance),
         }
         arrays = {name: getattr(self, name) for name in _ARRAYS}
@@ -134,8 +141,7 @@ class LatencyTable:
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a table that `save` wrote; raise FileFormatError where it is damaged or of another version.
 
-        A file without energies (early ones have none) is read all the same, its latencies being whole: `energy_pj` is
-        None.
+        Early files hold neither energies nor pair keys: `energy_pj` is None, `pair_keys` empty.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -143,6 +149,7 @@ class LatencyTable:
                 arrays = {name: file[name] for name in (*_ARRAYS, *(("energy_pj",) if "energy_pj" in file else ()))}
             version = header["version"]
             names: dict[str, Sequence[str]] = {name: tuple(header[name]) for name in _NAMES}
+            names["pair_keys"] = tuple(header.get("pair_keys", ()))
             provenance = dict(header["provenance"])
         except FileNotFoundError:
             raise

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from gnnsched_cli.command import check_file, counted, plain, wide_console
 from gnnsched_cli.evaluate import Policies, policy_factories, with_graphs
-from gnnsched_env.bounds import Instance, KnownOptimum, known_optima
+from gnnsched_env.bounds import KnownOptimum, known_optima
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.evaluation import PolicyFactory, provenance, run_policy, write_json
@@ -169,14 +169,8 @@ def play_known(entry: KnownOptimum, factory: PolicyFactory, arguments: Arguments
     )
     table = scenario_table(scenario)
     (drawn,) = draw_instances(scenario, table, seed=entry.seed, episodes=1)
-    if not same_jobs(drawn, entry.instance):
-        raise ConfigError(f"known optimum {entry.instance.name!r}: its jobs are not those of {entry.scenario} any more")
+    entry.check_jobs(drawn)
     return run_policy(factory, scenario, table, dispatch=False, seed=entry.seed, episodes=1)
-
-
-def same_jobs(one: Instance, other: Instance) -> bool:
-    """Tell whether two instances have the same jobs."""
-    return np.array_equal(one.release, other.release) and np.array_equal(one.latency, other.latency)
 
 
 def known_limits(known: list[KnownOptimum]) -> Limits:

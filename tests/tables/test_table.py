@@ -1,5 +1,7 @@
 """`LatencyTable`: what is refused at birth, selection, and its file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,8 +38,15 @@ def test_bad_tables_are_refused_with_the_rule(options, message):
         toys.table(options.pop("true"), options.pop("predicted", None), **options)
 
 
+def test_pair_keys_name_every_choice_or_none():
+    table = toys.table([[1, 2]])
+    assert table.pair_keys == ()
+    with pytest.raises(TableError, match="pair_keys must name all 2 choices, got 1"):
+        replace(table, pair_keys=("one",))
+
+
 def test_a_file_gives_back_the_table(tmp_path):
-    table = toys.random_table(np.random.default_rng(0))
+    table = replace(toys.random_table(np.random.default_rng(0)), pair_keys=tuple("abcdef"))
     table.save(tmp_path / "deep" / "table.npz")
     again = LatencyTable.load(tmp_path / "deep" / "table.npz")
     for name in LatencyTable.__slots__:

@@ -45,7 +45,9 @@ def read_checkpoint(path: Path, kind: str, key: str, device: torch.device) -> di
     if found != kind:
         raise FileFormatError(f"{path}: must be a checkpoint of {kind}, it is of {found!r}")
     if of != key:
-        raise ConfigError(f"{path}: the checkpoint belongs to another configuration; remove it or name another")
+        raise ConfigError(
+            f"{path}: it is of another training (its configuration or data differ); remove it or name another"
+        )
     return state
 
 

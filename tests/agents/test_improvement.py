@@ -191,9 +191,9 @@ def test_a_training_goes_on_exactly(tmp_path):
 def test_other_checkpoints_are_refused(tmp_path):
     path = tmp_path / "checkpoint"
     Improvement(TINY, WORKLOADS, seed=0).save(path)
-    with pytest.raises(ConfigError, match="another configuration"):
+    with pytest.raises(ConfigError, match="of another training"):
         Improvement(replace(TINY, caution=3.0), WORKLOADS, seed=0).load(path)
-    with pytest.raises(ConfigError, match="another configuration"):
+    with pytest.raises(ConfigError, match="of another training"):
         Improvement(TINY, WORKLOADS, seed=1).load(path)
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(FileFormatError, match="must be a checkpoint, but is damaged"):

@@ -166,7 +166,7 @@ def test_a_checkpoint_of_another_training_is_refused(portions, tmp_path):
         (dataclasses.replace(CONFIG, seed=1), train),
         (CONFIG, [Portion(sample=train[0].sample, rows=np.arange(30))]),
     ):
-        with pytest.raises(ConfigError, match="another training"):
+        with pytest.raises(ConfigError, match="of another training"):
             Training(other, own, held, CPU).load(tmp_path / "checkpoint")
 
 

@@ -26,13 +26,14 @@ from gnnsched_env.forecast.scoring.rank_scores import kendall_tau
 from gnnsched_env.forecast.training import segments
 from gnnsched_env.forecast.training.losses import loss_of
 from gnnsched_env.forecast.training.portions import Portion
+from gnnsched_env.nn.checkpoint import read_checkpoint, write_checkpoint
 from gnnsched_env.nn.device import pick_device
 from gnnsched_env.nn.schedule import rate_share
-from gnnsched_env.nn.weights import read_state, write_state
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+KIND = "forecast network 1"  # of checkpoints, and their format
 LAST_RATE = 1e-2  # of the highest
 NAMED = 5  # of programs that are left out
 SAVE_EVERY = 30.0  # seconds, whether there was a validation or not
@@ -161,7 +162,6 @@ class Training:
     def save(self, path: Path) -> None:
         """Write all that the next step depends on; a killed write leaves the file before."""
         state = {
-            "key": self._key,
             "step": self.step,
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -169,11 +169,11 @@ class Training:
             "best": self.best,
             "history": self.history,
         }
-        write_state(path, state)
+        write_checkpoint(path, KIND, self._key, state)
 
     def load(self, path: Path) -> None:
         """Take up what `save` wrote."""
-        state = read_state(path, self._key, self._device)
+        state = read_checkpoint(path, KIND, self._key, self._device)
         self.step = state["step"]
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])

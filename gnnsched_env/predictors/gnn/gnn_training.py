@@ -15,9 +15,9 @@ from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.hardware import load_fleet
+from gnnsched_env.nn.checkpoint import read_checkpoint, write_checkpoint
 from gnnsched_env.nn.device import pick_device
 from gnnsched_env.nn.schedule import rate_share
-from gnnsched_env.nn.weights import read_state, write_state
 from gnnsched_env.predictors.datasets.training_jobs import FEWEST_VERTICES, DatasetSpec
 from gnnsched_env.predictors.gnn.gnn_predictor import SIZES, GnnPredictor
 from gnnsched_env.predictors.gnn.latency_networks import ModelConfig, ReadoutModel, TileModel, make_network
@@ -27,6 +27,7 @@ from gnnsched_env.tables import Pair, distinct_pairs
 
 IntArray = NDArray[np.int64]
 
+KIND = "latency network 1"  # of checkpoints, and their format
 VALIDATION_BATCH = 64
 CHOICE_PES = 512  # accuracy is watched over the pairs of this many PEs, as in fleet flexible4
 
@@ -197,18 +198,17 @@ class TrainingRun:
     def save(self, path: Path) -> None:
         """Write all that the next step depends on; a killed write leaves the file before."""
         state = {
-            "key": self._key(),
             "step": self.step,
             "network": self.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "best": self.best,
             "history": self.history,
         }
-        write_state(path, state)
+        write_checkpoint(path, KIND, self._key(), state)
 
     def load(self, path: Path) -> None:
         """Take up what `save` wrote."""
-        state = read_state(path, self._key(), self._device)
+        state = read_checkpoint(path, KIND, self._key(), self._device)
         self.step = state["step"]
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])

@@ -60,14 +60,14 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(tmp_path, dropo
 
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
     new_run().save(tmp_path / "run.ckpt")
-    with pytest.raises(ConfigError, match="another training configuration"):
+    with pytest.raises(ConfigError, match="of another training"):
         new_run(replace(TINY, seed=1)).load(tmp_path / "run.ckpt")
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path):
     new_run().save(tmp_path / "run.ckpt")
     (tmp_path / "run.ckpt").write_bytes((tmp_path / "run.ckpt").read_bytes()[:500])
-    with pytest.raises(FileFormatError, match="not readable"):
+    with pytest.raises(FileFormatError, match="damaged"):
         new_run().load(tmp_path / "run.ckpt")
 
 

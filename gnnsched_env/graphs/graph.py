@@ -228,11 +228,13 @@ def component_labels(graph: Graph) -> NDArray[np.int64]:
 def largest_component(graph: Graph) -> Graph:
     """Return the largest component, vertices renumbered in order; among equals the one with the lowest vertex."""
     labels = component_labels(graph)
-    kept = np.flatnonzero(labels == np.bincount(labels).argmax())
-    if len(kept) == graph.num_vertices:
+    kept = labels == np.bincount(labels).argmax()
+    if kept.all():
         return graph
-    part = graph.to_scipy()[kept][:, kept]
-    return Graph.from_valid(part.indptr.astype(np.int64), part.indices.astype(np.int32), name=graph.name)
+    number = np.cumsum(kept, dtype=np.int32) - np.int32(1)
+    indptr = np.concatenate([[0], np.cumsum(graph.degrees[kept])])
+    indices = number[graph.indices[np.repeat(kept, graph.degrees)]]  # all neighbours are in the component too
+    return Graph.from_valid(indptr, indices, name=graph.name)
 
 
 def _plain_array(values: Any) -> NDArray[Any]:

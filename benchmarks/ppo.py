@@ -2,10 +2,10 @@
 
     python -m benchmarks.ppo
 
-Both train the same pair network on the same worlds (a fleet's lanes of Queue-v0, `agents/lanes.py`) with equal numbers
-of lanes, decisions a lane and update, epochs and decisions a gradient step; no update is cut short by the KL limit, and
-no world is replaced. MaskablePPO has the policy of `agents/sb3_networks.py`, which packs the legal rows inside the
-library's padded ones, and with `--padded` also one that scores all padded rows, as policies of that library usually do.
+Both train the same pair network on the same worlds (a fleet's lanes of Queue-v0, `lanes.py`) with equal numbers of
+lanes, decisions a lane and update, epochs and decisions a gradient step; no update is cut short by the KL limit, and no
+world is replaced. MaskablePPO has the policy of `sb3/networks.py`, which packs the legal rows inside the library's
+padded ones, and with `--padded` also one that scores all padded rows, as policies of that library usually do.
 Updates alternate; a figure is the median over the updates after the first. Decisions (of single lanes) are over
 processor seconds of the thread, so that what else runs on the machine matters little.
 """
@@ -20,9 +20,10 @@ from torch import Tensor
 
 from benchmarks.cycles import pin_to_one_core
 from gnnsched_agents.methods.method import Method
-from gnnsched_agents.methods.ppo import Ppo, PpoConfig
-from gnnsched_agents.methods.sb3_methods import MaskablePpoConfig, Sb3Training
-from gnnsched_agents.methods.sb3_networks import MaskedPairPolicy
+from gnnsched_agents.methods.ppo import Ppo
+from gnnsched_agents.methods.registry import MaskablePpoConfig, PpoConfig
+from gnnsched_agents.methods.sb3_training import Sb3Training
+from gnnsched_agents.sb3.networks import MaskedPairPolicy
 from gnnsched_agents.torch_network import Packing
 from gnnsched_agents.worlds import Workloads
 
@@ -72,7 +73,7 @@ def _methods(arguments: argparse.Namespace) -> dict[str, Method]:
     shared = {name: getattr(arguments, name) for name in ("worlds", "lanes", "steps", "epochs", "batch", "width")}
     shared |= {"redraw": NEVER, "device": "cpu", "threads": 1, "prior": 4.0}
     methods: dict[str, Method] = {
-        "batched PPO (`agents/ppo.py`)": Ppo(PpoConfig(kl=1e9, **shared), workloads, 0),
+        "batched PPO (`methods/ppo.py`)": Ppo(PpoConfig(kl=1e9, **shared), workloads, 0),
         REFERENCE: Sb3Training(MaskablePpoConfig(**shared), workloads, 0),
     }
     if arguments.padded:

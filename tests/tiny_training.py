@@ -1,6 +1,6 @@
 """A training of milliseconds, and the file that describes it."""
 
-from gnnsched_agents.methods.evolution import EvolutionConfig
+from gnnsched_agents.methods.registry import EvolutionConfig
 from gnnsched_agents.training_config import TrainConfig
 from gnnsched_agents.validation import ValidationConfig
 from gnnsched_agents.worlds import Workloads

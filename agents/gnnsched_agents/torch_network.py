@@ -78,7 +78,7 @@ class Packing:
 
 
 class PairNetwork(nn.Module):
-    """`baselines.trained.network.Network` with gradients: parameters have its names and shapes."""
+    """`pair_network.Network` with gradients: parameters have its names and shapes."""
 
     w1: nn.Parameter
     b1: nn.Parameter

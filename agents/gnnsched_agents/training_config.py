@@ -2,36 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
-from gnnsched_agents.methods.method import Method
+from gnnsched_agents.methods.registry import KINDS, kind_of, method_config
 from gnnsched_agents.validation import ValidationConfig
 from gnnsched_agents.worlds import Workloads
 from gnnsched_env.common.checks import Integer, Number, check_fields
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 
-# The config of each way of training, and its Method; imported when named, because some need torch.
-KINDS = {
-    "improvement": ("improvement:ImprovementConfig", "improvement:Improvement"),
-    "evolution": ("evolution:EvolutionConfig", "evolution:Evolution"),
-    "ppo": ("ppo:PpoConfig", "ppo:Ppo"),
-    "maskable_ppo": ("sb3_methods:MaskablePpoConfig", "sb3_methods:Sb3Training"),
-    "dqn": ("sb3_methods:DqnConfig", "sb3_methods:Sb3Training"),
-    "a2c": ("sb3_methods:A2cConfig", "sb3_methods:Sb3Training"),
-}
 # The preset fleets, and how much training varies what suits which of their accelerators (`worlds.varied`).
 FLEETS = {"hetero4": 0.7, "flexible4": 0.0, "big_little": 0.3}
-# Endings of the names of configs: the way of training, and what it takes besides the defaults of TrainConfig.
-SUFFIXES: dict[str, tuple[str, dict[str, Any]]] = {
-    "": ("improvement", {"validate_every": 15}),
-    "_ppo": ("ppo", {"validate_every": 50}),
-    "_es": ("evolution", {"validate_every": 10}),
-    "_maskable_ppo": ("maskable_ppo", {"validate_every": 50}),
-    "_dqn": ("dqn", {"validate_every": 50}),
-    "_a2c": ("a2c", {"validate_every": 50}),
-}
+SUFFIXES = tuple(kind.suffix for kind in KINDS.values())  # endings of the names of configs
 MOST_SEED = 2**32 - 1  # what numpy's older generator takes, from which Stable-Baselines3 draws
 # What may change when a training goes on.
 FREE = ("name", "minutes", "iterations", "method.workers", "method.threads", "method.device")
@@ -83,41 +65,16 @@ def config_names() -> tuple[str, ...]:
 
 def named_config(name: str) -> TrainConfig:
     """Return a training by its name; raise ConfigError, with a guess at what was meant, where there is none."""
-    for suffix, (kind, options) in SUFFIXES.items():
+    for kind, way in KINDS.items():
         for fleet, skew in FLEETS.items():
-            if name == f"queue_{fleet}{suffix}":
+            if name == f"queue_{fleet}{way.suffix}":
                 method, workloads = method_config(kind)(), Workloads(scenario=fleet, skew=skew)
-                return TrainConfig(name=name, method=method, workloads=workloads, **options)
+                return TrainConfig(name=name, method=method, workloads=workloads, **way.options)
     known = config_names()
     raise ConfigError(
         f"training: no config is named {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}; "
         "or the path of a .toml file)"
     )
-
-
-def method_config(kind: str) -> type[Any]:
-    """Return the config class of a way of training."""
-    if kind not in KINDS:
-        raise ConfigError(
-            f"training: method must be one of {', '.join(KINDS)}, got {kind!r}{did_you_mean(kind, KINDS)}"
-        )
-    found: type[Any] = _named(KINDS[kind][0])
-    return found
-
-
-def trainer(kind: str) -> type[Method]:
-    """Return the class of Method that trains by a way of training."""
-    found: type[Method] = _named(KINDS[kind][1])
-    return found
-
-
-def kind_of(method: object) -> str:
-    """Return the way of training that a config is of."""
-    name = f"{type(method).__module__}:{type(method).__qualname__}"
-    for kind, (config, _) in KINDS.items():
-        if f"gnnsched_agents.methods.{config}" == name:
-            return kind
-    raise ConfigError(f"training: method must be the config of one of {', '.join(KINDS)}, got {type(method).__name__}")
 
 
 def require_same(folder: Path, kept: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -129,16 +86,6 @@ def require_same(folder: Path, kept: Mapping[str, Any], given: Mapping[str, Any]
                 f"{folder}: holds a training with {name} {before.get(name)!r}, not {now.get(name)!r}: "
                 "give it as it was to go on, or name another folder"
             )
-
-
-def _named(path: str) -> Any:
-    module, name = path.split(":")
-    try:
-        return getattr(import_module(f"gnnsched_agents.methods.{module}"), name)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] in ("gnnsched_agents", "gnnsched_baselines", "gnnsched_env"):
-            raise
-        raise ConfigError(f"{module}: needs {error.name}; install it with pip install '.[agents]'") from None
 
 
 def _plain(value: Any) -> Any:

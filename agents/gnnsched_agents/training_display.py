@@ -58,7 +58,7 @@ def open_events(folder: Path, decisions: int) -> Iterator[EventLog]:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:  # evolution strategies need no torch
-        print("no events for TensorBoard: pip install '.[agents]' for them", file=sys.stderr)
+        print("no events for TensorBoard: pip install 'gnnsched-env[agents]' for them", file=sys.stderr)
         yield EventLog(None)
         return
     writer = SummaryWriter(str(folder), purge_step=decisions + 1)

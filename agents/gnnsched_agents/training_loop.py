@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gnnsched_agents.methods.registry import trainer
 from gnnsched_agents.run_folder import RunFolder
-from gnnsched_agents.training_config import TrainConfig, require_same, trainer
+from gnnsched_agents.training_config import TrainConfig, require_same
 from gnnsched_agents.training_display import Display, EventLog, open_display, open_events
 from gnnsched_agents.validation import Score, Validation
 from gnnsched_baselines.learned.pair_network import load_network, save_network

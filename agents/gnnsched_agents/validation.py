@@ -8,7 +8,6 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_agents.world_playing import play
 from gnnsched_agents.worlds import FIRST_TRAINING_SEED, Workloads, World, make_world, synthetic_table
 from gnnsched_baselines import make_policy
 from gnnsched_baselines.learned.pair_network import Network
@@ -102,7 +101,7 @@ class Validation:
 
     def play(self, player: Callable[[World], Callable[[], IntArray]]) -> Means:
         """Return the mean completions under actions that are made of the simulation itself."""
-        return {case: play(world, player(world), EPISODE_SEED) for case, world in self._worlds.items()}
+        return {case: world.play(player(world), EPISODE_SEED) for case, world in self._worlds.items()}
 
     def run(self, factory: PolicyFactory) -> Means:
         """Return the mean completions of a policy on observations."""

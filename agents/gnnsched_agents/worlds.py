@@ -19,7 +19,7 @@ from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.predictors import build_table
 from gnnsched_env.scenario import load_scenario, simulation_settings
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
-from gnnsched_env.sim import Simulation
+from gnnsched_env.sim import Simulation, episode_metrics
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.workload import synthetic_classes
 
@@ -78,6 +78,16 @@ class World:
         lanes = self.simulation.num_lanes
         seeds = np.arange(seed, seed + lanes, dtype=np.uint64)
         self.simulation.reset(seeds, np.zeros(lanes, np.uint64), np.ones(lanes, np.bool_))
+
+    def play(self, act: Callable[[], IntArray], seed: int) -> NDArray[np.float64]:
+        """Play an episode in each lane, of seeds seed, seed + 1, ...; return its mean completion, cycles, float64 [L].
+
+        `act` gives the actions int64 [L] of the lanes as they stand.
+        """
+        self.reset(seed)
+        while not self.simulation.lanes["ended"].all():
+            self.simulation.step(act())
+        return np.asarray(episode_metrics(self.simulation).completion.mean(axis=1), np.float64)
 
     def actor(self, network: Network | None) -> Callable[[], IntArray]:
         """Return what gives the actions int64 [L] of the lanes as they stand: a network's, or `assignment`'s (None)."""

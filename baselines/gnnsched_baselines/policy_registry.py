@@ -26,7 +26,7 @@ from gnnsched_env.common.policy import Knowledge, Policy
 from gnnsched_env.envs import Layout
 from gnnsched_env.tables import LatencyTable
 
-SB3 = "sb3:"  # what names of models begin with that `agents.policies` makes policies of
+SB3 = "sb3:"  # what names of models begin with that `gnnsched_agents.sb3.saved_policy` makes policies of
 # Those that decide from the observation alone, in microseconds.
 POLICIES: dict[str, type[Any]] = {
     kind.name: kind
@@ -84,8 +84,8 @@ def _find(name: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             return kind, {"network": load_agent(name.removeprefix(prefix))[0], **options}
     if name.startswith(SB3):
         raise ConfigError(
-            f"policy {name!r}: models of Stable-Baselines3 are made policies by agents.policies.agent_factory, "
-            "as the scripts do, not by make_policy"
+            f"policy {name!r}: models of Stable-Baselines3 are made policies by "
+            "gnnsched_agents.sb3.saved_policy.agent_factory, not by make_policy"
         )
     return (_outside_policy(name) if ":" in name else _heuristic(name)), options
 

@@ -47,6 +47,8 @@ def needs_extra(what: str, extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("gnnsched"):
+            raise  # a module of our own
         raise ConfigError(
             f"{what}: needs the extra `{extra}` (pip install 'gnnsched-env[{extra}]'): {error.name} is not installed"
         ) from None

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from gnnsched_agents.sb3_policy import agent_factory
+from gnnsched_agents.sb3.saved_policy import agent_factory
 from gnnsched_baselines import POLICIES, make_policy
 from gnnsched_cli.command import check_file, plain, wide_console
 from gnnsched_cli.conditions import Conditions

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from gnnsched_agents.methods.evolution import (
     Evolution,
-    EvolutionConfig,
     Place,
     Task,
     centred_ranks,
@@ -18,7 +17,7 @@ from gnnsched_agents.methods.evolution import (
     step_scale,
     unflatten,
 )
-from gnnsched_agents.world_playing import play
+from gnnsched_agents.methods.registry import EvolutionConfig
 from gnnsched_agents.worlds import Workloads, make_world, training_table
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
@@ -144,7 +143,7 @@ def test_a_task_plays_whole_episodes_with_members_and_assignment():
     wrong = replace(assignment, skip=-assignment.skip)
     completions, decisions = play_task(Task(place=place, members=(assignment, wrong), reference=True))
     world = make_world(TINY, training_table(TINY, 1), 0.9, 3)
-    play(world, AssignmentPlayer(world.simulation, world.layout).actions, 77)
+    world.play(AssignmentPlayer(world.simulation, world.layout).actions, 77)
     expected = np.mean(naive_evolution.mean_completion(world.simulation))
     assert completions[0] == completions[2] == pytest.approx(expected) != completions[1]
     assert decisions > 3 * 3 * TINY.jobs
@@ -198,9 +197,9 @@ def test_the_first_policy_minds_what_the_plan_loses():
 def test_the_first_policy_does_what_assignment_does(slope):
     first = Evolution(EvolutionConfig(slope=slope), TINY, 0).network()
     world = make_world(replace(TINY, jobs=200), training_table(TINY, 0), 1.0, 4)
-    own = play(world, Player(world.simulation, world.layout, world.machines, world.unit, first.arrays).act, 3)
+    own = world.play(Player(world.simulation, world.layout, world.machines, world.unit, first.arrays).act, 3)
     finished = world.simulation.jobs["finish"].copy()
-    assert np.array_equal(play(world, AssignmentPlayer(world.simulation, world.layout).actions, 3), own)
+    assert np.array_equal(world.play(AssignmentPlayer(world.simulation, world.layout).actions, 3), own)
     assert np.array_equal(world.simulation.jobs["finish"], finished)
 
 

@@ -8,9 +8,10 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra `agents`")
 
-from gnnsched_agents.methods.improvement import Improvement, ImprovementConfig
+from gnnsched_agents.methods.improvement import Improvement
 from gnnsched_agents.methods.label_regression import PLANNED, fit
 from gnnsched_agents.methods.lookahead_labels import Labels, Lookahead, gather, joined, label
+from gnnsched_agents.methods.registry import ImprovementConfig
 from gnnsched_agents.worlds import Workloads, World, make_world
 from gnnsched_baselines.assignment_playing import play_out
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES

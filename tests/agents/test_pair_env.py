@@ -8,11 +8,10 @@ pytest.importorskip("sb3_contrib", reason="sb3-contrib is not installed")
 
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 
-from gnnsched_agents.pair_env import COLUMNS, PairVecEnv, Rows, masks_of, rows_space
-from gnnsched_agents.vec_adapter import Sb3VecEnv
-from gnnsched_agents.world_playing import play
+from gnnsched_agents.sb3.pair_env import COLUMNS, PairVecEnv, Rows, masks_of, rows_space
+from gnnsched_agents.sb3.vec_env import Sb3VecEnv
+from gnnsched_agents.sb3.worlds_env import WorldsVecEnv, assignment_rate
 from gnnsched_agents.worlds import Workloads
-from gnnsched_agents.worlds_env import WorldsVecEnv, assignment_rate
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
 from gnnsched_baselines.learned.pair_features import COLUMN, NUM_FEATURES, machine_features
 from gnnsched_baselines.learned.pair_network import initial_network
@@ -149,7 +148,7 @@ def test_the_rate_is_littles_law_and_leaves_the_world(network):
     rate = assignment_rate(world, np.arange(7, 11, dtype=np.uint64))
     assert (world.simulation.lanes == before).all()
     player = AssignmentPlayer(world.simulation, world.layout)
-    completion = play(world, player.actions, 7)
+    completion = world.play(player.actions, 7)
     assert rate == pytest.approx(20 * completion.sum() / world.simulation.lanes["time"].sum(), rel=1e-6)
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnnsched_agents import lanes as lanes_module
-from gnnsched_agents.methods.decision_batch import Rollout, gae, normalised
-from gnnsched_agents.methods.ppo import Ppo, PpoConfig, clipped_gain
+from gnnsched_agents.methods.played_decisions import PlayedDecisions, gae, normalised
+from gnnsched_agents.methods.ppo import Ppo, clipped_gain
+from gnnsched_agents.methods.registry import PpoConfig
 from gnnsched_agents.torch_network import Packing, PairNetwork
-from gnnsched_agents.world_playing import play
 from gnnsched_agents.worlds import Workloads, make_world
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES
 from gnnsched_baselines.learned.pair_network import initial_network, save_network
@@ -100,7 +100,7 @@ def test_batches_hold_every_decision_once_with_its_own_rows():
     sizes = rng.integers(1, 6, 23)
     starts = torch.from_numpy(np.concatenate([[0], sizes.cumsum()]))
     numbers = torch.arange(23)
-    rollout = Rollout(
+    rollout = PlayedDecisions(
         rows=torch.zeros(int(starts[-1]), 2), starts=starts, chosen=numbers, log_probabilities=numbers.float(),
         views=numbers.float(), advantages=numbers.float(), returns=numbers.float(),
     )  # fmt: skip
@@ -145,9 +145,7 @@ def test_it_learns_on_a_toy_from_scratch():
     world = make_world(WORKLOADS, hetero_table(seed=0, noise=0.05), 0.9, 64)
     waiting_last = initial_network(4, np.random.default_rng(0), prior=0.0)  # takes the first row: the oldest job
     means = [
-        play(
-            world, Player(world.simulation, world.layout, world.machines, world.unit, network.arrays).act, 1_000
-        ).mean()
+        world.play(Player(world.simulation, world.layout, world.machines, world.unit, network.arrays).act, 1_000).mean()
         for network in (waiting_last, ppo.network())
     ]
     assert means[1] < 0.8 * means[0]

@@ -18,17 +18,12 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from stable_baselines3.common.buffers import ReplayBuffer  # noqa: E402
 
-from gnnsched_agents.methods.sb3_dqn import TimedReplayBuffer  # noqa: E402
-from gnnsched_agents.methods.sb3_methods import (  # noqa: E402
-    COUNTERS,
-    A2cConfig,
-    DqnConfig,
-    MaskablePpoConfig,
-    Sb3Training,
-)
-from gnnsched_agents.methods.sb3_networks import ILLEGAL, LegalRows  # noqa: E402
-from gnnsched_agents.pair_env import PairVecEnv, masks_of  # noqa: E402
-from gnnsched_agents.sb3_policy import (  # noqa: E402
+from gnnsched_agents.methods.registry import A2cConfig, DqnConfig, MaskablePpoConfig  # noqa: E402
+from gnnsched_agents.methods.sb3_training import COUNTERS, Sb3Training  # noqa: E402
+from gnnsched_agents.sb3.dqn import TimedReplayBuffer  # noqa: E402
+from gnnsched_agents.sb3.networks import ILLEGAL, LegalRows  # noqa: E402
+from gnnsched_agents.sb3.pair_env import PairVecEnv, masks_of  # noqa: E402
+from gnnsched_agents.sb3.saved_policy import (  # noqa: E402
     CARD,
     OPTIMIZER,
     PLAIN,
@@ -427,5 +422,5 @@ def test_names_and_environments_are_checked(model):
     layout, _ = layout_and_table()
     with pytest.raises(ConfigError, match="table"):
         Sb3Policy(layout, None, model)
-    with pytest.raises(ConfigError, match="config must be one of MaskablePpoConfig, A2cConfig, DqnConfig, got int"):
+    with pytest.raises(ConfigError, match=r"method must be the config of one of .*, got int"):
         Sb3Training(3, WORKLOADS, 0)

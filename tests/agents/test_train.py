@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from gnnsched_agents.methods.evolution import Evolution
+from gnnsched_agents.methods.registry import method_config
 from gnnsched_agents.run_folder import RunFolder
-from gnnsched_agents.training_config import method_config, require_same
+from gnnsched_agents.training_config import require_same
 from gnnsched_agents.training_loop import train
 from gnnsched_agents.validation import Validation
 from gnnsched_baselines.learned.pair_network import load_network

@@ -12,7 +12,8 @@ import pytest
 
 from gnnsched_agents.config_files import load_config, override
 from gnnsched_agents.methods.evolution import Evolution
-from gnnsched_agents.training_config import KINDS, config_names, kind_of, named_config
+from gnnsched_agents.methods.registry import KINDS, kind_of
+from gnnsched_agents.training_config import config_names, named_config
 from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.learned.pair_network import load_network
 from gnnsched_cli.main import main
@@ -146,6 +147,60 @@ def test_the_help_is_for_its_reader(capsys):
     assert "KINDS" not in told and "queue_FLEET_METHOD" in told
 
 
-def test_evolution_needs_no_torch():
-    code = "import sys, gnnsched_cli.train, gnnsched_agents.methods.evolution; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+BLOCK = """
+import sys
+class Block:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in ("torch", "stable_baselines3", "sb3_contrib"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Block())
+"""
+
+
+def run_without_torch(code, *arguments):
+    """Run code where PyTorch and what stands on it cannot be imported; return what came of it."""
+    return subprocess.run([sys.executable, "-c", BLOCK + code, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_without_torch_all_is_there_but_what_needs_it():
+    code = (
+        "import gnnsched_agents\n"
+        "from gnnsched_agents.methods.registry import trainer\n"
+        "from gnnsched_agents.training_config import config_names, named_config\n"
+        "print(len([named_config(name) for name in config_names()]), trainer('evolution').__name__)\n"
+    )
+    found = run_without_torch(code)
+    assert found.stdout == f"{len(config_names())} Evolution\n", found.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        ("from gnnsched_agents import Sb3VecEnv", "Sb3VecEnv"),
+        ("from gnnsched_agents.methods.registry import trainer\ntrainer('improvement')", "training by improvement"),
+        ("from gnnsched_agents.methods.registry import trainer\ntrainer('ppo')", "training by ppo"),
+        ("from gnnsched_agents.methods.registry import trainer\ntrainer('a2c')", "training by a2c"),
+    ],
+)
+def test_a_missing_extra_is_named(code, what):
+    last = run_without_torch(code).stderr.splitlines()[-1]
+    assert (
+        "ConfigError: " in last and f"{what}: needs the extra `agents` (pip install 'gnnsched-env[agents]'): " in last
+    )
+
+
+def test_the_command_names_a_missing_extra_in_one_line(tmp_path):
+    code = "from gnnsched_cli.main import main\nsys.exit(main(['train', *sys.argv[1:]]))"
+    found = run_without_torch(code, "--config", "queue_hetero4", "--folder", str(tmp_path))
+    assert found.returncode == 2 and found.stderr.count("\n") == 1 and "needs the extra `agents`" in found.stderr
+
+
+def test_adapters_are_exported():
+    pytest.importorskip("stable_baselines3", reason="Stable-Baselines3 is not installed")
+    import gnnsched_agents
+    from gnnsched_agents.sb3.pair_env import PairVecEnv
+    from gnnsched_agents.sb3.vec_env import Sb3VecEnv
+
+    assert (gnnsched_agents.Sb3VecEnv, gnnsched_agents.PairVecEnv) == (Sb3VecEnv, PairVecEnv)
+    with pytest.raises(AttributeError, match="no attribute 'VecEnv'"):
+        _ = gnnsched_agents.VecEnv

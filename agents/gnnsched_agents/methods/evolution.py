@@ -13,66 +13,29 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_agents.world_playing import play
+from gnnsched_agents.methods.registry import EvolutionConfig
 from gnnsched_agents.worlds import EPISODE_SEEDS, Workloads, World, make_world, training_table
 from gnnsched_baselines.learned.pair_features import COLUMN
 from gnnsched_baselines.learned.pair_network import (
-    MOST_WIDTH,
     Network,
     initial_network,
     load_network,
     shapes,
 )
 from gnnsched_env.common import store
-from gnnsched_env.common.checks import Integer, Number, OneOf, check_fields
 from gnnsched_env.common.errors import FileFormatError
 
 FloatArray = NDArray[np.float64]
 
 STATE = ("parameters", "first_moment", "second_moment")  # what is kept, besides the number of generations
-PARTS = ("all", "outputs")  # outputs: what the score is linear in, the last layer and the linear part
 OUTPUTS = ("w3", "skip")
 FIRST_MOMENT, SECOND_MOMENT, EPSILON = 0.9, 0.99, 1e-8  # of Adam; the second forgets faster than usual: few steps
 FIRST_EPISODE_SEED = 1 << 20
-MOST_PAIRS = 10_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvolutionConfig:
-    """Evolution strategies."""
-
-    width: Annotated[int, Integer(1, MOST_WIDTH)] = 16
-    """Units of each layer of the network; not read where `weights` are given."""
-    prior: Annotated[float, Number(above=0)] = 0.1
-    """Weight that the first policy gives to what `assignment` would do; not read where `weights` are given."""
-    slope: Annotated[float, Number(least=0)] = 1.0
-    """Weight with which it minds what the plan would lose: what costs the plan little is tried first; likewise."""
-    weights: Path | None = None
-    """Weights to start from (.npz); none: a network that does what `assignment` does."""
-    parts: Annotated[str, OneOf(PARTS)] = "all"
-    """Which weights evolve: all, or outputs (the last layer and the linear part)."""
-    pairs: Annotated[int, Integer(1, MOST_PAIRS)] = 8
-    """Pairs of opposite members of a generation."""
-    sigma: Annotated[float, Number(above=0)] = 0.04
-    """Standard deviation of the steps; a matrix's entries step by its share of 1 / sqrt(rows), as they were drawn."""
-    learning_rate: Annotated[float, Number(above=0)] = 0.02
-    """Adam's, in the same measure as the steps."""
-    half_life: Annotated[int, Integer(0)] = 0
-    """Generations in which step and learning rate halve; 0: never."""
-    worlds: Annotated[int, Integer(1)] = 4
-    """Worlds in which a generation plays, each of a load from its own part of the range."""
-    lanes: Annotated[int, Integer(1)] = 4
-    """Episodes that each member plays in each world."""
-    workers: Annotated[int, Integer(1)] = 1
-    """Processes to play in; results do not depend on it."""
-
-    def __post_init__(self) -> None:
-        check_fields(self, "evolution")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +211,7 @@ def play_task(task: Task) -> tuple[list[float], int]:
     world = _world(task.place)
     completions, decisions = [], 0
     for member in (*task.members, *([None] if task.reference else [])):
-        completions.append(float(play(world, world.actor(member), task.place.seed).mean()))
+        completions.append(float(world.play(world.actor(member), task.place.seed).mean()))
         decisions += int(world.simulation.lanes["steps"].sum())
     return completions, decisions
 

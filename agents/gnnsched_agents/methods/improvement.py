@@ -1,26 +1,26 @@
 """Policy improvement by lookahead, then evolution: how the agents that ship were trained.
 
 First many states are labelled with what each action would cost if `assignment` decided all that follows, on common
-sampled futures (`labels.py`), and the network learns these costs (`regression.py`): one step of policy iteration,
-distilled. What is left, that futures end, that the improved policy meets other states and is followed by itself,
-evolution strategies mend on whole episodes (`evolution.py`), starting from there.
+sampled futures (`lookahead_labels.py`), and the network learns these costs (`label_regression.py`): one step of policy
+iteration, distilled. What is left, that futures end, that the improved policy meets other states and is followed by
+itself, evolution strategies mend on whole episodes (`evolution.py`), starting from there.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
 
-from gnnsched_agents.methods.evolution import MOST_PAIRS, Evolution, EvolutionConfig
+from gnnsched_agents.methods.evolution import Evolution
 from gnnsched_agents.methods.label_regression import fit
 from gnnsched_agents.methods.lookahead_labels import Labels, Lookahead, gather, joined
+from gnnsched_agents.methods.registry import ImprovementConfig
 from gnnsched_agents.worlds import Workloads, make_world, training_table
 from gnnsched_baselines.learned.pair_features import FEATURES
-from gnnsched_baselines.learned.pair_network import MOST_WIDTH, Network, initial_network
-from gnnsched_env.common.checks import Integer, Number, check_fields
+from gnnsched_baselines.learned.pair_network import Network, initial_network
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
@@ -28,62 +28,6 @@ from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpo
 KIND = "improvement 1"  # of checkpoints, and their format
 BUSY = 0.6  # high loads begin at this share of the range
 SHORT = (8, 64)  # jobs of a short episode
-MOST_ROUNDS = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImprovementConfig:
-    """Policy improvement by lookahead, distilled, then evolution strategies."""
-
-    states: Annotated[int, Integer(0)] = 100_000
-    """States to label; 0: begin to evolve from what `assignment` does."""
-    rounds: Annotated[int, Integer(1, MOST_ROUNDS)] = 3
-    """Parts of the states: the first are `assignment`'s, those of each further part the policy's learned until then."""
-    futures: Annotated[int, Integer(2)] = 4
-    """Sampled futures a state."""
-    arrivals: Annotated[int, Integer(0)] = 150
-    """Jobs that come in a future: with few, it pays to leave long jobs to the end, when nobody comes any more."""
-    candidates: Annotated[int, Integer(2)] = 6
-    """Actions tried a state, at most."""
-    states_a_world: Annotated[int, Integer(1)] = 400
-    """States labelled in a world before the next one is drawn."""
-    world_lanes: Annotated[int, Integer(1)] = 32
-    """Lanes of such a world."""
-    spacing: Annotated[int, Integer(1)] = 40
-    """Decisions of a lane between two of its states, about."""
-    width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
-    """Units in each layer of the network."""
-    passes: Annotated[int, Integer(1)] = 12
-    """Passes over the labels."""
-    batch: Annotated[int, Integer(1)] = 256
-    """States a gradient step."""
-    learning_rate: Annotated[float, Number(above=0)] = 3e-3
-    """The largest of the regression."""
-    caution: Annotated[float, Number(least=0)] = 1.0
-    """What a deviation from `assignment` must gain, mean services; more the higher the load (`regression.py`)."""
-    pairs: Annotated[int, Integer(1, MOST_PAIRS)] = 8
-    """Pairs of opposite members of a generation of the evolution."""
-    sigma: Annotated[float, Number(above=0)] = 0.04
-    """Standard deviation of the evolution's steps."""
-    evolution_rate: Annotated[float, Number(above=0)] = 0.01
-    """The evolution's learning rate."""
-    half_life: Annotated[int, Integer(0)] = 0
-    """Generations in which both halve; 0: never."""
-    worlds: Annotated[int, Integer(1)] = 6
-    """Worlds in which a generation plays."""
-    lanes: Annotated[int, Integer(1)] = 6
-    """Episodes that each member plays in each world."""
-    workers: Annotated[int, Integer(1)] = 1
-    """Processes that the evolution plays in; results do not depend on it."""
-
-    def __post_init__(self) -> None:
-        check_fields(self, "improvement")
-
-    def evolution(self) -> EvolutionConfig:
-        """Return the config of what follows the distillation."""
-        names = ("width", "pairs", "sigma", "half_life", "worlds", "lanes", "workers")
-        shared = {name: getattr(self, name) for name in names}
-        return EvolutionConfig(learning_rate=self.evolution_rate, **shared)
 
 
 class Improvement:

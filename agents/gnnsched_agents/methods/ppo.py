@@ -7,9 +7,9 @@ are normalised world by world, so that high loads, where all costs are larger, d
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gnnsched_agents.lanes import INSIGHTS, NUM_INSIGHTS, NUM_PRESENT, Lanes
-from gnnsched_agents.methods.decision_batch import Rollout, gae, normalised
+from gnnsched_agents.methods.played_decisions import PlayedDecisions, gae, normalised
+from gnnsched_agents.methods.registry import PpoConfig
 from gnnsched_agents.torch_network import Critic, Packing, PairNetwork
 from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
-from gnnsched_baselines.learned.pair_network import MOST_WIDTH, Network, initial_network, load_network
-from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields
+from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
@@ -32,59 +32,6 @@ KIND = "ppo 1"  # of checkpoints, and their format
 SCALE_RATE = 0.1  # by which the scale of the values follows that of the returns, an update
 ADAM_EPSILON = 1e-5
 STREAM = 0x990  # keeps these draws apart from those of others with the same seed
-
-
-@dataclass(frozen=True, kw_only=True)
-class PpoConfig:
-    """How PPO trains."""
-
-    worlds: Annotated[int, Integer(1)] = 8
-    """Worlds played side by side, each of its own set of classes and load."""
-    lanes: Annotated[int, Integer(1)] = 32
-    """Lanes a world."""
-    steps: Annotated[int, Integer(1)] = 64
-    """Decisions a lane and update."""
-    redraw: Annotated[int, Integer(1)] = 4
-    """Updates after which the oldest world gives way to a new one."""
-    epochs: Annotated[int, Integer(1)] = 3
-    """Passes over an update's decisions, at most."""
-    batch: Annotated[int, Integer(1)] = 2048
-    """Decisions a gradient step."""
-    tau: Annotated[float, Number(above=0, finite=False)] = 60.0
-    """Mean services in which the weight of what is to come falls to 1 / e; inf: all counts alike (gamma = 1)."""
-    gae: Annotated[float, Number(least=0, most=1)] = 0.95
-    """GAE's lambda, a decision."""
-    clip: Annotated[float, Number(above=0)] = 0.2
-    """How far a probability's ratio to the old one is followed."""
-    kl: Annotated[float, Number(above=0, finite=False)] = 0.02
-    """Passes end where the policy has moved further than this, in nats."""
-    learning_rate: Annotated[tuple[float, float], ListOf(Number(above=0), 2)] = (1e-3, 1e-4)
-    """The first and the last one."""
-    entropy: Annotated[tuple[float, float], ListOf(Number(least=0), 2)] = (3e-3, 1e-5)
-    """The entropy's weight, the first and the last one."""
-    falling: Annotated[int, Integer(1)] = 20_000_000
-    """Decisions in which the learning rate and the entropy's weight go from the first to the last, in a line."""
-    most_advantage: Annotated[float, Number(above=0, finite=False)] = 4.0
-    """Normalised advantages are clipped here."""
-    most_gradient: Annotated[float, Number(above=0, finite=False)] = 0.5
-    """Norm at which gradients are clipped, the policy's and the critic's each."""
-    width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
-    """Units in each layer of the policy's network."""
-    critic_width: Annotated[int, Integer(1, MOST_WIDTH)] = 64
-    """Units in each layer of the critic."""
-    foresight: bool = True
-    """The critic sees the jobs to come."""
-    prior: Annotated[float, Number(least=0)] = 2.0
-    """Score with which `assignment`'s action starts ahead of the others; 0: from scratch."""
-    weights: Path | None = None
-    """Weights to start from (.npz); `width` and `prior` are not read then."""
-    device: str = "auto"
-    """"auto": a GPU when there is one, else the CPU."""
-    threads: Annotated[int, Integer(1)] = 1
-    """Of torch on the CPU."""
-
-    def __post_init__(self) -> None:
-        check_fields(self, "ppo")
 
 
 class Ppo:
@@ -131,7 +78,7 @@ class Ppo:
         return {"decisions": float(len(rollout)), "learning_rate": rate, **figures}
 
     @torch.no_grad()
-    def _play(self) -> tuple[Rollout, dict[str, float]]:
+    def _play(self) -> tuple[PlayedDecisions, dict[str, float]]:
         """Play `steps` decisions in each lane."""
         config, lanes = self.config, self.lanes
         shape = (config.steps, len(lanes))
@@ -154,7 +101,7 @@ class Ppo:
         last_values = self.critic.values(self._look()[2]).cpu().numpy()
         discounts = np.where(ended, 0.0, np.exp(-elapsed / config.tau)).astype(np.float32)
         advantages = gae(rewards, discounts, values, last_values, config.gae)
-        rollout = Rollout(
+        rollout = PlayedDecisions(
             rows=torch.cat(rows),
             starts=self._tensor(np.concatenate([[0], sizes.cumsum()])),
             chosen=self._tensor(chosen),
@@ -172,7 +119,7 @@ class Ppo:
             "advantage": float(advantages.std()),
         }
 
-    def _learn(self, rollout: Rollout, entropy_weight: float) -> dict[str, float]:
+    def _learn(self, rollout: PlayedDecisions, entropy_weight: float) -> dict[str, float]:
         """Take gradient steps until all epochs are done or the policy has moved far enough; return means of figures."""
         steps: list[dict[str, float]] = []
         epochs, moved = 0, 0.0
@@ -186,7 +133,7 @@ class Ppo:
         return {**means, "kl": moved, "epochs": float(epochs)}
 
     def _climb(
-        self, rollout: Rollout, part: Tensor, rows: Tensor, packing: Packing, entropy_weight: float
+        self, rollout: PlayedDecisions, part: Tensor, rows: Tensor, packing: Packing, entropy_weight: float
     ) -> dict[str, float]:
         """Take one gradient step on some of the decisions; return figures of it."""
         log_rows = packing.log_softmax(self.actor(rollout.rows[rows], packing))

@@ -12,7 +12,7 @@ from gnnsched_env.common.policy import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rollout:
+class PlayedDecisions:
     """What an update has played: N = T x L decisions, step by step and in a step lane by lane; n rows."""
 
     rows: Tensor  # float32 [n, F]

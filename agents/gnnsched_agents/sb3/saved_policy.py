@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-from gnnsched_agents.extras import needs_agents_extra
 from gnnsched_baselines.learned.pair_network import Network, made_for, network_of
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy
-from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError, FileFormatError, needs_extra
 from gnnsched_env.common.policy import Policy
 from gnnsched_env.envs import Layout
 from gnnsched_env.tables import LatencyTable
@@ -99,7 +98,7 @@ def read_tensors(path: Path, entry: str) -> dict[str, Any]:
     Raise FileFormatError where it is damaged or holds anything but tensors and plain values.
     """
     content = _entry(path, entry)
-    with needs_agents_extra(f"{PREFIX}{path}"):
+    with needs_extra(f"{PREFIX}{path}", "agents"):
         import torch
     try:
         state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

@@ -7,7 +7,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-from gnnsched_agents.vec_adapter import Sb3VecEnv
+from gnnsched_agents.sb3.vec_env import Sb3VecEnv
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES, machine_features
 from gnnsched_baselines.learned.player import Reader, row_actions
 from gnnsched_env.common.errors import ConfigError, InvalidAction
@@ -72,7 +72,7 @@ class Rows:
 class PairVecEnv(Sb3VecEnv):
     """Lanes of Queue-v0 under `dataflow="predicted_best"` that are observed as rows of features.
 
-    An observation is float32 [actions, COLUMNS]: row k holds the features of action k (`baselines.trained.features`),
+    An observation is float32 [actions, COLUMNS]: row k holds the features of action k (`pair_features.Columns`),
     its last column tells whether it is legal, so that algorithms that know no masks can leave illegal ones out. It is
     made of what the environment's own observation shows. The "terminal_observation" of an episode is all zeros, as no
     action is left. Everything else is as in `Sb3VecEnv`; "elapsed" in the infos are cycles.

@@ -11,8 +11,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from gnnsched_agents.lanes import Lanes
-from gnnsched_agents.pair_env import Rows, masks_of, rows_space
-from gnnsched_agents.vec_adapter import MASKS
+from gnnsched_agents.sb3.pair_env import Rows, masks_of, rows_space
+from gnnsched_agents.sb3.vec_env import MASKS
 from gnnsched_agents.worlds import Workloads, World
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
 from gnnsched_baselines.learned.pair_network import Network

@@ -12,7 +12,7 @@ from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_suppo
 from stable_baselines3.common.monitor import Monitor  # noqa: E402
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize  # noqa: E402
 
-from gnnsched_agents.vec_adapter import Sb3VecEnv  # noqa: E402
+from gnnsched_agents.sb3.vec_env import Sb3VecEnv  # noqa: E402
 from gnnsched_env.common.errors import ConfigError, GnnSchedError, InvalidAction  # noqa: E402
 from tests.envs.vectors import assert_same  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""Policies of Stable-Baselines3 whose scorer is the shared pair network, on the rows of `agents.pair_env`.
+"""Policies of Stable-Baselines3 whose scorer is the shared pair network, on the rows of `gnnsched_agents.sb3.pair_env`.
 
 Whether an action is legal stands in the rows (their last column), so that algorithms that know no masks mask as well:
 an illegal action's logit or Q-value is ILLEGAL. Only the legal rows, a few of the many, go through the networks.

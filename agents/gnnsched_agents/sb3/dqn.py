@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import ReplayBuffer
 
-from gnnsched_agents.pair_env import masks_of
+from gnnsched_agents.sb3.pair_env import masks_of
 
 
 class PairDqn(DQN):

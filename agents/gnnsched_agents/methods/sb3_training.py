@@ -12,9 +12,8 @@ never sent.
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,128 +22,21 @@ from stable_baselines3 import A2C, DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 
-from gnnsched_agents.methods.sb3_dqn import PairDqn, TimedReplayBuffer
-from gnnsched_agents.methods.sb3_networks import MaskedPairPolicy, PairPolicy, PairQPolicy
-from gnnsched_agents.sb3_policy import CARD, OPTIMIZER, WEIGHTS, card_of, read_plain, read_tensors
+from gnnsched_agents.methods.registry import A2cConfig, DqnConfig, MaskablePpoConfig, kind_of
+from gnnsched_agents.sb3.dqn import PairDqn, TimedReplayBuffer
+from gnnsched_agents.sb3.networks import MaskedPairPolicy, PairPolicy, PairQPolicy
+from gnnsched_agents.sb3.saved_policy import CARD, OPTIMIZER, WEIGHTS, card_of, read_plain, read_tensors
+from gnnsched_agents.sb3.worlds_env import WorldsVecEnv
 from gnnsched_agents.torch_network import PairNetwork
 from gnnsched_agents.worlds import Workloads
-from gnnsched_agents.worlds_env import WorldsVecEnv
-from gnnsched_baselines.learned.pair_network import MOST_WIDTH, Network, initial_network
-from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields, require
-from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_baselines.learned.pair_network import Network, initial_network
+from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.common.files import write_whole
 from gnnsched_env.nn.device import pick_device
 
 COUNTERS = ("num_timesteps", "_n_updates")  # of a model, plain in its file
 MOST_SEEDS = 1 << 32  # seeds of numpy's older generator, from which the library draws
 UNSAVED = ["_last_obs", "_last_original_obs", "_last_episode_starts", "ep_info_buffer", "ep_success_buffer"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sb3Config:
-    """What the three have in common."""
-
-    worlds: Annotated[int, Integer(1)] = 8
-    """Worlds played side by side, each of its own set of classes and load."""
-    lanes: Annotated[int, Integer(1)] = 8
-    """Lanes a world."""
-    redraw: Annotated[int, Integer(1)] = 4
-    """Updates after which the oldest world gives way to a new one."""
-    scale: Annotated[float, Number(above=0)] = 10.0
-    """Rewards are over the mean number of jobs in the system, and over this."""
-    width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
-    """Units in each layer of the scorer and of the critic."""
-    prior: Annotated[float, Number(least=0)] = 2.0
-    """Score with which `assignment`'s action starts ahead of the others; 0: from scratch."""
-    learning_rate: Annotated[float, Number(above=0)] = 1e-3
-    """Of the optimiser, all the time."""
-    most_gradient: Annotated[float, Number(above=0)] = 0.5
-    """Norm at which gradients are clipped."""
-    device: str = "auto"
-    """"auto": a GPU when there is one, else the CPU."""
-    threads: Annotated[int, Integer(1)] = 1
-    """Of torch on the CPU."""
-
-    def __post_init__(self) -> None:
-        check_fields(self, "sb3")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskablePpoConfig(Sb3Config):
-    """How MaskablePPO trains; gamma is 1."""
-
-    steps: Annotated[int, Integer(1)] = 128
-    """Decisions a lane and update."""
-    epochs: Annotated[int, Integer(1)] = 4
-    """Passes over an update's decisions."""
-    batch: Annotated[int, Integer(2)] = 1024
-    """Decisions a gradient step."""
-    gae: Annotated[float, Number(least=0, most=1)] = 0.95
-    """GAE's lambda, a decision."""
-    clip: Annotated[float, Number(above=0)] = 0.2
-    """How far a probability's ratio to the old one is followed."""
-    entropy: Annotated[float, Number(least=0)] = 3e-3
-    """The entropy's weight."""
-    value: Annotated[float, Number(least=0)] = 0.5
-    """The weight of the critic's loss."""
-
-    def __post_init__(self) -> None:
-        check_fields(self, "sb3")
-        decisions = self.worlds * self.lanes * self.steps
-        rule = f"such that no gradient step of the {decisions} decisions (worlds x lanes x steps) has a single one"
-        require("sb3", "batch", self.batch, rule if decisions % self.batch == 1 else "")
-
-
-@dataclass(frozen=True, kw_only=True)
-class A2cConfig(Sb3Config):
-    """How A2C trains; gamma is 1."""
-
-    steps: Annotated[int, Integer(1)] = 16
-    """Decisions a lane and gradient step."""
-    rollouts: Annotated[int, Integer(1)] = 8
-    """Gradient steps an update."""
-    gae: Annotated[float, Number(least=0, most=1)] = 0.95
-    """GAE's lambda, a decision."""
-    entropy: Annotated[float, Number(least=0)] = 3e-3
-    """The entropy's weight."""
-    value: Annotated[float, Number(least=0)] = 0.5
-    """The weight of the critic's loss."""
-
-    def __post_init__(self) -> None:
-        check_fields(self, "sb3")
-        Integer(2).check("sb3", "worlds x lanes x steps", self.worlds * self.lanes * self.steps)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DqnConfig(Sb3Config):
-    """How DQN trains; the discount is exp(-elapsed / tau)."""
-
-    learning_rate: Annotated[float, Number(above=0)] = 3e-4
-    """Of the optimiser, all the time."""
-    prior: Annotated[float, Number(least=0)] = 0.5
-    """What `assignment`'s action starts to be worth above the others; 0: from scratch."""
-    most_gradient: Annotated[float, Number(above=0)] = 10.0
-    """Norm at which gradients are clipped."""
-    tau: Annotated[float, Number(above=0)] = 30.0
-    """Mean services in which the weight of what is to come falls to 1 / e."""
-    steps: Annotated[int, Integer(1)] = 128
-    """Decisions a lane and update."""
-    every: Annotated[int, Integer(1)] = 4
-    """Decisions a lane between gradient steps."""
-    gradients: Annotated[int, Integer(1)] = 4
-    """Gradient steps at a time."""
-    batch: Annotated[int, Integer(1)] = 256
-    """Transitions a gradient step."""
-    replay: Annotated[int, Integer(1)] = 20_000
-    """Transitions kept, of some 40 kB each at a window of 32 jobs and four accelerators."""
-    warmup: Annotated[int, Integer(1)] = 5_000
-    """Decisions before the first gradient step."""
-    target: Annotated[int, Integer(1)] = 5_000
-    """Decisions between two updates of the target network."""
-    exploration: Annotated[tuple[float, float], ListOf(Number(least=0, most=1), 2)] = (0.1, 0.01)
-    """Share of the decisions that are drawn at random, the first and the last one."""
-    exploring: Annotated[int, Integer(1)] = 500_000
-    """Decisions in which it falls from the first to the last, in a line."""
 
 
 class Sb3Training:
@@ -158,7 +50,7 @@ class Sb3Training:
     resume_note = "with its weights and optimiser, in new worlds"
 
     def __init__(self, config: MaskablePpoConfig | A2cConfig | DqnConfig, workloads: Workloads, seed: int = 0) -> None:
-        self.name, make = _maker(config)
+        self.name = kind_of(config)
         self.config = config
         self.workloads = workloads
         self.seed = seed
@@ -172,7 +64,7 @@ class Sb3Training:
             "device": pick_device(config.device),
             "seed": seed,
         }
-        self.model: BaseAlgorithm = make(self.env, common)
+        self.model: BaseAlgorithm = MAKERS[self.name](config, self.env, common)
         self.model.set_logger(Logger(None, []))
         vars(self.model)[CARD] = card_of(self.name)  # the library saves it as it does its own attributes
 
@@ -244,20 +136,6 @@ class Sb3Training:
         )
 
 
-def _maker(config: Any) -> tuple[str, Callable[[WorldsVecEnv, dict[str, Any]], BaseAlgorithm]]:
-    """Return the name of a config's algorithm, and what makes it."""
-    makers: dict[type, tuple[str, Callable[..., BaseAlgorithm]]] = {
-        MaskablePpoConfig: ("maskable_ppo", _maskable_ppo),
-        A2cConfig: ("a2c", _a2c),
-        DqnConfig: ("dqn", _dqn),
-    }
-    if type(config) not in makers:
-        known = ", ".join(kind.__name__ for kind in makers)
-        raise ConfigError(f"sb3: config must be one of {known}, got {type(config).__name__}")
-    name, make = makers[type(config)]
-    return name, lambda env, common: make(config, env, common)
-
-
 def _maskable_ppo(config: MaskablePpoConfig, env: WorldsVecEnv, common: dict[str, Any]) -> BaseAlgorithm:
     return MaskablePPO(
         MaskedPairPolicy, env, gamma=1.0, gae_lambda=config.gae, n_steps=config.steps, n_epochs=config.epochs,
@@ -279,3 +157,10 @@ def _dqn(config: DqnConfig, env: WorldsVecEnv, common: dict[str, Any]) -> BaseAl
         gradient_steps=config.gradients, target_update_interval=config.target,
         replay_buffer_class=TimedReplayBuffer, replay_buffer_kwargs={"tau": config.tau}, **common,
     )  # fmt: skip
+
+
+MAKERS: dict[str, Callable[[Any, WorldsVecEnv, dict[str, Any]], BaseAlgorithm]] = {
+    "maskable_ppo": _maskable_ppo,
+    "a2c": _a2c,
+    "dqn": _dqn,
+}

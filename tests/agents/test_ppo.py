@@ -226,9 +226,9 @@ def test_checkpoints_of_others_are_refused(tmp_path):
     path = tmp_path / "ppo.pt"
     ppo = Ppo(SMALL, WORKLOADS, 0)
     ppo.save(path)
-    with pytest.raises(ConfigError, match="belongs to another configuration"):
+    with pytest.raises(ConfigError, match="is of another training"):
         Ppo(replace(SMALL, gae=0.5), WORKLOADS, 0).load(path)
-    with pytest.raises(ConfigError, match="belongs to another configuration"):
+    with pytest.raises(ConfigError, match="is of another training"):
         Ppo(SMALL, replace(WORKLOADS, jobs=41), 0).load(path)
     Ppo(replace(SMALL, threads=2), WORKLOADS, 0).load(path)
     with pytest.raises(FileFormatError, match="no such checkpoint"):

@@ -35,7 +35,7 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 
-from gnnsched_env.common.kernel_cache import PACKAGES, kept_kernels, load_kernel, save_kernel, sources_digest, warn_once
+from gnnsched_env.common.kernel_cache import PACKAGES, kept_kernels, load_kernel, save_kernel, sources_folder, warn_once
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -115,8 +115,8 @@ class _KernelCache(_Cache):
     def __init__(self, function: Any) -> None:
         package = function.__module__.partition(".")[0]
         self._kept = package in PACKAGES and function.__closure__ is None
-        self._folder = sources_digest(package, *_COMPILERS) if self._kept else ""
-        self._name = f"{function.__module__}.{function.__qualname__}-{function.__code__.co_firstlineno}"
+        self._folder = sources_folder(function.__module__, *_COMPILERS) if self._kept else ""
+        self._name = f"{function.__qualname__}-{function.__code__.co_firstlineno}"
         self.announcement = ""
         self._enabled = True
 
@@ -142,7 +142,7 @@ class _KernelCache(_Cache):
             try:
                 return CompileResult._rebuild(target_context, *pickle.loads(payload))
             except Exception as error:  # whatever it is, the kernel can be compiled
-                warn_once(f"kept kernel {self._name} is compiled again: {type(error).__name__}: {error}")
+                warn_once(f"kept kernel {self._folder}/{self._name} is compiled again: {type(error).__name__}: {error}")
         if self.announcement and self.announcement not in _announced:
             _announced.add(self.announcement)
             print(f"gnnsched: {self.announcement} ...", file=sys.stderr, flush=True)

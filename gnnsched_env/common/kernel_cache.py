@@ -1,12 +1,15 @@
-"""Compiled kernels on disk: a folder for each state of the sources, a file for each kernel, signature and processor.
+"""Compiled kernels on disk: a folder for each module and state of its sources, a file for each kernel and signature.
 
-The folder's name is a hash of the package's version and of all its sources, so an edit anywhere compiles anew. A file
-holds a SHA-256 and the bytes that it is of: one that is empty, cut short or otherwise damaged is deleted and made
-again. Nothing here raises: a kernel that can be neither read nor written is compiled in each process.
+A folder's name holds a hash of the package's version, of the compilers' and of the module's own source and all that it
+imports from the project, directly or not: an edit of a callee or of a constant elsewhere compiles anew, an edit of what
+a kernel cannot see does not. A file holds a SHA-256 and the bytes that it is of: one that is empty, cut short or
+otherwise damaged is deleted and made again. Nothing here raises: a kernel that can be neither read nor written is
+compiled in each process.
 """
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import sys
@@ -22,26 +25,51 @@ from gnnsched_env.common.files import write_whole
 from gnnsched_env.version import __version__
 
 PACKAGES = ("gnnsched_env", "gnnsched_baselines", "gnnsched_agents")
-"""Packages whose kernels are kept; those of each may call the ones before it."""
+"""Packages whose kernels are kept."""
 
-STATES_KEPT = 16  # folders of other versions or sources, the last used first; each takes some 5 MB
+STATES_KEPT = 8  # folders of one module, the last used first
 _DIGEST = hashlib.sha256().digest_size
+_IMPORT = re.compile(r"(?:from|import) (gnnsched_[\w.]+)(?: import (\([^)]*\)|.*))?")
 
 
 @cache
-def sources_digest(package: str, *versions: str) -> str:
-    """Return the name of a folder: a hash of the sources that kernels of one of PACKAGES may be compiled from.
-
-    `versions` are those of the compilers.
-    """
+def sources_folder(module: str, *versions: str) -> str:
+    """Return the name of the folder of a module's kernels; `versions` are those of the compilers."""
     state = hashlib.sha256(repr((__version__, sys.implementation.cache_tag, *versions)).encode())
-    for name in PACKAGES[: PACKAGES.index(package) + 1]:
-        spec = find_spec(name)
-        for folder in (spec and spec.submodule_search_locations) or ():
-            for source in sorted(Path(folder).rglob("*.py")):
-                state.update(source.relative_to(folder).as_posix().encode())
-                state.update(source.read_bytes())
-    return state.hexdigest()[:24]
+    names, known = [module], {module}
+    while names:
+        name = names.pop()
+        source, imported = _read_source(name)
+        state.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(source).digest())
+        new = [one for one in imported if one not in known]
+        known.update(new)
+        names += new
+    return f"{module}-{state.hexdigest()[:16]}"
+
+
+@cache
+def _read_source(name: str) -> tuple[bytes, tuple[str, ...]]:
+    """Return a module's source and the modules of the project that it imports, in an order of their own."""
+    known = _modules(name.partition(".")[0])
+    source = known[name].read_bytes() if name in known else b""
+    imported: dict[str, None] = {}
+    for module, names in _IMPORT.findall(source.decode()):
+        inside = _modules(module.partition(".")[0])
+        for part in re.findall(r"(\w+)(?: as \w+)?", names) or [""]:
+            imported[f"{module}.{part}" if f"{module}.{part}" in inside else module] = None
+    return source, tuple(imported)
+
+
+@cache
+def _modules(package: str) -> dict[str, Path]:
+    """Return the source file of each module of a package, by the module's name."""
+    spec = find_spec(package)
+    files = {}
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for file in Path(folder).rglob("*.py"):
+            parts = file.relative_to(folder).with_suffix("").parts
+            files[".".join((package, *(parts[:-1] if parts[-1] == "__init__" else parts)))] = file
+    return files
 
 
 def kernel_folders(*, make: bool = False) -> Iterator[Path]:
@@ -86,7 +114,7 @@ def save_kernel(folder: str, name: str, payload: bytes) -> None:
             problem = problem or error
             continue
         if fresh:
-            _delete_old_states(root)
+            _delete_old_states(root, folder.rpartition("-")[0])
         return
     warn_once(f"compiled kernels are not kept, so each process compiles them ({problem})")
 
@@ -122,10 +150,10 @@ def _temporary_folder(make: bool) -> Path | None:
     return folder if own and stat.S_ISDIR(status.st_mode) else None
 
 
-def _delete_old_states(root: Path) -> None:
-    """Delete the folders that have not been used for longest."""
+def _delete_old_states(root: Path, module: str) -> None:
+    """Delete the folders of a module that have not been used for longest."""
     ages = []
-    for folder in root.iterdir():
+    for folder in root.glob(f"{module}-*"):
         with suppress(OSError):
             ages.append((folder.stat().st_mtime, folder))
     for _, folder in sorted(ages, reverse=True)[STATES_KEPT:]:

@@ -89,7 +89,7 @@ def test_a_kernel_that_cannot_be_loaded_is_compiled_again_with_a_warning(home, c
     (file,) = kept(home)
     cache.save_kernel(file.parent.name, file.name, b"no pickle")
     assert [compilations(), compilations()] == [1, 0]
-    assert "kept kernel gnnsched_env.made_up.add_one-" in capsys.readouterr().err
+    assert "kept kernel gnnsched_env.made_up-" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", ["file", "/proc/nonexistent"])
@@ -156,29 +156,69 @@ def test_one_can_ask_whether_a_kernel_is_compiled():
     assert compiled.is_compiled(compiled.kernel(add_one))
 
 
-def test_an_edit_anywhere_or_another_version_of_numba_misses(tmp_path, monkeypatch):
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Write the sources of a package, as the kernel cache sees them."""
     monkeypatch.setattr(cache, "find_spec", lambda name: type("Spec", (), {"submodule_search_locations": [tmp_path]}))
-    digests = []
-    for text, version in (("x = 1", "0.1"), ("x = 2", "0.1"), ("x = 2", "0.2"), ("x = 1", "0.1")):
-        (tmp_path / "part.py").write_text(text)
-        digests.append(cache.sources_digest.__wrapped__("gnnsched_env", version))
-    assert len(set(digests)) == 3
-    assert digests[0] == digests[3]
+
+    def write(sources):
+        for name, text in sources.items():
+            path = tmp_path / f"{name}.py"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        cache._read_source.cache_clear()
+        cache._modules.cache_clear()
+        return lambda *versions: cache.sources_folder.__wrapped__("gnnsched_env.room.kernels", *versions)
+
+    yield write
+    cache._read_source.cache_clear()
+    cache._modules.cache_clear()
 
 
-def test_kernels_of_a_package_depend_on_the_sources_of_those_before_it():
-    assert len({cache.sources_digest.__wrapped__(package) for package in cache.PACKAGES}) == len(cache.PACKAGES)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from gnnsched_env.room.constants import LEAST, MOST",
+        "from gnnsched_env.room import constants",
+        "from gnnsched_env.room import constants as own, further",
+        "from gnnsched_env.room import (\n    further,\n    constants,  # all of them\n)",
+        "import gnnsched_env.room.constants",
+        "def late():\n    from gnnsched_env.room.constants import MOST",
+        "from gnnsched_env.room.between import MOST",
+        "from gnnsched_env.between import MOST",
+    ],
+)
+def test_an_edit_of_what_a_kernel_sees_compiles_anew_and_no_other(package, statement):
+    sources = {
+        "room/kernels": statement,
+        "room/between": "from gnnsched_env.room.constants import MOST",
+        "between/__init__": "from gnnsched_env.room.constants import MOST",
+        "room/further": "",
+        "room/constants": "MOST = 1",
+        "other": "x = 1",
+    }
+    before = package(sources)()
+    assert before.startswith("gnnsched_env.room.kernels-")
+    assert package(sources | {"other": "x = 2"})() == before
+    assert package(sources | {"room/constants": "MOST = 2"})() != before
+    assert package(sources | {"room/kernels": statement + "  # edited"})() != before
+    assert package(sources)("numba 0.0") != before
+    assert package(sources)() == before
 
 
 def test_old_states_go_and_the_last_used_stay(home):
+    folder = home / "cache" / "kernels"
     for number in range(cache.STATES_KEPT):
-        cache.save_kernel(f"state{number}", "kernel.nbc", b"code")
-        os.utime(home / "cache" / "kernels" / f"state{number}", (number, number))
-    assert cache.load_kernel("state0", "kernel.nbc") == b"code"  # used now
-    cache.save_kernel("new", "kernel.nbc", b"code")
-    assert len(list((home / "cache" / "kernels").iterdir())) == cache.STATES_KEPT
-    assert cache.load_kernel("state0", "kernel.nbc") == b"code"
-    assert cache.load_kernel("state1", "kernel.nbc") is None
+        cache.save_kernel(f"module-{number}", "kernel.nbc", b"code")
+        os.utime(folder / f"module-{number}", (number, number))
+    cache.save_kernel("another-0", "kernel.nbc", b"code")
+    os.utime(folder / "another-0", (0, 0))
+    assert cache.load_kernel("module-0", "kernel.nbc") == b"code"  # used now
+    cache.save_kernel("module-new", "kernel.nbc", b"code")
+    assert len(list(folder.glob("module-*"))) == cache.STATES_KEPT
+    assert (folder / "another-0").exists()
+    assert cache.load_kernel("module-0", "kernel.nbc") == b"code"
+    assert cache.load_kernel("module-1", "kernel.nbc") is None
 
 
 def test_nothing_is_written_beside_the_sources():

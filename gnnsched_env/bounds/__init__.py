@@ -1,4 +1,4 @@
-"""How far is left: proved lower bounds, good offline schedules, and proved optima of small instances."""
+"""Bounds on any schedule: proved lower bounds, good offline schedules, and proved optima of small instances."""
 
 from gnnsched_env.bounds.annealing import improve
 from gnnsched_env.bounds.instance import Instance, Plan, earliest_finish

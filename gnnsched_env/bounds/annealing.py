@@ -7,18 +7,18 @@ from gnnsched_env.bounds.instance import CycleArray, Instance, Plan, earliest_fi
 from gnnsched_env.common.checks import Integer
 
 MOVES_A_JOB = 10_000
-HOTTEST, COLDEST = 10.0, 0.01  # temperatures, in mean shortest latencies
-REACH = 30.0  # jobs by which an exchanged job's number may differ
+HOTTEST, COLDEST = 10.0, 0.01  # temperatures, in units of the mean shortest latency
+REACH = 30.0  # largest difference between the numbers of two exchanged jobs
 
 
 def improve(
     instance: Instance, plan: Plan | None = None, *, moves: int | None = None, tries: int = 1, seed: int = 0
 ) -> Plan:
-    """Return a schedule that is no worse than the given one, and mostly much better.
+    """Return a schedule that is no worse than the given one, and usually much better.
 
-    Simulated annealing of the order of jobs on each accelerator (`kernels.anneal`), `tries` times from the given plan
-    (by default each job, as it comes, goes where it would finish first), each of `moves` moves (by default 10,000 a
-    job); the same seed gives the same schedule.
+    Simulated annealing of the order of jobs on each accelerator (`bound_kernels.anneal`), run `tries` times from the
+    given plan (by default, each job in order of release goes where it would finish first), each with `moves` moves (by
+    default 10,000 per job). The same seed gives the same schedule.
     """
     moves = MOVES_A_JOB * instance.num_jobs if moves is None else moves
     Integer(0).check("improve", "moves", moves)
@@ -34,7 +34,7 @@ def improve(
 
 
 def _annealed(instance: Instance, plan: Plan, moves: int, seed: int) -> Plan:
-    """Return the best plan that one annealing met."""
+    """Return the best plan found in one annealing run."""
     ring = rings(instance, plan)
     best = np.zeros((2, instance.num_jobs), np.int64)
     mean = float(instance.latency.min(axis=1).mean())
@@ -47,7 +47,7 @@ def _annealed(instance: Instance, plan: Plan, moves: int, seed: int) -> Plan:
 
 
 def rings(instance: Instance, plan: Plan) -> tuple[CycleArray, CycleArray, CycleArray, CycleArray]:
-    """Return a packed plan as linked rings (`kernels.anneal`): following, before, owner, ends, int64 [n + A]."""
+    """Return a packed plan as linked rings (`bound_kernels.anneal`): following, before, owner, ends, int64 [n + A]."""
     jobs, fleet = instance.num_jobs, instance.num_accelerators
     following, before, owner, ends = np.zeros((4, jobs + fleet), np.int64)
     ends[:jobs] = plan.ends(instance)

@@ -1,7 +1,7 @@
 """Compiled parts of the bounds: the Lagrangian relaxation of capacity, and annealing of offline schedules.
 
-Times are int64 cycles. Prices are int64 [A, B], in parts of which `unit` make one cycle of delay for a cycle of an
-accelerator: `prices[a, b]` holds from cycle b x `width` until (b + 1) x `width`, and nothing costs anything from
+Times are int64 cycles. Prices are int64 [A, B], in units of 1 / `unit` cycles of delay for a cycle of an
+accelerator: `prices[a, b]` holds from cycle b x `width` until (b + 1) x `width`, and the price is 0 from
 B x `width` on. `paid` int64 [A, B + 1] is the integral of an accelerator's prices from 0 until each b x `width`. All
 arithmetic on prices is exact.
 """
@@ -13,15 +13,15 @@ import numpy as np
 from gnnsched_env.common.compiled import announced, helper, long_kernel
 from gnnsched_env.common.random_streams import next_uniform
 
-TABLE_SHARE = 0.5  # of the places that are proposed by time, not by number
-TABLE_REACH = 2.0  # parts of the time by which such a place lies off, at most
+TABLE_SHARE = 0.5  # share of the places that are proposed by time, not by number
+TABLE_REACH = 2.0  # largest distance of such a place, in parts of the time
 SAME_TEMPERATURE = 256  # moves between changes of the temperature
 
 
 @announced("the lower bound", 5)
 @long_kernel
 def cheapest(release, latency, prices, paid, width, unit, accelerators, starts, costs):
-    """Find for each job on its own where and when to run: the least of its end plus the prices that it pays.
+    """Find for each job alone where and when to run, to minimise its end plus the prices that it pays.
 
     Writes `accelerators`, `starts` and `costs` (in 1 / unit cycles), all int64 [n]. The first of equals is taken: the
     lowest accelerator, then the earliest start. As prices change at multiples of `width` only, the cost is linear in
@@ -81,7 +81,7 @@ def windows(release, latency, prices, paid, width, unit, limits, earliest, lates
                 cost -= paid[a, first] + price_first * (start - first * width)
                 if unit * end > limits[j]:
                     break
-                if first >= buckets:  # no price is left: a cycle later costs a cycle more
+                if first >= buckets:  # no prices remain: starting a cycle later costs a cycle more
                     if cost <= limits[j]:
                         if not found:
                             earliest[j, a] = start
@@ -102,7 +102,7 @@ def windows(release, latency, prices, paid, width, unit, limits, earliest, lates
 
 @long_kernel
 def occupied(latency, accelerators, starts, width, cycles):
-    """Count in `cycles` int64 [A, B] how much of each bucket of `width` cycles the jobs take, however they overlap."""
+    """Count in `cycles` int64 [A, B] the cycles that jobs take in each bucket; overlapping jobs both count."""
     cycles[:] = 0
     for j in range(len(starts)):
         a = accelerators[j]
@@ -118,12 +118,12 @@ def occupied(latency, accelerators, starts, width, cycles):
 def anneal(
     release, latency, following, before, owner, ends, best, moves, hottest, coldest, reach, span, state
 ):  # fmt: skip
-    """Improve the order of jobs on accelerators by simulated annealing; return the least sum of ends that was met.
+    """Improve the order of jobs on accelerators by simulated annealing; return the least sum of ends found.
 
     Each accelerator a has a ring: node n + a, its jobs in their order, and node n + a again; `following`, `before`
     int64 [n + A] link them, `owner` is a node's accelerator, `ends` when its job ends (0 for node n + a). Jobs start
-    as early as their order allows. All four are moved in place; `best` int64 [2, n] gets the accelerators and ends
-    of the best schedule met. A move puts a job behind another (or first on an accelerator), or exchanges two (see
+    as early as their order allows. All four are modified in place; `best` int64 [2, n] gets the accelerators and ends
+    of the best schedule found. A move puts a job behind another (or first on an accelerator), or exchanges two (see
     `_proposed`). A move that makes the sum of ends grow by d is taken with probability exp(-d / temperature), which
     falls geometrically from `hottest` to `coldest`. `state` uint64 [1]: the random stream.
     """
@@ -135,7 +135,7 @@ def anneal(
     least = now
     fresh, stamps = np.zeros(jobs + fleet, np.int64), np.full(jobs + fleet, -1, np.int64)
     touched = np.zeros(jobs, np.int64)
-    table = np.full((fleet, max(1, jobs // fleet)), -1, np.int64)  # a job that was moved to each part of the time
+    table = np.full((fleet, max(1, jobs // fleet)), -1, np.int64)  # a job recently moved to each part of the time
     scale = table.shape[1] / span
     temperature = hottest
     for move in range(moves):
@@ -180,7 +180,7 @@ def anneal(
 
 @helper
 def _note(latency, owner, ends, table, scale, j):
-    """Note in the table when job j starts now."""
+    """Record in the table the part of the time in which job j now starts."""
     table[owner[j], min(int((ends[j] - latency[j, owner[j]]) * scale), table.shape[1] - 1)] = j
 
 
@@ -188,8 +188,8 @@ def _note(latency, owner, ends, table, scale, j):
 def _proposed(latency, owner, ends, table, scale, reach, state, j):
     """Return the node beside which job j could go, or with which it could change places.
 
-    A job that was lately moved to about the same time on some accelerator, or one of about the same number (at most
-    `reach` to either side, nearer ones more often); where there is none, the head of an accelerator's ring.
+    It is a job that was recently moved to about the same time on some accelerator, or a job of about the same number
+    (at most `reach` to either side, nearer ones more often); if there is none, the head of an accelerator's ring.
     """
     jobs, fleet = latency.shape
     if next_uniform(state) < TABLE_SHARE:
@@ -208,11 +208,11 @@ def _proposed(latency, owner, ends, table, scale, reach, state, j):
 def _delayed(
     release, latency, following, before, owner, ends, fresh, stamps, touched, move, one, two, hopeless
 ):  # fmt: skip
-    """Work out in `fresh` the ends that change once the links behind nodes `one` and `two` have changed.
+    """Compute in `fresh` the ends that change after the links behind nodes `one` and `two` have changed.
 
-    From both along their rings, until an end is as it was; a ring's head has no end. Returns how many jobs are
-    `touched` (their `stamps` are `move`), and by how much the sum of ends grows. Stops where it exceeds `hopeless` on
-    the way from `two`: right where that job has come from another ring, as those behind it can only end later.
+    Follows both rings from there until an end is unchanged; a ring's head has no end. Returns how many jobs are
+    `touched` (their `stamps` are `move`), and by how much the sum of ends grows. Stops early if that exceeds `hopeless`
+    on the way from `two`, which is correct if that job came from another ring: the jobs behind it can only end later.
     """
     jobs = latency.shape[0]
     if one < jobs and owner[one] == owner[two] and ends[before[two]] < ends[before[one]]:

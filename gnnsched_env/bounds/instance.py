@@ -1,4 +1,4 @@
-"""`Instance`: the jobs of one episode as an offline problem; `Plan`: who runs where and when."""
+"""`Instance`: the jobs of one episode as an offline problem; `Plan`: where and when each job runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 
-HORIZON = 1 << 62  # what all jobs one after another, summed over the jobs, must stay below
+HORIZON = 1 << 62  # bound on the sum of completion times when all jobs run one after another
 
 CycleArray = NDArray[np.int64]
 
@@ -18,8 +18,8 @@ CycleArray = NDArray[np.int64]
 class Instance:
     """Jobs to run on unrelated accelerators, one at a time on each, none interrupted: R | r_j | sum of C_j.
 
-    `release` int64 [n]: when each job comes. `latency` int64 [n, A]: its cycles on each accelerator, under the best
-    dataflow there: as changing the dataflow costs nothing, every job may have it.
+    `release` int64 [n]: when each job arrives. `latency` int64 [n, A]: its cycles on each accelerator, under the best
+    dataflow there; changing the dataflow costs nothing, so every job can use it.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Instance:
 
     @property
     def num_jobs(self) -> int:
-        """Return n."""
+        """Return the number of jobs n."""
         return len(self.release)
 
     @property
@@ -60,17 +60,17 @@ class Instance:
     def of(
         cls, name: str, arrival: CycleArray, job_class: CycleArray, true: CycleArray, choice_accelerators: CycleArray
     ) -> Self:
-        """Return the instance of jobs [n] of some classes, `true` int64 [C, K] being a job's cycles under a choice."""
+        """Return the instance of n jobs, given each job's class; `true` int64 [C, K]: cycles by class and choice."""
         columns = [true[:, choice_accelerators == a].min(axis=1) for a in range(int(choice_accelerators.max()) + 1)]
         return cls(name=name, release=arrival, latency=np.stack(columns, axis=1)[job_class])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the instance as JSON has it."""
+        """Return the instance as a JSON-compatible dict."""
         return {"name": self.name, "release": self.release.tolist(), "latency": self.latency.tolist()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the instance that `to_dict` wrote; raise FileFormatError where it cannot be one."""
+        """Return the instance that `to_dict` wrote; raise FileFormatError if it is invalid."""
         try:
             name, release, latency = data["name"], data["release"], data["latency"]
             return cls(name=str(name), release=np.array(release), latency=np.array(latency))
@@ -80,7 +80,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
-    """Where and when jobs run: `accelerators` and `starts` (cycles), both int64 [n]."""
+    """A schedule: the accelerator and the start (cycle) of each job, both int64 [n]."""
 
     accelerators: CycleArray
     starts: CycleArray
@@ -95,7 +95,7 @@ class Plan:
         return int((self.ends(instance) - instance.release).sum())
 
     def check(self, instance: Instance) -> None:
-        """Raise ConfigError where a job is missing, starts before it comes, or overlaps another."""
+        """Raise ConfigError if a job is missing, starts before its release, or overlaps another."""
         self._check_shape(instance)
         early = np.flatnonzero(self.starts < instance.release)
         if len(early):
@@ -116,7 +116,7 @@ class Plan:
                 )
 
     def packed(self, instance: Instance) -> "Plan":
-        """Return the plan with each job as early as it can be, accelerators and orders as they are."""
+        """Return the plan with each job moved as early as possible, on the same accelerators in the same order."""
         self._check_shape(instance)
         starts = np.zeros(instance.num_jobs, np.int64)
         free = np.zeros(instance.num_accelerators, np.int64)
@@ -139,7 +139,7 @@ class Plan:
 
 
 def earliest_finish(instance: Instance) -> Plan:
-    """Return a plan to start from: each job, as it comes, goes where it would finish first."""
+    """Return a greedy plan: each job, in order of release, goes where it would finish first."""
     free = np.zeros(instance.num_accelerators, np.int64)
     accelerators, starts = np.zeros((2, instance.num_jobs), np.int64)
     for job in np.argsort(instance.release, kind="stable").tolist():

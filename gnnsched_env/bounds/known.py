@@ -23,7 +23,7 @@ class KnownOptimum:
     """An instance with an optimal schedule, and how an environment plays it.
 
     The jobs are those of Queue-v0 with a preset `scenario`, `load`, as many `jobs` as the instance has, and `seed`, as
-    long as the scenario's fleet is what it was when the optimum was proved: `check_jobs` says so.
+    long as the scenario's fleet is unchanged since the optimum was proved; `check_jobs` checks that.
     `total`: the least sum of completion times (end - release), cycles, proved.
     """
 
@@ -42,13 +42,13 @@ class KnownOptimum:
         ):
             if not np.array_equal(now, then):
                 raise ConfigError(
-                    f"known optimum {self.instance.name!r}: its {name} must be what scenario {self.scenario!r} gives, "
+                    f"known optimum {self.instance.name!r}: its {name} must match scenario {self.scenario!r}, "
                     "but the fleet, its dataflows or the workload changed since it was proved; "
                     "scripts/studies/build_known_optima.py proves optima anew"
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the known optimum as a JSON-compatible dict."""
         return {
             **self.instance.to_dict(),
             "scenario": self.scenario,
@@ -65,7 +65,7 @@ class KnownOptimum:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `to_dict` wrote; raise FileFormatError where the schedule is impossible or of another total."""
+        """Return what `to_dict` wrote; raise FileFormatError if the schedule is impossible or its total differs."""
         instance = Instance.from_dict(data)
         try:
             found = data["optimum"]
@@ -84,7 +84,7 @@ class KnownOptimum:
 def known_optima(path: str | os.PathLike[str] | None = None) -> tuple[KnownOptimum, ...]:
     """Return the shipped instances with their optima, or those of a file; every schedule is checked.
 
-    Raise FileFormatError where the file is damaged or of another version.
+    Raise FileFormatError if the file is damaged or of another version.
     """
     source = resources.files(__package__) / KNOWN_FILE if path is None else Path(path)
     try:
@@ -103,7 +103,7 @@ def known_optima(path: str | os.PathLike[str] | None = None) -> tuple[KnownOptim
 
 
 def write_known_optima(path: str | os.PathLike[str], entries: Sequence[KnownOptimum], about: Mapping[str, Any]) -> None:
-    """Write instances with their optima, and how they were made."""
+    """Write instances with their optima, and `about`: how they were made."""
     lines = ",\n".join(json.dumps(entry.to_dict()) for entry in entries)
     header = f'{{"version": {FORMAT_VERSION}, "about": {json.dumps(dict(about))}, "instances": ['
     write_whole(path, lambda file: file.write(f"{header}\n{lines}\n]}}\n".encode()))

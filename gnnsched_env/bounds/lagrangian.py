@@ -10,21 +10,21 @@ from gnnsched_env.bounds.instance import CycleArray, Instance, Plan, earliest_fi
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 
-FIRST_PARTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)  # of the number of waiting jobs, as prices
-FIRST_BUCKETS = 128  # of the coarsest prices, over the whole time
+FIRST_PARTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)  # initial prices over the number waiting
+FIRST_BUCKETS = 128  # buckets of the coarsest prices, over the whole time
 MOST_BUCKETS = 1 << 14
-BUCKETS_A_JOB = 16  # of the finest prices
+BUCKETS_A_JOB = 16  # buckets of the finest prices
 FINEST_UNIT = 1 << 16
 LARGEST = 1 << 62
 MEMORY = 0.05  # weight of the newest occupancy in the running mean
-FIRST_STEP, LARGEST_STEP = 0.3, 2.0  # of the Polyak step
+FIRST_STEP, LARGEST_STEP = 0.3, 2.0  # factor of the Polyak step
 PATIENCE = 20  # rounds without progress after which steps become shorter
 SHORTER, LONGER = 0.8, 1.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prices:
-    """What a cycle of each kind of accelerator costs over the time, in 1 / `unit` cycles of delay.
+    """The price of a cycle on each kind of accelerator over time, in 1 / `unit` cycles of delay.
 
     `values` int64 [kinds, B], at least 0: bucket b is from cycle b x `width` until (b + 1) x `width`; later cycles cost
     0. Accelerators on which every job takes equally long are of one kind (`kinds_of`).
@@ -43,7 +43,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LowerBound:
-    """`total`: no schedule has a smaller sum of completion times (end - release), cycles; `prices` prove it."""
+    """A proved bound: no sum of completion times (end - release) is below `total` cycles; `prices` prove it."""
 
     total: int
     prices: Prices
@@ -71,7 +71,7 @@ def lower_bound(instance: Instance, plan: Plan | None = None, *, rounds: int = 1
     It is computed exactly. Prices are whole multiples of 1 / unit, constant between multiples of `width` and 0 after
     the last bucket. So for a job and an accelerator the minimised function of s is continuous and piecewise linear,
     with slope 1 after the last bucket: its minimum lies at s = r_j, or where s or s + p is a multiple of `width`. All
-    of these are whole numbers, of which `kernels.cheapest` looks at each that can be best, in int64 arithmetic that
+    of these are whole numbers; `cheapest` tries each that can be best, in int64 arithmetic that
     `_unit` keeps from overflowing; the sums are Python integers. The optimum being whole, the bound is rounded up.
 
     Prices are sought by the volume algorithm (Barahona and Anbil 2000), a subgradient ascent along a running mean of
@@ -112,7 +112,7 @@ class _Ascent:
         return LowerBound(total=total, prices=found)
 
     def _first_prices(self, width: int) -> NDArray[np.float64]:
-        """Return a part of the number of jobs that wait in the plan, on every accelerator: the part that does best."""
+        """Return initial prices: the best share of the number of jobs that wait in the plan, on every accelerator."""
         buckets = -(-self.horizon // width)
         waits = self.plan.starts - self.instance.release
         waiting = np.zeros((1, buckets), np.int64)
@@ -128,7 +128,7 @@ class _Ascent:
         for _ in range(rounds):
             direction = np.where((best_prices <= 0) & (mean < 0), 0.0, mean)
             length = float((direction**2).sum()) * width
-            if length <= 0 or self.target - best < 0.5:  # nothing to change, or proved to be the optimum
+            if length <= 0 or self.target - best < 0.5:  # no step is left, or the plan is proved optimal
                 break
             tried = best_prices + step * (self.target - best) / length * direction
             tried = np.clip(tried, 0.0, self.instance.num_jobs)
@@ -153,7 +153,7 @@ class _Ascent:
         return self._value(self._whole(prices, width)) / self.unit
 
     def _value(self, prices: Prices) -> int:
-        """Return the bound on the sum of ends, in 1 / unit cycles; where the jobs went is kept."""
+        """Return the bound on the sum of ends, in 1 / unit cycles; the jobs' places stay in the search's arrays."""
         paid = prices.paid()
         jobs = (self.instance.release, self.latency)
         chosen = (self.accelerators, self.starts, self.costs)
@@ -162,7 +162,7 @@ class _Ascent:
         return int(sum(self.costs.tolist()) - all_paid)
 
     def _overload(self, prices: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-        """Return float64 [kinds, B]: jobs at a time where they went, less those that may be there."""
+        """Return float64 [kinds, B]: the mean number of jobs placed in each bucket, minus the number allowed."""
         cycles = np.zeros(prices.shape, np.int64)
         kernels.occupied(self.latency, self.accelerators, self.starts, width, cycles)
         overload: NDArray[np.float64] = cycles / width - self.numbers[:, np.newaxis]
@@ -172,7 +172,7 @@ class _Ascent:
 def start_windows(instance: Instance, bound: LowerBound, total: int) -> tuple[CycleArray, CycleArray]:
     """Return (earliest, latest), int64 [n, A]: when jobs can start in schedules of at most a total completion time.
 
-    earliest > latest where job and accelerator never meet. Proof: the bound's second line, with one job's minimum
+    earliest > latest if the job cannot run on the accelerator. Proof: the bound's second line, with one job's minimum
     replaced by what that job pays where it starts, is a lower bound on the schedules in which it starts there.
     """
     prices = bound.prices
@@ -195,7 +195,7 @@ def kinds_of(instance: Instance) -> tuple[CycleArray, CycleArray]:
 
 
 def _unit(instance: Instance, horizon: int) -> int:
-    """Return the finest unit of prices with which no number passes 2^62; prices are at most n."""
+    """Return the finest unit of prices for which no number exceeds 2^62; prices are at most n."""
     longest = 2 * (max(horizon, int(instance.release.max())) + int(instance.latency.max()) + MOST_BUCKETS)
     unit = FINEST_UNIT
     while unit and unit * longest * (instance.num_jobs + 2) >= LARGEST:

@@ -1,4 +1,4 @@
-"""The optimum of small instances by OR-tools' CP-SAT, proved: `optimum`. Needs the extra `bounds`."""
+"""Proved optima of small instances by OR-tools' CP-SAT: `optimum`. Needs the extra `bounds`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from gnnsched_env.common.checks import Integer, Number
 from gnnsched_env.common.errors import ConfigError
 
 MOST_WORKERS = 64
-TRIES = 10  # of the local search before
+TRIES = 10  # settings of the local search that runs first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,20 +25,20 @@ class Optimum:
 
     @property
     def proved(self) -> bool:
-        """Tell whether the schedule is proved to be optimal."""
+        """Return whether the schedule is proved to be optimal."""
         return self.total == self.bound
 
 
 def optimum(
     instance: Instance, plan: Plan | None = None, *, seconds: float = 60.0, workers: int = 1, seed: int = 0
 ) -> Optimum:
-    """Return an optimal schedule if it can be proved in time, else the best one found and what is proved.
+    """Return an optimal schedule if it can be proved in time, else the best one found with its proved bound.
 
-    The plan (`earliest_finish` by default) is improved by local search and bounded by `lower_bound`. If both do not
-    meet, CP-SAT searches between them for `seconds` on `workers` threads: an optional interval for each job and
-    accelerator where the two can meet (`start_windows`), no overlap on an accelerator, the sum of the ends least, the
-    schedule as a hint. Cycles are its units, so nothing is rounded. One worker repeats its search exactly, as far as
-    time allows. Raise ConfigError where OR-tools is not installed.
+    The plan (`earliest_finish` by default) is improved by local search and bounded by `lower_bound`. If the two
+    differ, CP-SAT searches between them for `seconds` on `workers` threads. Its model has an optional interval for each
+    job on each accelerator where it can start in time (`start_windows`), forbids overlap on an accelerator, minimises
+    the sum of the ends, and takes the schedule as a hint. Its unit is the cycle, so nothing is rounded. With one worker
+    the search is repeatable, as far as time allows. Raise ConfigError if OR-tools is not installed.
     """
     model_kit = _cp_model()
     Number(above=0, finite=False).check("optimum", "seconds", seconds)
@@ -52,7 +52,7 @@ def optimum(
         solver = model_kit.CpSolver()
         solver.parameters.max_time_in_seconds = float(seconds)
         solver.parameters.num_workers = workers
-        solver.parameters.use_lns = False  # what remains is to prove
+        solver.parameters.use_lns = False  # the rest of the seconds is for the proof
         solver.parameters.linearization_level = 2
         solver.parameters.random_seed = seed % (1 << 31)
         status = solver.solve(model)
@@ -60,7 +60,7 @@ def optimum(
         if status in (model_kit.OPTIMAL, model_kit.FEASIBLE):
             best = _solution(solver, instance, starts, present)
             total = best.total(instance)
-        elif status != model_kit.UNKNOWN:  # the hint is a solution
+        elif status != model_kit.UNKNOWN:  # cannot be infeasible: the hint is a solution
             raise ConfigError(f"optimum: CP-SAT answered {solver.status_name(status)} for {instance.name!r}")
         if status == model_kit.OPTIMAL:
             bound = total
@@ -70,7 +70,7 @@ def optimum(
 
 
 def _cp_model() -> Any:
-    """Return OR-tools' module of CP-SAT."""
+    """Return OR-tools' CP-SAT module, or raise ConfigError if it is not installed."""
     try:
         from ortools.sat.python import cp_model
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Cycles: OMEGA's two-phase cost model, exact to the cycle, compiled; its typed face and its table-building face."""
+"""Cycles: OMEGA's two-phase cost model, exact to the cycle and compiled, for single layers and for whole tables."""
 
 from gnnsched_env.cycles.closed_form import RowCost, closed_form_tiling, row_cost, sp_terms
 from gnnsched_env.cycles.counts import LayerSpec, PhaseAccesses

@@ -1,4 +1,4 @@
-"""Checks of what callers hand to the public functions: each names what is expected and what came instead."""
+"""Type checks of the public functions' arguments; each error names the expected type and the value passed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ Pair = tuple[Accelerator, Dataflow]
 
 
 def as_pair(pair: Pair | Choice) -> Pair:
-    """Return an (accelerator, dataflow) pair, taken out of a fleet's choice if need be."""
+    """Return an (accelerator, dataflow) pair; a fleet's choice is converted to its pair."""
     if isinstance(pair, Choice):
         return pair.accelerator, pair.dataflow
     if not isinstance(pair, tuple | list) or len(pair) != 2:
@@ -25,31 +25,31 @@ def as_pair(pair: Pair | Choice) -> Pair:
 
 
 def check_accelerator(accelerator: object) -> None:
-    """Refuse what is not an Accelerator."""
+    """Raise ConfigError unless the value is an Accelerator."""
     if not isinstance(accelerator, Accelerator):
         raise ConfigError(f"accelerator must be an Accelerator (load_accelerator(name)), got {_brief(accelerator)}")
 
 
 def check_dataflow(dataflow: object) -> None:
-    """Refuse what is not a Dataflow."""
+    """Raise ConfigError unless the value is a Dataflow."""
     if not isinstance(dataflow, Dataflow):
         raise ConfigError(f"dataflow must be a Dataflow (of accelerator.dataflows), got {_brief(dataflow)}")
 
 
 def check_model(model: object) -> None:
-    """Refuse what is not a GnnModel."""
+    """Raise ConfigError unless the value is a GnnModel."""
     if not isinstance(model, GnnModel):
         raise ConfigError(f"model must be a GnnModel (make_model(kind, F, G)), got {_brief(model)}")
 
 
 def check_graph(graph: object) -> None:
-    """Refuse what is not a Graph."""
+    """Raise ConfigError unless the value is a Graph."""
     if not isinstance(graph, Graph):
         raise ConfigError(f"graph must be a Graph, got {_brief(graph)}")
 
 
 def check_lists(degrees: Sequence[NDArray[Any]]) -> None:
-    """Refuse degrees that are not a sequence of arrays, one for each graph."""
+    """Raise ConfigError unless the degrees are a sequence of arrays, one for each graph."""
     rule = "degrees must be a sequence of arrays of row degrees, int64 [V], one for each graph"
     if not isinstance(degrees, Sequence | np.ndarray) or isinstance(degrees, str):
         raise ConfigError(f"{rule}; got {_brief(degrees)}")

@@ -1,10 +1,10 @@
-"""A tiling in closed form: the cost model without its arbiters, and without a layout of the phases to replay.
+"""A tiling in closed form: the cost model without its arbiters and without a phase layout to replay.
 
-A job of the machinery (a row of the aggregation, a row tile of the combination) pushes its packets, and the results of
-each group drain through the collection lines. The closed form takes every cluster to see only how many others share
-its line and how long its way is. Left out are the order in which an arbiter serves them, and the lag between a row's
-stamp (the write of its last true column) and its end: both are small where ports and lines are as many as PEs, and can
-be a third of a pipeline's cycles where they are few.
+A hardware job (one row of the aggregation, or one row tile of the combination) pushes its packets, and the results of
+each group drain through the collection lines. In the closed form, a cluster's timing depends only on how many others
+share its line and on its distance. It ignores the order in which an arbiter serves the clusters, and the lag between a
+row's stamp (the write of its last true column) and its end. Both are small where there are as many ports and lines as
+PEs, but can be a third of a pipeline's cycles where there are few.
 """
 
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ from gnnsched_env.hardware import PhaseArray
 
 IntArray = NDArray[np.int64]
 
-_ROW_START, _TILE_START = 3, 2  # SPEC sections 4 and 5: cycles of a job besides its packets, hops and results
+_ROW_START, _TILE_START = 3, 2  # SPEC sections 4 and 5: a job's cycles apart from its packets, hops and results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowCost:
-    """What a row of the aggregation costs by its folds S, and what a row tile of the combination does.
+    """The cycles of a row of the aggregation, as a function of its folds S, and of a row tile of the combination.
 
     With n = inputs, x = groups: a row takes S * weights + base + max(S n + lines x, S n x + lines). The busiest
-    collection line takes `lines` results a group; it is `base` cycles away. (One with fewer may be farther away, but
-    by no more cycles than it has fewer results: 3,700 layouts of 8 to 1,024 PEs tried.) `tile_cycles`: a row tile;
+    collection line takes `lines` results a group; it is `base` cycles away. (A line with fewer may be farther away, but
+    by no more cycles than it has fewer results; 3,700 layouts of 8 to 1,024 PEs checked.) `tile_cycles`: a row tile;
     `stamps` int64 [T_Vc]: cycles until its rows 0..k are written.
     """
 
@@ -45,7 +45,7 @@ class RowCost:
     stamps: IntArray
 
     def cycles(self, folds: IntArray) -> IntArray:
-        """Return the cycles of rows of so many folds each, at least 1."""
+        """Return the cycles of rows, given the number of folds of each (at least 1)."""
         step = folds * self.inputs
         drained = np.maximum(step + self.lines * self.groups, step * self.groups + self.lines)
         total: IntArray = folds * self.weights + self.base + drained
@@ -58,7 +58,7 @@ def row_cost(spec: LayerSpec) -> RowCost:
     tiling, array = spec.tiling, spec.aggregation
     m = array.pes // array.distribution_bandwidth
     profile = _profile(array, tiling.t_n, tiling.t_fa)
-    lines, hops = profile[np.lexsort((profile[:, 1], profile[:, 0]))[-1]]  # the farthest of the busiest
+    lines, hops = profile[np.lexsort((profile[:, 1], profile[:, 0]))[-1]]  # the farthest of the busiest lines
     tile_cycles, stamps = _row_tile(spec)
     return RowCost(
         weights=min(m, tiling.t_n),
@@ -72,7 +72,7 @@ def row_cost(spec: LayerSpec) -> RowCost:
 
 
 def sp_terms(spec: LayerSpec) -> tuple[int, int, int]:
-    """Return what SP adds (SPEC section 6): (saved, saved_per, overhead).
+    """Return the terms that SP adds (SPEC section 6): (saved, saved_per, overhead).
 
     cV row tiles save cV * saved // saved_per cycles of redistribution, and take cV * overhead cycles of partial sums.
     """
@@ -82,10 +82,10 @@ def sp_terms(spec: LayerSpec) -> tuple[int, int, int]:
 
 
 def closed_form_tiling(spec: LayerSpec, cost: RowCost | None = None) -> CompiledTiling:
-    """Return the tiling in closed form, to be evaluated as a compiled one (`CyclePlan`); `cost`: if known already."""
+    """Return the tiling in closed form, for evaluation by `CyclePlan`; pass `cost` if it is already computed."""
     cost, tiling = cost or row_cost(spec), spec.tiling
     saved, saved_per, overhead = sp_terms(spec)
-    bend = _ceil(cost.lines, cost.inputs)  # folds from which on the results of a group drain before the next come
+    bend = _ceil(cost.lines, cost.inputs)  # folds from which a group's results drain before the next group's arrive
     most = max(bend, 2, COMMON_DEGREES // tiling.t_n)
     by_folds = cost.cycles(np.arange(1, most + 2))
     durations = np.concatenate((by_folds[:1], np.repeat(by_folds[:most], tiling.t_n)))  # an empty row has one fold
@@ -110,7 +110,7 @@ def closed_form_tiling(spec: LayerSpec, cost: RowCost | None = None) -> Compiled
 
 
 def _row_tile(spec: LayerSpec) -> tuple[int, IntArray]:
-    """Return the cycles of a row tile, which ends with its slowest cluster, and of its rows 0..k, int64 [T_Vc].
+    """Return the cycles of a row tile, which ends when its slowest cluster does, and of its rows 0..k, int64 [T_Vc].
 
     A row's stamp is that of the cluster of its last column.
     """
@@ -132,7 +132,7 @@ def _profile(array: PhaseArray, size: int, clusters: int) -> IntArray:
 
 @lru_cache(maxsize=16_384)
 def _cached_profile(pes: int, lines: int, size: int, clusters: int) -> IntArray:
-    """Return int64 [clusters, 2]: clusters on the same line, hops."""
+    """Return int64 [clusters, 2]: the number of clusters on the same line, and the hops to it."""
     if size == 1:
         places = np.arange(clusters) % lines
         return np.column_stack([np.bincount(places)[places], np.zeros(clusters, np.int64)])

@@ -1,4 +1,4 @@
-"""Compiled kernels that see a graph: from row degrees, or from time stamps, to cycles. Plain arrays in and out."""
+"""Compiled kernels that take a graph: from row degrees, or from time stamps, to cycles. Plain arrays in and out."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,7 +122,7 @@ def evaluate(
 
 @kernel
 def evaluate_one(degrees: IntArray, tilings: Records, tables: IntArray, heights: IntArray, out: IntArray) -> int:
-    """Do as `evaluate` for one graph; `out` int64 [columns]."""
+    """Evaluate one graph, as `evaluate` does many; `out` int64 [columns]."""
     graph_ptr = np.zeros(2, np.int64)
     graph_ptr[1] = degrees.size
     status: int = evaluate(degrees, graph_ptr, tilings, tables, heights, out.reshape((1, out.size)))
@@ -131,7 +131,7 @@ def evaluate_one(degrees: IntArray, tilings: Records, tables: IntArray, heights:
 
 @helper
 def _distinct(degrees: IntArray, banks: IntArray, values: IntArray, counts: IntArray) -> tuple[int, int]:
-    """Fill degrees and how often each occurs, those from BINS on one by one; return (all degrees or-ed, entries).
+    """Fill the distinct degrees and their counts (degrees >= BINS one by one); return (all degrees or-ed, entries).
 
     `banks` int32 [BINS * BANKS] are partial histograms side by side, zero before and after: equal degrees in
     succession do not wait for each other.

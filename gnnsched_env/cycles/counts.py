@@ -7,7 +7,7 @@ from gnnsched_env.hardware import PhaseArray, Tiling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerSpec:
-    """One layer as the arrays see it: widths, tiles, and the part of the accelerator that each phase runs on.
+    """One layer as run on the hardware: widths, tiles, and the part of the accelerator that each phase runs on.
 
     `combination_features` differs from `in_features` where a layer concatenates (GraphSAGE: twice as wide).
     """
@@ -47,13 +47,13 @@ class PhaseAccesses:
         return self.rf_wr + self.rf_ww + self.rf_ir + self.rf_iw + self.rf_pr + self.rf_pw
 
     def wrapped(self) -> "PhaseAccesses":
-        """Return the counts as 32-bit unsigned integers hold them."""
+        """Return the counts wrapped to 32-bit unsigned integers."""
         return PhaseAccesses(**{f.name: getattr(self, f.name) % 2**32 for f in fields(self)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowTotals:
-    """What the counts need of a graph: rows V, stored entries E, folds of all rows, folds of the last row."""
+    """The totals of a graph that the counts need: rows V, stored entries E, folds of all rows and of the last row."""
 
     rows: int
     entries: int
@@ -99,7 +99,7 @@ def count_accesses(
 
 
 def is_one_fold(spec: LayerSpec, *, literal_sp: bool) -> bool:
-    """Say whether SP keeps no partial sums: T_Fc covers the width (the reference: equals it)."""
+    """Return whether SP keeps no partial sums: T_Fc covers the width (in the reference simulator: equals it)."""
     width = spec.combination_features
     return spec.tiling.t_fc == width if literal_sp else spec.tiling.t_fc >= width
 

@@ -1,4 +1,4 @@
-"""What the cost model accepts: layers, degrees, and bounds within which cycles cannot overflow int64."""
+"""The cost model's valid input: layers, degrees, and bounds within which cycles cannot overflow int64."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,14 @@ from gnnsched_env.hardware import PhaseArray
 
 IntArray = NDArray[np.int64]
 
-MOST_FEATURES = 2**20  # of each width; a replayed row takes time proportional to its results
+MOST_FEATURES = 2**20  # largest value of each width; a replayed row takes time proportional to its results
 MOST_PES = 2**20
 MOST_DEGREE = 2**31 - 1  # kernels.py has the same number
-MOST_WORK = 2**55  # multiply-accumulates of a layer; a cycle count is a small multiple of them, at the worst
+MOST_WORK = 2**55  # multiply-accumulates of a layer; a cycle count is at worst a small multiple of them
 
 
 def check_spec(spec: LayerSpec, quirks: Quirks) -> None:
-    """Refuse a layer outside the model's domain, naming the rule that it breaks."""
+    """Raise ConfigError, naming the broken rule, for a layer outside the model's domain."""
     if not isinstance(spec, LayerSpec):
         raise ConfigError(f"spec must be a LayerSpec (layer_spec(layer, bound)), got {type(spec).__name__}")
     if not isinstance(quirks, Quirks):
@@ -74,7 +74,7 @@ def as_degrees(degrees: IntArray) -> IntArray:
 
 
 def slots_of(spec: LayerSpec) -> tuple[int, int, int]:
-    """Return multiply-accumulate slots, padding included: (for each entry, for each row, once), bounds from above."""
+    """Return upper bounds on multiply-accumulate slots, padding included: (per entry, per row, once)."""
     tiling = spec.tiling
     width = spec.in_features + tiling.t_fa
     padded = (spec.combination_features + tiling.t_fc) * (spec.out_features + tiling.t_g)
@@ -83,7 +83,7 @@ def slots_of(spec: LayerSpec) -> tuple[int, int, int]:
 
 
 def check_work(spec: LayerSpec, rows: int, entries: int) -> None:
-    """Refuse a graph on which cycles might come near the end of int64."""
+    """Raise ConfigError for a graph so large that cycles might overflow int64."""
     an_entry, a_row, once = slots_of(spec)
     if (work := entries * an_entry + rows * a_row + once) > MOST_WORK:
         raise GraphError(

@@ -27,7 +27,7 @@ MODES: dict[str, Quirks] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One quantity of a case: what the file expects and what the model gives; of time stamps the first that differs."""
+    """One quantity of a case: the file's expected value and the model's; for time stamps, the first that differs."""
 
     quantity: str
     exact: bool
@@ -37,7 +37,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GoldenCase:
-    """One case: where it stands ("file, line N"), what goes in, and what the simulator gave."""
+    """One case: its place ("file, line N"), its input, and the simulator's results."""
 
     where: str
     name: str

@@ -19,7 +19,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LayerCycles:
-    """All that the cost model knows of one layer; cycles, words, and time stamps int64 [V].
+    """All quantities that the cost model computes for one layer; cycles, words, and time stamps int64 [V].
 
     `agg_sim` is the aggregation of single rows, `agg` that of tiles of T_Va rows. `pp` is None where the reference's
     formula reads outside its arrays. `gb_*` are global-buffer accesses of the compositions.

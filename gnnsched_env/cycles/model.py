@@ -1,4 +1,4 @@
-"""The typed face of the cost model: one graph, one model, one accelerator, one dataflow."""
+"""The typed interface of the cost model, for one graph, one model, one accelerator and one dataflow."""
 
 from dataclasses import dataclass
 
@@ -22,8 +22,8 @@ IntArray = NDArray[np.int64]
 class LayerCounts:
     """One layer under one dataflow: cycles, words moved, useful multiply-accumulates.
 
-    `aggregation_cycles` and `combination_cycles` are what each phase takes on its own part of the array; `cycles` is
-    what the composition makes of them. `macs` = E * F + V * (combination width) * G, padding left out.
+    `aggregation_cycles` and `combination_cycles` are the time of each phase on its own part of the array; `cycles` is
+    the time of the two composed. `macs` = E * F + V * (combination width) * G, without padding.
     """
 
     dataflow: BoundDataflow
@@ -49,7 +49,7 @@ class LayerCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleCounts:
-    """A model under one dataflow: the sum of its layers. Cycles and words; `pes` are the whole accelerator's."""
+    """A model under one dataflow: the sum over its layers, in cycles and words; `pes` counts the whole accelerator."""
 
     pes: int
     layers: tuple[LayerCounts, ...]
@@ -88,7 +88,7 @@ class CycleCounts:
 def count_cycles(
     graph: Graph, model: GnnModel, accelerator: Accelerator, dataflow: Dataflow, *, quirks: Quirks = CORRECTED
 ) -> CycleCounts:
-    """Return the cycles and accesses of a model on a graph; a layer aggregates over A or A+I as it says.
+    """Return the cycles and accesses of a model on a graph; each layer aggregates over A or A+I by its `self_loops`.
 
     With all quirks mended (the default) the tilings are compiled once and kept; otherwise every row is replayed.
     """

@@ -19,8 +19,8 @@ from gnnsched_env.hardware import BoundDataflow, Choice, Composition, GnnModel, 
 
 IntArray = NDArray[np.int64]
 
-TABLE_BUDGET = 20_000_000  # results followed while a tiling is compiled, about a second; beyond, rows are replayed
-COMMON_DEGREES = 512  # tables reach at least so far, to spare the common rows the arithmetic beyond their end
+TABLE_BUDGET = 20_000_000  # most results simulated to compile a tiling, about a second; beyond that, rows are replayed
+COMMON_DEGREES = 512  # tables reach at least this degree, so that common rows need no extrapolation
 MOST_PHASES = 64
 MOST_COMPILED = 16_384
 
@@ -36,10 +36,10 @@ class CompiledTiling:
 
 
 class CyclePlan:
-    """The cycles of many layers under many tilings, compiled once; quirks all mended.
+    """The cycles of many layers under many tilings, compiled once, with all quirks mended.
 
     `entries` are (column, layer, composition); a call returns int64 [columns], each the sum of its entries. `compiled`
-    gives a layer's tiling, `compile_tiling` unless told otherwise.
+    is the function that gives a layer's tiling, by default `compile_tiling`.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class CyclePlan:
         return out
 
     def _finish(self, status: int, degrees: IntArray, graph_ptr: IntArray, out: IntArray) -> None:
-        """Refuse degrees out of bounds, and replay what was too large to compile."""
+        """Raise ConfigError for degrees out of bounds, and replay the tilings that were too large to compile."""
         if status < 0:
             as_degrees(degrees)
             raise AssertionError("the kernel refused degrees within their bounds")
@@ -146,14 +146,14 @@ def cycles_matrix(degrees: Sequence[IntArray], model: GnnModel, pairs: Sequence[
 
 
 def uses_self_loops(model: GnnModel) -> bool:
-    """Say whether a model aggregates over A+I; its layers must agree."""
+    """Return whether a model aggregates over A+I; raise ConfigError if its layers differ."""
     if len({layer.self_loops for layer in model.layers}) > 1:
         raise ConfigError(f"model {model.name!r}: self_loops must be the same in all layers to share row degrees")
     return model.layers[0].self_loops
 
 
 def layer_spec(layer: Layer, bound: BoundDataflow) -> LayerSpec:
-    """Return the layer as the arrays of a bound dataflow see it."""
+    """Return the layer's spec: its widths, and the tiles and array parts of a bound dataflow."""
     return LayerSpec(
         in_features=layer.in_features,
         combination_features=layer.combination_features,
@@ -180,7 +180,7 @@ def compile_tiling(spec: LayerSpec) -> CompiledTiling | None:
 
 
 def _safe_rows(spec: LayerSpec) -> int:
-    """Return how many rows are within MOST_WORK whatever their degrees."""
+    """Return the number of rows that stay within MOST_WORK whatever their degrees."""
     an_entry, a_row, once = slots_of(spec)
     return max(0, MOST_WORK - once) // (an_entry * MOST_DEGREE + a_row)
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirks:
-    """Each switch is True where the reference simulator's behaviour is kept, False where it is mended.
+    """Switches of the reference simulator's quirks: True keeps its behaviour, False mends it.
 
     write_halving: only half of the queued results are written in a cycle (Q1).
     partial_tile_last_row: a last row tile that is not full costs its last row, not its slowest (Q2).
     early_launch: padded columns advance the combination's progress counter, so that row tiles overlap (Q3).
-    empty_rows_hang: a row without entries never ends, and is refused here; mended, it costs one fold of zeros (Q4).
+    empty_rows_hang: a row without entries never ends, so it raises ConfigError; mended, it costs a fold of zeros (Q4).
     literal_pp: PP's chunk boundaries are floored, compared as unsigned 32-bit, and undefined for few rows (Q6).
     unchecked_row_parallelism: T_Va * T_N * T_Fa may exceed the aggregation's PEs (Q7).
     literal_sp: partial sums cost where T_Fc exceeds the width, and SP may end before either phase would alone (Q8).

@@ -15,9 +15,9 @@ from gnnsched_env.common.compiled import announced, helper, kernel
 IntArray = NDArray[np.int64]
 
 NEVER = 1 << 62
-FREE = -1  # a kind without a PE on a port class
+FREE = -1  # marks a kind without a PE on a port class
 UNIFORM, VARYING, STATEFUL = 0, 1, 2
-BATCH = 1 << 20  # a batch of results in one number: its cycle * BATCH + its size
+BATCH = 1 << 20  # a batch of results is encoded in one number: its cycle * BATCH + its size
 
 
 # One tiling, compiled without a graph. Tables are slices of one flat int64 array, in steps of one degree up to `limit`.
@@ -31,7 +31,7 @@ TILING_DTYPE = np.dtype(
         ("t_n", np.int64),
         ("limit", np.int64),  # the largest degree in the tables, a multiple of T_N
         ("durations", np.int64),  # offset of the row durations D [limit+1]
-        ("duration_slope", np.int64),  # D's growth a fold above the limit
+        ("duration_slope", np.int64),  # growth of D per fold above the limit
         ("lag_kind", np.int64),  # UNIFORM: D - O is `lag` always; VARYING: one state; STATEFUL: several
         ("lag", np.int64),
         ("stamps", np.int64),  # offset of the stamps O [states, limit+1], cycles from the last row's end
@@ -296,8 +296,8 @@ def _row_table(layout: PhaseLayout, groups: int, target: int, budget: int) -> tu
 
     Returns `durations` int64 [limit+1], from the last write of the row before to that of this row; `stamps`
     [states, limit+1], from the former to the write of cluster `target` in the last group; and `following`
-    [states, limit+1], the next state. The state is the arbiter pointer of the target's line (0 at the beginning);
-    durations do not depend on it. Index 0 is unused; the last step of a table goes on for ever (`_affine_from`).
+    [states, limit+1], the next state. The state is the arbiter pointer of the target's line (initially 0);
+    durations do not depend on it. Index 0 is unused; a table's last step repeats beyond its end (`_affine_from`).
     `stamps` is empty where the tables would follow more than `budget` results.
     """
     limit = _affine_from(layout) + 1
@@ -379,7 +379,7 @@ def _grown(rows: IntArray, count: int) -> IntArray:
 
 @helper
 def _same_rows(table: IntArray, i: int, j: int) -> bool:
-    """Say whether two rows of a table are equal."""
+    """Return whether two rows of a table are equal."""
     same = True
     for k in range(table.shape[1]):
         same = same and table[i, k] == table[j, k]
@@ -403,7 +403,7 @@ def _sort(values: IntArray) -> None:
 
 @helper
 def _by_degree(by_fold: IntArray, t_n: int, slope: int, table: IntArray) -> None:
-    """Spread a table in folds over degrees, and prolong it by its slope."""
+    """Turn a table by folds into one by degrees, and extend it by its slope."""
     known = by_fold.size - 1
     for d in range(table.size):
         s = max(1, (d + t_n - 1) // t_n)
@@ -429,7 +429,7 @@ def distinct_nodes(start: int, stop: int, block: int, row: int, width: int) -> i
 
 @helper
 def _affine_from(layout: PhaseLayout) -> int:
-    """Return a number of folds from which on a row's times are affine in the folds.
+    """Return a number of folds from which a row's times are affine in the folds.
 
     A result arrives at folds * a + b, with integers a (which depends on its group) and b. Results of different a are
     then further apart than a line's inputs take to drain, so that the order of all events no longer changes.
@@ -450,8 +450,9 @@ def _affine_from(layout: PhaseLayout) -> int:
 
 @helper
 def _line_classes(layout: PhaseLayout, target: int) -> tuple[IntArray, int, int]:
-    """Return the clusters of each kind on the lines, int64 [classes+1, kinds], equal lines once, the target's line
-    again at the end; that line; the target's place on it.
+    """Return (counts, line, place): the target's `line` and its `place` on it, and the clusters of each kind on a line.
+
+    `counts` int64 [classes+1, kinds] has one row for each distinct line, then a row for the target's line.
     """
     lines = layout.line_ptr.size - 1
     counts = np.zeros((lines + 1, layout.offsets.shape[0]), np.int64)
@@ -485,7 +486,7 @@ def _line_classes(layout: PhaseLayout, target: int) -> tuple[IntArray, int, int]
 def _line_end(layout: PhaseLayout, begins: IntArray, counts: IntArray, folds: int, groups: int) -> int:
     """Return the cycle in which a line that serves `counts[kind]` clusters emits the last result of a job.
 
-    A line emits whenever it has something: t - 1 + (results arriving at t or later), at most over t.
+    A line emits whenever it has something, so the cycle is the maximum over t of t - 1 + (results arriving from t on).
     """
     used = 0
     kind = 0
@@ -515,7 +516,7 @@ def _line_end(layout: PhaseLayout, begins: IntArray, counts: IntArray, folds: in
 def _pointer_tables(
     line: PhaseLayout, clusters: int, groups: int, target: int, limit: int, budget: int
 ) -> tuple[IntArray, IntArray]:
-    """Follow one line from every pointer that it can reach; states are numbered as they are met."""
+    """Follow one line from every pointer that it can reach; states are numbered in order of discovery."""
     inputs = line.members.shape[0]
     stamps = np.zeros((inputs, limit + 1), np.int64)
     following = np.zeros((inputs, limit + 1), np.int64)

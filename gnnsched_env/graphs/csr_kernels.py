@@ -146,7 +146,7 @@ def _drop_repeats(indptr: I64, indices: I32) -> tuple[I64, I32]:
 
 @kernel
 def batch_size(graph_ptr: I64, ids: I64) -> int:
-    """Return the vertices of the batch, or -1-i if number i of the ids is out of range."""
+    """Return the number of vertices in the batch, or -1-i if `ids[i]` is out of range."""
     vertices = 0
     for i in range(len(ids)):
         if ids[i] < 0 or ids[i] >= len(graph_ptr) - 1:

@@ -1,4 +1,4 @@
-"""Graph files of any format: which one a file has, and the reading of the formats that scipy and networkx know."""
+"""Load graph files: detect a file's format, and read the formats that scipy and networkx support."""
 
 import zipfile
 import zlib
@@ -26,7 +26,7 @@ PICKLE_ENDINGS = (".pkl", ".pickle", ".gpickle", ".pt", ".pth", ".joblib")
 
 _ZIP_MAGIC = b"PK"
 _PICKLE_MAGIC = b"\x80"  # of protocol 2 and above
-# What reading a damaged archive raises.
+# The exceptions raised by reading a damaged archive.
 _DAMAGE = (
     ValueError,
     TypeError,
@@ -42,7 +42,7 @@ _DAMAGE = (
 
 
 def graph_file(path: str | Path) -> Path:
-    """Return a graph file's path; the name of a shipped example ("karate") that no file bears stands for that one."""
+    """Return the path of a graph file, or of a shipped example ("karate") if no file has that name."""
     path = Path(path)
     return path if path.exists() else EXAMPLES.get(str(path), path)
 
@@ -74,7 +74,7 @@ def load_graph_set(
         return GraphSet.load(path).with_widths(num_features, num_classes)
     if num_features is None or num_classes is None:
         raise ConfigError(
-            f"{path}: says neither how many features a vertex has nor how many classes there are: --features and "
+            f"{path}: this format gives neither the number of vertex features nor of classes: --features and "
             "--classes are required (or convert it once with them: gnnsched graphs convert)"
         )
     graph = load_edge_list(path, num_vertices=num_vertices) if read is load_edge_list else read(path)
@@ -82,7 +82,7 @@ def load_graph_set(
 
 
 def _reader(path: Path) -> Callable[[Path], Graph] | None:
-    """Return what reads a file as one graph, or None where it is an npz file of graphs (or nothing that is known)."""
+    """Return the function that reads the file as one graph, or None for an npz graph set or an unknown format."""
     ending = Path(path.name.removesuffix(".gz")).suffix.lower()
     start = file_start(path)
     members = _members(path) if start.startswith(_ZIP_MAGIC) else ()
@@ -106,7 +106,7 @@ def _reader(path: Path) -> Callable[[Path], Graph] | None:
 
 
 def _members(path: Path) -> tuple[str, ...]:
-    """Return the names in an archive, none where it is damaged: the reader will say so."""
+    """Return the member names of an archive, or none if it is damaged (the reader then raises the error)."""
     try:
         with zipfile.ZipFile(path) as archive:
             return tuple(archive.namelist())

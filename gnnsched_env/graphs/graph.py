@@ -62,7 +62,7 @@ class Graph:
 
     @classmethod
     def from_networkx(cls, graph: "networkx.Graph", *, undirected: bool | None = None) -> "Graph":
-        """Take over the structure of a networkx graph; vertices are numbered in its iteration order.
+        """Build from a networkx graph; vertices are numbered in its iteration order.
 
         Parallel edges merge. `undirected` adds every reverse; by default a directed graph stays directed.
         """
@@ -74,7 +74,7 @@ class Graph:
 
     @classmethod
     def from_scipy(cls, matrix: "scipy.sparse.sparray", *, undirected: bool = True, name: str = "") -> "Graph":
-        """Take over the pattern of a square scipy.sparse matrix or array of any format: row = source, column = target.
+        """Build from the pattern of a square scipy.sparse matrix or array of any format: row = source, column = target.
 
         Every stored entry is an edge, whatever its value, a stored zero too. As with `from_edges`, repeats merge, self
         loops stay, and `undirected` adds every reverse.
@@ -96,7 +96,7 @@ class Graph:
 
     @classmethod
     def from_pyg(cls, data: Any, *, undirected: bool = True, name: str = "") -> "Graph":
-        """Take over the structure of a PyTorch Geometric `Data`: its `edge_index` [2, E] and `num_nodes`.
+        """Build from a PyTorch Geometric `Data`: from its `edge_index` [2, E] and `num_nodes`.
 
         As with `from_edges`, repeats merge, self loops stay, and `undirected` adds every reverse: a directed graph
         needs `undirected=False` to stay so.
@@ -114,10 +114,10 @@ class Graph:
 
     @classmethod
     def from_dgl(cls, graph: Any, *, undirected: bool = True, name: str = "") -> "Graph":
-        """Take over the structure of a homogeneous DGL graph: its `edges()` and `num_nodes()`.
+        """Build from a homogeneous DGL graph: from its `edges()` and `num_nodes()`.
 
-        DGL graphs are directed, undirected ones store both directions. As with `from_edges`, repeats merge, self loops
-        stay, and `undirected` adds every reverse: a directed graph needs `undirected=False` to stay so.
+        DGL graphs are directed; an undirected graph is stored with both directions. As with `from_edges`, repeats
+        merge, self loops stay, and `undirected` adds every reverse: pass `undirected=False` to keep a graph directed.
         """
         if not graph.is_homogeneous:
             raise GraphError(f"graph {name!r}: graph must have one type of node and of edge (dgl.to_homogeneous)")
@@ -139,12 +139,12 @@ class Graph:
 
     @property
     def num_vertices(self) -> int:
-        """V."""
+        """The number of vertices V."""
         return len(self.indptr) - 1
 
     @property
     def num_edges(self) -> int:
-        """E, the stored entries: an undirected edge counts twice, a self loop once."""
+        """The number of stored entries E: an undirected edge counts twice, a self loop once."""
         return len(self.indices)
 
     @property
@@ -238,6 +238,6 @@ def largest_component(graph: Graph) -> Graph:
 
 
 def _plain_array(values: Any) -> NDArray[Any]:
-    """Return a tensor of torch, or what numpy takes for an array, as an array."""
+    """Return a torch tensor or an array-like as a numpy array."""
     tensor = values.detach().cpu() if hasattr(values, "detach") else values
     return np.asarray(tensor)

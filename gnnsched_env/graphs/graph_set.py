@@ -123,7 +123,7 @@ class GraphSet:
         write_arrays(Path(path), arrays)
 
     def with_widths(self, num_features: int | None = None, num_classes: int | None = None) -> "GraphSet":
-        """Return the same graphs with other widths F and G; what is None stays."""
+        """Return the same graphs with other widths F and G; None keeps the current width."""
         return replace(
             self,
             num_features=self.num_features if num_features is None else num_features,

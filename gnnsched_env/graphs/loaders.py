@@ -26,7 +26,7 @@ def load_tu_folder(folder: str | Path, *, num_features: int | None = None, num_c
     """Read a folder in TUDataset's text format; every edge is taken in both directions.
 
     Needs `*_A.txt` (a pair of vertex ids a line, from 1) and `*_graph_indicator.txt` (the graph of each vertex, from 1,
-    not decreasing); `*_graph_labels.txt` and `*_node_labels.txt` are used if there. F defaults to the number of node
+    not decreasing); `*_graph_labels.txt` and `*_node_labels.txt` are used if present. F defaults to the number of node
     labels (one-hot), or without them to the highest degree + 1 (degrees one-hot); G to the number of graph labels.
     """
     prefix = _tu_prefix(Path(folder))
@@ -61,7 +61,7 @@ def load_edge_list(path: str | Path, *, num_vertices: int | None = None, undirec
     adds every reverse. A file in MatrixMarket's format is refused.
     """
     path = Path(path)
-    if file_start(path).lower().startswith(MATRIX_MARKET_BANNER):  # its size line would be read as an edge
+    if file_start(path).lower().startswith(MATRIX_MARKET_BANNER):  # otherwise its size line would be read as an edge
         raise FileFormatError(f"{path}: is in MatrixMarket's format, not an edge list; load_graph_set reads it")
     edges = _table(path, columns=2)
     if edges.size and edges.min() < 0:
@@ -85,7 +85,7 @@ def bare_name(path: Path) -> str:
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to read, gunzipped where it is gzipped, whatever its name; FileFormatError where it is damaged."""
+    """Open a file for reading, and decompress gzip whatever its name; raise FileFormatError if it is damaged."""
     try:
         with path.open("rb") as file:
             zipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
@@ -102,7 +102,7 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
 
 
 def file_start(path: Path) -> bytes:
-    """Return the first bytes of a file, gunzipped, without a byte-order mark."""
+    """Return the first bytes of a file, decompressed, without a byte-order mark."""
     with open_binary(path) as file:
         return file.read(64).removeprefix(b"\xef\xbb\xbf")
 

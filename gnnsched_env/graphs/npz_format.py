@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphArrays:
-    """What a file holds; `self_loops` and `labels` are None where the file has none."""
+    """The contents of a file; `self_loops` and `labels` are None if the file lacks them."""
 
     indptr: Array
     indices: Array
@@ -28,7 +28,7 @@ class GraphArrays:
 
 
 def read_arrays(path: Path) -> GraphArrays:
-    """Read the file; a missing, truncated, pickled or foreign one is refused with the array concerned."""
+    """Read the file; raise FileFormatError, naming the array at fault, if it is damaged, pickled or not a graph set."""
     members = read_npz(path)
     for name in ("indptr", "indices", "graph_ptr", "num_features", "num_classes"):
         if name not in members:
@@ -52,7 +52,7 @@ def read_arrays(path: Path) -> GraphArrays:
 
 
 def write_arrays(path: Path, arrays: GraphArrays) -> None:
-    """Write the file into a folder that is there; FileFormatError where it cannot be written."""
+    """Write the file into an existing folder; raise FileFormatError if it cannot be written."""
     members: dict[str, Any] = {
         "indptr": _narrow(arrays.indptr),
         "indices": arrays.indices.astype(np.int32),
@@ -83,5 +83,5 @@ _DIMENSIONS = {
 
 
 def _narrow(pointers: Array) -> Array:
-    """Return int32 pointers, as the format has them, or int64 beyond its reach."""
+    """Return the pointers as int32, the format's usual type, or as int64 if they do not fit."""
     return pointers.astype(np.int32 if pointers[-1] <= np.iinfo(np.int32).max else np.int64)

@@ -1,4 +1,4 @@
-"""Public data sets, fetched by PyTorch Geometric's and OGB's own loaders and taken over as graph sets."""
+"""Public data sets, fetched by PyTorch Geometric's and OGB's own loaders and converted to graph sets."""
 
 import contextlib
 import sys
@@ -18,7 +18,7 @@ PLANETOID = ("Cora", "CiteSeer", "PubMed")
 TU = ("MUTAG", "PROTEINS", "ENZYMES", "IMDB-BINARY", "IMDB-MULTI", "REDDIT-BINARY", "COLLAB", "NCI1", "DD")
 OGB_PREFIXES = ("ogbn-", "ogbg-")
 PUBLIC_SETS = tuple(name.lower() for name in (*PLANETOID, *TU))
-"""The sets that PyTorch Geometric fetches (extra `gnn`); OGB's ogbn-... and ogbg-... come on top (extra `ogb`)."""
+"""The sets fetched by PyTorch Geometric (extra `gnn`); OGB's ogbn-... and ogbg-... sets need the extra `ogb`."""
 
 HETEROGENEOUS = ("ogbn-mag",)
 
@@ -28,7 +28,7 @@ def fetch_graph_set(name: str, *, num_features: int | None = None, num_classes: 
 
     An example that comes with the package needs no network.
 
-    The library downloads and unpacks into a temporary folder, which is deleted; what it prints goes to stderr. Every
+    The library downloads and unpacks into a temporary folder, which is deleted; its output goes to stderr. Every
     edge counts in both directions; self loops are as the library gives them (PyTorch Geometric drops CiteSeer's). F is
     the width of the set's node features, or without any its highest degree + 1 (degrees one-hot); G is its number of
     classes, or for OGB's other tasks the number of values predicted; `num_features` and `num_classes` replace them.
@@ -60,7 +60,7 @@ def fetch_graph_set(name: str, *, num_features: int | None = None, num_classes: 
             ) from None
         except (OSError, RuntimeError) as error:
             raise FileFormatError(
-                f"{name}: cannot be fetched, which needs a network: {error}; a file that you have is read by "
+                f"{name}: cannot be fetched (this needs a network): {error}; to convert a local file, use "
                 "`gnnsched graphs convert`"
             ) from None
     return graphs.with_widths(num_features, num_classes)

@@ -1,4 +1,4 @@
-"""What makes CSR arrays valid, checked once: shapes, offsets, ranges, order and symmetry."""
+"""Validation of CSR arrays: shapes, offsets, ranges, order and symmetry."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def check_structure(
     *,
     undirected: bool,
 ) -> None:
-    """Refuse arrays that are no set of graphs; the message names the array, the vertex, the rule and the value."""
+    """Raise GraphError unless the arrays form a valid set of graphs; it names the array, vertex, rule and value."""
     _check_pointers(label, "graph_ptr", graph_ptr, last=("the number of vertices", max(len(indptr) - 1, 0)))
     sizes = np.diff(graph_ptr)
     if len(sizes) == 0 or sizes.min() < 1:
@@ -82,4 +82,4 @@ def _describe(code: int, vertex: int, neighbour: int, graph_ptr: NDArray[np.int6
         return f"{where}: neighbour ids must lie in 0..{size - 1}, got {neighbour}"
     if code == NOT_INCREASING:
         return f"{where}: neighbour ids must increase strictly, but {neighbour} follows an id not below it"
-    return f"{where}: an undirected graph stores both directions, but neighbour {neighbour} lacks the way back"
+    return f"{where}: an undirected graph stores both directions, but neighbour {neighbour} lacks the reverse entry"

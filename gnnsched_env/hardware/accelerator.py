@@ -42,7 +42,7 @@ class Accelerator:
         require_unique(label, "dataflow", (dataflow.name for dataflow in self.dataflows))
 
     def to_dict(self) -> dict[str, object]:
-        """Return all that defines the accelerator, for hashing and printing."""
+        """Return everything that defines the accelerator, for hashing and printing."""
         return {
             "name": self.name,
             "pes": self.pes,

@@ -34,7 +34,7 @@ class BoundDataflow:
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The taxonomy that the tiles make: spatial where a tile exceeds 1 (`str()` of it prints OMEGA's notation)."""
+        """The taxonomy that the tiles produce: spatial where a tile exceeds 1 (`str()` prints OMEGA's notation)."""
         t_va, t_n, t_fa, t_vc, t_g, t_fc = self.tiling.as_tuple()
         return Taxonomy(
             composition=self.composition,
@@ -44,10 +44,11 @@ class BoundDataflow:
 
 
 def bind(dataflow: Dataflow, layer: Layer, accelerator: Accelerator) -> BoundDataflow:
-    """Return the dataflow with its tiles computed; a ConfigError names accelerator, dataflow, rule and value.
+    """Return the dataflow with its tiles computed.
 
     A dimension that the taxonomy calls temporal must get a tile of 1; a spatial one may, where the layer is narrow.
-    The order must be AC and the loop nests (V,F,N) and (V,G,F), the ones that the cost model knows.
+    The order must be AC and the loop nests (V,F,N) and (V,G,F), the only ones that the cost model supports. Raise
+    ConfigError, naming the accelerator, the dataflow, the rule and the value, if any rule is broken.
     """
     label = f"dataflow {dataflow.name!r} on accelerator {accelerator.name!r}"
     _check_modelled(label, dataflow.taxonomy)
@@ -70,10 +71,10 @@ def bind(dataflow: Dataflow, layer: Layer, accelerator: Accelerator) -> BoundDat
 
 def _check_modelled(label: str, taxonomy: Taxonomy) -> None:
     if taxonomy.order is not PhaseOrder.AC:
-        raise ConfigError(f"{label}: the cost model knows order AC only, got {taxonomy}")
+        raise ConfigError(f"{label}: the cost model supports order AC only, got {taxonomy}")
     nests = tuple("".join(loop.dimension for loop in loops) for loops in (taxonomy.aggregation, taxonomy.combination))
     if nests != (AGGREGATION_NEST, COMBINATION_NEST):
-        raise ConfigError(f"{label}: the cost model knows the loop nests VFN and VGF only, got {taxonomy}")
+        raise ConfigError(f"{label}: the cost model supports the loop nests VFN and VGF only, got {taxonomy}")
 
 
 def _check_temporal(label: str, taxonomy: Taxonomy, tiling: Tiling) -> None:
@@ -90,7 +91,7 @@ def _nest(dimensions: str, tiles: tuple[int, ...]) -> tuple[Loop, ...]:
 
 
 def _phase_array(label: str, composition: Composition, accelerator: Accelerator) -> PhaseArray:
-    """Return what each phase gets: everything, or half of everything where the phases run side by side."""
+    """Return the array of one phase: the whole device, or half of it if the phases run side by side."""
     share = 2 if composition is Composition.PP else 1
     resources = {
         "pes": accelerator.pes,
@@ -104,7 +105,7 @@ def _phase_array(label: str, composition: Composition, accelerator: Accelerator)
 
 
 def _check_fit(label: str, tiling: Tiling, array: PhaseArray) -> None:
-    """Refuse tiles larger than the array, and more collection lines than PEs where a phase reduces spatially."""
+    """Raise ConfigError if tiles exceed the array, or if a spatial reduction has more collection lines than PEs."""
     t_va, t_n, t_fa, t_vc, t_g, t_fc = tiling.as_tuple()
     products = {
         "aggregation: T_N*T_Fa": t_n * t_fa,

@@ -1,4 +1,4 @@
-"""Hardware by name or by file: presets shipped with the package, and TOML files of the user's own.
+"""Hardware by name or by file: presets shipped with the package, and the user's own TOML files.
 
 One format serves both: `[[dataflow]]`, `[[accelerator]]` and `[fleet]` tables. A file's accelerators may name its own
 dataflows and every preset one; its fleet may name its own accelerators and every preset one (all its own by default).
@@ -65,7 +65,7 @@ def _is_path(name_or_path: str | Path) -> bool:
 
 
 def _known(kind: str, name: str, names: Iterable[str], *, origin: str = "") -> str:
-    """Return the name if it is known; otherwise refuse it with the closest one."""
+    """Return the name if it is known; otherwise raise ConfigError and suggest the closest one."""
     known = sorted(names)
     if name in known:
         return name
@@ -98,7 +98,7 @@ def _preset_fleet(name: str) -> Fleet:
 
 
 def _user_file(path: Path) -> HardwareFile:
-    """Read a file whose own names must not hide a preset's."""
+    """Read a user's file; raise ConfigError if one of its names is a preset's."""
     source = read_hardware_file(path)
     for kind, own, presets in (
         ("dataflow", source.dataflows, _preset_dataflows()),

@@ -1,4 +1,4 @@
-"""Dataflows: a place in OMEGA's taxonomy and a tile rule."""
+"""Dataflows: a taxonomy in OMEGA's notation, and a tile rule."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -26,9 +26,9 @@ class Dataflow:
 
     @property
     def composition(self) -> Composition:
-        """Seq, SP or PP."""
+        """The composition of the two phases: Seq, SP or PP."""
         return self.taxonomy.composition
 
     def to_dict(self) -> dict[str, object]:
-        """Return all that defines the dataflow, for hashing and printing."""
+        """Return everything that defines the dataflow, for hashing and printing."""
         return {"name": self.name, "taxonomy": str(self.taxonomy), "rule": self.rule.to_dict()}

@@ -1,4 +1,4 @@
-"""Unit energies: what one multiply-accumulate and one access cost, from presets or from a TOML file of one's own."""
+"""Unit energies: the cost of one multiply-accumulate and of one access, from presets or from a user's TOML file."""
 
 import json
 import tomllib
@@ -20,7 +20,7 @@ _COSTS = ("mac_pj", "register_file_pj", "link_pj", "global_buffer_pj")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitEnergies:
-    """Energy of one event, pJ, each above 0 and at most 10^6: what access counts are multiplied by.
+    """Energy of one event in pJ, each above 0 and at most 10^6; access counts are multiplied by these.
 
     `mac_pj`: a useful multiply-accumulate. `register_file_pj`: a word read from or written to a PE's register file.
     `link_pj`: a word over one link of the distribution network. `global_buffer_pj`: a word read from or written to the
@@ -43,7 +43,7 @@ class UnitEnergies:
             raise ConfigError(f"unit energies {self.name!r}: source must be a string, got {self.source!r}")
 
     def key(self) -> str:
-        """Return a text of all that energies depend on: the costs, not name and source."""
+        """Return a text of everything that energies depend on: the costs, without the name and source."""
         return json.dumps({cost: getattr(self, cost) for cost in _COSTS})
 
     def to_dict(self) -> dict[str, object]:

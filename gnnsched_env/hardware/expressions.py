@@ -17,7 +17,7 @@ Evaluator = Callable[[Mapping[str, int]], int]
 
 
 def evaluate(text: str, names: Mapping[str, int]) -> int:
-    """Return the value of the expression; a name that is allowed but not given (f within f) is refused too."""
+    """Return the expression's value; raise ConfigError for a name without a value (such as f within f)."""
     try:
         return _compiled(text)(names)
     except KeyError as missing:
@@ -25,7 +25,7 @@ def evaluate(text: str, names: Mapping[str, int]) -> int:
 
 
 def check_expression(text: object) -> str:
-    """Return the expression in canonical spelling, or refuse it with the part that is not allowed."""
+    """Return the expression in canonical spelling; raise ConfigError, naming any part that is not allowed."""
     if isinstance(text, int) and not isinstance(text, bool):
         text = str(text)
     if not isinstance(text, str) or len(text) > LONGEST_EXPRESSION:
@@ -50,7 +50,7 @@ def _compiled(text: str) -> Evaluator:
 
 
 def _compile(node: ast.expr, text: str) -> Evaluator:
-    """Turn the syntax tree into nested closures; whatever is not listed here is refused."""
+    """Turn the syntax tree into nested closures; raise ConfigError for any syntax not handled here."""
     match node:
         case ast.Constant(value=int(value)) if not isinstance(value, bool):
             return lambda names: value

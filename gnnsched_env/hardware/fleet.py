@@ -32,7 +32,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """Accelerators under one clock, which turns cycles into seconds at the edge of the program only.
+    """Accelerators that share one clock, which is used only to convert cycles to seconds in results.
 
     `choices` lists every pair accelerator by accelerator; `choice_accelerators` int64 [choices] is the accelerator of
     each, read-only.
@@ -66,7 +66,7 @@ class Fleet:
         return cycles / self.clock_hz
 
     def to_dict(self) -> dict[str, object]:
-        """Return all that defines the fleet, for hashing and printing."""
+        """Return everything that defines the fleet, for hashing and printing."""
         return {
             "name": self.name,
             "accelerators": [accelerator.to_dict() for accelerator in self.accelerators],

@@ -15,7 +15,7 @@ MODEL_KINDS = ("gcn", "gin", "sage")
 class Layer:
     """One layer: aggregation of `in_features` wide rows, then a GEMM of `combination_features` x `out_features`.
 
-    `self_loops` tells whether the aggregation runs over A+I (pattern union: a loop already there is not doubled) or A.
+    The aggregation runs over A+I if `self_loops` is true (an existing loop is not doubled), otherwise over A.
     """
 
     in_features: Annotated[int, Integer(1)]
@@ -38,7 +38,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GnnModel:
-    """A named stack of layers, each as wide as the one before it gives."""
+    """A named stack of layers, in which each layer's input width is the output width of the layer before."""
 
     name: Annotated[str, Text(without="/")]
     layers: tuple[Layer, ...]

@@ -1,4 +1,4 @@
-"""Tiles: how much of each dimension a phase's array holds at once, and the rules that compute them."""
+"""Tiles: how much of each dimension a phase processes at once, and the rules that compute them."""
 
 from dataclasses import dataclass, fields
 from typing import Annotated
@@ -58,7 +58,7 @@ class TileRule:
             object.__setattr__(self, field.name, check_expression(getattr(self, field.name)))
 
     def tiles(self, *, aggregation_width: int, combination_width: int, out_features: int, pes: int) -> Tiling:
-        """Return the tiles of one layer; a tile below 1 is refused with the expression that gave it."""
+        """Return the tiles of one layer; raise ConfigError, naming the expression, for a tile below 1."""
         names = {"F": aggregation_width, "G": out_features, "P": pes}
         shorthands = {"f": evaluate(self.f, names), "g": evaluate(self.g, names)}
         aggregation = names | shorthands

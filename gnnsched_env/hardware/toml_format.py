@@ -1,4 +1,4 @@
-"""The TOML format of hardware: what a file says, with every key and type checked, before names are looked up."""
+"""The TOML format of hardware: parse a file and check every key and type, before names are looked up."""
 
 import tomllib
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ Table = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceleratorEntry:
-    """One [[accelerator]]: its plain fields, and the names of its dataflows, None for all that are known."""
+    """One [[accelerator]]: its plain fields, and the names of its dataflows (None means every known dataflow)."""
 
     fields: Mapping[str, Any]
     dataflows: tuple[str, ...] | None
@@ -27,7 +27,7 @@ class AcceleratorEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetEntry:
-    """The [fleet]: the names of its accelerators, None for all of the file's own."""
+    """The [fleet] table: the names of its accelerators (None means all of the file's own)."""
 
     name: str
     clock_hz: int

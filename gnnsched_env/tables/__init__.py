@@ -1,4 +1,4 @@
-"""Latency tables: what each class of job takes under each choice, in truth and as predicted."""
+"""Latency tables: the true and predicted cycles of each class of job under each choice."""
 
 from gnnsched_env.tables.build import (
     DistinctPairs,

@@ -23,7 +23,7 @@ Pair = tuple[Accelerator, Dataflow]
 
 PARALLEL_COST = 2_000_000_000  # about ten seconds on one core
 CHUNK_COST = 100_000_000
-REPLAY_FACTOR = 100  # replaying a row event by event, against evaluating it from tables
+REPLAY_FACTOR = 100  # cost of replaying a row event by event, relative to evaluating it from tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class DistinctPairs:
 
 
 def distinct_pairs(fleet: Fleet) -> DistinctPairs:
-    """Return the fleet's distinct pairs: equal devices count once, whatever they are called."""
+    """Return the fleet's distinct pairs: equal devices count once, whatever their names."""
     keys = choice_keys(fleet)
     first = {key: fleet.choices[keys.index(key)] for key in sorted(set(keys))}
     order = {key: i for i, key in enumerate(first)}
@@ -56,7 +56,7 @@ def choice_keys(fleet: Fleet) -> tuple[str, ...]:
 
 
 def pair_key(accelerator: Accelerator, dataflow: Dataflow) -> str:
-    """Return a text of all that a job's cycles depend on: PEs, bandwidths, taxonomy and tile rule, not names."""
+    """Return a text of everything that a job's cycles depend on: PEs, bandwidths, taxonomy and tile rule; no names."""
     return json.dumps(
         {
             "pes": accelerator.pes,
@@ -125,7 +125,7 @@ def pair_cycles(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chunk:
-    """Some classes that share a layer; picklable."""
+    """A unit of work: some classes that share a layer; picklable."""
 
     classes: IntArray
     degrees: tuple[IntArray, ...]
@@ -172,7 +172,7 @@ def _chunks(classes: JobClasses, pairs: Sequence[Pair], quirks: Quirks) -> Itera
 
 
 def _without_repeats(members: IntArray, costs: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
-    """Yield the members so that none occurs twice at once (a model may have one layer twice): += adds each once."""
+    """Yield the members in groups without repeats (a model may have one layer twice), so that += adds each."""
     while members.size:
         _, first = np.unique(members, return_index=True)
         yield members[first], costs[first]

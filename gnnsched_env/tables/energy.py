@@ -31,7 +31,7 @@ def pair_energy(classes: JobClasses, pairs: Sequence[Pair], *, units: UnitEnergi
     """Return float64 [C, pairs], pJ, summed over the layers of each class's model, all quirks mended.
 
     A layer's energy is that of its useful multiply-accumulates, its register-file accesses, the links its words cross
-    to the PEs, and its global-buffer accesses under the pair's composition. What is not counted (DRAM, leakage, the
+    to the PEs, and its global-buffer accesses under the pair's composition. Anything not counted (DRAM, leakage, the
     way of results back, idle PEs) costs nothing. `units`: the default preset if None.
     """
     units = load_unit_energies() if units is None else units
@@ -48,7 +48,7 @@ def pair_energy(classes: JobClasses, pairs: Sequence[Pair], *, units: UnitEnergi
 
 
 class _RowCounts:
-    """What the access counts need of every class's rows; folds are summed once for each T_N that occurs."""
+    """The row totals of each class from which accesses are counted; folds are summed once for each T_N that occurs."""
 
     def __init__(self, classes: JobClasses) -> None:
         self._degrees = classes.degrees
@@ -75,7 +75,7 @@ class _RowCounts:
 
 
 def _layer_users(classes: JobClasses) -> Iterable[tuple[Layer, IntArray]]:
-    """Return each distinct layer with the classes that have it, once for each time."""
+    """Return each distinct layer with the classes that have it; a class appears once for each occurrence."""
     users: dict[Layer, list[int]] = {}
     for c, model in enumerate(classes.models):
         for layer in model.layers:

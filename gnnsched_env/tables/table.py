@@ -1,4 +1,4 @@
-"""`LatencyTable`: the cycles of each class of job under each choice, in truth and as predicted, in one npz file."""
+"""`LatencyTable`: the true and predicted cycles of each class of job under each choice, stored in one npz file."""
 
 import json
 import os
@@ -15,8 +15,8 @@ from gnnsched_env.common.errors import FileFormatError, TableError
 from gnnsched_env.common.files import write_npz
 
 FORMAT_VERSION = 1
-CYCLE_LIMIT = 1 << 50  # so that a thousand jobs one after another stay inside int64; the simulator checks for more
-ENERGY_LIMIT = 1e30  # pJ; what is more was never computed
+CYCLE_LIMIT = 1 << 50  # a thousand jobs in sequence still fit int64; the simulator checks longer sequences
+ENERGY_LIMIT = 1e30  # pJ; larger values cannot come from the cost model
 
 CycleArray = NDArray[np.int64]
 
@@ -26,9 +26,9 @@ class LatencyTable:
     """True and predicted latencies of C classes under K choices on A accelerators.
 
     `true_cycles`, `predicted_cycles`: int64 [C, K], at least 1. `weights`: float64 [C], each class's share of the jobs
-    (normalised at birth). `choice_accelerators`: int64 [K], the accelerator of each choice. `mean_log_cycles`:
-    float64 [K], the mean logarithm of each choice's cycles over the predictor's training set: all that a policy without
-    latencies may know. `class_groups`: int64 [C], the file that a class came from, index into `group_names`.
+    (normalised on construction). `choice_accelerators`: int64 [K], the accelerator of each choice. `mean_log_cycles`:
+    float64 [K], the mean logarithm of each choice's cycles over the predictor's training set, which is all that a
+    policy without latencies knows. `class_groups`: int64 [C], the file that a class came from, into `group_names`.
     `energy_pj`: float64 [C, K], the energy of each class under each choice, above 0; None where it was not computed.
     `pair_keys`: the hardware of each of the K choices (`choice_keys`), by which a fleet finds its columns; empty where
     the latencies come from no modelled hardware.
@@ -83,17 +83,17 @@ class LatencyTable:
 
     @property
     def num_classes(self) -> int:
-        """Return C."""
+        """Return the number of classes C."""
         return len(self.class_names)
 
     @property
     def num_choices(self) -> int:
-        """Return K."""
+        """Return the number of choices K."""
         return len(self.choice_names)
 
     @property
     def num_accelerators(self) -> int:
-        """Return A."""
+        """Return the number of accelerators A."""
         return len(self.accelerator_names)
 
     @property
@@ -102,7 +102,7 @@ class LatencyTable:
         return float(self.weights @ self.predicted_cycles.min(axis=1))
 
     def clairvoyant(self) -> "LatencyTable":
-        """Return the same table with the truth as its predictions."""
+        """Return the same table with the true cycles as its predictions."""
         return replace(self, predicted_cycles=self.true_cycles)
 
     def only_group(self, name: str) -> "LatencyTable":
@@ -122,7 +122,7 @@ class LatencyTable:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table as an npz file without pickles; a killed write leaves no broken file."""
+        """Write the table as an npz file without pickles; an interrupted write leaves no broken file."""
         header = {
             "version": FORMAT_VERSION,
             "choice_names": self.choice_names,
@@ -139,7 +139,7 @@ class LatencyTable:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a table that `save` wrote; raise FileFormatError where it is damaged or of another version.
+        """Read a table that `save` wrote; raise FileFormatError if it is damaged or of another version.
 
         Early files hold neither energies nor pair keys: `energy_pj` is None, `pair_keys` empty.
         """
@@ -177,7 +177,7 @@ def _as_cycles(name: str, values: Any, shape: tuple[int, int]) -> CycleArray:
             f"got {array[row, column]!r} at class {row}, choice {column}"
         )
     if array.dtype.kind == "f" and (array != np.rint(array)).any():
-        raise TableError(f"latency table: {name} must be whole cycles; round predictions first")
+        raise TableError(f"latency table: {name} must hold whole cycles (integers); round predictions first")
     array = np.array(array, np.int64, order="C")
     array.setflags(write=False)
     return array

@@ -1,4 +1,4 @@
-"""What a job may ask for: job classes, from graph files or from the embedded synthetic families."""
+"""Job classes: the inference requests that jobs make, from graph files or from the embedded synthetic families."""
 
 from gnnsched_env.workload.job_classes import JobClasses, classes_from_files, synthetic_classes
 

@@ -1,4 +1,4 @@
-"""`JobClasses`: what jobs may ask for, from graph files or from the embedded synthetic families."""
+"""`JobClasses`: the kinds of job in a workload, from graph files or from the embedded synthetic families."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ class JobClasses:
     `degrees[c]` int64 [V_c]: row degrees of the matrix that the class's model aggregates over (A+I for GCN and GIN, A
     for GraphSAGE), graph after graph. `models[c]`: its model. `weights` float64 [C]: shares of the jobs, summing to 1.
     `groups` int64 [C]: the file or family that a class came from, index into `group_names`. `graphs`: the classes'
-    adjacency A, a batch as one block-diagonal graph, for predictors that read more than degrees; None if not known.
+    adjacency A, a batch as one block-diagonal graph, for predictors that read more than degrees; None if unknown.
     """
 
     names: tuple[str, ...]
@@ -64,7 +64,7 @@ class JobClasses:
         return len(self.names)
 
     def subset(self, members: Sequence[int]) -> "JobClasses":
-        """Return some of the classes, their relative weights kept."""
+        """Return a subset of the classes, with their relative weights."""
         weights = self.weights[list(members)]
         return JobClasses(
             names=tuple(self.names[c] for c in members),
@@ -77,7 +77,7 @@ class JobClasses:
         )
 
     def digest(self) -> str:
-        """Return a hash (SHA-256, hexadecimal) of all that latencies depend on: degrees and models, in order."""
+        """Return a hash (SHA-256, hexadecimal) of everything that latencies depend on: degrees and models, in order."""
         state = hashlib.sha256()
         for degrees, model in zip(self.degrees, self.models, strict=True):
             layers = [layer.to_dict() for layer in model.layers]
@@ -95,7 +95,7 @@ def classes_from_files(
     classes_per_file: int = CLASSES_PER_FILE,
     seed: int = 0,
 ) -> JobClasses:
-    """Return one mix of all files, each equally likely; a model goes from a file's F over `hidden` to its G.
+    """Return one mix of all files, each equally likely; models have a file's F inputs, `hidden` layers and G outputs.
 
     A graph set gives `classes_per_file` classes, the batch sizes taking turns, so that each has an equal share; a
     batch holds different graphs of the set, drawn from the whole set with the seed and the set's content, so that a
@@ -146,7 +146,7 @@ def _generator(seed: int, graphs: GraphSet) -> np.random.Generator:
 
 
 def log_uniform(rng: np.random.Generator, low: int, high: int) -> int:
-    """Draw an integer from low..high, its logarithm uniform."""
+    """Draw an integer from low..high, log-uniformly."""
     return min(high, int(np.exp(rng.uniform(np.log(low), np.log(high + 1)))))
 
 
@@ -190,7 +190,7 @@ def _named(group: str, batches: Sequence[NDArray[np.int64]]) -> list[tuple[str, 
 
 
 def _distinct_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names, a file whose name came before numbered: PROTEINS, PROTEINS (2)."""
+    """Return the files' names, with repeated names numbered: PROTEINS, PROTEINS (2)."""
     distinct: list[str] = []
     for i, name in enumerate(names):
         earlier = names[:i].count(name)

@@ -110,7 +110,7 @@ def test_a_temporal_dimension_takes_a_tile_of_one():
 
 @pytest.mark.parametrize("taxonomy", ["PP_CA(FsNtVs, GtFtNs)", "Seq_AC(NsFsVs, VsGsFs)", "Seq_AC(VsFsNs, GsVsFs)"])
 def test_what_the_cost_model_does_not_know_is_refused_when_bound(taxonomy):
-    with pytest.raises(ConfigError, match="the cost model knows"):
+    with pytest.raises(ConfigError, match="the cost model supports"):
         bind(dataflow(taxonomy=taxonomy), layer(), accelerator())
 
 

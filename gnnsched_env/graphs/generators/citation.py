@@ -81,7 +81,7 @@ def _cite(
 def _prominent(
     rng: np.random.Generator, targets: NDArray[np.int64], citations: int, vertex: int, fame: float, lifetime: float
 ) -> int:
-    """Return an earlier vertex, weighted by citations or not, and by youth (rejection, with an end)."""
+    """Draw an earlier vertex, weighted by recency and maybe citations, by rejection with a bounded number of tries."""
     candidate = 0
     for _ in range(MOST_TRIES):
         if citations > 0 and rng.random() < fame:

@@ -42,9 +42,9 @@ def barabasi_albert_graph(rng: np.random.Generator, vertices: int, *, links: int
 
 
 def watts_strogatz_graph(rng: np.random.Generator, vertices: int, *, neighbours: int, rewired: float) -> Graph:
-    """Draw a ring in which each vertex knows `neighbours` (even) nearest; an edge's far end is redrawn with `rewired`.
+    """Draw a ring where vertices join their `neighbours` (even) nearest; `rewired` is the chance to redraw a far end.
 
-    A redrawn end is uniform; where it hits the vertex itself or a known one, the edge is lost.
+    The new end is uniform; if it is the vertex itself or already a neighbour, the edge is dropped.
     """
     check_vertices("Watts-Strogatz", vertices, 3)
     check_range("Watts-Strogatz", "neighbours", neighbours, 2, vertices - 1)

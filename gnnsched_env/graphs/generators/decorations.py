@@ -1,4 +1,4 @@
-"""What any graph may get on top: self loops, isolated vertices, another order of its vertices."""
+"""Modifications that apply to any graph: add self loops, isolate vertices, reorder the vertices."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ def with_loops(rng: np.random.Generator, graph: Graph, share: float) -> Graph:
 
 
 def with_isolated(rng: np.random.Generator, graph: Graph, share: float) -> Graph:
-    """Take all entries, loops too, from each vertex with probability `share`; the vertices stay as empty rows."""
+    """Isolate each vertex with probability `share`: remove all its edges and loops, but keep its (empty) row."""
     check_shares("isolated", share=share)
     rows, columns = _entries(graph)
     bare = rng.random(graph.num_vertices) < share
@@ -44,7 +44,7 @@ def _renumbered(graph: Graph, number: I64) -> Graph:
 
 
 def _entries(graph: Graph) -> tuple[I64, I64]:
-    """Return rows and columns; of an undirected graph's two entries for an edge only one."""
+    """Return the rows and columns of the entries; each edge of an undirected graph appears only once."""
     rows = np.repeat(np.arange(graph.num_vertices), graph.degrees)
     columns = graph.indices.astype(np.int64)
     if not graph.undirected:

@@ -33,16 +33,16 @@ def unordered_pairs(codes: I64) -> tuple[I64, I64]:
 
 
 def check_vertices(family: str, vertices: int, fewest: int = 2) -> None:
-    """Refuse too few vertices, and a number that is no integer."""
+    """Raise ConfigError unless the number of vertices is an integer and large enough."""
     Integer(fewest).check(family, "vertices", vertices)
 
 
 def check_shares(family: str, **shares: float) -> None:
-    """Refuse shares and probabilities outside 0..1 (NaN too)."""
+    """Raise ConfigError for a share or probability outside 0..1 (or NaN)."""
     for field, share in shares.items():
         check_range(family, field, share, 0, 1)
 
 
 def check_range(family: str, field: str, value: float, low: float, high: float) -> None:
-    """Refuse a value outside low..high (NaN too)."""
+    """Raise ConfigError for a value outside low..high (or NaN)."""
     Number(least=low, most=high).check(family, field, value)

@@ -38,7 +38,7 @@ I64 = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RmatParameters:
-    """What R-MAT needs: vertices N and edges E asked for, quadrant probabilities a, b, c and d = 1-a-b-c."""
+    """The parameters of R-MAT: N vertices and E edges requested, and quadrant probabilities a, b, c and d = 1-a-b-c."""
 
     vertices: Annotated[int, Integer(1)]
     edges: Annotated[int, Integer(1)]
@@ -60,7 +60,7 @@ class RmatParameters:
 def draw_rmat_parameters(rng: np.random.Generator, *, edges: tuple[int, int] = (100, 2_000)) -> RmatParameters:
     """Draw parameters from Graphlaxy's distribution, with E uniform over the range `edges` (both ends included).
 
-    The weights were fitted by its authors at 100,000 to 2,000,000 edges; elsewhere they are the same numbers, with no
+    Its authors fitted the weights at 100,000 to 2,000,000 edges; outside that range the same weights are used, with no
     promise of even coverage.
     """
     low, high = edges
@@ -99,7 +99,7 @@ def graphlaxy_graph(
 ) -> Graph:
     """Draw parameters, then a graph; draw again while it has fewer than `fewest_edges` undirected edges.
 
-    Graphlaxy itself asks for more than 100, at its far larger graphs.
+    Graphlaxy, whose graphs are far larger, requires more than 100 edges.
     """
     for _ in range(MOST_TRIES):
         graph = rmat_graph(rng, draw_rmat_parameters(rng, edges=edges), connected=connected)

@@ -1,4 +1,4 @@
-"""Discussion threads: trees with few hubs that many answer, and some cross talk (compare REDDIT-BINARY)."""
+"""Discussion threads: trees with a few hubs that get most replies, plus some cross links (compare REDDIT-BINARY)."""
 
 import numpy as np
 
@@ -12,9 +12,9 @@ def thread_graph(
 ) -> Graph:
     """Grow a tree in which each vertex answers an earlier one, then join pairs at distance two; connected.
 
-    A vertex answers vertex 0 with probability `root`; whoever a random earlier vertex answered with `fame` (which
-    prefers those who have many answers); else a random earlier vertex. `talk` of the vertices, on average, also join
-    the one whom their parent answered.
+    A vertex answers vertex 0 with probability `root`; with probability `fame` it answers the parent of a random earlier
+    vertex (which favours vertices with many answers); otherwise it answers a random earlier vertex. A share `talk` of
+    the vertices, on average, is also joined to its grandparent.
     """
     check_vertices("thread", vertices)
     check_shares("thread", root=root, fame=fame)

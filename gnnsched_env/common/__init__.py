@@ -1,1 +1,1 @@
-"""What every room stands on: errors, checks, files, stored arrays, caches, progress, and the shape of a policy."""
+"""Foundations of the other packages: errors, checks, files, stored arrays, caches, progress, the policy protocol."""

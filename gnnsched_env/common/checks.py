@@ -1,4 +1,4 @@
-"""Rules of values: declared once, beside the type of a field, and checked by one function.
+"""Validation rules: each is declared once, beside the type of a field, and checked by one function.
 
     @dataclass(frozen=True, kw_only=True)
     class Failures:
@@ -8,9 +8,9 @@
             check_fields(self, "failures")
 
 `check_fields` raises ConfigError naming the thing, the rule and the value ("failures: up must be a number from 0 to
-1e+09, got -1") and stores what the rule makes of a value: numpy's integers become int, lists become tuples. None passes
-where the field's type has it. `declared(Failures)` returns the rules by name, so that command lines and records follow
-from them. A rule also checks a value that is no field: `seed = Integer(0).check("rollout", "seed", seed)`.
+1e+09, got -1") and stores the converted value: numpy's integers become int, lists become tuples. None is allowed if the
+field's type allows it. `declared(Failures)` returns the rules by name, so that command lines and records are derived
+from them. A rule can also check a single value: `seed = Integer(0).check("rollout", "seed", seed)`.
 """
 
 import math
@@ -28,17 +28,17 @@ from gnnsched_env.common.errors import ConfigError, did_you_mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What a value must be; `help` says in a sentence what it means, its unit included."""
+    """A rule for a value; `help` is a sentence that describes the value and its unit."""
 
     help: str = ""
 
     def check(self, where: str, name: str, value: Any) -> Any:
-        """Return a value as it is stored; raise ConfigError where it breaks the rule."""
+        """Return the value in the form to be stored; raise ConfigError if it breaks the rule."""
         require(where, name, value, self._broken(value))
         return self._stored(value)
 
     def _broken(self, value: Any) -> str:
-        """Return in words which rule a value breaks, nothing where it is good."""
+        """Return the rule in words if the value breaks it, or an empty string."""
         raise NotImplementedError
 
     def _stored(self, value: Any) -> Any:
@@ -47,7 +47,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Integer(Rule):
-    """An integer (no bool) of at least `least` and at most `most`, a power of two where that is asked."""
+    """An integer (no bool) from `least` to `most`, and a power of two if that is required."""
 
     least: int = 0
     most: int | None = None
@@ -66,7 +66,7 @@ class Integer(Rule):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number(Rule):
-    """A number (no bool) within bounds, some of which may be left open; infinite ones only where `finite` is False."""
+    """A number (no bool) within bounds, of which some may be omitted; infinity is allowed only if `finite` is False."""
 
     least: float | None = None
     above: float | None = None
@@ -92,12 +92,12 @@ class Number(Rule):
 
 @dataclass(frozen=True, slots=True)
 class OneOf(Rule):
-    """One of a few names, or of the members of a StrEnum; the error guesses at what was meant."""
+    """One of a few names, or of the members of a StrEnum; the error suggests the closest one."""
 
     choices: tuple[str, ...]
 
     def check(self, where: str, name: str, value: Any) -> str:
-        """Return the choice that is meant, an enum's member where choices are its members."""
+        """Return the choice; if the choices are an enum's members, return the member."""
         if not isinstance(value, str) or value not in self.choices:
             known, guess = ", ".join(self.choices), did_you_mean(value, self.choices)
             raise ConfigError(f"{where}: {name} must be one of {known}, got {value!r}{guess}")
@@ -106,7 +106,7 @@ class OneOf(Rule):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flag(Rule):
-    """True or False, and nothing that is merely like them."""
+    """True or False; other values, such as 0 or 1, are invalid."""
 
     def _broken(self, value: Any) -> str:
         return "" if isinstance(value, bool) else "true or false"
@@ -136,13 +136,13 @@ class FilePath(Rule):
 
 @dataclass(frozen=True, slots=True)
 class ListOf(Rule):
-    """A sequence or a numpy array (no text) of at least `fewest` entries that keep a rule; stored as a tuple."""
+    """A sequence or numpy array (no text) of at least `fewest` entries that each obey a rule; stored as a tuple."""
 
     entries: Rule
     fewest: int = 0
 
     def check(self, where: str, name: str, value: Any) -> tuple[Any, ...]:
-        """Return the entries as their rule stores them."""
+        """Return the entries, each in the form that its rule stores."""
         given = listed(value)
         require(where, name, value, "" if isinstance(given, list) else "a list")
         require(where, name, value, "" if len(given) >= self.fewest else f"a list of at least {self.fewest:,}")
@@ -151,13 +151,13 @@ class ListOf(Rule):
 
 @dataclass(frozen=True, slots=True)
 class Parsed(Rule):
-    """What a function reads; it returns None for what it refuses. `rule` says in words what it takes."""
+    """A value parsed by a function, which returns None for an invalid one. `rule` describes valid values in words."""
 
     rule: str
     parse: Callable[[Any], Any]
 
     def check(self, where: str, name: str, value: Any) -> Any:
-        """Return what the function makes of a value."""
+        """Return the function's result for the value."""
         read = self.parse(value)
         require(where, name, value, self.rule if read is None else "")
         return read
@@ -166,12 +166,12 @@ class Parsed(Rule):
 def _finite(value: Real) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer beyond what a float can be
+    except OverflowError:  # an integer too large for a float
         return False
 
 
 def check_fields(owner: Any, where: str) -> None:
-    """Check each declared field of a dataclass instance (frozen or not), and store what its rule makes of the value."""
+    """Check each declared field of a dataclass instance (frozen or not), and store the value that its rule returns."""
     kind: type = type(owner)
     for name, rule in declared(kind).items():
         value = getattr(owner, name)
@@ -194,25 +194,25 @@ def _optional(kind: type, name: str) -> bool:
 
 
 def require(where: str, name: str, value: Any, rule: str) -> None:
-    """Raise ConfigError naming the thing, the value and the rule, given in words; do nothing where no rule is given."""
+    """Raise ConfigError naming the thing, the rule (in words) and the value; do nothing if the rule is empty."""
     if rule:
         raise ConfigError(f"{where}: {name} must be {rule}, got {value!r}")
 
 
 def check_keys(where: str, given: Mapping[str, Any], kind: type) -> None:
-    """Raise ConfigError where a key is no field of a dataclass."""
+    """Raise ConfigError if a key is no field of a dataclass."""
     check_known(where, given, tuple(entry.name for entry in fields(kind)))
 
 
 def check_known(where: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    """Raise ConfigError, with a guess at what was meant, where a key is not among those known."""
+    """Raise ConfigError, suggesting the closest known key, if a key is not among those known."""
     for key in given:
         if key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}{did_you_mean(key, known)} (known: {', '.join(known)})")
 
 
 def require_unique(where: str, kind: str, names: Iterable[str]) -> None:
-    """Raise ConfigError where a name occurs twice."""
+    """Raise ConfigError if a name occurs twice."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -221,7 +221,7 @@ def require_unique(where: str, kind: str, names: Iterable[str]) -> None:
 
 
 def listed(value: Any) -> Any:
-    """Return the entries of a sequence or a numpy array as a list; anything else, text too, as it is."""
+    """Return the entries of a sequence or numpy array as a list; return anything else, including text, unchanged."""
     if isinstance(value, np.ndarray):
         return value.tolist()
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else value

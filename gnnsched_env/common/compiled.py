@@ -1,4 +1,4 @@
-"""The one place where numba is met: how kernels are compiled and kept, and what plain numba cannot say.
+"""The project's only interface to numba: how kernels are compiled and cached, and operations that numba lacks.
 
 Flavours, each a decorator:
 
@@ -7,15 +7,15 @@ Flavours, each a decorator:
 | `kernel` | Python and kernels | yes | |
 | `long_kernel` | Python | yes | for seconds of work: releases the interpreter's lock |
 | `bare_kernel` | Python and kernels | no | compiled without reference counts; releases the interpreter's lock |
-| `helper` | kernels | yes | without a face for Python it compiles a third faster |
+| `helper` | kernels | yes | not callable from Python; compiles a third faster |
 | `inlined` | kernels | no | compiled into its callers, without reference counts |
 
 `docs/design.md` says what reference counts and calls cost. Kernels called from Python are kept on disk
 (`kernel_cache`); the others are parts of them. Division by zero gives what numpy gives.
 
-numba's private corners stand here and nowhere else: the options `_nrt` and `forceinline`, a dispatcher's `_cache`,
+numba's private interfaces are used here only: the options `_nrt` and `forceinline`, a dispatcher's `_cache`,
 `CompileResult._reduce` and `_rebuild`, and instructions written through llvmlite and `cgutils`. A new numba may change
-them without notice, so `pyproject.toml` bounds it above; `tests/common/test_compiled.py` tells which one broke.
+them without notice, so `pyproject.toml` bounds its version; `tests/common/test_compiled.py` shows which one broke.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ def kernel(function: F) -> F:
 
 
 def long_kernel(function: Callable[..., Any]) -> Any:
-    """Compile a function that takes so long that other threads should go on beside it."""
+    """Compile a long-running function that lets other threads run meanwhile."""
     return _kept(_jit(error_model="numpy", nogil=True)(function))
 
 
@@ -72,7 +72,7 @@ def inlined(function: F) -> F:
 
 
 def inlined_with(*, fastmath: bool | set[str]) -> Callable[[F], F]:
-    """Return the decorator `inlined` with what LLVM may do to sums and products of floats, as `numba.njit` takes it."""
+    """Return the decorator `inlined` with the given `fastmath` flags of `numba.njit`."""
 
     def compiled(function: Any) -> Any:
         return _jit(error_model="numpy", _nrt=False, forceinline=True, fastmath=fastmath)(function)
@@ -81,9 +81,9 @@ def inlined_with(*, fastmath: bool | set[str]) -> Callable[[F], F]:
 
 
 def announced(what: str, seconds: int) -> Callable[[F], F]:
-    """Return a decorator of kernels: whoever waits while one is compiled is told what it is and how long it may take.
+    """Return a decorator of kernels that announces, on stderr, a compilation and about how long it takes.
 
-    Nothing is said of a kernel that is on disk, and the same only once a process.
+    Nothing is printed for a kernel that is on disk; each announcement is printed once per process.
     """
 
     def named(dispatcher: Any) -> Any:
@@ -95,21 +95,21 @@ def announced(what: str, seconds: int) -> Callable[[F], F]:
 
 
 def is_compiled(dispatcher: Any) -> bool:
-    """Tell whether a kernel is on disk, for this processor and in some signature (True where the JIT is off)."""
+    """Return whether a kernel is on disk, for this processor and any signature (True if the JIT is off)."""
     return _config.DISABLE_JIT or bool(kept_kernels(*dispatcher._cache.place(dispatcher.targetctx)))
 
 
 def _kept(dispatcher: Any) -> Any:
-    """Let a kernel be kept on disk; with the JIT off it is a plain function, and stays as it is."""
+    """Cache a kernel on disk; with the JIT off it is a plain function, and is returned unchanged."""
     if not _config.DISABLE_JIT:
         dispatcher._cache = _KernelCache(dispatcher.py_func)
     return dispatcher
 
 
 class _KernelCache(_Cache):
-    """What numba asks before it compiles a kernel, and tells after: the files of `kernel_cache`.
+    """The cache that numba queries before it compiles a kernel and fills afterwards, in the files of `kernel_cache`.
 
-    Only kernels of the project's own packages are kept, and none with a closure: its cells are in no key.
+    Only kernels of the project's own packages are kept, and none with a closure, whose values are not in the key.
     """
 
     def __init__(self, function: Any) -> None:
@@ -122,7 +122,7 @@ class _KernelCache(_Cache):
 
     @property
     def cache_path(self) -> str:
-        """Return the name of the folder of this state of the sources."""
+        """Return the name of the folder for the sources as they are now."""
         return self._folder
 
     def place(self, target: Any, signature: Any = None) -> tuple[str, str]:
@@ -135,13 +135,13 @@ class _KernelCache(_Cache):
         return self._folder, f"{self._name}-{_short_hash(machine)}-{types_hash}.nbc"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the kernel for argument types, or None: then numba compiles it."""
+        """Return the kernel for argument types, or None to let numba compile it."""
         target_context.refresh()
         payload = load_kernel(*self.place(target_context, sig)) if self._kept and self._enabled else None
         if payload is not None:
             try:
                 return CompileResult._rebuild(target_context, *pickle.loads(payload))
-            except Exception as error:  # whatever it is, the kernel can be compiled
+            except Exception as error:  # any failure: the kernel can still be compiled
                 warn_once(f"kept kernel {self._folder}/{self._name} is compiled again: {type(error).__name__}: {error}")
         if self.announcement and self.announcement not in _announced:
             _announced.add(self.announcement)
@@ -149,7 +149,7 @@ class _KernelCache(_Cache):
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep a kernel that has just been compiled."""
+        """Write a kernel that has just been compiled to disk."""
         if self._kept and self._enabled and not data.library.has_dynamic_globals:
             save_kernel(*self.place(data.target_context, sig), dumps(data._reduce()))
 
@@ -170,7 +170,7 @@ def _short_hash(value: Any) -> str:
 
 
 def copy_cells(target: Any, row: int, to: int, source: Any, source_row: int, start: int, count: int) -> None:
-    """Copy `count` cells of a row of a C-ordered 2-D array to a row of another; in the same one ranges may overlap."""
+    """Copy `count` cells from a row of a C-ordered 2-D array to a row of another or the same; ranges may overlap."""
     target[row, to : to + count] = source[source_row, start : start + count].copy()
 
 
@@ -181,7 +181,7 @@ def move_cells(array: Any, row: int, to: int, start: int, count: int) -> None:
 
 
 def fetch_ahead(array: Any, row: int, place: int) -> None:
-    """Ask for a cell of a C-ordered 2-D array to be brought near: no effect but on the time of a later access."""
+    """Prefetch a cell of a C-ordered 2-D array into the cache, which only speeds up a later access."""
 
 
 def _address(context: Any, builder: Any, kind: Any, array: Any, row: Any, place: Any) -> tuple[Any, Any]:

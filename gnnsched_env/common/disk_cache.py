@@ -1,4 +1,4 @@
-"""A disk cache of arrays under a content hash: written whole or not at all, never fatal."""
+"""A disk cache of arrays under a content hash: files are written atomically, and failures are never fatal."""
 
 import hashlib
 import json
@@ -42,10 +42,10 @@ def code_digest(*rooms: str) -> str:
 
 
 def cached(key: str, names: Iterable[str], build: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
-    """Return the arrays kept under the key, or build and keep them.
+    """Return the arrays cached under the key, or build and cache them.
 
-    An entry that is damaged or lacks one of the `names` is built anew, with a warning; so is nothing kept, with a
-    warning, where the folder cannot be written. Concurrent writers do not disturb each other: the last one wins.
+    An entry that is damaged or lacks one of the `names` is built anew, with a warning. If the folder cannot be written,
+    nothing is cached, with a warning. Concurrent writers do not disturb each other: the last one wins.
     """
     path = cache_folder() / f"{key}.npz"
     if path.exists():
@@ -63,5 +63,5 @@ def cached(key: str, names: Iterable[str], build: Callable[[], Mapping[str, NDAr
 
 
 def _warn(message: str) -> None:
-    """Print one plain line: what went wrong is no fault of the calling code, so none of it is shown."""
+    """Print a warning in one line, without the calling code, which is not at fault."""
     print(f"warning: {' '.join(message.split())}", file=sys.stderr)

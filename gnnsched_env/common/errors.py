@@ -36,19 +36,19 @@ class ResetNeeded(GnnSchedError, gymnasium.error.ResetNeeded):
 
 
 def did_you_mean(value: object, known: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" for the known name closest to a mistyped one, or nothing where none is close."""
+    """Return "; did you mean 'x'?" for the known name closest to a mistyped one, or "" if none is close."""
     close = difflib.get_close_matches(str(value), list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
 @contextmanager
 def needs_extra(what: str, extra: str) -> Iterator[None]:
-    """Raise ConfigError, which names `what` and the extra to install, where an import in the block finds no module."""
+    """Raise ConfigError, naming `what` and the extra to install, if an import in the block finds no module."""
     try:
         yield
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("gnnsched"):
-            raise  # a module of our own
+            raise  # the missing module is the project's own
         raise ConfigError(
             f"{what}: needs the extra `{extra}` (pip install 'gnnsched-env[{extra}]'): {error.name} is not installed"
         ) from None

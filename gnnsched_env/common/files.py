@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and npz and JSON files read with every refusal in words."""
+"""Atomic writing of files, and readers of npz and JSON files that raise FileFormatError for any defect."""
 
 import contextlib
 import csv
@@ -31,11 +31,11 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
 
     A failed or interrupted write leaves the target as it was, and nothing else; a killed one may leave a file of
     pattern PARTIALS. Concurrent writers do not disturb each other: the last one wins. `parents`: make the folders that
-    are missing. OSErrors, which name the target, and whatever `write` raises, pass.
+    are missing. OSErrors (which name the target) and any error that `write` raises are passed on.
     """
     target = Path(path)
     if target.exists() and not target.is_file() and not target.is_dir():
-        raise OSError(errno.EINVAL, "Not a regular file", str(target))  # a device would be replaced by a file
+        raise OSError(errno.EINVAL, "Not a regular file", str(target))  # else a device would be replaced by a file
     if parents:
         target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.parent / f".{target.name[:_NAME]}.{uuid.uuid4().hex}.partial"
@@ -48,14 +48,14 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
     except OSError as error:
         if error.filename is None or os.fspath(error.filename) != str(partial):
             raise
-        raise OSError(error.errno, error.strerror, str(target)) from None  # the partial file is no business of users
+        raise OSError(error.errno, error.strerror, str(target)) from None  # names the target, not the partial file
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
 def write_rows(path: str | os.PathLike[str], header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write a CSV file whole, UTF-8, lines ended by a line feed; `rows` are asked for one by one."""
+    """Write a CSV file atomically, in UTF-8 with line feeds; `rows` are consumed one by one."""
 
     def write(file: BinaryIO) -> None:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
@@ -69,15 +69,15 @@ def write_rows(path: str | os.PathLike[str], header: Iterable[str], rows: Iterab
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], *, parents: bool = True) -> None:
-    """Write a compressed npz file whole; equal arrays give equal bytes (numpy stamps members with a fixed time)."""
+    """Write a compressed npz file atomically; equal arrays give equal bytes (numpy gives members a fixed time)."""
     write_whole(path, lambda file: np.savez_compressed(file, **arrays), parents=parents)  # type: ignore[arg-type]
 
 
 def read_npz(path: str | os.PathLike[str], source: str = "") -> Arrays:
-    """Return all arrays of an npz file, executing nothing.
+    """Return all arrays of an npz file; no code in the file is executed.
 
-    FileFormatError where the file is missing, is no npz archive, or holds an array that is pickled or damaged; `source`
-    names it there (by default its path).
+    Raise FileFormatError if the file is missing, is no npz archive, or holds an array that is pickled or damaged;
+    `source` names the file in the message (by default its path).
     """
     source, member = source or str(path), ""
     try:
@@ -105,13 +105,13 @@ def read_npz(path: str | os.PathLike[str], source: str = "") -> Arrays:
 
 
 def write_json(path: str | os.PathLike[str], value: Any, *, indent: int = 1, parents: bool = True) -> None:
-    """Write a JSON file whole, ended by a line feed."""
+    """Write a JSON file atomically, with a line feed at its end."""
     text = json.dumps(value, indent=indent) + "\n"
     write_whole(path, lambda file: file.write(text.encode()), parents=parents)
 
 
 def read_json(path: str | os.PathLike[str], source: str = "") -> dict[str, Any]:
-    """Return the object of a JSON file; FileFormatError where it is missing, no JSON, or another value."""
+    """Return the object in a JSON file; raise FileFormatError if it is missing, invalid, or another type of value."""
     source = source or str(path)
     try:
         value = json.loads(Path(path).read_bytes())

@@ -85,7 +85,7 @@ def kernel_folders(*, make: bool = False) -> Iterator[Path]:
 
 
 def load_kernel(folder: str, name: str) -> bytes | None:
-    """Return the bytes kept under a name, or None; what is damaged is deleted."""
+    """Return the bytes kept under a name, or None; a damaged file is deleted."""
     for root in kernel_folders():
         path = root / folder / name
         try:
@@ -97,14 +97,14 @@ def load_kernel(folder: str, name: str) -> bytes | None:
             continue
         if hashlib.sha256(content[_DIGEST:]).digest() == content[:_DIGEST]:
             with suppress(OSError):
-                os.utime(path.parent)  # used now, so not among those that go
+                os.utime(path.parent)  # marks the folder as used, so that it is not deleted
             return content[_DIGEST:]
         _delete(path)
     return None
 
 
 def save_kernel(folder: str, name: str, payload: bytes) -> None:
-    """Keep bytes under a name, whole or not at all; of several writers the last one wins."""
+    """Keep bytes under a name, written atomically; of several writers the last one wins."""
     problem: OSError | None = None
     for root in kernel_folders(make=True):
         fresh = not (root / folder).is_dir()
@@ -132,7 +132,7 @@ def _delete(path: Path) -> None:
 
 @cache
 def warn_once(message: str) -> None:
-    """Print a line to stderr, once a process."""
+    """Print a line to stderr, once per process."""
     print(f"warning: {message}", file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""The shape that heuristics and trained agents share: one row of a batch, one decision."""
+"""The interface that heuristics and trained agents share: one decision for each row of a batch."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -14,7 +14,7 @@ Observation = Mapping[str, FloatArray]
 
 
 class Knowledge(StrEnum):
-    """What a policy knows of latencies; shown in every table."""
+    """A policy's knowledge of latencies; shown in every table."""
 
     NONE = "none"
     PREDICTED = "predicted"

@@ -26,7 +26,7 @@ def mix_words(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 mix: Any = inlined(mix_words)
-"""The same of one uint64, for kernels."""
+"""Return splitmix64's output function of one uint64, in kernels."""
 
 
 @bare_kernel
@@ -45,6 +45,6 @@ def uniform(key: np.uint64, index: int) -> float:
 
 @inlined
 def next_uniform(state: NDArray[np.uint64]) -> float:
-    """Return the next float64 in [0, 1) of the sequence whose state is uint64 [1], and move the state on."""
+    """Return the next float64 in [0, 1) of the sequence whose state is uint64 [1], and advance the state."""
     state[0] += GOLDEN
     return np.float64(mix(state[0]) >> _U11) * _UNIT

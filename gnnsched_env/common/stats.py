@@ -1,8 +1,8 @@
 """Means and ratios with percentile bootstrap intervals (Efron and Tibshirani 1993), and Kendall's tau.
 
-Published tables hold what the fixed seed draws, so each function keeps the draws that it has always made. A mean is
+Published tables depend on the fixed seed, so each function must keep its sequence of draws. The interval of a mean is
 `scipy.stats.bootstrap`. A ratio over pairs, and a mean over two crossed axes, weigh their items by multinomial counts:
-one matrix product for 10,000 draws, and scipy's function draws neither such counts nor two axes.
+one matrix product gives 10,000 draws, and scipy's function supports neither such counts nor two axes.
 """
 
 import math
@@ -27,14 +27,14 @@ _FEW = 32  # items whose pairs are compared one by one
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A value and its interval; `low` = `value` = `high` where a single item gives none, all nan without any item."""
+    """A value and its interval; `low` = `value` = `high` for a single item, and all are nan without any item."""
 
     value: float
     low: float
     high: float
 
     def as_list(self) -> list[Any]:
-        """Return [value, low, high], for JSON, which has no nan: None instead."""
+        """Return [value, low, high] for JSON, with None in place of nan."""
         return [None if math.isnan(number) else number for number in (self.value, self.low, self.high)]
 
 
@@ -85,7 +85,7 @@ def crossed_interval(values: FloatArray, *, confidence: float = CONFIDENCE, seed
     """Return the mean of float [seeds, files] with an interval over both.
 
     Seeds and files are drawn with replacement, each by itself (Owen 2007, "The pigeonhole bootstrap"), so that the
-    interval is for other trainings on other files of the kind. Of one seed, files alone are drawn.
+    interval covers other trainings on other files of the kind. With a single seed, only files are drawn.
     """
     table = np.asarray(values, np.float64)
     if table.ndim != 2 or not table.size:
@@ -98,9 +98,9 @@ def crossed_interval(values: FloatArray, *, confidence: float = CONFIDENCE, seed
 def kendall_tau(first: ArrayLike, second: ArrayLike) -> FloatArray:
     """Return Kendall's tau-b (Kendall 1945) over the last axis of float [..., n]: float64 [...], in -1..1.
 
-    Agreeing less disagreeing pairs, over the geometric mean of the pairs that `first` and `second` tell apart; nan
-    where one of them tells none apart. Long rows are scipy's, in n log n; few items are compared pair by pair, all rows
-    at once, since scipy's takes 0.3 ms a row.
+    It is the number of agreeing minus disagreeing pairs, over the geometric mean of the numbers of pairs that `first`
+    and `second` do not tie; nan if one of them ties all. Long rows use scipy's function, in O(n log n); for few items
+    all pairs of all rows are compared at once, since scipy's takes 0.3 ms a row.
     """
     left, right = np.broadcast_arrays(np.asarray(first, np.float64), np.asarray(second, np.float64))
     if left.shape[-1] > _FEW:

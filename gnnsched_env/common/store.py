@@ -1,9 +1,9 @@
-"""Stored arrays: an npz file without pickles whose manifest, in JSON, says what it is and holds a SHA-256 of all of it.
+"""Stored arrays: an npz file without pickles, with a JSON manifest of its format and a SHA-256 of all its content.
 
     save(path, TREE_PREDICTOR, {"name": "mine"}, {"values": values})
     stored = load(path, TREE_PREDICTOR)  # stored.manifest["name"], stored.arrays["values"]
 
-Every format of the project's own files stands below; a graph set's npz has no manifest, since others write it too.
+Every format of the project's own files is listed below; a graph set's npz has no manifest, since other tools write it.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What a file is: the name and version in its manifest, and what to call it in messages."""
+    """A file format: the name and version in its manifest, and its name in messages."""
 
     name: str
     version: int
@@ -42,7 +42,7 @@ DATASET_CHUNK = Format("gnnsched-dataset-chunk", 1, "chunk of a data set")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """The checked content of a file: its format, the other fields of its manifest, its arrays, and where it is from."""
+    """The checked content of a file: its format, the other fields of its manifest, its arrays, and its source."""
 
     format: Format
     manifest: Manifest
@@ -51,17 +51,16 @@ class Stored:
 
 
 def pack(format: Format, fields: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """Return the arrays with a manifest of format, version, fields and hash before them; `unpack` undoes it."""
+    """Return the arrays preceded by a manifest of format, version, fields and hash; `unpack` is the inverse."""
     manifest = {"format": format.name, "version": format.version, **fields}
     manifest["sha256"] = digest(manifest, arrays)
     return {_MANIFEST: np.array(json.dumps(manifest, sort_keys=True)), **arrays}
 
 
 def unpack(arrays: Mapping[str, NDArray[Any]], *formats: Format, source: str) -> Stored:
-    """Return what `pack` was given, in one of some formats.
+    """Return the content that was given to `pack`, if it has one of the given formats.
 
-    A missing manifest, another format or version, or content whose hash does not agree raise FileFormatError, which
-    names the `source`.
+    Raise FileFormatError, naming the `source`, for a missing manifest, another format or version, or a wrong hash.
     """
     content = dict(arrays)
     kinds = " or ".join(format.kind for format in formats)
@@ -93,18 +92,18 @@ def save(
     *,
     parents: bool = True,
 ) -> None:
-    """Write a file, whole or not at all; equal content gives equal bytes. `parents`: make the folders missing."""
+    """Write a file atomically; equal content gives equal bytes. `parents`: make any missing folders."""
     write_npz(path, pack(format, fields, arrays), parents=parents)
 
 
 def load(path: str | os.PathLike[str], *formats: Format) -> Stored:
-    """Read a file of one of some formats, executing nothing; FileFormatError says what is wrong with it."""
+    """Read a file of one of the given formats; no code in it is executed. Raise FileFormatError if it is invalid."""
     source = f"{formats[0].kind} {os.fspath(path)}"
     return unpack(read_npz(path, source), *formats, source=source)
 
 
 def digest(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    """Return the SHA-256 of a manifest (without one) and arrays, hexadecimal."""
+    """Return the hexadecimal SHA-256 of the arrays and of a manifest that holds no hash yet."""
     state = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])

@@ -1,4 +1,4 @@
-"""The Gymnasium environments over the fleet simulator, and what their observations mean."""
+"""The Gymnasium environments over the fleet simulator, and the encoding of their observations."""
 
 from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.envs.observation_units import View, decode_counts, decode_cycles, encode_cycles, unflatten

@@ -1,4 +1,4 @@
-"""From a scenario and options to a batch of environments: what the single and the vector environment share."""
+"""Build a batch of environments from a scenario and options, for both the single and the vector environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -34,8 +34,8 @@ def make_batch(
     """Return the batch of `lanes` environments of a scenario (a preset's name, a TOML file's path, or a Scenario).
 
     `options` are those of `Scenario.with_options`; None leaves the scenario's own. `table` (of one inference) replaces
-    its latencies. `threads` share the lanes of a step. Raise ConfigError naming the option, the
-    rule and the value where one is bad.
+    its latencies. `threads` share the lanes of a step. Raise ConfigError, naming the option, the rule and the value, if
+    one is invalid.
     """
     options = dict(options or {})
     if dispatch and (options.get("window") not in (None, 1) or options.get("window_order") not in (None, "arrival")):
@@ -53,7 +53,7 @@ def make_batch(
 def scenario_batch(
     scenario: Scenario, table: LatencyTable, settings: SimulationSettings, *, capacity: int = CAPACITY, **options: int
 ) -> EnvBatch:
-    """Return a batch on a scenario's fleet, its jobs read where they are of a trace, at most `capacity` held at once.
+    """Return a batch on a scenario's fleet; jobs of a trace are read from it, with at most `capacity` held at once.
 
     `table` holds the cycles of one inference; `options` are the `lanes` and `threads` of `EnvBatch`.
     """

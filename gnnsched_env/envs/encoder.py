@@ -1,6 +1,6 @@
 """Writes observations and masks, compiled over a batch of lanes (records of `sim/records.py`); see `encoding.py`.
 
-What has not changed since the last observation is left as it stands: the simulator notes in each lane which slots of
+Whatever has not changed since the last observation is not rewritten: the simulator records in each lane which slots of
 the window changed (`removed`, `rewrite`), and `shown` int64 [L] is how many were shown. All times of an observation are
 encoded in one loop that the compiler turns into vector instructions.
 """
@@ -15,14 +15,14 @@ UNCHANGED = 1 << 30
 SLOT_WIDTH = 6  # fields of a slot, an accelerator and the system, as in spaces.py
 ACCELERATOR_WIDTH = 9
 SYSTEM_TIMES = 4
-BLOCK = 64  # lanes that are stepped, then encoded
+BLOCK = 64  # lanes in a block that is stepped, then encoded
 TIME_BITS = 40.0
 
 _ONE = np.float32(1.0)
 _HALF = np.float32(0.5)
 _ROOT = np.float32(2.0**0.5)
-_BIT_SHARE = np.float32(1.0 / TIME_BITS)  # a bit of a time, as observations have it
-_LOG_1 = np.float32(2.0 / np.log(2.0))  # of the series of log2 in (m - 1) / (m + 1)
+_BIT_SHARE = np.float32(1.0 / TIME_BITS)  # one bit of a time, encoded as in observations
+_LOG_1 = np.float32(2.0 / np.log(2.0))  # coefficients of the series of log2 in (m - 1) / (m + 1)
 _LOG_3, _LOG_5, _LOG_7, _LOG_9 = np.float32(1 / 3), np.float32(1 / 5), np.float32(1 / 7), np.float32(1 / 9)
 
 
@@ -36,16 +36,16 @@ def encode(
 
     `class_codes` float32 [C, 2] (shortest, longest), `codes` and `energy_codes` float32 [C, K]: encoded predictions and
     energies; `column_owners` int64: the accelerator of each action's column; `patterns` bool [2^A, W x columns]: the
-    mask of a full window for each set of idle accelerators, or of one row where the fleet is too large for that;
-    `configured` float32 [K]: code of the choice that an accelerator is set to; `shown` int64 [L]: slots shown last;
-    `arrivals` int64 [L, W']: when their jobs came (W': W, up to a multiple of 8); `cycles` int64 and `times` float32
+    mask of a full window for each set of idle accelerators, or a single row if the fleet is too large for that;
+    `configured` float32 [K]: code shown when an accelerator is set to the choice; `shown` int64 [L]: slots last shown;
+    `arrivals` int64 [L, W']: their jobs' arrivals (W': W rounded up to whole eights); `cycles` int64, `times` float32
     [workers, n]: scratch, a row for each worker.
-    Outputs: `slots`, `latencies`, `energies` (of no width where not shown), `fleet`, `system` float32 [L, n], `mask`
-    bool [L, actions], and what a step tells beside them, each [L]: `rewards`, `elapsed`, `moments`, `legal`, `ended`.
-    Of `fleet` the constant fields (price, switching) are left alone.
+    Outputs: `slots`, `latencies`, `energies` (of width 0 if not shown), `fleet`, `system` float32 [L, n], `mask`
+    bool [L, actions], and the other results of a step, each [L]: `rewards`, `elapsed`, `moments`, `legal`, `ended`.
+    The constant fields of `fleet` (price, switching) are not written.
     """
     for i in range(first, stop):
-        if i < 0:  # never: it tells the compiler so
+        if i < 0:  # never happens, but tells the compiler so
             continue
         visible = min(lanes[i]["waiting"], settings[0]["window"])
         before = shown[i]
@@ -71,7 +71,7 @@ def encode(
 
 @inlined
 def _time_code(cycles):
-    """Return min(1, log2(1 + cycles) / 40), right to a unit in the last place or two of float32.
+    """Return min(1, log2(1 + cycles) / 40), correct to within one or two units in the last place of float32.
 
     The exponent of 1 + c, and the logarithm of its mantissa m, brought between sqrt(1/2) and sqrt(2), by the series
     log2(m) = 2 / ln(2) (t + t^3 / 3 + t^5 / 5 + ...) with t = (m - 1) / (m + 1). Without branches, so that loops over
@@ -91,7 +91,7 @@ def _time_code(cycles):
 
 @inlined
 def _write_rows(i, visible, codes, lanes, queue, shown, rows):
-    """Bring what the slots show of each choice up to date: `rows` float32 [L, W x K], from `codes` [C, K]."""
+    """Update each slot's values by choice: `rows` float32 [L, W x K], from `codes` [C, K]."""
     lane = lanes[i]
     choices = codes.shape[1]
     before = shown[i]
@@ -108,7 +108,7 @@ def _write_rows(i, visible, codes, lanes, queue, shown, rows):
 
 @inlined
 def _write_window(i, visible, settings, class_codes, lanes, jobs, queue, shown, arrivals, slots):
-    """Bring the slots' constant fields and arrival times up to date, and note that all is shown."""
+    """Update the slots' constant fields and arrival times, and record that all are shown."""
     lane = lanes[i]
     before = shown[i]
     start = lane["rewrite"]
@@ -149,7 +149,7 @@ def _write_ages(i, visible, lanes, arrivals, times, worker, slots):
 
 @inlined
 def _write_due(i, visible, lanes, jobs, queue, slots):
-    """Write how long it is until each job of the window is due, above 1/2, or since it was, below; 1 if it is not."""
+    """Write the time to each job's deadline: above 1/2 before it, below 1/2 after it, and 1 for a job without one."""
     lane = lanes[i]
     for w in range(visible):
         due = jobs[i, queue[i, lane["head"] + w]["job"]]["due"]
@@ -160,7 +160,7 @@ def _write_due(i, visible, lanes, jobs, queue, slots):
 
 @inlined
 def _gather_times(i, settings, lanes, accelerators, cycles, worker):
-    """Collect the other cycles to encode: accelerators' remaining and down, and the system's."""
+    """Collect the other times to encode: the accelerators' remaining and down times, and the system's times."""
     lane = lanes[i]
     now = lane["time"]
     k = 0
@@ -242,13 +242,13 @@ def _write_mask(i, visible, before, settings, column_owners, patterns, lanes, ac
 
 @inlined
 def _takes_jobs(accelerator, settings):
-    """Tell whether a job may be sent to an accelerator: it is up and, where it has no queue of its own, idle."""
+    """Return whether a job may be sent to an accelerator: it is up and, unless it has a queue of its own, idle."""
     return accelerator["up"] == 1 and (accelerator["job"] < 0 or settings[0]["dispatch"] == 1)
 
 
 @inlined
 def _allow_all_if_none(i, columns, mask):
-    """Make all of Dispatch's actions legal where every accelerator is down."""
+    """Make all of Dispatch's actions legal if every accelerator is down."""
     any_legal = False
     for c in range(columns):
         any_legal = any_legal or mask[i, c]
@@ -264,7 +264,7 @@ def move(
 ):  # fmt: skip
     """Take one action in each lane from `first` to before `stop`, and write observations and masks.
 
-    Block by block, so that what the simulator has touched is still near when it is encoded.
+    Lanes go block by block, so that the simulator's data is still in the cache when it is encoded.
     """
     block = first
     while block < stop:

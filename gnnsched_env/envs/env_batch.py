@@ -27,12 +27,13 @@ class EnvBatch:
     """L environments that move from decision to decision together.
 
     `observation` (float32 [L, n] by name) and `mask` (bool [L, actions]) are written in place by `reset` and `step`:
-    copy what must outlive the next call, and do not write to them. `rewards` float64 [L]: what the last step cost, in
-    the reward's unit, negative; `ended` bool [L]: the lanes whose jobs are all done, which stay as they are; `elapsed`
-    int64 [L]: cycles since the decision before; `legal` bool [L]: was the last action; `times` int64 [L]: the clock.
+    copy what must outlive the next call, and do not write to them. `rewards` float64 [L]: minus the cost of the last
+    step, in the reward's unit; `ended` bool [L]: the lanes whose jobs are all done, which no longer change; `elapsed`
+    int64 [L]: cycles since the decision before; `legal` bool [L]: whether the last action was legal; `times` int64 [L]:
+    the clock.
     The next call overwrites these five too.
     The table given is of one inference; `table` is of a job, `settings.repeats` inferences. With `threads` above 1 the
-    lanes are split among as many; the results are the same. With a `source` jobs are read from it (`sim.feed`).
+    lanes are divided among them, with the same results. With a `source`, jobs are read from it (`sim.feed`).
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class EnvBatch:
 
     @classmethod
     def around(cls, simulation: Simulation, threads: int = 1) -> Self:
-        """Return the batch of environments over a simulation that exists, its present state observed."""
+        """Return a batch of environments over an existing simulation, and observe its present state."""
         batch = cls.__new__(cls)
         batch._watch(simulation, threads)
         simulation.lanes["rewrite"] = 0
@@ -84,7 +85,7 @@ class EnvBatch:
             name: np.zeros((lanes, size), np.float32) for name, size in self.layout.sizes.items()
         }
         self.mask: BoolArray = np.zeros((lanes, self.layout.num_actions), np.bool_)
-        self.mask[:, 0 if settings.dispatch else -1] = True  # something is legal before the first reset too
+        self.mask[:, 0 if settings.dispatch else -1] = True  # an action is legal even before the first reset
         self.rewards = np.zeros(lanes)
         self.ended: BoolArray = np.ones(lanes, np.bool_)
         self.legal: BoolArray = np.zeros(lanes, np.bool_)
@@ -97,7 +98,7 @@ class EnvBatch:
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
     def _prepare_encoder(self) -> None:
-        """Collect what the encoder reads and writes, and write what never changes."""
+        """Collect the arrays that the encoder reads and writes, and write the constant fields."""
         simulation, table, layout = self.simulation, self.table, self.layout
         predicted = simulation.predicted
         width = layout.window + 2 * layout.num_accelerators + kernels.SYSTEM_TIMES + 8
@@ -166,7 +167,7 @@ class EnvBatch:
             self._keep_up()
 
     def _keep_up(self) -> None:
-        """Let lanes go on that have run out of loaded jobs, and observe them anew."""
+        """Load more jobs for the lanes that ran out of them, let these go on, and observe them again."""
         starved = np.flatnonzero(self.simulation.lanes["starved"]).tolist()
         held = self.simulation.jobs
         self.simulation.refill()
@@ -183,7 +184,7 @@ class EnvBatch:
         kernels.encode(*self._encoder, worker, first, self.simulation.num_lanes if stop is None else stop)
 
     def _workers(self) -> ThreadPoolExecutor:
-        """Return the threads beside the calling one; a forked process starts its own."""
+        """Return the pool of additional threads; a forked process starts its own."""
         if self._pool is None or self._pool[0] != os.getpid():
             self._pool = (os.getpid(), ThreadPoolExecutor(self.threads - 1, "gnnsched"))
         return self._pool[1]
@@ -201,7 +202,7 @@ def _configuration_codes(owners: NDArray[np.int64]) -> FloatArray:
 def _mask_patterns(layout: Layout) -> BoolArray:
     """Return bool [2^A, W x columns]: for each set of idle accelerators (bit a: number a), the actions they allow.
 
-    One row of zeros where that would be too large a table.
+    If that table would be too large, return one row of zeros.
     """
     if layout.num_accelerators > MOST_PATTERN_BITS:
         return np.zeros((1, 1), np.bool_)

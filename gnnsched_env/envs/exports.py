@@ -25,7 +25,7 @@ _PROCESS = 1
 
 
 def write_csv(schedule: Schedule, labels: ScheduleLabels, path: str | os.PathLike[str]) -> None:
-    """Write one row a job, by number, with the columns JOB_COLUMNS; what has not happened yet is left empty.
+    """Write one row per job, by number, with the columns JOB_COLUMNS; cells of future events are empty.
 
     `state` is "done", "running" or "waiting"; `accelerator`, `dataflow`, `start` and `execution` are those of the last
     run. The parts add up: completion = (ready - arrival) + waited + aborted + execution, where `aborted` is the time
@@ -39,7 +39,7 @@ def write_csv(schedule: Schedule, labels: ScheduleLabels, path: str | os.PathLik
 def write_trace(
     schedule: Schedule, labels: ScheduleLabels, path: str | os.PathLike[str], *, name: str = "fleet"
 ) -> None:
-    """Write a trace in the JSON Trace Event Format; `name` is the process that the accelerators are threads of.
+    """Write a trace in the JSON Trace Event Format: the accelerators are threads of a process called `name`.
 
     Times are microseconds to the nearest nanosecond; arguments of the events hold the exact cycles.
     """
@@ -58,7 +58,7 @@ def write_trace(
 
 
 def _require_whole(schedule: Schedule) -> None:
-    """Refuse an episode of which not all jobs are held (a long trace is streamed), rather than write a part of it."""
+    """Raise ConfigError if some of the episode's jobs are no longer in memory (a long trace is streamed)."""
     if schedule.since == 0 and schedule.forgotten:
         raise ConfigError(
             f"export: all jobs of the episode must be in memory, but {schedule.forgotten:,} of {schedule.arrived:,} "
@@ -119,7 +119,7 @@ def _down_events(schedule: Schedule, labels: ScheduleLabels) -> Iterator[Event]:
 
 
 def _arrival_events(schedule: Schedule, labels: ScheduleLabels, thread: int) -> Iterator[Event]:
-    """Yield an instant event a job's arrival, and another where it came to the scheduler later than it arrived."""
+    """Yield an instant event for each job's arrival, and another if it reached the scheduler later than it arrived."""
     jobs = schedule.jobs
     stamps = {name: _nanoseconds(jobs[name], labels) for name in ("arrival", "ready")}
     for k, job in enumerate(jobs):
@@ -139,7 +139,7 @@ def _complete(thread: int, name: str, category: str, start: int, end: int) -> Ev
 
 
 def _nanoseconds(cycles: NDArray[np.int64], labels: ScheduleLabels) -> list[int]:
-    """Return times on a grid of nanoseconds, so that what did not overlap in cycles does not in the trace."""
+    """Return times on a grid of nanoseconds, so that runs that do not overlap in cycles do not in the trace."""
     stamps: list[int] = np.rint(cycles * (1e9 / labels.clock_hz)).astype(np.int64).tolist()
     return stamps
 

@@ -1,4 +1,4 @@
-"""What pictures and files of a schedule call things: names, the clock, a colour for each dataflow."""
+"""Labels for pictures and files of a schedule: names, the clock, a colour for each dataflow."""
 
 import colorsys
 import math
@@ -10,7 +10,7 @@ from gnnsched_env.tables import LatencyTable
 
 Colour = tuple[int, int, int]
 
-# Distinct also to most colour-blind eyes; red is kept for what is down or was cut short.
+# Distinct to most colour-blind eyes too; red is reserved for downtimes and aborted runs.
 COLOURS: tuple[Colour, ...] = (
     (68, 119, 170),
     (136, 204, 238),
@@ -46,7 +46,7 @@ class ScheduleLabels:
 
     @classmethod
     def of(cls, table: LatencyTable, clock_hz: float) -> Self:
-        """Return the labels of a table; a choice is named accelerator/dataflow, and equal dataflows are one."""
+        """Return the labels of a table; choices are named accelerator/dataflow, and equal dataflows are listed once."""
         owners = [table.accelerator_names[owner] for owner in table.choice_accelerators]
         names = [name.removeprefix(f"{owner}/") for name, owner in zip(table.choice_names, owners, strict=True)]
         dataflows = tuple(dict.fromkeys(names))
@@ -72,12 +72,12 @@ class ScheduleLabels:
         return sorted({self.choice_dataflows[choice] for choice in schedule.runs["choice"].tolist()})
 
     def time(self, cycles: float) -> str:
-        """Return a time as people write it, such as "1.25 ms"."""
+        """Return a time with a readable unit, such as "1.25 ms"."""
         scale, unit = time_unit(cycles / self.clock_hz)
         return f"{cycles / self.clock_hz / scale:.3g} {unit}"
 
     def status(self, schedule: Schedule) -> str:
-        """Return one line that says how an episode stands."""
+        """Return a one-line summary of the episode's progress."""
         scale, unit = time_unit(schedule.until / self.clock_hz)
         now = f"{schedule.until / self.clock_hz / scale:.3f} {unit}"
         mean = self.time(schedule.mean_completion) if schedule.done else "-"
@@ -106,7 +106,7 @@ def round_step(length: float, most: int) -> float:
 
 
 def _colour(number: int) -> Colour:
-    """Return a colour of the palette, and beyond its end one of a hue that is not red."""
+    """Return a colour of the palette, or beyond its end one of any hue but red."""
     if number < len(COLOURS):
         return COLOURS[number]
     hue = 0.08 + 0.84 * (number * _GOLDEN % 1.0)

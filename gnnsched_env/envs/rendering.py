@@ -1,6 +1,6 @@
 """Pictures of an environment's recent past: accelerators over time, and the number of waiting jobs below.
 
-pygame draws them ("human", "rgb_array") and is imported when the first picture is asked for; "ansi" needs nothing.
+pygame draws them ("human", "rgb_array") and is imported for the first picture; "ansi" needs no package.
 """
 
 import os
@@ -20,7 +20,7 @@ from gnnsched_env.tables import LatencyTable
 
 RENDER_MODES = ("human", "rgb_array", "ansi")
 RENDER_FPS = 30
-SIZE = (960, 540)  # even, as video encoders want
+SIZE = (960, 540)  # even, as video encoders require
 SPAN_UNITS = 30  # mean job lengths that a picture shows
 
 WHITE, INK, FAINT, BACKGROUND = (255, 255, 255), (40, 40, 45), (205, 207, 212), (244, 245, 247)
@@ -32,7 +32,7 @@ LEAST_COUNT = 4  # the curve of waiting jobs reaches at least this far up
 
 
 class RenderingUnavailable(GnnSchedError, gymnasium.error.DependencyNotInstalled):
-    """A package that rendering needs is not installed."""
+    """Raised when a package that rendering needs is not installed."""
 
 
 class Renderer:
@@ -80,7 +80,7 @@ class Renderer:
         self._window = self._clock = self._chart = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy needs: surfaces and windows stay where they are, and are made anew when drawn on."""
+        """Return the state to copy, without surfaces and windows, which the copy makes anew when it draws."""
         return {**self.__dict__, "_chart": None, "_window": None, "_clock": None}
 
     def _show(self, surface: Any) -> None:
@@ -102,7 +102,7 @@ def default_span(table: LatencyTable) -> int:
 
 
 def import_pygame() -> Any:
-    """Return pygame; raise RenderingUnavailable, which names the extra, where it is not installed."""
+    """Return pygame; raise RenderingUnavailable, which names the extra, if it is not installed."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
         import pygame
@@ -114,7 +114,7 @@ def import_pygame() -> Any:
 
 
 class _Chart:
-    """The picture: what never changes is drawn once, and copied under each frame."""
+    """The picture: its constant background is drawn once, and copied into each frame."""
 
     def __init__(self, pygame: Any, labels: ScheduleLabels, size: tuple[int, int]) -> None:
         pygame.font.init()
@@ -206,8 +206,8 @@ class _Chart:
     def _box(self, accelerator: int, start: int, end: int, scale: float) -> Any:
         """Return where an interval of an accelerator is drawn: at least a pixel wide.
 
-        What began before the picture does begins just left of the rows: pygame fills a box that starts left of the
-        surface too far to the right.
+        An interval that began before the picture starts just left of the rows: pygame fills a box that starts left of
+        the surface too far to the right.
         """
         row = self.rows.height / len(self.labels.accelerators)
         height = max(1, min(TALLEST_BAR, round(0.8 * row)))
@@ -241,7 +241,7 @@ class _Chart:
         return surface
 
     def _legend_entries(self, width: int) -> list[tuple[str, int, int, Colour | None]]:
-        """Return (name, row, x, colour) of each entry, row after row as the width allows; no colour: a hatching."""
+        """Return (name, row, x, colour) of each legend entry, wrapped to the width; without a colour it is hatched."""
         known: list[tuple[str, Colour | None]] = list(zip(self.labels.dataflows, self.labels.colours, strict=True))
         entries = []
         row, x = 0, GAP
@@ -261,7 +261,7 @@ class _Chart:
         return surface
 
     def _fitted(self, name: str) -> str:
-        """Return a name, cut where it is too long for its column."""
+        """Return a name, cut short if it is too long for its column."""
         if self.font.size(name)[0] <= WIDEST_LABEL:
             return name
         while self.font.size(name + "...")[0] > WIDEST_LABEL:

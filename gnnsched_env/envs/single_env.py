@@ -29,10 +29,10 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
     Reward: minus the time-integral of the jobs in the system since the last decision, in units of the workload's mean
     best predicted latency (`metadata["reward_unit_cycles"]`), so the undiscounted return is minus the total completion
     time.
-    `info`: "action_mask" (int8, 1 where legal), "elapsed" (cycles since the last decision), "legal" (was the last
-    action), "time" (cycles); at the end also "metrics" (see `sim.summarise`).
-    An episode has exactly `jobs` arrivals and ends when all are done. Where the scenario charges for deciding, a job
-    arrives unseen and comes to the scheduler when it has been predicted; its time under prediction is charged then.
+    `info`: "action_mask" (int8, 1 where legal), "elapsed" (cycles since the last decision), "legal" (whether the last
+    action was legal), "time" (cycles); at the end also "metrics" (see `sim.summarise`).
+    An episode has exactly `jobs` arrivals and ends when all are done. If the scenario charges for decisions, a job is
+    hidden from its arrival until its latency has been predicted; that time is charged when the job appears.
     `table` holds the latencies of a job (`repeats` inferences).
 
     Decisions are not evenly spaced in time: train with gamma = 1, or with exp(-elapsed / tau), never with a constant
@@ -68,11 +68,11 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
     ) -> None:
         """Make the environment of a scenario (a preset's name, a TOML file's path, or a Scenario).
 
-        Options left at None are the scenario's; what they mean, and the short forms of sections, tells
-        `Scenario.with_options`. `table` (of one inference) replaces the latencies. `render_mode`: "human", "rgb_array"
-        or "ansi". Raise ConfigError naming the option, the rule and the value where one is bad.
+        An option that is None keeps the scenario's value; `Scenario.with_options` describes the options and the short
+        forms of sections. `table` (of one inference) replaces the latencies. `render_mode`: "human", "rgb_array" or
+        "ansi". Raise ConfigError, naming the option, the rule and the value, if one is invalid.
         """
-        # Named one by one, so that an unknown one is Python's TypeError: TorchRL tries a keyword and expects it.
+        # Named one by one, so that an unknown option raises TypeError: TorchRL probes for a keyword and expects that.
         options = {
             "load": load,
             "jobs": jobs,
@@ -127,7 +127,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         (a random seed is drawn the first time).
         """
         for name in options or {}:
-            raise ConfigError(f"reset: unknown option {name!r} (a single environment knows none)")
+            raise ConfigError(f"reset: unknown option {name!r} (a single environment takes none)")
         super().reset(seed=seed)
         if seed is None and self._seed is not None:
             self._episode += 1
@@ -198,7 +198,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
 
 
 def _is_integer(action: Any) -> bool:
-    """Tell whether an action is an integer of any kind, Python's, numpy's or an array's only one; no bool is."""
+    """Return whether an action is an integer (Python's, numpy's, or in an array of one element) and not a bool."""
     if isinstance(action, np.ndarray):
         return action.ndim == 0 and action.dtype.kind in "iu"
     return isinstance(action, Integral) and not isinstance(action, bool)

@@ -1,4 +1,4 @@
-"""What an observation and an action are made of: the `Layout`, and the Gymnasium spaces that follow from it."""
+"""The structure of observations and actions: the `Layout`, and the Gymnasium spaces that follow from it."""
 
 from dataclasses import dataclass, field
 
@@ -33,13 +33,13 @@ OBSERVATION_VERSION = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The shape of one environment's observations and actions, enough to read the one and to form the other.
+    """The shape of one environment's observations and actions, with all that is needed to decode and encode them.
 
     `window` slots, `choice_accelerators` (the accelerator of each choice), `mean_log_cycles` (of each choice over the
-    predictor's training set: what a policy without latencies may know), `choice_names`; `dispatch` tells Dispatch-v0
-    from Queue-v0; `choose_dataflow` is False where an action names slot and accelerator only and the dataflow is the
-    predicted best. `shows_energy`: the observation has an array of energies too (where the reward charges energy).
-    `columns` is the number of actions a slot has; `column_accelerators` int64 [columns] the accelerator of each.
+    predictor's training set: all that a policy without latencies knows), `choice_names`; `dispatch` is True for
+    Dispatch-v0 and False for Queue-v0; `choose_dataflow` is False if an action names slot and accelerator only and the
+    dataflow is the predicted best. `shows_energy`: the observation also has an array of energies (if the reward charges
+    energy). `columns` is the number of actions per slot; `column_accelerators` int64 [columns] the accelerator of each.
     """
 
     window: int

@@ -17,7 +17,7 @@ BARS = " ▁▂▃▄▅▆▇█"
 
 
 def render_text(schedule: Schedule, labels: ScheduleLabels, *, span: int, columns: int = COLUMNS) -> str:
-    """Return the chart of the last `span` cycles; a column shows what took most of its time."""
+    """Return the chart of the last `span` cycles; each column shows the activity that took most of its time."""
     first, last = shown_span(schedule, span)
     edges = np.linspace(first, last, columns + 1)
     names = [name[:LONGEST_NAME] for name in labels.accelerators]
@@ -43,7 +43,7 @@ def _row(schedule: Schedule, labels: ScheduleLabels, accelerator: int, edges: ND
     runs = schedule.runs[schedule.runs["accelerator"] == accelerator]
     downs = schedule.downs[schedule.downs["accelerator"] == accelerator]
     count = len(labels.dataflows)
-    filled = np.zeros((count + 2, len(edges) - 1))  # a row for each dataflow, for down, for idle
+    filled = np.zeros((count + 2, len(edges) - 1))  # one row for each dataflow, one for down, one for idle
     dataflows = np.array(labels.choice_dataflows)[runs["choice"]]
     np.add.at(filled, dataflows, _overlap(runs["start"], runs["finish"], edges))
     np.add.at(filled, np.full(len(downs), count), _overlap(downs["start"], downs["end"], edges))
@@ -68,7 +68,7 @@ def _overlap(starts: NDArray[np.int64], ends: NDArray[np.int64], edges: NDArray[
 
 
 def _most_waiting(schedule: Schedule, edges: NDArray[np.float64]) -> list[int]:
-    """Return the most jobs that waited in each column's time; 0 for time to come."""
+    """Return the largest number of jobs waiting in each column's time; 0 for future columns."""
     times, counts = schedule.waiting_times, schedule.waiting_counts
     most = []
     for low, high in pairwise(edges):

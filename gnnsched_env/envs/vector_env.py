@@ -1,4 +1,4 @@
-"""Many environments at once over the one compiled transition: `gymnasium.make_vec` returns these by default."""
+"""Many environments at once, stepped by one compiled call: `gymnasium.make_vec` returns these by default."""
 
 import time
 from collections.abc import Sequence
@@ -25,16 +25,16 @@ Step = tuple[dict[str, FloatArray], NDArray[np.float64], BoolArray, BoolArray, I
 
 
 class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any]]):
-    """`num_envs` lanes, each of which plays as the single environment of its seed does, bit by bit.
+    """`num_envs` lanes, each of which gives bit for bit the results of the single environment with its seed.
 
-    Observations are float32 [L, n] by name, rewards float64 [L], terminations and truncations (none is) bool [L].
+    Observations are float32 [L, n] by name, rewards float64 [L], terminations and truncations (always False) bool [L].
     `infos`: "action_mask" int8 [L, actions] (1 where legal), "elapsed" and "time" int64 [L] cycles, "legal" bool [L];
-    where episodes ended also "metrics" (by name float64 [L]) and "episode" ("r" return, "l" steps, "t" seconds, [L]);
+    when episodes end, also "metrics" (by name float64 [L]) and "episode" ("r" return, "l" steps, "t" seconds, [L]);
     each key has its mask "_key" bool [L].
 
     Lifetime: without `copy` the observations, "action_mask" and `action_masks()` are the simulator's own arrays, which
-    the next `reset` or `step` overwrites: read them only, and copy what must outlive the next call. Everything else
-    that is returned is the caller's.
+    the next `reset` or `step` overwrites: do not write to them, and copy what must outlive the next call. The caller
+    owns everything else that is returned.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (as Gymnasium declares it)
@@ -57,8 +57,8 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
         `autoreset_mode`: the step after the end of an episode starts the lane's next one and ignores its action
         (NEXT_STEP), the step that ends it does (SAME_STEP; the end is in infos "final_obs" and "final_info"), or
         `reset(options={"reset_mask": mask})` does (DISABLED). `copy` returns copies. Without `episode_statistics`
-        infos have no "episode" (for Gymnasium's RecordEpisodeStatistics, which wants to write it). `threads` share the
-        lanes. Raise ConfigError naming the option, the rule and the value where one is bad.
+        infos have no "episode" (Gymnasium's RecordEpisodeStatistics needs to write it itself). `threads` share the
+        lanes. Raise ConfigError, naming the option, the rule and the value, if one is invalid.
         """
         if options.pop("render_mode", None) is not None:
             raise ConfigError("render_mode: a batch is not drawn; make a single environment with gymnasium.make")
@@ -106,9 +106,9 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
     ) -> tuple[dict[str, FloatArray], Infos]:
         """Start an episode in each lane, or where `options["reset_mask"]` (bool [L]) is True; other lanes stay.
 
-        A number s seeds lane i with s + i, a sequence gives each lane's seed; a lane without one plays its seed's next
-        episode (a seed is drawn where it never had one). "_key" masks in the infos tell the lanes that were reset;
-        the values of the others are those of their last step.
+        A number s seeds lane i with s + i; a sequence gives each lane's seed. A lane without a seed plays the next
+        episode of its last one (a random seed is drawn the first time). "_key" masks in the infos mark the lanes that
+        were reset; the values of the others are those of their last step.
         """
         which = reset_mask(options, self.num_envs)
         given, seeds = lane_seeds(seed, self.num_envs)
@@ -130,8 +130,8 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
     def step(self, actions: Any) -> Step:
         """Take one action a lane (integers [L]), then run each lane to its next decision or to the end of its episode.
 
-        Raise InvalidAction for a bad action and ResetNeeded where an episode must be started first; nothing has moved
-        then.
+        Raise InvalidAction for a bad action, and ResetNeeded if an episode must be started first; no lane moves in
+        either case.
         """
         self._take(actions)
         self.batch.step(self._actions)
@@ -163,7 +163,7 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
         return dict(self.batch.observation)
 
     def _infos(self, which: BoolArray) -> Infos:
-        """Return what every step tells of every lane; `which` is the mask of each key."""
+        """Return the infos that every step gives for every lane; `which` is the mask of each key."""
         batch = self.batch
         return {
             "action_mask": self.action_masks().view(np.int8),
@@ -185,7 +185,7 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
         self._start_times[which] = time.perf_counter()
 
     def _end(self, ended: BoolArray) -> Infos:
-        """Return what is told of the episodes that ended; start the next ones where this step must (SAME_STEP)."""
+        """Return the infos of the episodes that ended; under SAME_STEP, start the next ones."""
         metrics = self._metrics(ended)
         infos: Infos = {}
         if self.episode_statistics:
@@ -242,7 +242,7 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
         self._actions[:] = given
         if self._actions.view(np.uint64).max() >= count:  # negative ones are the largest
             bad = (self._actions < 0) | (self._actions >= count)
-            if self._any_over:  # their actions mean nothing
+            if self._any_over:  # their actions are ignored
                 bad &= ~self._over
                 self._actions[self._over] = 0
             if bad.any():

@@ -1,4 +1,4 @@
-"""Checks of what callers hand to a vector environment, before anything moves."""
+"""Checks of a vector environment's arguments, before anything is simulated."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -15,7 +15,7 @@ from gnnsched_env.sim.state import SEED_LIMIT
 
 
 def as_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
-    """Return Gymnasium's mode of a value ("NextStep") or name ("NEXT_STEP")."""
+    """Return Gymnasium's AutoresetMode from its value ("NextStep") or name ("NEXT_STEP")."""
     if isinstance(mode, AutoresetMode):
         return mode
     known = {str(entry.value): entry for entry in AutoresetMode} | {entry.name: entry for entry in AutoresetMode}
@@ -53,7 +53,7 @@ def reset_mask(options: dict[str, Any] | None, lanes: int) -> BoolArray:
 
 
 def lane_seeds(seed: Any, lanes: int) -> tuple[BoolArray, NDArray[np.uint64]]:
-    """Return the lanes that are given a seed, bool [lanes], and their seeds modulo 2^64, uint64 [lanes]."""
+    """Return which lanes are given a seed, bool [lanes], and their seeds modulo 2^64, uint64 [lanes]."""
     if seed is None:
         return np.zeros(lanes, np.bool_), np.zeros(lanes, np.uint64)
     if isinstance(seed, Integral):

@@ -1,7 +1,7 @@
-"""Action masks inside observations, under the names that RLlib and Tianshou look for.
+"""Wrappers that put action masks inside observations, under the names that RLlib and Tianshou look for.
 
-Only for libraries that find the mask nowhere else: inside an observation it is one more input to a network that is not
-told to leave it out.
+Use these only with libraries that find the mask nowhere else: a network reads a mask inside the observation as one more
+input, unless it is set to ignore it.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from gnnsched_env.common.policy import BoolArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """What a library calls observation and mask, and the space in which it expects the mask of n actions."""
+    """A library's names for observation and mask, and the space in which it expects the mask of n actions."""
 
     observation: str
     mask: str
@@ -39,7 +39,7 @@ LIBRARIES = {
 
 
 class MaskedObservation(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """A single environment whose observation is a dict of what it was and of the action mask.
+    """A single environment whose observation is a dict of the original observation and the action mask.
 
     `library` is "rllib" ("observations", "action_mask": float32, 1 where legal) or "tianshou" ("obs", "mask": bool).
     `flat` joins the arrays of the observation into one float32 [n], in the order of its space.
@@ -68,7 +68,7 @@ class MaskedObservation(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructor
 
 
 class MaskedVectorObservation(VectorWrapper[Any, Any, Any, Any, Any]):
-    """A batch whose observations are dicts of what they were and of the action masks: a `MaskedObservation` a lane.
+    """A batch whose observations are dicts of the original observations and the action masks, as `MaskedObservation`.
 
     Under SAME_STEP the last observations ("final_obs") are such dicts too.
     """
@@ -80,7 +80,7 @@ class MaskedVectorObservation(VectorWrapper[Any, Any, Any, Any, Any]):
         self.observation_space = batch_space(self._join.space, env.num_envs)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Start an episode in each lane, or where the reset mask says so."""
+        """Start an episode in each lane, or only in those that the reset mask selects."""
         observation, infos = self.env.reset(seed=seed, options=options)
         return self._join(observation, infos["action_mask"]), infos
 
@@ -95,7 +95,7 @@ class MaskedVectorObservation(VectorWrapper[Any, Any, Any, Any, Any]):
 
 
 class _Join:
-    """Puts observation and mask together, of one lane or of a batch."""
+    """Joins observation and mask, for one lane or a batch."""
 
     def __init__(self, observation: Any, action: Any, library: str, flat: bool) -> None:
         OneOf(tuple(LIBRARIES)).check("wrappers", "library", library)

@@ -1,4 +1,4 @@
-"""Paired evaluation of policies: the same episodes for all, ratios with intervals, one record each."""
+"""Paired evaluation of policies: all play the same episodes; each gets one record of ratios with intervals."""
 
 from gnnsched_env.common.files import write_json
 from gnnsched_env.common.stats import Interval, paired_ratio

@@ -20,8 +20,8 @@ from gnnsched_env.tables import LatencyTable
 class Behaviour:
     """One finished episode of one policy. Times are cycles, shares from 0 to 1.
 
-    A job waits from when it comes to the scheduler until its last run starts, aborted runs left out. A job's size is
-    its smallest predicted latency; where it ran is where its last run was.
+    A job waits from when it reaches the scheduler until its last run starts, except during aborted runs. A job's size
+    is its smallest predicted latency; the accelerator on which it ran is that of its last run.
     """
 
     completion: float  # mean of finish - arrival
@@ -32,16 +32,16 @@ class Behaviour:
     fastest: float  # share of the jobs that ran on the accelerator predicted fastest for them
     stretch: float  # mean over the jobs of the predicted latency as they ran over the smallest
     work: float  # sum over the jobs of the predicted latency as they ran over the sum of the smallest
-    waits: float  # share of the decisions that waited, though something could have started
+    waits: float  # share of the decisions that waited although a job could have started
     idle: float  # share of the fleet's time: accelerators that are up and run nothing while jobs wait
     utilisation: float  # share of the fleet's time in runs, aborted ones too
     makespan: float
 
 
 class Watched:
-    """A policy that counts its decisions, in one lane: `decisions`, and `waits` of them though a job could start.
+    """A policy that counts, in one lane, its `decisions` and those that waited although a job could start (`waits`).
 
-    An illegal action counts as what it is taken for (see `QueueEnv`). In Dispatch-v0 nothing waits.
+    An illegal action counts as the action that replaces it (see `QueueEnv`). In Dispatch-v0 no decision waits.
     """
 
     knowledge: Knowledge
@@ -53,11 +53,11 @@ class Watched:
         self._wait = layout.wait_action
         self._policy = policy
         observe = getattr(policy, "observe_belief", None)
-        if observe is not None:  # a planner: whoever plays looks for this method
+        if observe is not None:  # makes it a planner: the player looks for this method
             self.observe_belief = observe
 
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:
-        """Return the policy's action, counted."""
+        """Return the policy's action, and count it."""
         actions = self._policy.act(observation, mask)
         self.decisions += 1
         if self._wait >= 0 and mask[0, self._wait] and mask[0, : self._wait].any():
@@ -85,7 +85,7 @@ def play_watched(
 def behaviour_of(schedule: Schedule, table: LatencyTable, *, decisions: int, waits: int) -> Behaviour:
     """Return the figures of a whole finished episode; `table` holds the latencies of its jobs.
 
-    Raise ConfigError where the schedule does not hold all jobs from arrival to finish.
+    Raise ConfigError if the schedule does not hold all jobs from arrival to finish.
     """
     jobs, runs = schedule.jobs, schedule.runs
     if schedule.since or schedule.forgotten or len(jobs) != schedule.total or (jobs["finish"] < 0).any():
@@ -124,9 +124,9 @@ def last_runs(schedule: Schedule) -> RecordArray:
 
 
 def on_fastest(runs: RecordArray, table: LatencyTable) -> NDArray[np.bool_]:
-    """Return bool [runs]: whether each is on an accelerator that has its job's smallest predicted latency.
+    """Return bool [runs]: whether each run is on an accelerator with its job's smallest predicted latency.
 
-    The accelerator counts, under whichever of its dataflows it runs.
+    Only the accelerator matters, not the dataflow of the run.
     """
     predicted = table.predicted_cycles[runs["job_class"]]
     own = table.choice_accelerators == runs["accelerator"][:, np.newaxis]
@@ -136,7 +136,7 @@ def on_fastest(runs: RecordArray, table: LatencyTable) -> NDArray[np.bool_]:
 
 
 def idle_while_waiting(schedule: Schedule) -> int:
-    """Return cycles, summed over accelerators, in which they were up and ran nothing while a job waited somewhere."""
+    """Return the cycles, summed over accelerators, in which they were up but idle while some job waited."""
     starts = np.concatenate([schedule.runs["start"], schedule.downs["start"]])
     ends = np.concatenate([schedule.runs["finish"], schedule.downs["end"]])
     ends = np.minimum(ends, schedule.until)

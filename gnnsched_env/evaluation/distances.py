@@ -1,4 +1,4 @@
-"""How far policies are from what was possible: bounds and offline schedules of the episodes that they played."""
+"""The distance of policies from the optimum: bounds and offline schedules of the episodes that they played."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Limits:
-    """What is known of E episodes, as sums of completion times (finish - arrival), cycles, int64 [E].
+    """Limits of E episodes, as sums of completion times (finish - arrival), cycles, int64 [E].
 
-    `bound`: no schedule is better, proved. `offline`: the best schedule found by one who knew all jobs from the start.
-    `plans`: those schedules. Where both are equal, the schedule is proved to be optimal.
+    `bound`: a proved lower bound. `offline`: the best schedule found with knowledge of all jobs from the start.
+    `plans`: those schedules. If the two sums are equal, the schedule is proved optimal.
     """
 
     instances: tuple[Instance, ...]
@@ -34,15 +34,15 @@ class Limits:
 
     @property
     def proved(self) -> NDArray[np.bool_]:
-        """Return bool [E]."""
+        """Return bool [E]: whether each episode's offline schedule is proved optimal."""
         return np.asarray(self.bound == self.offline)
 
 
 def draw_instances(scenario: Scenario, table: LatencyTable, *, seed: int, episodes: int) -> tuple[Instance, ...]:
     """Return the jobs of the episodes of seeds seed..seed+episodes-1, as any evaluation of the scenario plays them.
 
-    `table` holds the cycles of one inference. What deciding costs is left out: a job is released when it arrives.
-    Raise ConfigError where accelerators fail, or charge for a change of dataflow: the bounds know of neither.
+    `table` holds the cycles of one inference. Decision costs are ignored: a job is released when it arrives. Raise
+    ConfigError if accelerators fail or changing the dataflow takes time, because the bounds cover neither.
     """
     Integer(1).check("bounds", "episodes", episodes)
     if scenario.failures.up:

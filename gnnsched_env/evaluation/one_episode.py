@@ -1,4 +1,4 @@
-"""One episode of one policy, to look at: the same as evaluation plays it."""
+"""Play one episode of one policy, to inspect it: the same episode as in evaluation."""
 
 from collections.abc import Callable
 
@@ -22,10 +22,10 @@ def play_episode(
     seed: int,
     watch: Callable[[SchedulingEnv], object] | None = None,
 ) -> SchedulingEnv:
-    """Play a scenario's episode of a seed to its end and return the environment, which still holds it.
+    """Play a scenario's episode of a seed to its end and return the environment, which then holds the episode.
 
-    `watch` is called before the first decision and after each. The scenario's decision cost is charged where
-    predictions are used, as `run_policy` does.
+    `watch` is called before the first decision and after each. As in `run_policy`, the scenario's decision cost is
+    charged if predictions are used.
     """
     kind = DispatchEnv if dispatch else QueueEnv
     env: SchedulingEnv = kind(scenario)
@@ -44,7 +44,7 @@ def play_episode(
 
 
 class Film:
-    """Takes pictures of an episode, one every `every` decisions: a `watch` for `play_episode`.
+    """Takes a picture of an episode after every `every` decisions: pass it as `watch` to `play_episode`.
 
     `frames`: uint8 arrays [height, width, 3], as `render_mode="rgb_array"` gives them.
     """

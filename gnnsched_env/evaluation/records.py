@@ -1,4 +1,4 @@
-"""One record per (fleet, env, load, policy), as JSON."""
+"""Evaluation records: one per (fleet, env, load, policy), as JSON."""
 
 import json
 import platform
@@ -20,7 +20,7 @@ from gnnsched_env.tables import LatencyTable
 from gnnsched_env.version import __version__
 
 Record = dict[str, Any]
-SECTIONS = ("arrivals", "failures", "prediction_error", "reward")  # of a scenario: what a record tells of it
+SECTIONS = ("arrivals", "failures", "prediction_error", "reward")  # the sections of a scenario that a record holds
 LIBRARIES = ("gymnasium", "numba", "numpy", "scikit-learn", "scipy")
 
 
@@ -70,7 +70,7 @@ def evaluate(
 
 
 def provenance(scenario: Scenario, tables: Sequence[LatencyTable], arguments: Mapping[str, Any]) -> Record:
-    """Return what made the records: versions, scenario, tables (one a mix of graphs), arguments."""
+    """Return the provenance of the records: versions, scenario, tables (one per mix of graphs), arguments."""
     return {
         "gnnsched_env": __version__,
         "python": platform.python_version(),
@@ -90,7 +90,7 @@ def _mean_completion(run: Runs) -> float:
 
 
 def _circumstances(run: Runs, scenario: Scenario, table: LatencyTable) -> Record:
-    """Return what ran, on what, at which load, under which conditions."""
+    """Return the record's fields for policy, fleet, load and conditions."""
     load = _load(scenario, table, run)
     return {
         "knowledge": str(run.knowledge),
@@ -107,7 +107,7 @@ def _circumstances(run: Runs, scenario: Scenario, table: LatencyTable) -> Record
 
 
 def _unless_default(section: Any) -> Record | None:
-    """Return a scenario's section as JSON has it, None where all is as it is by default."""
+    """Return a scenario's section as JSON values, or None if all its values are defaults."""
     if section == type(section)():
         return None
     section_json: Record = json.loads(json.dumps(asdict(section)))
@@ -130,7 +130,7 @@ def _load(scenario: Scenario, table: LatencyTable, run: Runs) -> float | None:
 def _stability(run: Runs, table: LatencyTable, load: float | None) -> Record:
     """Return the largest load that the policy and its predictor can sustain, and whether this load is below it.
 
-    Whether a load that is not known is below it, is not known either (None).
+    For an unknown load the second value is None.
 
     A fleet that fails serves while it is up, a share of the time. A predictor that is charged and not cached predicts
     at most `workers` jobs in the cycles that one takes. Both are rates on average over time and mix.

@@ -20,14 +20,14 @@ from gnnsched_env.tables import LatencyTable
 PolicyFactory = Callable[[Layout, LatencyTable], Policy]
 FIRST_UNBOUNDED_WINDOW = 64
 MAX_LANES = 128
-MOST_HELD = 1 << 22  # jobs of episodes that are played together: some 80 bytes each
+MOST_HELD = 1 << 22  # most jobs in episodes that are played together, at about 80 bytes each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Runs:
-    """Finished episodes of one policy: the policy as it ran, and the metrics of its episodes.
+    """Finished episodes of one policy: the policy, and the metrics of its episodes.
 
-    `knowledge` is what the policy knew of latencies as it ran, `settings` what the simulation ran with.
+    `knowledge` is what the policy knew about latencies, `settings` are the simulation's.
     """
 
     policy: Policy
@@ -52,16 +52,16 @@ def run_policy(
 ) -> Runs:
     """Play episodes of seeds seed..seed+episodes-1, one each, and return their metrics.
 
-    `table` holds the cycles of one inference; the factory gets that of a job. The scenario's decision cost is charged
-    where predictions are used (`uses_predictions`).
+    `table` holds the cycles of one inference; the factory gets the table of a job. The scenario's decision cost is
+    charged if predictions are used (`uses_predictions`).
     """
     return _run(factory, simulation_settings(scenario, table, dispatch=dispatch), scenario, table, seed, episodes)
 
 
 def run_unbounded(factory: PolicyFactory, scenario: Scenario, table: LatencyTable, *, seed: int, episodes: int) -> Runs:
-    """Play Queue-v0 with a window that never hides a job: it is doubled until no queue was longer.
+    """Play Queue-v0 with a window that never hides a job: it is doubled until every queue fits.
 
-    No decision cost is charged: this is what others are compared with.
+    No decision cost is charged: other policies are compared with this run.
     """
     settings = _without_cost(simulation_settings(scenario, table, dispatch=False))
     window = min(FIRST_UNBOUNDED_WINDOW, settings.jobs)
@@ -83,7 +83,7 @@ def _run(
     Integer(1).check("evaluation", "episodes", episodes)
     metrics = []
     most_waiting = 0
-    # Every job of a trace is held too: percentiles need them all.
+    # All jobs of a trace are kept in memory too: percentiles need them.
     together = max(1, min(MAX_LANES, MOST_HELD // settings.jobs))
     for first in range(seed, seed + episodes, together):
         seeds = range(first, min(first + together, seed + episodes))
@@ -102,20 +102,20 @@ def _run(
 
 
 def uses_predictions(policy: Policy, settings: SimulationSettings) -> bool:
-    """Return whether predictions are used as a policy runs: by itself, an exact predictor's too, or for it.
+    """Return whether predictions (even an exact predictor's) are used by a policy, or by the environment on its behalf.
 
-    They are used for it where the environment chooses the dataflow, or orders the window by predicted latency. A policy
-    that is told the truth (of knowledge TRUE) uses none itself.
+    The environment uses them if it chooses the dataflow or orders the window by predicted latency. A policy that knows
+    the true latencies (knowledge TRUE) uses none itself.
     """
     shortest = settings.window_order is WindowOrder.SHORTEST and not settings.dispatch
     return policy.knowledge is Knowledge.PREDICTED or shortest or not settings.choose_dataflow
 
 
 def knowledge_of(policy: Policy, settings: SimulationSettings, table: LatencyTable) -> Knowledge:
-    """Return what a policy knows as it runs.
+    """Return what a policy knows about latencies in a given environment.
 
-    An exact predictor tells the truth. A policy that knows nothing knows what predictions tell where they are used for
-    it.
+    With an exact predictor, it knows the truth. A policy without knowledge of its own counts as knowing predictions if
+    the environment uses them on its behalf.
     """
     if policy.knowledge is Knowledge.NONE and uses_predictions(policy, settings):
         return Knowledge.PREDICTED
@@ -135,7 +135,7 @@ def _play(batch: EnvBatch, policy: Policy, seeds: range) -> None:
 
 
 def decide(batch: EnvBatch, policy: Policy) -> IntArray:
-    """Return a policy's actions int64 [L], checked; one with a method `observe_belief` is told the belief before."""
+    """Return a policy's actions int64 [L], checked; first pass the belief to its `observe_belief`, if it has one."""
     observe = getattr(policy, "observe_belief", None)
     if observe is not None:
         observe(batch.simulation.belief())

@@ -60,7 +60,7 @@ def fetch_graph_set(name: str, *, num_features: int | None = None, num_classes: 
             ) from None
         except (OSError, RuntimeError) as error:
             raise FileFormatError(
-                f"{name}: cannot be fetched (this needs a network): {error}; to convert a local file, use "
+                f"{name}: cannot be fetched, which needs a network: {error}; to convert a local file, use "
                 "`gnnsched graphs convert`"
             ) from None
     return graphs.with_widths(num_features, num_classes)

@@ -1,4 +1,4 @@
-"""Shows records to people; computes no metrics."""
+"""Tables and pictures of records, for people to read; no metrics are computed here."""
 
 from gnnsched_env.report.policy_table import LEGEND, policy_table
 

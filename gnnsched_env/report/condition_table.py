@@ -1,4 +1,4 @@
-"""Records of one fleet under several conditions, as a table: policies are rows, conditions columns."""
+"""A table of one fleet's records under several conditions: one row per policy, one column per condition."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,7 +49,7 @@ def _ratio(record: Record) -> float:
 
 
 def _name(record: Record, most: int) -> str:
-    """Return a policy's name, and its number of episodes where others have more."""
+    """Return a policy's name, with its number of episodes if others have more."""
     name, episodes = str(record["policy"]), record["episodes"]
     return name + ("" if episodes == most else f" ({episodes} episode{'s' if episodes > 1 else ''})")
 

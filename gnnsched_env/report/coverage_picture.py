@@ -1,4 +1,4 @@
-"""The picture of how synthetic training graphs cover real ones."""
+"""A picture of how well synthetic training graphs cover real ones."""
 
 from collections.abc import Sequence
 from pathlib import Path

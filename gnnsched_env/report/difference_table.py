@@ -13,7 +13,7 @@ from gnnsched_env.envs.labels import ScheduleLabels, time_unit
 from gnnsched_env.evaluation.behaviour import Behaviour
 from gnnsched_env.report.policy_table import ratio_text
 
-# Of a Behaviour: its field, how it is called, and how it is written.
+# For each field of a Behaviour: its name, its label, and its format.
 FIGURES = (
     ("completion", "mean completion", "time"),
     ("waiting", "mean waiting", "time"),
@@ -35,8 +35,8 @@ def differences_table(
 ) -> Table:
     """Return a row for each figure: its mean over the episodes of both policies, and the first's over the second's.
 
-    The ratio has half of its paired 95 % interval where there are several episodes; there is none over 0. The episodes
-    of both must be the same, in the same order. Raise ConfigError where they are not equally many, or none.
+    If there are several episodes, the ratio comes with half of its paired 95 % interval; there is no ratio over 0. Both
+    must have the same episodes, in the same order. Raise ConfigError if their numbers differ or are 0.
     """
     first, second = behaviours
     if len(first) != len(second) or not first:
@@ -47,7 +47,7 @@ def differences_table(
     episodes = f"{len(first)} episode{'s' if len(first) > 1 else ''}"
     table.add_column(f"mean of {episodes}" if len(first) > 1 else episodes, no_wrap=True)
     for title in (*names, "ratio"):
-        table.add_column(Text(title), justify="right", no_wrap=True)  # as it is: brackets in it are no markup
+        table.add_column(Text(title), justify="right", no_wrap=True)  # shown literally: its brackets are not markup
     for field, meaning, kind in FIGURES:
         pair = [np.array([getattr(behaviour, field) for behaviour in own], np.float64) for own in behaviours]
         ratio = ratio_text(paired_ratio(*pair).as_list(), len(first)) if (pair[1] > 0).all() else "-"
@@ -62,7 +62,7 @@ def _written(value: float, kind: str, labels: ScheduleLabels) -> str:
 
 
 def _time(seconds: float) -> str:
-    """Return a time in three digits, zeros at its end kept: the times of a row are as exact as each other."""
+    """Return a time in three digits with trailing zeros, so that a row's times show the same precision."""
     scale, unit = time_unit(seconds)
-    exponent = int(f"{seconds / scale:.2e}".split("e")[1])  # once rounded: 9.999 is 10.0
+    exponent = int(f"{seconds / scale:.2e}".split("e")[1])  # the exponent after rounding: 9.999 becomes 10.0
     return f"{seconds / scale:.{max(0, 2 - exponent)}f} {unit}"

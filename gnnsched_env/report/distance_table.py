@@ -1,4 +1,4 @@
-"""Distances from what was possible, as a table for the terminal."""
+"""A terminal table of the policies' distances from bounds, offline schedules and optima."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ OPTIMUM = "/ optimum: over the optimum, in the episodes in which the offline sch
 def distance_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
     """Return one row per record of `evaluation.distances.distance_records`.
 
-    Optima have a column where some are proved.
+    If some optima are proved, they have a column.
     """
     proved = _proved(records)
     table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -49,5 +49,5 @@ def legend(records: Sequence[dict[str, Any]]) -> str:
 
 
 def _proved(records: Sequence[dict[str, Any]]) -> bool:
-    """Return whether some episode's optimum is proved."""
+    """Return whether any episode's optimum is proved."""
     return any(record["over_optimum"] is not None for record in records)

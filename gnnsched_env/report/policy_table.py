@@ -1,4 +1,4 @@
-"""Records as a rich table for the terminal, and in words what a scenario changes."""
+"""A rich table of records for the terminal, and a text of a scenario's changes from the defaults."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -14,7 +14,7 @@ from gnnsched_env.scenario.options import DEFAULT_JOBS
 
 KILO = 1_000
 PICO_TO_MICRO = 1e-6
-LONGEST_HEADING = 24  # a policy's name that is longer heads no column
+LONGEST_HEADING = 24  # longer policy names are not used as a column's heading
 
 LEGEND = """C, E: completion and execution time of a job, thousands of cycles; slowd.: completion over the shortest.
 cap.: a bound on the load that the policy can sustain (the fleet's is 1); ! marks one below this load, whose means
@@ -24,7 +24,7 @@ uninf.: the best baseline that knows no latencies. ±: half of a paired 95 % int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extra:
-    """A column that is shown where its figure can differ: what it is called, says, and shows of a record."""
+    """A column shown only if its figure can differ: its heading, its legend, and its text for a record."""
 
     name: str
     meaning: str
@@ -35,7 +35,7 @@ class Extra:
 def policy_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
     """Return one row per record; ratios with half their 95 % interval, cycles in thousands.
 
-    Deadlines, weights, failures and energy have columns where the records' scenario has them.
+    Deadlines, weights, failures and energy have columns if the records' scenario has them.
     """
     table = Table(
         title=Text(title),  # as it is: brackets in it are no markup
@@ -50,7 +50,7 @@ def policy_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
         table.add_column(Text(name), justify="right", no_wrap=True)
     for record in records:
         uninformed, episodes = record["ratio_to_best_uninformed"], record["episodes"]
-        unstable = record["stable"] is False  # None: not known
+        unstable = record["stable"] is False  # None: unknown
         table.add_row(
             Text(record["policy"]),
             record["knowledge"],
@@ -78,14 +78,14 @@ def ratio_text(interval: Sequence[float], episodes: int) -> str:
     """Return a ratio and half of its interval [value, low, high]."""
     value, low, high = interval
     digits = 3 if value < 10 else 1
-    spread = f" ±{(high - low) / 2:.{digits}f}" if episodes > 1 else ""  # one episode tells nothing of its spread
+    spread = f" ±{(high - low) / 2:.{digits}f}" if episodes > 1 else ""  # a single episode has no interval
     return f"{value:.{digits}f}{spread}"
 
 
 def changed_options(scenario: Scenario) -> tuple[str, ...]:
-    """Return what a scenario sets that is not as by default, as "section.key = value", files and load left out.
+    """Return a scenario's options that differ from the defaults, as "section.key = value", without files and load.
 
-    How long repairs take is left out too where nothing fails.
+    If nothing fails, the repair time is left out too.
     """
     changes = [] if scenario.predictor == DEFAULT_PREDICTOR else [f"predictor = {scenario.predictor}"]
     for name in ("workload", "environment", "decision", "arrivals", "failures", "prediction_error", "reward"):
@@ -103,7 +103,7 @@ def changed_options(scenario: Scenario) -> tuple[str, ...]:
 
 
 def _default(scenario: Scenario, name: str) -> Any:
-    """Return a section as it is by default; as many jobs as by default are no change, however they are said."""
+    """Return a section's default values; the default number of jobs is a default even if set explicitly."""
     if name == "environment" and scenario.environment.jobs == DEFAULT_JOBS and scenario.arrivals.trace is None:
         return EnvironmentOptions(jobs=DEFAULT_JOBS)
     return type(getattr(scenario, name))()
@@ -121,7 +121,7 @@ def _fails(record: dict[str, Any]) -> bool:
 
 
 def _arrivals(record: dict[str, Any], name: str) -> bool:
-    """Return whether a record's arrivals have deadlines or priorities: their own, or perhaps those of a trace."""
+    """Return whether a record's arrivals have deadlines or priorities, or may have them from a trace."""
     arrivals = record["arrivals"]
     return arrivals is not None and bool(arrivals[name] or arrivals["trace"])
 
@@ -173,7 +173,7 @@ EXTRAS = (
 
 
 def _extras(records: Sequence[dict[str, Any]]) -> dict[str, Extra]:
-    """Return by name the columns that some record's scenario asks for."""
+    """Return, by name, the optional columns that some record's scenario needs."""
     versus = [_versus(record["versus"]) for record in records if "ratio_to_versus" in record][:1]
     return {extra.name: extra for extra in (*versus, *EXTRAS) if any(map(extra.belongs, records))}
 
@@ -182,7 +182,7 @@ def _versus(policy: str) -> Extra:
     """Return the column over the policy of --versus, headed by its name; a long one is in the legend only."""
     return Extra(
         name=f"C / {policy if len(policy) <= LONGEST_HEADING else 'versus'}",
-        meaning=f"over {policy}, which --versus names, on the same episodes: above 1 is worse than it",
+        meaning=f"over {policy}, which --versus names, on the same episodes: above 1 is worse",
         belongs=lambda record: "ratio_to_versus" in record,
         show=lambda record: ratio_text(record["ratio_to_versus"]["completion"], record["episodes"]),
     )

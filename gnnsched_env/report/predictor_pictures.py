@@ -33,7 +33,7 @@ def plot_predicted_against_true(clouds: Mapping[str, Mapping[str, Cloud]], out: 
 
 
 def plot_learning_curve(curve: Sequence[Record], out: Path) -> None:
-    """Draw accuracy and error on held-out families against the number of training jobs, a line a feature set."""
+    """Draw accuracy and error on held-out families against the number of training jobs, a line per feature set."""
     pyplot = _pyplot()
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for name in dict.fromkeys(record["features"] for record in curve):

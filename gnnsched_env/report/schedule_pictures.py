@@ -1,4 +1,4 @@
-"""Whole schedules as pictures: one and the number of its waiting jobs, or those of two policies over the same jobs."""
+"""Pictures of whole schedules: one with its number of waiting jobs, or two policies' on the same jobs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,25 +14,25 @@ from gnnsched_env.sim.schedule import RunState, Schedule
 from gnnsched_env.tables import LatencyTable
 
 FORMATS = (".png", ".svg", ".pdf")
-BAR = 0.8  # of a row's height
+BAR = 0.8  # bar height, as a share of the row's height
 GIF_COLOURS = 64
-MOST_BARS = 1250  # side by side: shorter runs are drawn as long as this
-TOLD_APART = 5  # so many times the least length: neighbours have a line between them
+MOST_BARS = 1250  # side by side: shorter runs are drawn at this length
+TOLD_APART = 5  # bars of this many times the least length have a line between neighbours
 LINE = 0.5
-DIGIT = 6.0  # of such bars' widths: as wide as a digit of a job's number
+DIGIT = 6.0  # width of a digit of a job's number, in widths of such bars
 PLAIN, ABORTED, SLOW = range(3)
 SLOW_COLOUR = (60, 60, 60)
-SLOW_FACTOR = 2  # so many times a job's smallest predicted latency, at least
+SLOW_FACTOR = 2  # a run is slow from this many times the job's smallest predicted latency
 
 
 def check_picture(path: Path) -> None:
-    """Raise ConfigError where a picture's file name has no known ending."""
+    """Raise ConfigError if a picture's file name has no known ending."""
     if path.suffix not in FORMATS:
         raise ConfigError(f"picture {path}: must end in one of {', '.join(FORMATS)}, got {path.suffix!r}")
 
 
 def check_animation(path: Path) -> None:
-    """Raise ConfigError where an animation's file name does not end in .gif."""
+    """Raise ConfigError if an animation's file name does not end in .gif."""
     if path.suffix != ".gif":
         raise ConfigError(f"animation {path}: must end in .gif, got {path.suffix!r}")
 
@@ -82,8 +82,9 @@ def plot_versus(
 ) -> None:
     """Draw two policies' schedules of the same jobs on one time axis, and the number of jobs in the system of both.
 
-    A job has a colour by its number, the same in both, and where there is room its bar has the number. Dots tell that
-    it is predicted (by `table`, of jobs) to run at least SLOW_FACTOR times as long there as where it is fastest.
+    A job has a colour by its number, the same in both schedules, and the number is on its bar if there is room. Dots
+    mark jobs that are predicted (by `table`, of jobs) to take at least SLOW_FACTOR times as long there as where they
+    are fastest.
     """
     check_picture(out)
     import matplotlib
@@ -122,7 +123,7 @@ def write_gif(frames: Sequence[NDArray[np.uint8]], out: Path, *, fps: float) -> 
 
 
 def _aborted(schedule: Schedule) -> NDArray[np.int64]:
-    """Return the hatch of each run where only aborted ones have one."""
+    """Return the hatch of each run; only aborted runs have one."""
     return np.where(schedule.runs["state"] == RunState.ABORTED, ABORTED, PLAIN)
 
 
@@ -197,7 +198,7 @@ def _draw_jobs(
 
 
 def _draw_counts(axes: Any, schedules: Sequence[Schedule], names: Sequence[str], until: int, per_cycle: float) -> None:
-    """Draw how many jobs have arrived and are not done, of two policies: a line before an area."""
+    """Draw two policies' numbers of jobs that have arrived and are not done: a line in front of an area."""
     styles: tuple[dict[str, Any], ...] = ({"color": "black", "zorder": 3}, {"color": "0.75", "fill": True})
     most = 4.0
     for schedule, name, style in zip(schedules, names, styles, strict=True):
@@ -235,7 +236,7 @@ def _draw_legend(
     *,
     slow: bool = False,
 ) -> None:
-    """Draw a row that names dataflows' colours, `slow` dots, and what failures did where there were any."""
+    """Draw a legend of the dataflows' colours, the `slow` dots, and the effects of failures, if any."""
     from matplotlib.patches import Patch
 
     handles = [Patch(facecolor=_share(labels.colours[k]), label=name) for k, name in kinds.items()]

@@ -16,7 +16,7 @@ __all__ = ["PairVecEnv", "Sb3VecEnv"]
 
 
 def __getattr__(name: str) -> Any:
-    """Return an adapter; raise ConfigError, which names the extra, where its library is not installed."""
+    """Return an adapter; raise ConfigError, which names the extra, if its library is not installed."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with needs_extra(name, "agents"):

@@ -1,4 +1,4 @@
-"""Trainings from TOML files: a named one as `base`, and what differs from it."""
+"""Trainings from TOML files: a named training as `base`, and the options that differ from it."""
 
 import tomllib
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ SCALARS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int,
 
 
 def load_config(name: str) -> TrainConfig:
-    """Return the training of a name, or of a .toml file's path."""
+    """Return the training with a given name, or the one that a .toml file describes."""
     return read_config(Path(name)) if name.endswith(SUFFIX) else named_config(name)
 
 
 def read_config(path: Path) -> TrainConfig:
     """Return the training that a file describes; it is named after the file unless the file names it.
 
-    Raise FileFormatError where it is no TOML, ConfigError naming the key where one is unknown or its value is bad.
+    Raise FileFormatError if it is no TOML, and ConfigError, naming the key, if a key is unknown or its value invalid.
     """
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -41,10 +41,10 @@ def read_config(path: Path) -> TrainConfig:
 
 
 def override(where: str, config: Any, given: Mapping[str, Any], *, extra: tuple[str, ...] = ()) -> Any:
-    """Return a config dataclass with some fields replaced by values as TOML or JSON have them.
+    """Return a config dataclass with some fields replaced by TOML or JSON values.
 
-    A field that is itself a config takes a table. Raise ConfigError naming the field where there is none of that name
-    (a guess at what was meant is made among the fields and `extra`), or its value is of another kind.
+    A field that is itself a config takes a table. Raise ConfigError, naming the field, if there is none of that name
+    (the closest of the fields and `extra` is suggested) or if its value has the wrong type.
     """
     check_known(where, given, (*(entry.name for entry in fields(config)), *extra))
     hints = get_type_hints(type(config))
@@ -61,7 +61,7 @@ def override(where: str, config: Any, given: Mapping[str, Any], *, extra: tuple[
 
 
 def converted(where: str, value: Any, hint: Any) -> Any:
-    """Return a value of TOML as a field's type has it; raise ConfigError where it is of another kind."""
+    """Convert a TOML value to a field's type; raise ConfigError if it has another type."""
     origin, options = get_origin(hint), get_args(hint)
     if origin is UnionType or origin is Union:
         kinds = [option for option in options if option is not NoneType]

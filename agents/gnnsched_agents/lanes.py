@@ -1,4 +1,4 @@
-"""Several worlds played as one batch of lanes without an end: what a training sees of them, and how it moves them.
+"""Several worlds played as one endless batch of lanes: their observations for a training, and their steps.
 
 A lane whose episode ends starts its next one at once. Worlds start with their lanes at moments spread over an episode,
 and are replaced in turn, so that loads and workloads change.
@@ -18,9 +18,9 @@ from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.sim import Simulation
 
 SPREAD = 2.0  # lanes start within this many decisions a job
-HORIZONS = (4.0, 15.0, 60.0)  # mean services into the future, which a critic may see
-INSIGHTS = (  # what the critic sees of a lane besides its rows
-    "jobs",  # in the system, over 32
+HORIZONS = (4.0, 15.0, 60.0)  # horizons of future arrivals that a critic may see, in mean services
+INSIGHTS = (  # inputs of the critic about a lane, besides its rows
+    "jobs",  # jobs in the system, over 32
     "log_jobs",  # log2(1 + jobs) / 4
     "work",  # smallest predicted latencies of the waiting jobs, over 64 mean services
     "log_work",  # log2(1 + work / unit) / 4
@@ -28,10 +28,10 @@ INSIGHTS = (  # what the critic sees of a lane besides its rows
     "load",
     "left",  # share of the jobs that are still to come
     "near_end",  # jobs still to come, n / (n + 64)
-    *(f"{what}_{horizon:g}" for horizon in HORIZONS for what in ("jobs", "work")),  # that come within each horizon
+    *(f"{what}_{horizon:g}" for horizon in HORIZONS for what in ("jobs", "work")),  # jobs within each horizon
 )
 NUM_INSIGHTS = len(INSIGHTS)
-NUM_PRESENT = NUM_INSIGHTS - 2 * len(HORIZONS)  # of them, those that do not look ahead
+NUM_PRESENT = NUM_INSIGHTS - 2 * len(HORIZONS)  # number of the insights that do not look ahead
 
 
 class Lanes:
@@ -60,7 +60,7 @@ class Lanes:
         return len(self.worlds) * self.lanes_each
 
     def redraw(self, number: int, network: Network) -> None:
-        """Replace a world by a new one; `network` has played its lanes up to moments spread over an episode."""
+        """Replace a world by a new one, whose lanes `network` first plays up to moments spread over an episode."""
         drawn = int(self.rng.integers(self.workloads.sets)), float(self.rng.uniform(*self.workloads.loads))
         world = self._place(number, *drawn)
         world.reset(int(self.rng.integers(1 << 62)))
@@ -89,9 +89,9 @@ class Lanes:
         self.starts[-1] = first
 
     def step(self, chosen: IntArray) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-        """Do what the chosen rows [L] of `rows` say; return rewards and elapsed mean services, float32 [L], and ends.
+        """Take the actions of the chosen rows [L]; return rewards, elapsed mean services (float32 [L]) and ends.
 
-        A lane that has ended is at the first decision of its next episode.
+        A lane whose episode ended is now at the first decision of its next episode.
         """
         rewards, elapsed = np.empty((2, len(self)), np.float32)
         ended = np.empty(len(self), np.bool_)
@@ -106,7 +106,7 @@ class Lanes:
         return rewards, elapsed, ended
 
     def state(self) -> list[dict[str, Any]]:
-        """Return all that the worlds' further course depends on, but `rng`; arrays are bytes."""
+        """Return everything that the worlds' future depends on, except `rng`; arrays are stored as bytes."""
         return [
             {
                 "drawn": drawn,
@@ -116,9 +116,9 @@ class Lanes:
         ]
 
     def restore(self, state: list[dict[str, Any]]) -> None:
-        """Take up what `state` returned, of as many worlds; raise ConfigError where it does not fit."""
+        """Restore what `state` returned for the same number of worlds; raise ConfigError if it does not fit."""
         if len(state) != len(self.worlds):
-            raise ConfigError(f"lanes: the state must be of {len(self.worlds)} worlds, got {len(state)}")
+            raise ConfigError(f"lanes: the state must have {len(self.worlds)} worlds, got {len(state)}")
         for number, kept in enumerate(state):
             simulation = self._place(number, *kept["drawn"]).simulation
             for array, value in zip(_changing(simulation), kept["arrays"], strict=True):
@@ -140,7 +140,7 @@ def restart(simulation: Simulation, which: NDArray[np.bool_]) -> None:
 
 @bare_kernel
 def see(lanes, accelerators, jobs, classes, unit, load, horizons, insights):  # type: ignore[no-untyped-def]
-    """Write what INSIGHTS names of each lane, float32 [L, NUM_INSIGHTS]; records as `Simulation` holds them."""
+    """Write the INSIGHTS of each lane, float32 [L, NUM_INSIGHTS]; the records are those of `Simulation`."""
     for i in range(len(lanes)):
         lane, row = lanes[i], insights[i]
         fleet, total = accelerators.shape[1], jobs.shape[1]
@@ -170,7 +170,7 @@ def see(lanes, accelerators, jobs, classes, unit, load, horizons, insights):  # 
 
 
 def _changing(simulation: Simulation) -> list[NDArray[Any]]:
-    """Return the arrays of a simulation that change as it goes on."""
+    """Return the arrays of a simulation that change as it runs."""
     kept = (simulation.lanes, simulation.accelerators, simulation.jobs, simulation.queue, simulation.aborted)
     return [*kept, simulation.seeds, simulation.episodes, *simulation.predictor]
 

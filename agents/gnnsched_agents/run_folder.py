@@ -1,9 +1,9 @@
 """The folder of a training: its checkpoint, the weights that validated best, and the present ones.
 
-    checkpoint.json   what the loop had reached, and which file holds the method's state
+    checkpoint.json   the loop's progress, and the name of the file with the method's state
     method-<n>        that state after iteration n
     best.npz, last.npz   weights with their cards
-    best.zip             the best model as its library has it, where the method is another library's
+    best.zip             the best model in its library's format, if the method is another library's
     tensorboard/      events
     lock              held by the process that trains
 
@@ -35,7 +35,7 @@ KEYS = {
     "curve": list,
     "method": str,
 }
-REACHED = ("iteration", "decisions", "minutes", "ratio", "error", "sjf_ratio")  # what an entry of the curve has
+REACHED = ("iteration", "decisions", "minutes", "ratio", "error", "sjf_ratio")  # the fields of an entry of the curve
 
 
 class RunFolder:
@@ -56,7 +56,7 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        """Return the path of the best model as its library has it."""
+        """Return the path of the best model in its library's format."""
         return self.path / "best.zip"
 
     @property
@@ -70,7 +70,7 @@ class RunFolder:
         return self.path / "tensorboard"
 
     def read(self) -> dict[str, Any] | None:
-        """Return what the checkpoint tells, None where there is none; FileFormatError where it is damaged."""
+        """Return the checkpoint's content, or None if there is none; raise FileFormatError if it is damaged."""
         if not self.checkpoint.exists():
             return None
         kept = read_json(self.checkpoint)
@@ -93,9 +93,9 @@ class RunFolder:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Hold the folder for this process; ConfigError where another one trains in it.
+        """Lock the folder for this process; raise ConfigError if another process trains in it.
 
-        Where the system has no such locks (Windows), nothing is held.
+        On a system without such locks (Windows), the folder is not held.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "lock").open("a") as file:
@@ -107,7 +107,7 @@ class RunFolder:
             yield
 
     def write(self, state: dict[str, Any], save_method: Callable[[Path], None]) -> None:
-        """Write a checkpoint: the method's state by `save_method`, then what names it; older states go."""
+        """Write a checkpoint: the method's state by `save_method`, then checkpoint.json; delete older states."""
         self.path.mkdir(parents=True, exist_ok=True)
         method = self.path / f"method-{state['iteration']}"
         save_method(method)
@@ -119,7 +119,7 @@ class RunFolder:
 
 
 def _sound(kept: dict[str, Any]) -> bool:
-    """Return whether amounts are numbers of at least 0, and so are those of the curve."""
+    """Return whether the amounts, including those of the curve, are numbers of at least 0."""
     entries = [[entry.get(name) for name in REACHED] if isinstance(entry, dict) else [None] for entry in kept["curve"]]
     values = [kept["iteration"], kept["decisions"], kept["seconds"], *(value for entry in entries for value in entry)]
     return all(isinstance(value, int | float) and math.isfinite(value) and value >= 0 for value in values)

@@ -1,7 +1,7 @@
 """The network of a trained policy in torch, the critic that trains it, and softmax, entropy and draws over packed rows.
 
-Rows of features stand behind one another, a lane's together; `owners` int64 [n] tells each row's lane, 0 to L - 1, in
-ascending order. Every lane has a row at least.
+Rows of features are packed lane by lane; `owners` int64 [n] is each row's lane, 0 to L - 1, in ascending order. Every
+lane has at least one row.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from gnnsched_env.common.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packing:
-    """Which rows belong to which of `lanes` lanes: `owners` int64 [n], `sizes` int64 [L] rows of each lane."""
+    """The assignment of rows to `lanes` lanes: `owners` int64 [n], and `sizes` int64 [L], the rows of each lane."""
 
     owners: Tensor
     sizes: Tensor
 
     @classmethod
     def of(cls, sizes: Tensor) -> "Packing":
-        """Return the packing of lanes of these many rows each, at least one; int64 [L]."""
+        """Return the packing for lanes with the given numbers of rows, int64 [L], each at least 1."""
         if len(sizes) and int(sizes.min()) < 1:
             raise ConfigError(f"packing: every lane must have a row at least, got {int(sizes.min())}")
         return cls(torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes), sizes)
@@ -49,7 +49,7 @@ class Packing:
         return lowest.scatter_reduce(0, self.owners, values.detach(), "amax")
 
     def spread(self, values: Tensor) -> Tensor:
-        """Return [n, ...]: each row's lane's one of values [L, ...]."""
+        """Return [n, ...]: for each row, its lane's entry of values [L, ...]."""
         return values.index_select(0, self.owners)
 
     def log_softmax(self, scores: Tensor) -> Tensor:
@@ -71,8 +71,8 @@ class Packing:
     def sample(self, scores: Tensor, exponentials: Tensor) -> Tensor:
         """Return int64 [L]: a row of each lane drawn by the softmax of scores [n].
 
-        `exponentials` [n] are standard exponential draws: the first of them to pass at rates exp(score) is taken, the
-        Gumbel-max trick.
+        `exponentials` [n] are standard exponential draws; divided by exp(score), the smallest wins (the Gumbel-max
+        trick).
         """
         return self.argmax(scores.detach() - exponentials.clamp_min(1e-30).log())
 
@@ -106,7 +106,7 @@ class PairNetwork(nn.Module):
 
 
 class Critic(nn.Module):
-    """The value of a state from a vector of features, in a scale of its own: `mean` and `deviation` of past returns.
+    """The value of a state from a vector of features, in units of the `mean` and `deviation` of past returns.
 
     Two hidden layers; drawn from `rng` (He et al. 2015), the last one zero.
     """
@@ -138,14 +138,14 @@ class Critic(nn.Module):
         return values
 
     def standardised(self, returns: Tensor) -> Tensor:
-        """Return returns in the scale of `forward`."""
+        """Convert returns to the scale of `forward`."""
         return (returns - self.mean) / self.deviation
 
     @torch.no_grad()
     def track(self, returns: Tensor, rate: float) -> None:
-        """Move the scale towards that of these returns by `rate` (the first ones set it), values staying as they are.
+        """Move the scale towards that of these returns by `rate` (the first returns set it), without changing values.
 
-        The last layer is changed so that they do (PopArt; van Hasselt et al. 2016).
+        The last layer is adjusted so that the values stay the same (PopArt; van Hasselt et al. 2016).
         """
         first = float(self.deviation) == 0.0
         rate = 1.0 if first else rate

@@ -1,4 +1,4 @@
-"""What a training is made of, and the trainings that have a name."""
+"""The configuration of a training, and the named trainings."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,34 +11,34 @@ from gnnsched_agents.worlds import Workloads
 from gnnsched_env.common.checks import Integer, Number, check_fields
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 
-# The preset fleets, and how much training varies what suits which of their accelerators (`worlds.varied`).
+# The preset fleets, each with the `skew` by which training varies their accelerators' latencies (`worlds.varied`).
 FLEETS = {"hetero4": 0.7, "flexible4": 0.0, "big_little": 0.3}
 SUFFIXES = tuple(kind.suffix for kind in KINDS.values())  # endings of the names of configs
-MOST_SEED = 2**32 - 1  # what numpy's older generator takes, from which Stable-Baselines3 draws
-# What may change when a training goes on.
+MOST_SEED = 2**32 - 1  # largest seed of numpy's legacy generator, which Stable-Baselines3 uses
+# The fields that may change when a training is resumed.
 FREE = ("name", "minutes", "iterations", "method.workers", "method.threads", "method.device")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """A training: how, in what worlds, for how long, and what its model is chosen on."""
+    """A training: its method, its worlds, its duration, and the validation that chooses its model."""
 
     name: str
     """Name of the training."""
     method: Any
-    """The way of training."""
+    """Training method and its options."""
     workloads: Workloads = field(default_factory=Workloads)
-    """The worlds to train in."""
+    """Worlds to train in."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
-    """What the model is chosen on."""
+    """Validation that chooses the model."""
     seed: Annotated[int, Integer(0, MOST_SEED)] = 0
-    """Decides everything that is drawn."""
+    """Seed of all random draws."""
     minutes: Annotated[float | None, Number(above=0, finite=False)] = 60.0
-    """Stop after this long, what came before an interruption included; None: no limit."""
+    """Minutes of training, including time before interruptions; None: no limit."""
     iterations: Annotated[int | None, Integer(1)] = None
-    """Stop after so many iterations; None: no limit."""
+    """Number of iterations after which to stop; None: no limit."""
     validate_every: Annotated[int, Integer(1)] = 10
-    """Iterations between two validations."""
+    """Number of iterations between two validations."""
 
     def __post_init__(self) -> None:
         check_fields(self, "training")
@@ -48,23 +48,23 @@ class TrainConfig:
 
     @property
     def kind(self) -> str:
-        """Return the name of the way of training."""
+        """Return the name of the training method."""
         return kind_of(self.method)
 
     def plain(self) -> dict[str, Any]:
-        """Return all fields as JSON has them, sections as nested objects; the method's names its "kind"."""
+        """Return all fields as JSON values, with sections as nested objects; the method's section has its "kind"."""
         values: dict[str, Any] = _plain(asdict(self))
         values["method"] = {"kind": self.kind, **values["method"]}
         return values
 
 
 def config_names() -> tuple[str, ...]:
-    """Return the names of the trainings that have one."""
+    """Return the names of the named trainings."""
     return tuple(f"queue_{fleet}{suffix}" for suffix in SUFFIXES for fleet in FLEETS)
 
 
 def named_config(name: str) -> TrainConfig:
-    """Return a training by its name; raise ConfigError, with a guess at what was meant, where there is none."""
+    """Return a training by its name; raise ConfigError, with a suggestion, if there is none."""
     for kind, way in KINDS.items():
         for fleet, skew in FLEETS.items():
             if name == f"queue_{fleet}{way.suffix}":
@@ -78,13 +78,13 @@ def named_config(name: str) -> TrainConfig:
 
 
 def require_same(folder: Path, kept: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Raise ConfigError, naming the first field that differs, where a folder's training is of another config."""
+    """Raise ConfigError, naming the first field that differs, if a folder holds a training of another config."""
     before, now = dict(_flat(kept)), dict(_flat(given))
     for name in [*now, *(name for name in before if name not in now)]:
         if name not in FREE and before.get(name) != now.get(name):
             raise ConfigError(
                 f"{folder}: holds a training with {name} {before.get(name)!r}, not {now.get(name)!r}: "
-                "give it as it was to go on, or name another folder"
+                "use the old value to resume it, or choose another folder"
             )
 
 

@@ -1,4 +1,4 @@
-"""What a training shows while it runs: a bar and lines on stderr, and events for TensorBoard."""
+"""The display of a running training: a bar and lines on stderr, and events for TensorBoard."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ FIELDS = ("iteration", "rate", "ratio", "left")
 
 
 class Display:
-    """Lines that stay, above a bar that moves."""
+    """Permanent lines above a progress bar."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -31,7 +31,7 @@ class Display:
 
 @contextmanager
 def open_display(shown: bool | None) -> Iterator[Display]:
-    """Give a display on stderr; the bar is left out unless `shown`, or for None if stderr is no terminal."""
+    """Yield a display on stderr, with a bar if `shown` is True, or if it is None and stderr is a terminal."""
     texts = [TextColumn("{task.fields[" + name + "]}") for name in FIELDS]
     hidden = not (sys.stderr.isatty() if shown is None else shown)
     columns = (TextColumn("iteration"), texts[0], BarColumn(), *texts[1:])
@@ -40,7 +40,7 @@ def open_display(shown: bool | None) -> Iterator[Display]:
 
 
 class EventLog:
-    """Figures for TensorBoard, against the number of decisions; without a writer they are dropped."""
+    """Logs figures for TensorBoard by number of decisions; without a writer they are dropped."""
 
     def __init__(self, writer: Any | None) -> None:
         self._writer = writer
@@ -54,11 +54,11 @@ class EventLog:
 
 @contextmanager
 def open_events(folder: Path, decisions: int) -> Iterator[EventLog]:
-    """Give a log that goes on in a folder; events after `decisions` are those of iterations that are done again."""
+    """Yield a log that continues in a folder; events after `decisions` are replaced by repeated iterations."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:  # evolution strategies need no torch
-        print("no events for TensorBoard: pip install 'gnnsched-env[agents]' for them", file=sys.stderr)
+        print("no events for TensorBoard are written; they need: pip install 'gnnsched-env[agents]'", file=sys.stderr)
         yield EventLog(None)
         return
     writer = SummaryWriter(str(folder), purge_step=decisions + 1)

@@ -1,4 +1,4 @@
-"""The loop of a training: iterations, validation, checkpoints; a killed training goes on from the last of them."""
+"""The training loop: iterations, validation, checkpoints; a killed training resumes from its last checkpoint."""
 
 import signal
 import threading
@@ -17,14 +17,14 @@ from gnnsched_agents.validation import Score, Validation
 from gnnsched_baselines.learned.pair_network import load_network, save_network
 from gnnsched_env.common.errors import FileFormatError
 
-CHECKPOINT_SECONDS = 120.0  # at most so much is lost by a kill, where an iteration is shorter
+CHECKPOINT_SECONDS = 120.0  # a kill loses at most this time, or one iteration if that is longer
 MINUTE, HOUR = 60.0, 3600.0
 LOST = "lost"  # marks entries of a curve whose weights were damaged or removed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How a call of `train` ended: `finished`, or stopped on request; and the model chosen so far."""
+    """The result of `train`: whether it `finished` or was stopped, and the best model so far."""
 
     finished: bool
     iteration: int
@@ -36,11 +36,12 @@ class Result:
 
 
 def train(config: TrainConfig, folder: Path, *, command: str = "", progress: bool | None = None) -> Result:
-    """Train, or go on with what the folder holds, until the budget is spent or SIGINT or SIGTERM comes.
+    """Train, or resume the training in the folder, until the budget is spent or SIGINT or SIGTERM arrives.
 
-    The first signal ends the training after its iteration, a second one at once (what follows the last checkpoint is
-    then done again). `command` is told in the cards of the weights; `progress` shows a bar on stderr (None: if that is
-    a terminal). Raise ConfigError where the folder holds a training of another config, or another process trains there.
+    The first signal ends the training after its iteration, a second one at once (work after the last checkpoint is then
+    repeated on resuming). `command` is recorded in the cards of the weights; `progress` shows a bar on stderr (None: if
+    that is a terminal). Raise ConfigError if the folder holds a training of another config, or another process trains
+    there.
     """
     files = RunFolder(folder)
     with files.claimed():
@@ -58,7 +59,7 @@ def train(config: TrainConfig, folder: Path, *, command: str = "", progress: boo
 
 
 class Run:
-    """A training on its way: the method, its checkpoints, the curve of its validations."""
+    """A running training: the method, its checkpoints, the curve of its validations."""
 
     def __init__(self, config: TrainConfig, files: RunFolder, command: str) -> None:
         self.config = config
@@ -80,7 +81,7 @@ class Run:
 
     @property
     def best(self) -> dict[str, Any]:
-        """Return the curve's entry of the smallest ratio whose weights are there, the first of equal ones."""
+        """Return the curve's entry with the smallest ratio whose weights exist; ties take the first."""
         return min(self._kept_entries, key=lambda entry: float(entry["ratio"]))
 
     @property
@@ -95,7 +96,7 @@ class Run:
         return max(by_time, self.iteration / config.iterations if config.iterations is not None else 0.0)
 
     def resume(self) -> bool:
-        """Take up what the folder holds; return whether it held a checkpoint."""
+        """Restore the folder's checkpoint; return whether there was one."""
         kept = self._kept
         if kept is None:
             return False
@@ -105,7 +106,7 @@ class Run:
         return True
 
     def loop(self, stop: threading.Event, display: Display, log: EventLog) -> None:
-        """Iterate until the budget is spent or a stop is asked for; then save."""
+        """Iterate until the budget is spent or a stop is requested; then save."""
         if self.spent < 1.0 or not self.curve:
             display.say("playing assignment and sjf on the validation episodes, to compare with")
             self.validation.play_references()
@@ -136,7 +137,7 @@ class Run:
             self._save()
 
     def result(self) -> Result:
-        """Return how it stands."""
+        """Return the result so far."""
         return Result(
             finished=self.spent >= 1.0,
             iteration=self.iteration,
@@ -148,7 +149,7 @@ class Run:
         )
 
     def _damage(self) -> str | None:
-        """Return what is wrong with the best weights of a training that goes on."""
+        """Return a text of what is wrong with a resumed training's best weights, if anything."""
         if not self.curve:
             return None
         try:
@@ -173,7 +174,7 @@ class Run:
         }
 
     def _validate(self, display: Display, log: EventLog) -> None:
-        """Score the present policy, keep its weights if none were better, and save."""
+        """Score the present policy, keep its weights if they are the best so far, and save."""
         score = self.validation.score(self.method.network())
         if self.iteration:
             self._tick()
@@ -206,7 +207,7 @@ class Run:
         self._saved = self.seconds
 
     def _finish(self) -> None:
-        """Save, and write both weights with the whole curve."""
+        """Save, and write the best and the last weights with the whole curve."""
         self._save()
         save_network(self.files.last, self.method.network(), self._card(None))
         network, card = load_network(self.files.best)
@@ -214,7 +215,7 @@ class Run:
         save_network(self.files.best, network, {**card, **whole})
 
     def _card(self, score: Score | None) -> dict[str, Any]:
-        """Return what is told of weights: how they were made, and their validation (of the last one where None)."""
+        """Return the card of weights: how they were made, and their validation (the last one if None)."""
         figures = self.curve[-1] if score is None else {**self.curve[-1], "cases": cases_of(score)}
         return {
             "name": self.config.name,
@@ -230,20 +231,20 @@ class Run:
         }
 
     def _amounts(self) -> dict[str, float]:
-        """Return how much the training took until now."""
+        """Return the amounts that the training has used so far."""
         return {"iterations": self.iteration, "decisions": self.decisions, "hours": self.seconds / HOUR}
 
 
 def cases_of(score: Score) -> list[dict[str, float]]:
-    """Return the ratio of each workload and load, as JSON has it."""
+    """Return the ratio of each workload and load as JSON values."""
     return [{"workload": seed, "load": load, "ratio": ratio} for (seed, load), ratio in score.cases.items()]
 
 
 @contextmanager
 def stop_requests(say: Callable[[str], None]) -> Iterator[threading.Event]:
-    """Give an event that the first SIGINT or SIGTERM sets; a second one raises KeyboardInterrupt.
+    """Yield an event that the first SIGINT or SIGTERM sets; a second one raises KeyboardInterrupt.
 
-    Outside of the main thread, where Python takes no signals, nothing sets it.
+    Outside the main thread, where Python handles no signals, the event is never set.
     """
     stop = threading.Event()
 

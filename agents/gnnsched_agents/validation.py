@@ -1,4 +1,4 @@
-"""How good a policy is on workloads that no training draws and no table of results shows."""
+"""Validation: scores a policy on workloads that are used neither for training nor for published results."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,29 +19,29 @@ from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.workload.job_classes import SYNTHETIC_SEED
 
-Case = tuple[int, float]  # the seed of a workload's classes, and the load
+Case = tuple[int, float]  # a validation case: the seed of its classes, and its load
 Means = dict[Case, NDArray[np.float64]]  # the mean completion of each episode, cycles
 
 _SEEDS = Integer(SYNTHETIC_SEED + 1, FIRST_TRAINING_SEED - 1)
-EPISODE_SEED = 900_000  # of the first validation episode; trainings draw theirs from 2^20 on
+EPISODE_SEED = 900_000  # seed of the first validation episode; trainings use seeds from 2^20 on
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationConfig:
-    """What the model is chosen on."""
+    """Settings of the validation that chooses the model."""
 
     workloads: Annotated[tuple[int, ...], ListOf(_SEEDS, 1)] = (
         101,
         102,
         103,
     )
-    """Seeds of the sets of synthetic classes: neither 0, the one of results, nor 1000 and above, those of training."""
+    """Seeds of the sets of synthetic classes; 0 is reserved for results, 1000 and above for training."""
     loads: Annotated[tuple[float, ...], ListOf(Number(above=0, below=LOAD_LIMIT), 1)] = (0.5, 0.8, 0.95)
-    """Loads."""
+    """Loads at which to validate."""
     jobs: Annotated[int, Integer(1, MOST_JOBS)] = 1000
-    """Arrivals an episode."""
+    """Number of arrivals per episode."""
     episodes: Annotated[int, Integer(1, MOST_JOBS)] = 32
-    """Episodes for each workload and load."""
+    """Number of episodes for each workload and load."""
 
     def __post_init__(self) -> None:
         check_fields(self, "validation")
@@ -49,11 +49,11 @@ class ValidationConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """Mean completion of a policy over another's, on the same episodes.
+    """Ratios of a policy's mean completion to a reference's, on the same episodes.
 
-    `ratio` is the geometric mean over all workloads and loads: what the model is chosen by, the smaller the better.
-    `by_load`: the same over the workloads of a load. `cases`: each by itself. `sjf_ratio` is `ratio` over `sjf` instead
-    of `assignment`. `error`: half of a 95 % interval of log(ratio), the episodes taken as independent.
+    `ratio` is the geometric mean over all workloads and loads; the model with the smallest is chosen. `by_load`: the
+    same over the workloads of each load. `cases`: the single ratios. `sjf_ratio`: like `ratio`, with `sjf` as reference
+    instead of `assignment`. `error`: half of a 95 % interval of log(ratio), treating the episodes as independent.
     """
 
     ratio: float
@@ -84,7 +84,7 @@ class Validation:
         return self.score_means(self.run(factory))
 
     def score_means(self, means: Means) -> Score:
-        """Score a policy by its mean completions on the validation episodes (as of `play` or `run`)."""
+        """Score a policy by its mean completions on the validation episodes (the result of `play` or `run`)."""
         logs = {case: _log_ratio(mean, self.assignment_means[case]) for case, mean in means.items()}
         cases = {case: float(np.exp(log)) for case, (log, _) in logs.items()}
         sjf = [_log_ratio(mean, self.sjf_means[case])[0] for case, mean in means.items()]
@@ -100,11 +100,11 @@ class Validation:
         )
 
     def play(self, player: Callable[[World], Callable[[], IntArray]]) -> Means:
-        """Return the mean completions under actions that are made of the simulation itself."""
+        """Return the mean completions of a policy that reads the simulation itself."""
         return {case: world.play(player(world), EPISODE_SEED) for case, world in self._worlds.items()}
 
     def run(self, factory: PolicyFactory) -> Means:
-        """Return the mean completions of a policy on observations."""
+        """Return the mean completions of a policy that reads observations."""
         options = {"jobs": self.config.jobs, "window": self.workloads.window, "dataflow": "predicted_best"}
         means = {}
         for seed, load in self._worlds:
@@ -116,7 +116,7 @@ class Validation:
         return means
 
     def play_references(self) -> None:
-        """Play what others are compared with, unless that was done."""
+        """Play the reference policies, unless that was already done."""
         _ = (self.assignment_means, self.sjf_means)
 
     @cached_property

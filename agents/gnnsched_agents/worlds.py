@@ -1,4 +1,4 @@
-"""Worlds to train in: simulations of a fleet under fresh synthetic workloads, at loads drawn from a range."""
+"""Training worlds: simulations of a fleet under fresh synthetic workloads, at loads drawn from a range."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,34 +23,34 @@ from gnnsched_env.sim import Simulation, episode_metrics
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.workload import synthetic_classes
 
-FIRST_TRAINING_SEED = 1_000  # of synthetic classes; 0 is the embedded workload's, those around 100 are for validation
-PLAIN_EVERY, PLAIN = 3, 2  # seeds that leave this rest are not varied
+FIRST_TRAINING_SEED = 1_000  # of synthetic classes; the embedded workload has seed 0, validation those near 100
+PLAIN_EVERY, PLAIN = 3, 2  # seeds with this remainder are not varied
 MOST_SKEW = 4.0
-EPISODE_SEEDS = 1 << 40  # episodes of training are of seeds below this
+EPISODE_SEEDS = 1 << 40  # training episodes use seeds below this
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workloads:
-    """What a training draws its worlds from: a fleet, a range of loads, and how many sets of synthetic classes.
+    """The distribution of training worlds: a fleet, a range of loads, and a number of sets of synthetic classes.
 
     Each set has `classes` classes, drawn with a seed of its own and predicted as a user's would be; two sets of three
     are `varied`. An episode has `jobs` arrivals.
     """
 
     scenario: str = "hetero4"
-    """A preset or the path of a scenario's TOML file: its fleet is trained for."""
+    """Preset scenario, or path of a scenario's TOML file, whose fleet is trained for."""
     loads: Annotated[tuple[float, float], ListOf(Number(above=0, below=LOAD_LIMIT), 2)] = (0.4, 1.0)
-    """Loads are uniform over this range."""
+    """Range of loads, drawn uniformly."""
     sets: Annotated[int, Integer(1, MOST_JOBS)] = 48
-    """Sets of synthetic classes."""
+    """Number of sets of synthetic classes."""
     skew: Annotated[float, Number(least=0, most=MOST_SKEW)] = 0.7
-    """How much the sets differ in what suits which accelerator; 0 where accelerators are alike."""
+    """Variation between sets in which accelerator suits a class; 0 for identical accelerators."""
     classes: Annotated[int, Integer(1, MOST_JOBS)] = 256
-    """Classes a set."""
+    """Number of classes per set."""
     jobs: Annotated[int, Integer(1, MOST_JOBS)] = 1000
     """Arrivals an episode."""
     window: Annotated[int, Integer(1, MOST_JOBS)] = 32
-    """Waiting jobs that the agent sees."""
+    """Number of waiting jobs that the agent sees."""
 
     def __post_init__(self) -> None:
         check_fields(self, "workloads")
@@ -59,9 +59,9 @@ class Workloads:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class World:
-    """Lanes of Queue-v0 of one fleet, workload and load; the dataflow is the predicted best.
+    """Lanes of Queue-v0 with one fleet, workload and load; the dataflow is the predicted best.
 
-    `machines` float64 [A, 5 + T] and `unit` (cycles, the reward's) are what a trained policy knows of the workload.
+    `machines` float64 [A, 5 + T] and `unit` (the reward's, in cycles) are a trained policy's knowledge of the workload.
     """
 
     simulation: Simulation
@@ -82,7 +82,7 @@ class World:
     def play(self, act: Callable[[], IntArray], seed: int) -> NDArray[np.float64]:
         """Play an episode in each lane, of seeds seed, seed + 1, ...; return its mean completion, cycles, float64 [L].
 
-        `act` gives the actions int64 [L] of the lanes as they stand.
+        `act` returns the actions int64 [L] for the lanes' present state.
         """
         self.reset(seed)
         while not self.simulation.lanes["ended"].all():
@@ -90,7 +90,7 @@ class World:
         return np.asarray(episode_metrics(self.simulation).completion.mean(axis=1), np.float64)
 
     def actor(self, network: Network | None) -> Callable[[], IntArray]:
-        """Return what gives the actions int64 [L] of the lanes as they stand: a network's, or `assignment`'s (None)."""
+        """Return a function that gives the lanes' actions int64 [L]: those of a network, or of `assignment` (None)."""
         if network is None:
             return AssignmentPlayer(self.simulation, self.layout).actions
         return Player(self.simulation, self.layout, self.machines, self.unit, network.arrays).act
@@ -108,21 +108,21 @@ def make_world(workloads: Workloads, table: LatencyTable, load: float, lanes: in
 
 @lru_cache(maxsize=64)
 def training_table(workloads: Workloads, number: int) -> LatencyTable:
-    """Return the latencies of set `number`, true and predicted (remembered)."""
+    """Return the latencies of set `number`, true and predicted (cached)."""
     return synthetic_table(workloads, FIRST_TRAINING_SEED + number)
 
 
 def synthetic_table(workloads: Workloads, seed: int) -> LatencyTable:
-    """Return the latencies of the synthetic classes of a seed on the fleet, `varied` but for every third seed."""
+    """Return the latencies of a seed's synthetic classes on the fleet, `varied` except for every third seed."""
     fleet = load_scenario(workloads.scenario).fleet
     table = build_table(synthetic_classes(workloads.classes, seed=seed), fleet)
     return table if seed % PLAIN_EVERY == PLAIN else varied(table, np.random.default_rng(seed), workloads.skew)
 
 
 def varied(table: LatencyTable, rng: np.random.Generator, skew: float) -> LatencyTable:
-    """Return the table with other shares of its families, and other accelerators that suit them.
+    """Return the table with random shares of its families, and randomly scaled latencies by family and accelerator.
 
-    Shares are drawn evenly from all there are (Dirichlet, all parameters 1); each family's latencies on each
+    Shares are drawn uniformly from the simplex (Dirichlet, all parameters 1); each family's latencies on each
     accelerator, true and predicted, are multiplied by 2 to the power of a normal variable of deviation `skew`. Real
     graphs differ more in which accelerator suits them than the synthetic families do; a policy trained on these alone
     does worse on real ones.

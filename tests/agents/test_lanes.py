@@ -133,7 +133,7 @@ def test_a_state_goes_on_exactly():
 
 def test_a_state_of_other_worlds_is_refused():
     lanes = make_lanes()
-    with pytest.raises(ConfigError, match="must be of 2 worlds, got 3"):
+    with pytest.raises(ConfigError, match="must have 2 worlds, got 3"):
         make_lanes(worlds=2).restore(lanes.state())
     with pytest.raises(ConfigError, match="bytes in an array, got"):
         make_lanes(lanes=5).restore(lanes.state())

@@ -1,1 +1,1 @@
-"""Ways of training an agent, each a method that the training loop runs."""
+"""Training methods: ways of training an agent, each run by the training loop."""

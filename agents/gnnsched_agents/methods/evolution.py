@@ -1,8 +1,8 @@
-"""Evolution strategies on the native batch: no gradients, no torch, whole episodes as they are scored.
+"""Evolution strategies on the native batch: whole episodes are scored, without gradients or torch.
 
 Each generation draws pairs of opposite steps around the present weights (antithetic sampling), plays the same episodes
-with every member (common random numbers), and moves the weights along the steps weighed by the ranks of what they gave
-(Salimans et al. 2017; ranks as in Wierstra et al. 2014, centred), by Adam (Kingma and Ba 2015).
+with every member (common random numbers), and moves the weights by Adam (Kingma and Ba 2015) along the sum of the
+steps, each weighted by the rank of its result (Salimans et al. 2017; centred ranks as in Wierstra et al. 2014).
 """
 
 import multiprocessing
@@ -32,9 +32,9 @@ from gnnsched_env.common.errors import FileFormatError
 
 FloatArray = NDArray[np.float64]
 
-STATE = ("parameters", "first_moment", "second_moment")  # what is kept, besides the number of generations
+STATE = ("parameters", "first_moment", "second_moment")  # the arrays of a checkpoint, besides the number of generations
 OUTPUTS = ("w3", "skip")
-FIRST_MOMENT, SECOND_MOMENT, EPSILON = 0.9, 0.99, 1e-8  # of Adam; the second forgets faster than usual: few steps
+FIRST_MOMENT, SECOND_MOMENT, EPSILON = 0.9, 0.99, 1e-8  # Adam's betas; the second is small, as there are few steps
 FIRST_EPISODE_SEED = 1 << 20
 
 
@@ -51,7 +51,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What one process plays at a time: some members in one world, and after them `assignment` where `reference`."""
+    """One process's unit of work: some members in one world, followed by `assignment` if `reference` is True."""
 
     place: Place
     members: tuple[Network, ...]
@@ -64,7 +64,7 @@ class Evolution:
     def __init__(
         self, config: EvolutionConfig, workloads: Workloads, seed: int = 0, *, start: Network | None = None
     ) -> None:
-        """Begin with `start`, or with what the config says to start from."""
+        """Begin with the network `start`, or with the one that the config describes."""
         self.config = config
         self.workloads = workloads
         self.seed = seed
@@ -101,15 +101,15 @@ class Evolution:
         }
 
     def network(self) -> Network:
-        """Return the weights in the middle of the members."""
+        """Return the weights around which the members are drawn."""
         return unflatten(self.parameters, self.width)
 
     def state(self) -> dict[str, Any]:
-        """Return all that the next generations depend on: arrays, and the number of generations so far."""
+        """Return everything that the next generations depend on: arrays, and the number of generations so far."""
         return {"generation": self.generation, **{name: getattr(self, name) for name in STATE}}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up what `state` returned; raise ValueError where it is of another network."""
+        """Restore what `state` returned; raise ValueError if it belongs to another network."""
         for name in STATE:
             value = np.asarray(state[name])
             if value.shape != self.parameters.shape or value.dtype != np.float64:
@@ -124,7 +124,7 @@ class Evolution:
         store.save(path, store.EVOLUTION, {"seed": self.seed, "generation": self.generation}, arrays)
 
     def load(self, path: Path) -> None:
-        """Take up what `save` wrote; raise FileFormatError where the file is another's or damaged."""
+        """Restore what `save` wrote; raise FileFormatError if the file belongs to another training or is damaged."""
         stored = store.load(path, store.EVOLUTION)
         if stored.manifest.get("seed") != self.seed:
             raise FileFormatError(f"{stored.source}: seed must be {self.seed}, got {stored.manifest.get('seed')!r}")
@@ -134,7 +134,7 @@ class Evolution:
             raise FileFormatError(f"{stored.source}: must be a checkpoint of this evolution ({error})") from None
 
     def _play(self, members: Sequence[Network], rng: np.random.Generator) -> tuple[FloatArray, int]:
-        """Return each member's mean over worlds of log(mean completion / `assignment`'s), and all decisions taken."""
+        """Return each member's mean over worlds of log(mean completion / `assignment`'s), and the decisions taken."""
         config = self.config
         low, high = self.workloads.loads
         blocks = _blocks(len(members), config.workers, config.worlds)
@@ -162,7 +162,7 @@ class Evolution:
         return self._pool.map(play_task, tasks)
 
     def _ascend(self, gradient: FloatArray, rate: float) -> None:
-        """Take one step of Adam up the gradient; a weight moves in the measure in which it is tried."""
+        """Take one step of Adam up the gradient, scaled for each weight like the steps that were tried."""
         direction = gradient / np.where(self.scale > 0, self.scale, 1.0)
         self.first_moment = FIRST_MOMENT * self.first_moment + (1 - FIRST_MOMENT) * direction
         self.second_moment = SECOND_MOMENT * self.second_moment + (1 - SECOND_MOMENT) * direction**2
@@ -197,7 +197,7 @@ def unflatten(parameters: FloatArray, width: int) -> Network:
 
 
 def step_scale(width: int, parts: str) -> FloatArray:
-    """Return how far each weight steps, in sigmas: 1 in the linear part, 1 / sqrt(rows) in a layer, 0 if it stays."""
+    """Return each weight's step size in sigmas: 1 in the linear part, 1 / sqrt(rows) in a layer, 0 if it is fixed."""
     scales = []
     for name, shape in shapes(width).items():
         rows = 1 if name == "skip" else shape[0]
@@ -207,7 +207,7 @@ def step_scale(width: int, parts: str) -> FloatArray:
 
 
 def play_task(task: Task) -> tuple[list[float], int]:
-    """Return the mean completion (cycles) of each of a task's members, `assignment`'s last; and decisions taken."""
+    """Return the mean completion (cycles) of each of a task's members, then `assignment`'s; and the decisions taken."""
     world = _world(task.place)
     completions, decisions = [], 0
     for member in (*task.members, *([None] if task.reference else [])):
@@ -222,7 +222,7 @@ def _world(place: Place) -> World:
 
 
 def _blocks(members: int, workers: int, worlds: int) -> list[slice]:
-    """Return parts of the members such that every worker has work, and no world is made anew for less than a pair."""
+    """Divide the members into parts so that every worker has work, and each part has at least one pair."""
     parts = min(members // 2, -(-workers // worlds))
     bounds = np.linspace(0, members, parts + 1).astype(int).tolist()
     return [slice(first, stop) for first, stop in pairwise(bounds)]
@@ -231,8 +231,9 @@ def _blocks(members: int, workers: int, worlds: int) -> list[slice]:
 def _first_network(config: EvolutionConfig, seed: int) -> Network:
     """Return the weights to start from.
 
-    Without the slope all that `assignment` would not do is equally far, and a step changes either nothing or, where it
-    reaches over that distance, far too much; with it a step changes the choices that the plan is nearly equal about.
+    Without the slope, all actions that `assignment` would not take score equally low: a step then changes either
+    nothing or, once it exceeds that gap, far too much. With the slope, a step changes the choices that cost the plan
+    almost the same.
     """
     if config.weights is not None:
         return load_network(config.weights)[0]
@@ -242,4 +243,4 @@ def _first_network(config: EvolutionConfig, seed: int) -> Network:
 
 
 def _leave_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C

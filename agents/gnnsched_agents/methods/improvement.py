@@ -1,9 +1,9 @@
-"""Policy improvement by lookahead, then evolution: how the agents that ship were trained.
+"""Policy improvement by lookahead, then evolution: the training of the shipped agents.
 
-First many states are labelled with what each action would cost if `assignment` decided all that follows, on common
+First, many states are labelled with the cost of each action if `assignment` made all later decisions, on common
 sampled futures (`lookahead_labels.py`), and the network learns these costs (`label_regression.py`): one step of policy
-iteration, distilled. What is left, that futures end, that the improved policy meets other states and is followed by
-itself, evolution strategies mend on whole episodes (`evolution.py`), starting from there.
+iteration, distilled. This ignores that futures are cut off, and that the improved policy meets other states and makes
+the later decisions itself. From there, evolution strategies improve the network on whole episodes (`evolution.py`).
 """
 
 from collections.abc import Mapping
@@ -26,15 +26,15 @@ from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 
 KIND = "improvement 1"  # of checkpoints, and their format
-BUSY = 0.6  # high loads begin at this share of the range
-SHORT = (8, 64)  # jobs of a short episode
+BUSY = 0.6  # loads above this share of the range count as high
+SHORT = (8, 64)  # number of jobs in a short episode
 
 
 class Improvement:
     """Trains a network; an iteration labels the states of one world, or takes one generation of the evolution."""
 
     def __init__(self, config: ImprovementConfig, workloads: Workloads, seed: int) -> None:
-        """Begin with a network that does what `assignment` does; `seed` decides all that is drawn."""
+        """Begin with a network that decides as `assignment` does; `seed` determines all random draws."""
         self.config = config
         self.workloads = workloads
         self.seed = seed
@@ -48,7 +48,7 @@ class Improvement:
         return self._network if self._evolution is None else self._evolution.network()
 
     def update(self) -> dict[str, float]:
-        """Label the states of a world and, once there are enough for a round, learn them; or else take a generation."""
+        """Label a world's states and, once a round is complete, learn them; after the last round, take a generation."""
         torch.set_num_threads(1)
         if self._evolution is not None:
             return self._evolution.update()
@@ -76,7 +76,7 @@ class Improvement:
         return {"decisions": float(decisions), "labelled": float(self.labelled), "load": world.load}
 
     def _kind_of_world(self, rng: np.random.Generator) -> Workloads:
-        """Return of what kind the next world is; every fourth has short episodes, for how they begin and end."""
+        """Return the settings of the next world; every fourth has short episodes, to cover beginnings and ends."""
         workloads = self.workloads
         low, high = workloads.loads
         if self.worlds % 2:  # high loads are harder: every second world has one
@@ -108,7 +108,7 @@ class Improvement:
         return Evolution(self.config.evolution(), self.workloads, self.seed, start=self._network)
 
     def save(self, path: Path) -> None:
-        """Write all that the next iteration depends on; a killed write leaves the file before."""
+        """Write everything that the next iteration depends on; an interrupted write leaves the old file intact."""
         state: dict[str, Any] = {
             "counters": (self.labelled, self.worlds, self.rounds),
             "evolving": self._evolution is not None,
@@ -122,10 +122,10 @@ class Improvement:
         write_checkpoint(path, KIND, self._key(), state)
 
     def load(self, path: Path) -> None:
-        """Take up what `save` wrote: what follows is as if it had never stopped.
+        """Restore what `save` wrote, so that the training continues as if it had never stopped.
 
-        Raise FileFormatError where the file is none of `save`'s or damaged, ConfigError where it belongs to another
-        configuration or other workloads.
+        Raise FileFormatError if `save` did not write the file or it is damaged, and ConfigError if it belongs to
+        another configuration or other workloads.
         """
         state: Mapping[str, Any] = arrays_of(read_checkpoint(path, KIND, self._key(), torch.device("cpu")))
         try:
@@ -139,6 +139,6 @@ class Improvement:
             raise FileFormatError(f"{path}: the checkpoint is incomplete or damaged ({error})") from None
 
     def _key(self) -> str:
-        """Return what must be equal for a checkpoint to fit."""
+        """Return the settings in which a checkpoint and this training must agree."""
         config = {name: value for name, value in asdict(self.config).items() if name != "workers"}
         return content_key(config=config, workloads=asdict(self.workloads), seed=self.seed, features=list(FEATURES))

@@ -1,4 +1,4 @@
-"""Learns labels: a network whose scores are minus what the actions cost, by weighted least squares within states."""
+"""Fits a network to labels by weighted least squares within states; its scores are minus the actions' costs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,20 +13,22 @@ from gnnsched_agents.torch_network import Packing, PairNetwork
 from gnnsched_baselines.learned.pair_features import COLUMN
 from gnnsched_baselines.learned.pair_network import Network, shapes
 
-HELD_OUT = 8  # one state in so many tells how well the others were learned
-LEAST_ERROR = 1.0  # mean services, added in squares to the labels' standard errors
+HELD_OUT = 8  # one state in this many is held out to measure the fit
+LEAST_ERROR = 1.0  # mean services; its square is added to the labels' squared standard errors
 MOST_GRADIENT = 5.0
 WEIGHT_DECAY = 1e-3
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 PLANNED, LOAD = COLUMN.planned_action, COLUMN.load
-CALM, RISE = 0.5, 4.5  # up to this load, this share of the caution is asked; above it, so much more for each load
+CALM, RISE = 0.5, 4.5  # share of the caution up to this load, and how much it grows with the load above it
 LOADS = (0.3, 1.1)  # recent loads are noisy: they are kept in this range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """A fitted network; of the states held out: `explained` share of the labels' weighted variance, and `gain`, by how
-    much less the network's choice costs than `assignment`'s, mean services a state (only rows that were tried count).
+    """A fitted network, and its fit on held-out states.
+
+    `explained`: explained share of the labels' weighted variance. `gain`: how much less the network's choice costs than
+    `assignment`'s, in mean services per state (only rows that were tried count).
     """
 
     network: Network
@@ -46,8 +48,8 @@ def fit(
 ) -> Fit:
     """Return a network of `width` units fitted to labels in `passes` passes, by AdamW with one cycle of learning rates.
 
-    `caution` is what a deviation from `assignment` must gain, mean services, more of it the higher the load: there the
-    labels err more, and flatter those who put long jobs off, since futures end.
+    `caution` is the gain, in mean services, that a deviation from `assignment` must promise. It rises with the load:
+    at high loads the labels are noisier, and too favourable to postponing long jobs, since futures are cut off.
     """
     module = PairNetwork(_first(width, rng))
     order = rng.permutation(len(labels))
@@ -70,7 +72,7 @@ def fit(
 
 
 def _within(values: Tensor, weights: Tensor, packing: Packing) -> Tensor:
-    """Return weights x squares of values [n] less their state's weighted mean: only differences within it count."""
+    """Return weights x squares of values [n] minus their state's weighted mean: only differences within it count."""
     mean = packing.sum(weights * values) / packing.sum(weights).clamp_min(1e-9)
     squares: Tensor = weights * (values - packing.spread(mean)).square()
     return squares
@@ -92,7 +94,7 @@ def _batches(labels: Labels, states: np.ndarray, size: int) -> Iterator[tuple[Te
 
 
 def _caution(rows: Tensor) -> Tensor:
-    """Return [n]: the cautions asked of each row of rows [n, F], none of what `assignment` does."""
+    """Return [n]: the caution for each of the rows [n, F]; it is 0 for the action of `assignment`."""
     load = rows[:, LOAD].clamp(*LOADS)
     return (1.0 - rows[:, PLANNED]) * (CALM + RISE * (load - CALM).clamp_min(0.0))
 

@@ -1,8 +1,8 @@
-"""States labelled by lookahead: what each of several actions would cost, on the same sampled futures.
+"""States labelled by lookahead: the cost of each of several actions, on the same sampled futures.
 
-This is what the policy `rollout` does before each of its decisions, kept as data to learn from. Only differences within
-a state mean something. They are small beside what a single future costs, but all actions meet the same futures, so that
-most of that cancels: a few futures a state are enough where there are many states.
+The policy `rollout` computes the same before each of its decisions; here the costs are kept as training data. Only
+differences within a state are meaningful. They are small compared with the cost of a single future, but all actions
+meet the same futures, so most of that cost cancels: with many states, a few futures per state are enough.
 """
 
 from collections.abc import Sequence
@@ -20,16 +20,17 @@ from gnnsched_baselines.rollout import MOST_LANES, charges
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.sim.belief import Belief, belief_of
 
-FIRST_DECISIONS = 300  # a lane's decisions before the first label, at most; no more than there are jobs
-RESTART_AT = 0.6  # share of the lanes that have ended at which all begin anew
+FIRST_DECISIONS = 300  # most decisions of a lane before its first label; never more than its jobs
+RESTART_AT = 0.6  # all lanes restart once this share of them has ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Labels:
     """S states, their rows one behind another's: `rows` float32 [n, F], `starts` int64 [S + 1].
 
-    `costs` float32 [n], mean services: what following a row and then `assignment` costs, the mean over the futures,
-    less the mean of the state's rows that were tried; nan where a row was not. `errors` float32 [n]: standard errors.
+    `costs` float32 [n], mean services: the cost of taking a row's action and then following `assignment`, averaged over
+    the futures, minus the mean of the state's tried rows; nan for rows not tried. `errors` float32 [n]: their standard
+    errors.
     """
 
     rows: FloatArray
@@ -54,7 +55,7 @@ def joined(parts: Sequence[Labels]) -> Labels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookahead:
-    """How states are labelled: on `futures` in which `arrivals` further jobs come, at most `candidates` rows each."""
+    """Settings of labelling: try at most `candidates` rows per state on `futures` with `arrivals` further jobs each."""
 
     futures: int
     arrivals: int
@@ -69,9 +70,9 @@ def gather(
     rng: np.random.Generator,
     visitor: Network | None = None,
 ) -> tuple[Labels, int]:
-    """Return labels of at least `states` states that `visitor` (None: `assignment`) comes by, and decisions played.
+    """Return labels of at least `states` states visited by `visitor` (None: `assignment`), and the decisions played.
 
-    About `spacing` decisions of each lane lie between two of its states.
+    There are about `spacing` decisions between two labelled states of a lane.
     """
     parts: list[Labels] = []
     decisions = 0
@@ -93,7 +94,7 @@ def gather(
 
 
 def label(world: World, lookahead: Lookahead, rng: np.random.Generator) -> tuple[Labels, int]:
-    """Return the labels of the lanes as they stand that have a choice, and the decisions that the futures took."""
+    """Return labels of the present states of lanes that have a choice, and the number of decisions in the futures."""
     reader = Reader(world.simulation, world.layout, world.machines, world.unit)
     count = reader.describe()
     rows, pairs, starts = reader.rows[:count], reader.pairs[:count], reader.starts
@@ -134,7 +135,7 @@ def _candidates(rows: FloatArray, first: int, stop: int, most: int) -> IntArray:
 def _try(
     world: World, belief: Belief, lanes: IntArray, actions: IntArray, seeds: NDArray[np.uint64], arrivals: int
 ) -> tuple[NDArray[np.float64], int]:
-    """Return float64 [n, futures]: what each action in its lane costs in each future, cycles; and decisions played."""
+    """Return float64 [n, futures], the cost in cycles of each action in each future, and the number of decisions."""
     futures = seeds.shape[1]
     costs = np.empty((len(lanes), futures))
     decisions = 0

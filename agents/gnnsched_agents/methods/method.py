@@ -1,4 +1,4 @@
-"""What every way of training is to the loop that runs it."""
+"""The protocol that every training method implements for the training loop."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,10 +8,11 @@ from gnnsched_baselines.learned.pair_network import Network
 
 
 class Method(Protocol):
-    """A training on its way, made of its config, the worlds to train in, and a seed that decides all that it draws.
+    """A running training, made from its config, the worlds to train in, and a seed that determines all random draws.
 
-    One of another library may have `save_model(path)` besides, which writes the present model as that library has it,
-    and one whose `load` does not restore all may say in its attribute `resume_note` what a training goes on with.
+    A method of another library may also have `save_model(path)`, which writes the present model in that library's
+    format. A method whose `load` does not restore everything may have an attribute `resume_note`, a text that says what
+    the resumed training starts from.
     """
 
     workloads: Workloads
@@ -19,7 +20,7 @@ class Method(Protocol):
     def __init__(self, config: Any, workloads: Workloads, seed: int) -> None: ...
 
     def update(self) -> dict[str, float]:
-        """Take one iteration; return figures to log, among them "decisions": of the environment, taken in it."""
+        """Run one iteration; return figures to log, including "decisions", the number of decisions taken."""
         ...
 
     def network(self) -> Network:
@@ -27,12 +28,12 @@ class Method(Protocol):
         ...
 
     def save(self, path: Path) -> None:
-        """Write all that the next iterations depend on, whole or not at all, and without a pickle."""
+        """Write everything that the next iterations depend on, atomically and without a pickle."""
         ...
 
     def load(self, path: Path) -> None:
-        """Take up what `save` wrote: what follows is as if it had never stopped, unless `resume_note` says otherwise.
+        """Restore what `save` wrote and continue as if never stopped, unless `resume_note` says otherwise.
 
-        Raise FileFormatError where the file is damaged or another method's.
+        Raise FileFormatError if the file is damaged or another method's.
         """
         ...

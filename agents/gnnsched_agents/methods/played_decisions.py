@@ -1,4 +1,4 @@
-"""Decisions that a policy has played in many lanes: packed rows, batches of them, and what each decision was worth."""
+"""The decisions that a policy has played in many lanes: packed rows, batches of them, and their advantages."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from gnnsched_env.common.policy import FloatArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlayedDecisions:
-    """What an update has played: N = T x L decisions, step by step and in a step lane by lane; n rows."""
+    """The decisions of one update: N = T x L, ordered by step and then by lane, with n rows in all."""
 
     rows: Tensor  # float32 [n, F]
     starts: Tensor  # int64 [N + 1]: rows of decision i from starts[i] on
     chosen: Tensor  # int64 [N]: which of its rows each decision took, from 0
-    log_probabilities: Tensor  # float32 [N]: of what was chosen
-    views: Tensor  # float32 [N, D]: what the critic saw
+    log_probabilities: Tensor  # float32 [N]: log-probabilities of the chosen rows
+    views: Tensor  # float32 [N, D]: inputs of the critic
     advantages: Tensor  # float32 [N], in the unit of the rewards
     returns: Tensor  # float32 [N]
 

@@ -1,9 +1,9 @@
 """Proximal policy optimisation (Schulman et al. 2017) on the native batch, over packed legal rows only.
 
-An update plays all lanes for some decisions by the policy's draws, estimates advantages (GAE, Schulman et al. 2016)
-with a discount in time, not in decisions, and climbs the clipped objective. What differs from the usual: the critic
-sees more than the policy, jobs to come included (an input-driven baseline is unbiased; Mao et al. 2019), and advantages
-are normalised world by world, so that high loads, where all costs are larger, do not drown low ones.
+An update plays some decisions in all lanes by sampling from the policy, estimates advantages (GAE, Schulman et al.
+2016) with a discount in time, not in decisions, and ascends the clipped objective. Two things differ from standard PPO.
+The critic sees more than the policy, including future jobs (an input-driven baseline is unbiased; Mao et al. 2019).
+Advantages are normalised in each world, so that high loads, with their larger costs, do not dominate low ones.
 """
 
 import json
@@ -29,18 +29,18 @@ from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpo
 from gnnsched_env.nn.device import pick_device
 
 KIND = "ppo 1"  # of checkpoints, and their format
-SCALE_RATE = 0.1  # by which the scale of the values follows that of the returns, an update
+SCALE_RATE = 0.1  # rate at which the values' scale follows the returns', per update
 ADAM_EPSILON = 1e-5
-STREAM = 0x990  # keeps these draws apart from those of others with the same seed
+STREAM = 0x990  # separates these draws from other streams with the same seed
 
 
 class Ppo:
-    """Trains a network; `update` is one iteration. Randomness is all drawn from one generator of numpy's."""
+    """Trains a network; `update` is one iteration. All random draws come from one numpy generator."""
 
     def __init__(self, config: PpoConfig, workloads: Workloads, seed: int) -> None:
-        """Begin with the config's weights, or a network that does as `assignment` does; `seed` decides all draws.
+        """Begin with the config's weights, or a network that decides as `assignment` does; `seed` determines all draws.
 
-        Raise ConfigError where the device cannot be used, and as `load_network` does.
+        Raise ConfigError if the device cannot be used, and the errors of `load_network` for the weights.
         """
         self.workloads = workloads
         self.config = config
@@ -61,7 +61,7 @@ class Ppo:
         return self.actor.network()
 
     def update(self) -> dict[str, float]:
-        """Play, learn from it, and return figures: "decisions" played, mean "jobs" in the system, "kl", and others."""
+        """Play decisions, learn from them, and return figures: "decisions", mean "jobs" in the system, "kl" etc."""
         torch.set_num_threads(self.config.threads)
         config = self.config
         if self.updates and self.updates % config.redraw == 0:
@@ -112,7 +112,7 @@ class Ppo:
         )
         unexplained = float(np.var(advantages) / max(1e-12, float(np.var(advantages + values))))
         return rollout, {
-            "jobs": -float(rewards.sum() / max(1e-9, float(elapsed.sum()))),  # in the system, on average
+            "jobs": -float(rewards.sum() / max(1e-9, float(elapsed.sum()))),  # jobs in the system, on average
             "explained": 1.0 - unexplained,
             "ended": float(ended.sum()),
             "rows": float(sizes.mean()),
@@ -135,7 +135,7 @@ class Ppo:
     def _climb(
         self, rollout: PlayedDecisions, part: Tensor, rows: Tensor, packing: Packing, entropy_weight: float
     ) -> dict[str, float]:
-        """Take one gradient step on some of the decisions; return figures of it."""
+        """Take one gradient step on a batch of decisions; return its figures."""
         log_rows = packing.log_softmax(self.actor(rollout.rows[rows], packing))
         first = packing.sizes.cumsum(0) - packing.sizes
         log_ratios = log_rows[first + rollout.chosen[part]] - rollout.log_probabilities[part]
@@ -155,7 +155,7 @@ class Ppo:
         return {name: float(value.detach()) for name, value in figures.items()}
 
     def _look(self) -> tuple[Packing, Tensor, Tensor]:
-        """Return the lanes' rows now, packing first, and what the critic sees [L, D]: their means, and insights."""
+        """Return the packing, the lanes' rows, and the critic's inputs [L, D]: the rows' means and the insights."""
         lanes = self.lanes
         lanes.describe()
         packing = Packing.of(torch.from_numpy(np.diff(lanes.starts)).to(self.device))
@@ -166,11 +166,11 @@ class Ppo:
         return packing, rows, torch.cat([packing.mean(rows), torch.from_numpy(insights).to(self.device)], dim=1)
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:
-        """Return the values of [T, L] decisions as one row, on the device."""
+        """Return the values of [T, L] decisions as a flat tensor on the device."""
         return torch.from_numpy(values.reshape(-1)).to(self.device)
 
     def save(self, path: Path) -> None:
-        """Write all that the next update depends on, the worlds' state too; a killed write leaves the file before."""
+        """Write everything that the next update depends on, with the worlds' state; the write is atomic."""
         state = {
             "counters": (self.updates, self.decisions),
             "rng": json.dumps(self.rng.bit_generator.state),
@@ -180,10 +180,10 @@ class Ppo:
         write_checkpoint(path, KIND, self._key(), state)
 
     def load(self, path: Path) -> None:
-        """Take up what `save` wrote: on the same machine all goes on as if it had never stopped.
+        """Restore what `save` wrote; on the same machine the training continues as if it had never stopped.
 
-        Raise FileFormatError where the file is none of `save`'s or damaged, ConfigError where it belongs to another
-        configuration or other workloads.
+        Raise FileFormatError if `save` did not write the file or it is damaged, and ConfigError if it belongs to
+        another configuration or other workloads.
         """
         state = read_checkpoint(path, KIND, self._key(), self.device)
         try:
@@ -199,14 +199,14 @@ class Ppo:
         return {"actor": self.actor, "critic": self.critic, "optimizer": self.optimizer}
 
     def _key(self) -> str:
-        """Return what must be equal for a checkpoint to fit; where it is computed may differ."""
+        """Return the settings in which a checkpoint and this training must agree; device and threads may differ."""
         free = ("device", "threads", "weights")
         config = {name: value for name, value in asdict(self.config).items() if name not in free}
         return content_key(config=config, workloads=asdict(self.workloads), features=[*FEATURES, *INSIGHTS])
 
 
 def clipped_gain(log_ratios: Tensor, advantages: Tensor, clip: float) -> Tensor:
-    """Return the mean of the smaller of ratio x advantage, the ratio as it is and kept within 1 +- `clip`."""
+    """Return the mean of min(ratio x advantage, clipped ratio x advantage), with the ratio clipped to 1 +- `clip`."""
     ratios = log_ratios.exp()
     return torch.minimum(ratios * advantages, ratios.clamp(1.0 - clip, 1.0 + clip) * advantages).mean()
 

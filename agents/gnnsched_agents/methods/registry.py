@@ -1,7 +1,7 @@
-"""The ways of training: what each may be told, and where it is.
+"""The training methods: the options of each, and the module that implements it.
 
-A new way is a file of this folder, and here a config and an entry of KINDS. Nothing here needs torch: a way is imported
-when a training begins, because some need the extra `agents` and others do without.
+A new method needs a file in this folder and, here, a config and an entry of KINDS. Nothing here needs torch: a method
+is imported when a training begins, because only some need the extra `agents`.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,39 +14,39 @@ from gnnsched_baselines.learned.pair_network import MOST_WIDTH
 from gnnsched_env.common.checks import Integer, ListOf, Number, OneOf, check_fields, require
 from gnnsched_env.common.errors import ConfigError, did_you_mean, needs_extra
 
-PARTS = ("all", "outputs")  # what evolves; outputs: what the score is linear in, the last layer and the linear part
+PARTS = ("all", "outputs")  # which weights evolve; outputs: the last layer and the linear part
 MOST_PAIRS = 10_000
 MOST_ROUNDS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvolutionConfig:
-    """Evolution strategies."""
+    """Options of training by evolution strategies."""
 
     width: Annotated[int, Integer(1, MOST_WIDTH)] = 16
-    """Units of each layer of the network; not read where `weights` are given."""
+    """Units in each layer of the network; ignored if `weights` are given."""
     prior: Annotated[float, Number(above=0)] = 0.1
-    """Weight that the first policy gives to what `assignment` would do; not read where `weights` are given."""
+    """Initial bonus in the score of the action that `assignment` would take; ignored if `weights` are given."""
     slope: Annotated[float, Number(least=0)] = 1.0
-    """Weight with which it minds what the plan would lose: what costs the plan little is tried first; likewise."""
+    """Initial penalty for an action's loss to the plan, so that cheap deviations come first; ignored with `weights`."""
     weights: Path | None = None
-    """Weights to start from (.npz); none: a network that does what `assignment` does."""
+    """Weights file to start from (.npz); without it, a network that decides as `assignment` does."""
     parts: Annotated[str, OneOf(PARTS)] = "all"
-    """Which weights evolve: all, or outputs (the last layer and the linear part)."""
+    """Which weights evolve: "all", or "outputs" (the last layer and the linear part)."""
     pairs: Annotated[int, Integer(1, MOST_PAIRS)] = 8
-    """Pairs of opposite members of a generation."""
+    """Pairs of opposite members in each generation."""
     sigma: Annotated[float, Number(above=0)] = 0.04
-    """Standard deviation of the steps; a matrix's entries step by its share of 1 / sqrt(rows), as they were drawn."""
+    """Standard deviation of the steps; for the entries of a matrix it is divided by sqrt(rows)."""
     learning_rate: Annotated[float, Number(above=0)] = 0.02
-    """Learning rate of Adam, in the same measure as the steps."""
+    """Learning rate of Adam, scaled for each weight like its steps."""
     half_life: Annotated[int, Integer(0)] = 0
-    """Generations in which step and learning rate halve; 0: never."""
+    """Number of generations in which step and learning rate halve; 0: they stay constant."""
     worlds: Annotated[int, Integer(1)] = 4
-    """Worlds in which a generation plays, each of a load from its own part of the range."""
+    """Worlds in which each generation plays, each with a load from its own part of the range."""
     lanes: Annotated[int, Integer(1)] = 4
     """Episodes that each member plays in each world."""
     workers: Annotated[int, Integer(1)] = 1
-    """Processes to play in; results do not depend on it."""
+    """Number of processes; results do not depend on it."""
 
     def __post_init__(self) -> None:
         check_fields(self, "evolution")
@@ -54,54 +54,54 @@ class EvolutionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ImprovementConfig:
-    """Policy improvement by lookahead, distilled, then evolution strategies."""
+    """Options of training by distilled lookahead, followed by evolution strategies."""
 
     states: Annotated[int, Integer(0)] = 100_000
-    """States to label; 0: begin to evolve from what `assignment` does."""
+    """Number of states to label; 0: start the evolution from a network that decides as `assignment` does."""
     rounds: Annotated[int, Integer(1, MOST_ROUNDS)] = 3
-    """Parts of the states: the first are `assignment`'s, those of each further part the policy's learned until then."""
+    """Rounds of labelling: `assignment` visits the states of the first, the latest policy those of the others."""
     futures: Annotated[int, Integer(2)] = 4
-    """Sampled futures a state."""
+    """Number of sampled futures per state."""
     arrivals: Annotated[int, Integer(0)] = 150
-    """Jobs that come in a future: with few, it pays to leave long jobs to the end, when nobody comes any more."""
+    """Jobs that arrive in each future; with too few, postponing long jobs until arrivals end looks too good."""
     candidates: Annotated[int, Integer(2)] = 6
-    """Actions tried a state, at most."""
+    """Largest number of actions tried per state."""
     states_a_world: Annotated[int, Integer(1)] = 400
-    """States labelled in a world before the next one is drawn."""
+    """Number of states labelled in a world before the next one is drawn."""
     world_lanes: Annotated[int, Integer(1)] = 32
-    """Lanes of such a world."""
+    """Number of lanes in each world that is labelled."""
     spacing: Annotated[int, Integer(1)] = 40
-    """Decisions of a lane between two of its states, about."""
+    """Approximate number of decisions between two labelled states of a lane."""
     width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
     """Units in each layer of the network."""
     passes: Annotated[int, Integer(1)] = 12
-    """Passes over the labels."""
+    """Number of passes over the labels."""
     batch: Annotated[int, Integer(1)] = 256
-    """States a gradient step."""
+    """Number of states per gradient step."""
     learning_rate: Annotated[float, Number(above=0)] = 3e-3
-    """Highest learning rate of the regression (AdamW, one cycle)."""
+    """Peak learning rate of the regression (AdamW, one cycle)."""
     caution: Annotated[float, Number(least=0)] = 1.0
-    """What a deviation from `assignment` must gain, mean services; more the higher the load (`label_regression.py`)."""
+    """Gain, in mean services, that a deviation from `assignment` must promise; it rises with the load."""
     pairs: Annotated[int, Integer(1, MOST_PAIRS)] = 8
-    """Pairs of opposite members of a generation of the evolution."""
+    """Pairs of opposite members in each generation of the evolution."""
     sigma: Annotated[float, Number(above=0)] = 0.04
     """Standard deviation of the evolution's steps."""
     evolution_rate: Annotated[float, Number(above=0)] = 0.01
-    """The evolution's learning rate."""
+    """Learning rate of the evolution."""
     half_life: Annotated[int, Integer(0)] = 0
-    """Generations in which both halve; 0: never."""
+    """Number of generations in which the evolution's step and learning rate halve; 0: they stay constant."""
     worlds: Annotated[int, Integer(1)] = 6
-    """Worlds in which a generation plays."""
+    """Worlds in which each generation of the evolution plays."""
     lanes: Annotated[int, Integer(1)] = 6
     """Episodes that each member plays in each world."""
     workers: Annotated[int, Integer(1)] = 1
-    """Processes that the evolution plays in; results do not depend on it."""
+    """Number of processes of the evolution; results do not depend on it."""
 
     def __post_init__(self) -> None:
         check_fields(self, "improvement")
 
     def evolution(self) -> EvolutionConfig:
-        """Return the config of what follows the distillation."""
+        """Return the config of the evolution that follows the distillation."""
         names = ("width", "pairs", "sigma", "half_life", "worlds", "lanes", "workers")
         shared = {name: getattr(self, name) for name in names}
         return EvolutionConfig(learning_rate=self.evolution_rate, **shared)
@@ -109,52 +109,52 @@ class ImprovementConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PpoConfig:
-    """How PPO trains."""
+    """Options of training by PPO."""
 
     worlds: Annotated[int, Integer(1)] = 8
-    """Worlds played side by side, each of its own set of classes and load."""
+    """Worlds played in parallel, each with its own set of classes and load."""
     lanes: Annotated[int, Integer(1)] = 32
-    """Lanes a world."""
+    """Number of lanes in each world."""
     steps: Annotated[int, Integer(1)] = 64
-    """Decisions a lane and update."""
+    """Decisions per lane in each update."""
     redraw: Annotated[int, Integer(1)] = 4
-    """Updates after which the oldest world gives way to a new one."""
+    """Number of updates after which the oldest world is replaced by a new one."""
     epochs: Annotated[int, Integer(1)] = 3
-    """Passes over an update's decisions, at most."""
+    """Largest number of passes over the decisions of an update."""
     batch: Annotated[int, Integer(1)] = 2048
-    """Decisions a gradient step."""
+    """Decisions per gradient step."""
     tau: Annotated[float, Number(above=0, finite=False)] = 60.0
-    """Mean services in which the weight of what is to come falls to 1 / e; inf: all counts alike (gamma = 1)."""
+    """Time in mean services over which future rewards are discounted to 1 / e; inf: no discount (gamma = 1)."""
     gae: Annotated[float, Number(least=0, most=1)] = 0.95
-    """GAE's lambda, a decision."""
+    """Lambda of GAE, per decision."""
     clip: Annotated[float, Number(above=0)] = 0.2
-    """How far a probability's ratio to the old one is followed."""
+    """Clipping range of a probability's ratio to the old one."""
     kl: Annotated[float, Number(above=0, finite=False)] = 0.02
-    """Passes end where the policy has moved further than this, in nats."""
+    """KL divergence from the old policy, in nats, beyond which an update stops early."""
     learning_rate: Annotated[tuple[float, float], ListOf(Number(above=0), 2)] = (1e-3, 1e-4)
-    """First and last learning rate of Adam, which falls in a line."""
+    """First and last learning rate of Adam, which falls linearly."""
     entropy: Annotated[tuple[float, float], ListOf(Number(least=0), 2)] = (3e-3, 1e-5)
-    """The entropy's weight, the first and the last one."""
+    """First and last weight of the entropy bonus."""
     falling: Annotated[int, Integer(1)] = 20_000_000
-    """Decisions in which the learning rate and the entropy's weight go from the first to the last, in a line."""
+    """Number of decisions over which learning rate and entropy weight go linearly from their first to last values."""
     most_advantage: Annotated[float, Number(above=0, finite=False)] = 4.0
-    """Normalised advantages are clipped here."""
+    """Largest absolute value of a normalised advantage; larger ones are clipped."""
     most_gradient: Annotated[float, Number(above=0, finite=False)] = 0.5
-    """Norm at which gradients are clipped, the policy's and the critic's each."""
+    """Norm at which the gradients of the policy and of the critic are clipped."""
     width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
     """Units in each layer of the policy's network."""
     critic_width: Annotated[int, Integer(1, MOST_WIDTH)] = 64
     """Units in each layer of the critic."""
     foresight: bool = True
-    """The critic sees the jobs to come."""
+    """Whether the critic sees future jobs."""
     prior: Annotated[float, Number(least=0)] = 2.0
-    """Score with which `assignment`'s action starts ahead of the others; 0: from scratch."""
+    """Initial bonus in the score of `assignment`'s action; 0: train from scratch."""
     weights: Path | None = None
-    """Weights to start from (.npz); `width` and `prior` are not read then."""
+    """Weights file to start from (.npz); `width` and `prior` are then ignored."""
     device: str = "auto"
-    """"auto": a GPU when there is one, else the CPU."""
+    """Device of torch; "auto": a GPU if there is one, else the CPU."""
     threads: Annotated[int, Integer(1)] = 1
-    """Threads of torch on the CPU."""
+    """Number of CPU threads of torch."""
 
     def __post_init__(self) -> None:
         check_fields(self, "ppo")
@@ -162,28 +162,28 @@ class PpoConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Sb3Config:
-    """What the three have in common."""
+    """Options that all three algorithms of Stable-Baselines3 share."""
 
     worlds: Annotated[int, Integer(1)] = 8
-    """Worlds played side by side, each of its own set of classes and load."""
+    """Worlds played in parallel, each with its own set of classes and load."""
     lanes: Annotated[int, Integer(1)] = 8
-    """Lanes a world."""
+    """Number of lanes in each world."""
     redraw: Annotated[int, Integer(1)] = 4
-    """Updates after which the oldest world gives way to a new one."""
+    """Number of updates after which the oldest world is replaced by a new one."""
     scale: Annotated[float, Number(above=0)] = 10.0
-    """Rewards are over the mean number of jobs in the system, and over this."""
+    """Rewards are divided by this, and by the mean number of jobs in the system."""
     width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
     """Units in each layer of the scorer and of the critic."""
     prior: Annotated[float, Number(least=0)] = 2.0
-    """Score with which `assignment`'s action starts ahead of the others; 0: from scratch."""
+    """Initial bonus in the score of `assignment`'s action; 0: train from scratch."""
     learning_rate: Annotated[float, Number(above=0)] = 1e-3
-    """Learning rate of the optimiser; it stays the same."""
+    """Constant learning rate of the optimiser."""
     most_gradient: Annotated[float, Number(above=0)] = 0.5
-    """Norm at which gradients are clipped."""
+    """Largest norm of gradients; larger ones are clipped."""
     device: str = "auto"
-    """"auto": a GPU when there is one, else the CPU."""
+    """Device of torch; "auto": a GPU if there is one, else the CPU."""
     threads: Annotated[int, Integer(1)] = 1
-    """Threads of torch on the CPU."""
+    """Number of CPU threads of torch."""
 
     def __post_init__(self) -> None:
         check_fields(self, "sb3")
@@ -191,22 +191,22 @@ class Sb3Config:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskablePpoConfig(Sb3Config):
-    """How MaskablePPO trains; gamma is 1."""
+    """Options of training by MaskablePPO; gamma is 1."""
 
     steps: Annotated[int, Integer(1)] = 128
-    """Decisions a lane and update."""
+    """Decisions per lane in each update."""
     epochs: Annotated[int, Integer(1)] = 4
-    """Passes over an update's decisions."""
+    """Number of passes over the decisions of an update."""
     batch: Annotated[int, Integer(2)] = 1024
-    """Decisions a gradient step."""
+    """Decisions per gradient step."""
     gae: Annotated[float, Number(least=0, most=1)] = 0.95
-    """GAE's lambda, a decision."""
+    """Lambda of GAE, per decision."""
     clip: Annotated[float, Number(above=0)] = 0.2
-    """How far a probability's ratio to the old one is followed."""
+    """Clipping range of a probability's ratio to the old one."""
     entropy: Annotated[float, Number(least=0)] = 3e-3
-    """The entropy's weight."""
+    """Weight of the entropy bonus."""
     value: Annotated[float, Number(least=0)] = 0.5
-    """The weight of the critic's loss."""
+    """Weight of the critic's loss."""
 
     def __post_init__(self) -> None:
         check_fields(self, "sb3")
@@ -217,18 +217,18 @@ class MaskablePpoConfig(Sb3Config):
 
 @dataclass(frozen=True, kw_only=True)
 class A2cConfig(Sb3Config):
-    """How A2C trains; gamma is 1."""
+    """Options of training by A2C; gamma is 1."""
 
     steps: Annotated[int, Integer(1)] = 16
-    """Decisions a lane and gradient step."""
+    """Decisions per lane in each gradient step."""
     rollouts: Annotated[int, Integer(1)] = 8
-    """Gradient steps an update."""
+    """Number of gradient steps per update."""
     gae: Annotated[float, Number(least=0, most=1)] = 0.95
-    """GAE's lambda, a decision."""
+    """Lambda of GAE, per decision."""
     entropy: Annotated[float, Number(least=0)] = 3e-3
-    """The entropy's weight."""
+    """Weight of the entropy bonus."""
     value: Annotated[float, Number(least=0)] = 0.5
-    """The weight of the critic's loss."""
+    """Weight of the critic's loss."""
 
     def __post_init__(self) -> None:
         check_fields(self, "sb3")
@@ -237,34 +237,34 @@ class A2cConfig(Sb3Config):
 
 @dataclass(frozen=True, kw_only=True)
 class DqnConfig(Sb3Config):
-    """How DQN trains; the discount is exp(-elapsed / tau)."""
+    """Options of training by DQN; the discount is exp(-elapsed / tau)."""
 
     learning_rate: Annotated[float, Number(above=0)] = 3e-4
-    """Learning rate of the optimiser; it stays the same."""
+    """Constant learning rate of the optimiser."""
     prior: Annotated[float, Number(least=0)] = 0.5
-    """What `assignment`'s action starts to be worth above the others; 0: from scratch."""
+    """Initial bonus in the Q-value of `assignment`'s action; 0: train from scratch."""
     most_gradient: Annotated[float, Number(above=0)] = 10.0
-    """Norm at which gradients are clipped."""
+    """Largest norm of gradients; larger ones are clipped."""
     tau: Annotated[float, Number(above=0)] = 30.0
-    """Mean services in which the weight of what is to come falls to 1 / e."""
+    """Time in mean services over which future rewards are discounted to 1 / e."""
     steps: Annotated[int, Integer(1)] = 128
-    """Decisions a lane and update."""
+    """Decisions per lane in each update."""
     every: Annotated[int, Integer(1)] = 4
-    """Decisions a lane between gradient steps."""
+    """Decisions per lane between gradient steps."""
     gradients: Annotated[int, Integer(1)] = 4
-    """Gradient steps at a time."""
+    """Number of gradient steps taken at a time."""
     batch: Annotated[int, Integer(1)] = 256
-    """Transitions a gradient step."""
+    """Number of transitions per gradient step."""
     replay: Annotated[int, Integer(1)] = 20_000
-    """Transitions kept, of some 40 kB each at a window of 32 jobs and four accelerators."""
+    """Capacity of the replay buffer, in transitions of about 40 kB each (window of 32 jobs, four accelerators)."""
     warmup: Annotated[int, Integer(1)] = 5_000
-    """Decisions before the first gradient step."""
+    """Number of decisions before the first gradient step."""
     target: Annotated[int, Integer(1)] = 5_000
-    """Decisions between two updates of the target network."""
+    """Number of decisions between two updates of the target network."""
     exploration: Annotated[tuple[float, float], ListOf(Number(least=0, most=1), 2)] = (0.1, 0.01)
-    """Share of the decisions that are drawn at random, the first and the last one."""
+    """First and last share of the decisions that are drawn at random."""
     exploring: Annotated[int, Integer(1)] = 500_000
-    """Decisions in which it falls from the first to the last, in a line."""
+    """Number of decisions over which the random share falls linearly from its first to its last value."""
 
 
 def _evolution() -> type[Method]:
@@ -293,9 +293,9 @@ def _sb3() -> type[Method]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A way of training: its config, what imports its Method, and the named trainings that use it.
+    """A training method: its config, where its Method is imported from, and the named trainings that use it.
 
-    Names of trainings end in `suffix`; `options` are those fields of `TrainConfig` that differ from its defaults.
+    The trainings' names end in `suffix`; `options` are the fields of `TrainConfig` that differ from its defaults.
     """
 
     config: type[Any]
@@ -315,13 +315,13 @@ KINDS = {
 
 
 def trainer(kind: str) -> type[Method]:
-    """Return the class that trains by a way of training; ConfigError where its libraries are not installed."""
+    """Return a training method's class; raise ConfigError if its libraries are not installed."""
     with needs_extra(f"training by {kind}", "agents"):
         return KINDS[kind].load()
 
 
 def method_config(kind: str) -> type[Any]:
-    """Return the config class of a way of training; ConfigError where there is none of that name."""
+    """Return a training method's config class; raise ConfigError if there is none of that name."""
     if kind not in KINDS:
         rule = f"must be one of {', '.join(KINDS)}"
         raise ConfigError(f"training: method {rule}, got {kind!r}{did_you_mean(kind, KINDS)}")
@@ -329,7 +329,7 @@ def method_config(kind: str) -> type[Any]:
 
 
 def kind_of(config: object) -> str:
-    """Return the way of training that a config is of; ConfigError where it is of none."""
+    """Return the training method that a config belongs to; raise ConfigError if there is none."""
     for kind, way in KINDS.items():
         if type(config) is way.config:
             return kind

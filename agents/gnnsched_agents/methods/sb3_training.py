@@ -5,9 +5,9 @@ and A2C train with gamma = 1: what bounds the horizon is GAE's lambda, and rewar
 that values stay bounded in episodes of any length. DQN has no lambda, and its targets need a contraction: it weighs
 what follows a decision by exp(-elapsed / tau), a discount in time.
 
-Masks. MaskablePPO is given them. A2C and DQN know none: the rows tell which actions are legal, and logits and Q-values
-of the others are -1e8, in what is taken and in DQN's targets; DQN's exploration draws legal ones. An illegal action is
-never sent.
+Masks. MaskablePPO takes masks. A2C and DQN do not: the rows show which actions are legal, and the logits and Q-values
+of the others are -1e8, both when actions are chosen and in DQN's targets; DQN explores legal actions only. An illegal
+action is never sent.
 """
 
 import io
@@ -34,17 +34,16 @@ from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.common.files import write_whole
 from gnnsched_env.nn.device import pick_device
 
-COUNTERS = ("num_timesteps", "_n_updates")  # of a model, plain in its file
+COUNTERS = ("num_timesteps", "_n_updates")  # a model's attributes that are plain values in its file
 MOST_SEEDS = 1 << 32  # seeds of numpy's older generator, from which the library draws
 UNSAVED = ["_last_obs", "_last_original_obs", "_last_episode_starts", "ep_info_buffer", "ep_success_buffer"]
 
 
 class Sb3Training:
-    """One of the three on its way, as a `Method`: an update is a call of the library's own `learn`.
+    """A running training by one of the three, as a `Method`: an update is a call of the library's own `learn`.
 
-    What is saved is what the library saves: weights, the optimiser and counters. A training that goes on from there
-    begins in new worlds, DQN with an empty replay buffer; it is not the same, decision for decision, as one that was
-    never stopped.
+    A save holds what the library saves: weights, the optimiser and counters. A resumed training begins in new worlds,
+    DQN with an empty replay buffer, so it differs from one that was never stopped.
     """
 
     resume_note = "with its weights and optimiser, in new worlds"
@@ -66,7 +65,7 @@ class Sb3Training:
         }
         self.model: BaseAlgorithm = MAKERS[self.name](config, self.env, common)
         self.model.set_logger(Logger(None, []))
-        vars(self.model)[CARD] = card_of(self.name)  # the library saves it as it does its own attributes
+        vars(self.model)[CARD] = card_of(self.name)  # the library saves it with its own attributes
 
     @property
     def scorer(self) -> PairNetwork:
@@ -80,23 +79,23 @@ class Sb3Training:
         return self.scorer.network()
 
     def update(self) -> dict[str, float]:
-        """Play and learn for `steps` decisions a lane; return figures, "decisions" among them."""
+        """Play and learn for `steps` decisions per lane; return figures, including "decisions"."""
         config, model = self.config, self.model
         torch.set_num_threads(config.threads)
         if self.updates and self.updates % config.redraw == 0:
             model._last_obs = self.env.redraw(self.network())
         before = model.num_timesteps
         steps = config.steps * (config.rollouts if isinstance(config, A2cConfig) else 1)
-        learn: Any = model.learn  # whose every kind takes None for no log
+        learn: Any = model.learn  # accepts None for no log
         learn(steps * self.env.num_envs, reset_num_timesteps=False, log_interval=None)
         self.updates += 1
         told = {name.split("/")[-1]: float(value) for name, value in model.logger.name_to_value.items()}
         return {**told, "decisions": float(model.num_timesteps - before)}
 
     def save(self, path: Path) -> None:
-        """Write the library's own zip, whole or not at all; `sb3:FILE.zip` and the library's `load` read it.
+        """Write the library's own zip, atomically; `sb3:FILE.zip` and the library's `load` read it.
 
-        The library's `load` executes the pickles in it, as always; `sb3:` and `load` here do not.
+        The library's `load` executes the pickles in it, as it always does; `sb3:` and this class's `load` do not.
         """
         buffer = io.BytesIO()
         self.model.save(buffer, exclude=UNSAVED)
@@ -105,9 +104,9 @@ class Sb3Training:
     save_model = save
 
     def load(self, path: Path) -> None:
-        """Go on with the weights, the optimiser and the counters that `save` wrote, in new worlds.
+        """Restore the weights, the optimiser and the counters that `save` wrote, and continue in new worlds.
 
-        Raise FileFormatError where the file is damaged, or of another algorithm or other features. Nothing in it is
+        Raise FileFormatError if the file is damaged, or of another algorithm or other features. No code in it is
         executed.
         """
         plain = read_plain(path)
@@ -129,7 +128,7 @@ class Sb3Training:
             model.learning_starts += model.num_timesteps  # the replay buffer is filled anew
 
     def _worlds(self, network: Network, seed: int) -> WorldsVecEnv:
-        """Return new worlds, their lanes played by a network to where they begin."""
+        """Return new worlds, whose lanes a network has played up to their starting points."""
         config = self.config
         return WorldsVecEnv(
             self.workloads, network, worlds=config.worlds, lanes=config.lanes, scale=config.scale, seed=seed

@@ -1,1 +1,1 @@
-"""Stable-Baselines3: the native batch in its shape, the pair network as its policies, its models as ours."""
+"""Adapters for Stable-Baselines3: the batch as a VecEnv, the pair network as its policies, its models as policies."""

@@ -13,8 +13,8 @@ from gnnsched_agents.sb3.pair_env import masks_of
 class PairDqn(DQN):
     """DQN whose exploration draws among the legal actions, lane by lane; its Q-network masks the rest.
 
-    So no illegal action is ever sent, stored, or looked for in a target. Exploration falls in a line over `exploring`
-    decisions, whatever the calls of `learn`, from the first of `exploration` to the second.
+    So no illegal action is ever sent, stored, or considered in a target. The exploration rate falls linearly over
+    `exploring` decisions, across calls of `learn`, from the first value of `exploration` to the second.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class PairDqn(DQN):
         episode_start: NDArray[Any] | None = None,
         deterministic: bool = False,
     ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:
-        """Return the actions of largest Q-value, or, unless `deterministic`, legal ones drawn at the present rate."""
+        """Return the actions of largest Q-value; unless `deterministic`, explore legal ones at the present rate."""
         actions, state = self.policy.predict(observation, state, episode_start, deterministic=True)
         if not deterministic:
             masks = masks_of(np.asarray(observation))
@@ -47,7 +47,7 @@ class PairDqn(DQN):
     def _sample_action(
         self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the actions to take and to store, before learning starts too."""
+        """Return the actions to take and the actions to store; also used before learning starts."""
         first, last = self.exploration
         self.exploration_rate = first + (last - first) * min(1.0, self.num_timesteps / self.exploring)
         actions, _ = self.predict(self._last_obs)
@@ -55,10 +55,10 @@ class PairDqn(DQN):
 
 
 class TimedReplayBuffer(ReplayBuffer):
-    """The library's replay buffer, in which a decision ends as much of its future as a discount in time takes away.
+    """The library's replay buffer, changed so that the future is discounted in time, not in decisions.
 
-    A transition is stored as done to the degree 1 - exp(-elapsed / tau), or wholly where the episode ended; "elapsed"
-    is told by the infos in tau's unit. With gamma = 1, what follows a decision then counts exp(-elapsed / tau).
+    A transition is stored with a "done" of 1 - exp(-elapsed / tau), or 1 if the episode ended; "elapsed" comes from the
+    infos, in tau's unit. With gamma = 1, the future of a decision then counts exp(-elapsed / tau).
     """
 
     def __init__(self, *args: Any, tau: float, **kwargs: Any) -> None:
@@ -74,7 +74,7 @@ class TimedReplayBuffer(ReplayBuffer):
         done: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Keep a transition of each lane, the oldest ones giving way."""
+        """Store a transition of each lane, replacing the oldest ones."""
         elapsed = np.array([info["elapsed"] for info in infos])
         ended = np.where(done, 1.0, -np.expm1(-elapsed / self.tau))
         super().add(obs, next_obs, action, reward, ended, infos)

@@ -1,7 +1,7 @@
 """Policies of Stable-Baselines3 whose scorer is the shared pair network, on the rows of `gnnsched_agents.sb3.pair_env`.
 
-Whether an action is legal stands in the rows (their last column), so that algorithms that know no masks mask as well:
-an illegal action's logit or Q-value is ILLEGAL. Only the legal rows, a few of the many, go through the networks.
+The last column of a row shows whether its action is legal, so algorithms without masks mask too: an illegal action's
+logit or Q-value is ILLEGAL. Only the legal rows, a small part of all, go through the networks.
 """
 
 from typing import Any, cast
@@ -26,8 +26,8 @@ ILLEGAL = -1e8  # finite, so that 0 x ILLEGAL is 0; as sb3-contrib's masked logi
 class LegalRows:
     """The legal rows of a batch of observations float32 [L, actions, COLUMNS], packed.
 
-    `rows` float32 [n, F]; `packing` over the lanes that have any (an ended episode's has none), which `alive` bool [L]
-    tells.
+    `rows` float32 [n, F]; `packing` over the lanes that have any rows (an ended episode has none); `alive` bool [L]
+    marks these lanes.
     """
 
     def __init__(self, observation: Tensor) -> None:
@@ -47,7 +47,7 @@ class LegalRows:
 
 
 class PooledCritic(nn.Module):
-    """The value of a lane: a layer on each legal row, their mean, a layer, a linear part (0 at first)."""
+    """Critic of a lane: a layer on each legal row, their mean, a second layer, and a linear part (initially 0)."""
 
     def __init__(self, features: int, width: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class PooledCritic(nn.Module):
 
 
 class _Scored:
-    """What the two actor-critic policies share; the parameters `width`, `prior`, `draw` come by `policy_kwargs`."""
+    """Base of the two actor-critic policies; `policy_kwargs` set the parameters `width`, `prior` and `draw`."""
 
     observation_space: spaces.Space[Any]
     action_dist: Any
@@ -77,7 +77,7 @@ class _Scored:
         super().__init__(*args, **kwargs)
 
     def _build(self, lr_schedule: Schedule) -> None:
-        """Make the scorer, the critic and their optimiser."""
+        """Build the scorer, the critic and their optimiser."""
         self.scorer, self.critic = make_networks(self.observation_space, *self._shape)
         parameters = [*self.scorer.parameters(), *self.critic.parameters()]
         self.optimizer = self.optimizer_class(parameters, lr=lr_schedule(1), **self.optimizer_kwargs)
@@ -88,11 +88,11 @@ class _Scored:
         return {**known, "width": width, "prior": prior, "draw": draw}
 
     def predict_values(self, obs: Any) -> Tensor:
-        """Return [L, 1]: values of lanes."""
+        """Return [L, 1]: the values of the lanes."""
         return cast(Tensor, self.critic(LegalRows(obs)).unsqueeze(-1))
 
     def _distribution(self, legal: LegalRows, masks: Any = None) -> Any:
-        """Return the distribution over actions; `masks` [L, actions], where given, mask too."""
+        """Return the distribution over actions; `masks` [L, actions], if given, are applied too."""
         logits = legal.unpacked(self.scorer(legal.rows, legal.packing))
         distribution = self.action_dist.proba_distribution(action_logits=logits)
         if masks is not None:
@@ -101,7 +101,7 @@ class _Scored:
 
 
 class MaskedPairPolicy(_Scored, MaskableActorCriticPolicy):
-    """MaskablePPO's policy; the masks that it is given are those that the rows tell."""
+    """MaskablePPO's policy; the masks that it is given equal those shown in the rows."""
 
     def forward(
         self, obs: Tensor, deterministic: bool = False, action_masks: Any = None
@@ -126,7 +126,7 @@ class MaskedPairPolicy(_Scored, MaskableActorCriticPolicy):
 
 
 class PairPolicy(_Scored, ActorCriticPolicy):
-    """A2C's policy, which is given no masks: the rows tell them."""
+    """A2C's policy, which is given no masks and reads them from the rows."""
 
     def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Return actions int64 [L], values [L, 1] and log-probabilities [L]."""
@@ -147,10 +147,10 @@ class PairPolicy(_Scored, ActorCriticPolicy):
 
 
 class PairQNetwork(QNetwork):
-    """Q-values: the lane's value by a critic plus the row's score, less the mean score; ILLEGAL where illegal.
+    """Q-values: the critic's value of the lane plus the row's score minus the mean score; ILLEGAL for illegal actions.
 
-    Less the mean, because what all actions of a lane share is the critic's to learn (dueling networks; Wang et al.
-    2016): else the actions mostly taken carry it alone, and others look better for it.
+    The mean is subtracted so that the critic learns the part that all actions of a lane share (dueling networks; Wang
+    et al. 2016). Otherwise only the actions that are often taken would learn it, and the others would look better.
     """
 
     def __init__(self, *args: Any, width: int = 32, prior: float = 0.5, draw: int = 0, **kwargs: Any) -> None:
@@ -159,7 +159,7 @@ class PairQNetwork(QNetwork):
         self.scorer, self.critic = make_networks(self.observation_space, width, prior, draw)
 
     def forward(self, obs: Any) -> Tensor:
-        """Return [L, actions]."""
+        """Return the Q-values [L, actions]."""
         legal = LegalRows(obs)
         scores = self.scorer(legal.rows, legal.packing)
         shared = self.critic(legal)[legal.alive] - legal.packing.mean(scores)
@@ -174,7 +174,7 @@ class PairQPolicy(DQNPolicy):
         super().__init__(*args, **{**kwargs, "net_arch": []})
 
     def make_q_net(self) -> QNetwork:
-        """Return a Q-network; all that are made here are equal."""
+        """Return a Q-network; every call returns an equal one."""
         arguments = self._update_features_extractor(self.net_args, features_extractor=None)
         return PairQNetwork(**{**arguments, **self._shape}).to(self.device)
 
@@ -183,7 +183,7 @@ class PairQPolicy(DQNPolicy):
 
 
 def make_networks(space: spaces.Space[Any], width: int, prior: float, draw: int) -> tuple[PairNetwork, PooledCritic]:
-    """Return the scorer, which prefers what `assignment` would do by `prior`, and the critic, both drawn by `draw`."""
+    """Return the scorer, which gives `assignment`'s action a bonus of `prior`, and the critic, with seed `draw`."""
     scorer = PairNetwork(initial_network(width, np.random.default_rng(draw), prior=prior))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(draw)

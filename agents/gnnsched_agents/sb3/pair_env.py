@@ -1,4 +1,4 @@
-"""Queue-v0 as padded rows of features: what Stable-Baselines3's algorithms train the shared pair network on."""
+"""Queue-v0 as padded rows of features, on which Stable-Baselines3's algorithms train the shared pair network."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from gnnsched_env.envs import Layout
 from gnnsched_env.envs.vector_input import action_array
 from gnnsched_env.registration import QUEUE_ID
 
-BOUND = 64.0  # no feature is larger in size: logarithms of int64 cycles, shares times the number of accelerators
+BOUND = 64.0  # bound on features: logarithms of int64 cycles, shares times the number of accelerators
 COLUMNS = NUM_FEATURES + 1  # the last column is 1 in the rows of legal actions, 0 in all others
 
 
@@ -27,12 +27,12 @@ def rows_space(layout: Layout) -> spaces.Box:
 
 
 def masks_of(observation: FloatArray) -> NDArray[np.bool_]:
-    """Return bool [..., actions]: where an action is legal, by the rows [..., actions, COLUMNS] themselves."""
+    """Return bool [..., actions]: which actions are legal according to rows [..., actions, COLUMNS]."""
     return observation[..., -1] > 0.5
 
 
 class Rows:
-    """Puts packed rows at their actions' places, and finds the row of an action again."""
+    """Places packed rows at their actions' indices, and maps an action back to its row."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -56,8 +56,8 @@ class Rows:
     def chosen(self, actions: NDArray[np.integer[Any]]) -> IntArray:
         """Return int64 [L]: the rows, of those last placed, that actions [L] take; an illegal one waits.
 
-        Where waiting is illegal it takes the first legal one, as in the environment. Raise InvalidAction where an
-        action is not in the action space.
+        If waiting is illegal, it takes the first legal action, as in the environment. Raise InvalidAction if an action
+        is not in the action space.
         """
         given = action_array(actions, len(self._numbers))
         if (given < 0).any() or (given >= self._numbers.shape[1]).any():
@@ -79,7 +79,7 @@ class PairVecEnv(Sb3VecEnv):
     """
 
     def __init__(self, num_envs: int = 1, **options: Any) -> None:
-        """Make the batch; `options` are those of the single environment, and `threads`; ConfigError as there."""
+        """Make the batch; `options` are those of the single environment and `threads`, with the same errors."""
         if options.pop("dataflow", "predicted_best") != "predicted_best":
             raise ConfigError("PairVecEnv: a row names a slot and an accelerator, dataflow must be 'predicted_best'")
         super().__init__(QUEUE_ID, num_envs, dataflow="predicted_best", **options)
@@ -102,7 +102,7 @@ class PairVecEnv(Sb3VecEnv):
         return self._observe(), rewards, ended, infos
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """Return an attribute of the lanes; their observation space is that of the rows."""
+        """Return an attribute of the lanes; the observation space is that of the rows."""
         if attr_name == "observation_space":
             return [self.observation_space for _ in self._lanes(indices)]
         return super().get_attr(attr_name, indices)

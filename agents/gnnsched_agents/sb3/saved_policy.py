@@ -1,11 +1,10 @@
-"""Models of Stable-Baselines3 as policies of this package: `sb3:model.zip`.
+"""Load models of Stable-Baselines3 as policies of this package: `sb3:model.zip`.
 
-Whichever of the three algorithms trained it, the greedy policy takes the legal row that the scorer likes best: what
-DQN's value of the lane adds is the same for all rows. So the scorer's weights are all that is needed, and they play as
-any trained policy does, without torch.
+For each of the three algorithms, the greedy policy takes the legal row with the highest score: DQN adds the same value
+of the lane to all rows. So the scorer's weights are enough, and they play like any trained policy, without torch.
 
-A file is what the library's own `save` writes. Of its entries only two kinds are read: tensors, by torch's reader of
-weights, which executes nothing, and those values of its JSON that are plain. The pickles in it are never opened.
+The library's own `save` writes the file. Only two kinds of its entries are read: tensors, by torch's weights-only
+reader, which executes no code, and the plain values in its JSON. The pickles in it are never opened.
 """
 
 import io
@@ -24,22 +23,22 @@ from gnnsched_env.envs import Layout
 from gnnsched_env.tables import LatencyTable
 
 PREFIX = "sb3:"
-CARD = "gnnsched"  # the attribute of a model that says what it was made for; plain JSON in its file
+CARD = "gnnsched"  # a model's attribute that describes its inputs; plain JSON in its file
 PLAIN, WEIGHTS, OPTIMIZER = "data", "policy.pth", "policy.optimizer.pth"  # entries of the library's zip
-SCORERS = ("scorer.", "q_net.scorer.")  # what the scorer's weights are called in the policy: actor-critic, and DQN
-MOST_BYTES = 1 << 28  # of an entry, unpacked
+SCORERS = ("scorer.", "q_net.scorer.")  # prefixes of the scorer's weights in the policy: actor-critic, and DQN
+MOST_BYTES = 1 << 28  # largest size of an unpacked entry
 DAMAGED = (BadZipFile, OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error)
 
 
 class Sb3Policy(TrainedPolicy):
-    """Take the legal action that a model of Stable-Baselines3 likes best; for Queue-v0, under either `dataflow`."""
+    """Take the legal action that a model of Stable-Baselines3 scores highest; for Queue-v0, with any `dataflow`."""
 
     name = "sb3"
 
     def __init__(self, layout: Layout, table: LatencyTable | None, path: str | Path) -> None:
         """Load the model; `table` (of a job) tells the workload's predicted latencies.
 
-        Raise FileFormatError where the file is no model that `gnnsched train` saved, ConfigError where the environment
+        Raise FileFormatError if the file is no model that `gnnsched train` saved, and ConfigError if the environment
         is not Queue-v0, the table is missing, or the extra `agents` is not installed.
         """
         network, self.about = read_network(Path(path))
@@ -47,9 +46,9 @@ class Sb3Policy(TrainedPolicy):
 
 
 def agent_factory(name: str) -> Callable[[Layout, LatencyTable], Policy]:
-    """Return what makes the policy of "sb3:FILE.zip" for a layout and a table; a bad file is refused at once.
+    """Return a factory of the policy "sb3:FILE.zip" for a layout and a table; the file is checked at once.
 
-    Raise ConfigError where the name names no file, FileFormatError as `Sb3Policy`.
+    Raise ConfigError if the name contains no file, and FileFormatError as `Sb3Policy` does.
     """
     path = name.removeprefix(PREFIX)
     if not name.startswith(PREFIX) or not path:
@@ -59,14 +58,14 @@ def agent_factory(name: str) -> Callable[[Layout, LatencyTable], Policy]:
 
 
 def card_of(algorithm: str) -> dict[str, Any]:
-    """Return what a model of an algorithm is to carry as its attribute CARD, to be read again by this file."""
+    """Return the value of the attribute CARD for a model of an algorithm; this module reads it again."""
     return {"algorithm": algorithm, **made_for()}
 
 
 def read_network(path: Path) -> tuple[Network, dict[str, Any]]:
     """Return the scorer's weights and the card of a model.
 
-    Raise FileFormatError where the file is none that `gnnsched train` saved, damaged, or made for other observations.
+    Raise FileFormatError if `gnnsched train` did not save the file, or it is damaged or made for other observations.
     """
     if path.suffix == ".npz":
         raise FileFormatError(f"{path}: must be a .zip file of a model; use agent:{path} for this file of weights")
@@ -80,7 +79,7 @@ def read_network(path: Path) -> tuple[Network, dict[str, Any]]:
 
 
 def read_plain(path: Path) -> dict[str, Any]:
-    """Return the values of a model that are JSON, among them its CARD; FileFormatError where there is none."""
+    """Return a model's JSON values, including its CARD; raise FileFormatError if there is no CARD."""
     try:
         values = json.loads(_entry(path, PLAIN))
     except (ValueError, RecursionError) as error:
@@ -93,9 +92,9 @@ def read_plain(path: Path) -> dict[str, Any]:
 
 
 def read_tensors(path: Path, entry: str) -> dict[str, Any]:
-    """Return the state that torch saved as an entry, on the CPU; nothing in it is executed.
+    """Return the state that torch saved as an entry, on the CPU; no code in it is executed.
 
-    Raise FileFormatError where it is damaged or holds anything but tensors and plain values.
+    Raise FileFormatError if it is damaged or holds anything but tensors and plain values.
     """
     content = _entry(path, entry)
     with needs_extra(f"{PREFIX}{path}", "agents"):
@@ -103,7 +102,7 @@ def read_tensors(path: Path, entry: str) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return dict(state)
-    except Exception:  # torch raises many kinds for damaged files, and advises to read them in a way that runs code
+    except Exception:  # torch raises many kinds for damaged files, and advises reading them in an unsafe way
         raise FileFormatError(f"{path}: {entry} must hold tensors, but is damaged or holds something else") from None
 
 

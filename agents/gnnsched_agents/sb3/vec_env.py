@@ -15,7 +15,7 @@ from gnnsched_env.envs.vector_env import SchedulingVectorEnv
 from gnnsched_env.registration import DISPATCH_ID, QUEUE_ID
 
 MASKS = "action_masks"  # the method that sb3-contrib looks for
-SHARED = {  # what every lane has in common: its name in a single environment, and in the batch
+SHARED = {  # attributes that all lanes share: their name in a single environment, and in the batch
     "action_space": "single_action_space",
     "observation_space": "single_observation_space",
     **{name: name for name in ("dispatch", "layout", "metadata", "render_mode", "scenario", "spec", "table")},
@@ -23,7 +23,7 @@ SHARED = {  # what every lane has in common: its name in a single environment, a
 
 
 class Sb3VecEnv(VecEnv):
-    """`num_envs` lanes of an environment, in the shape that Stable-Baselines3 asks of `DummyVecEnv`.
+    """`num_envs` lanes of an environment, with the interface of Stable-Baselines3's `DummyVecEnv`.
 
     Observations are copies, because its algorithms keep the last one until after the next step. A lane whose episode
     ends starts the next one in the same step: its info then holds "terminal_observation" (the one before),
@@ -34,7 +34,7 @@ class Sb3VecEnv(VecEnv):
     def __init__(self, environment: str = QUEUE_ID, num_envs: int = 1, **options: Any) -> None:
         """Make the batch by the environment's id; `options` are those of the single environment, and `threads`.
 
-        Raise ConfigError where the id is not of this package, and as the batch does.
+        Raise ConfigError if the id is not of this package, or an option is invalid.
         """
         for name in ("autoreset_mode", "copy", "episode_statistics"):
             if name in options:
@@ -43,13 +43,13 @@ class Sb3VecEnv(VecEnv):
             raise ConfigError(f"Sb3VecEnv: environment must be {DISPATCH_ID} or {QUEUE_ID}, got {environment!r}")
         made = gymnasium.make_vec(environment, num_envs=num_envs, autoreset_mode="SameStep", copy=True, **options)
         self.batch = cast(SchedulingVectorEnv, made.unwrapped)
-        self._own: list[dict[str, Any]] = [{} for _ in range(num_envs)]  # what `set_attr` gave each lane
+        self._own: list[dict[str, Any]] = [{} for _ in range(num_envs)]  # the attributes that `set_attr` gave each lane
         self._actions: Any = None
         super().__init__(num_envs, self.batch.single_observation_space, self.batch.single_action_space)
         self.metadata = self.batch.metadata
 
     def reset(self) -> VecEnvObs:
-        """Start an episode in every lane, of the seeds given to `seed`, or each lane's next."""
+        """Start an episode in every lane, with the seeds given to `seed`, or each lane's next episode."""
         seeds, options = self._seeds, self._options
         self._reset_seeds()
         self._reset_options()
@@ -65,7 +65,7 @@ class Sb3VecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Take the actions given; rewards are float32 [L], as the buffers of the algorithms."""
+        """Take the given actions; rewards are float32 [L], as in the buffers of the algorithms."""
         if self._actions is None:
             raise GnnSchedError("step_wait: give the actions to step_async first")
         observation, rewards, ended, _, infos = self.batch.step(self._actions)
@@ -96,7 +96,7 @@ class Sb3VecEnv(VecEnv):
         return attr_name == MASKS or attr_name in SHARED or all(attr_name in own for own in self._own)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """Return an attribute of the lanes: what `set_attr` gave them, or what they share."""
+        """Return an attribute of the lanes: one set by `set_attr`, or one that they share."""
         lanes = self._lanes(indices)
         if attr_name == MASKS:
             return [partial(self._mask, lane) for lane in lanes]
@@ -107,7 +107,7 @@ class Sb3VecEnv(VecEnv):
             raise AttributeError(f"the lanes have no attribute {attr_name!r}") from None
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Give the lanes an attribute of your own; what they share cannot be changed."""
+        """Set a new attribute of the lanes; attributes that they share cannot be changed."""
         if attr_name in SHARED or attr_name == MASKS:
             raise AttributeError(f"the lanes of a batch share {attr_name!r}; it cannot be set")
         for lane in self._lanes(indices):
@@ -140,7 +140,7 @@ class Sb3VecEnv(VecEnv):
 
 
 def _rows(infos: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what every step tells of each lane, a dict a lane; arrays are of this step alone."""
+    """Return the infos of a step, one dict per lane; the arrays are copies."""
     told = zip(
         infos["action_mask"], infos["elapsed"].tolist(), infos["legal"].tolist(), infos["time"].tolist(), strict=True
     )
@@ -150,7 +150,7 @@ def _rows(infos: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _row(infos: dict[str, Any], lane: int) -> dict[str, Any]:
-    """Return one lane's part of nested infos, as its single environment tells it."""
+    """Return one lane's part of nested infos, as its single environment would return it."""
     row: dict[str, Any] = {}
     for name, value in infos.items():
         if isinstance(value, dict):

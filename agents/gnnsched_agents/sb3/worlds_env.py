@@ -1,4 +1,4 @@
-"""Lanes of unlike workloads and loads as one `VecEnv` of padded rows, without an end: to train in."""
+"""A `VecEnv` for training: endless lanes with different workloads and loads, observed as padded rows."""
 
 from copy import deepcopy
 from typing import Any
@@ -22,16 +22,16 @@ from gnnsched_env.common.policy import FloatArray
 
 
 class WorldsVecEnv(VecEnv):
-    """`worlds` x `lanes` lanes of Queue-v0, observed as in `PairVecEnv`, each world of a workload and load of its own.
+    """`worlds` x `lanes` lanes of Queue-v0, observed as in `PairVecEnv`; each world has its own workload and load.
 
     Lanes begin at moments spread over an episode; one that ends begins its next episode in the same step. `redraw`
     replaces the oldest world. An illegal action waits, or takes the first legal one, as in the environment.
 
-    Rewards are differential: the reward plus what `assignment` loses on average in that world in the same time, both
-    over that average and over `scale`. What is added depends on a policy by the makespan alone, which hardly does; it
-    takes away the drift that no value without a discount can follow in long episodes, and makes light and heavy loads
-    count alike. "episode" in the infos has the environment's own return since the lane's episode began here ("r", in
-    mean services) and its decisions ("l"); "elapsed" is in mean services.
+    Rewards are differential: the reward plus the average loss of `assignment` in that world over the same time, divided
+    by that average rate and by `scale`. The added term depends on the policy only through the makespan, which hardly
+    varies; it removes the drift that an undiscounted value could not follow in long episodes, and makes light and heavy
+    loads count alike. "episode" in the infos has the environment's own return since the lane's episode began here ("r",
+    in mean services) and its decisions ("l"); "elapsed" is in mean services.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class WorldsVecEnv(VecEnv):
         scale: float = 10.0,
         seed: int = 0,
     ) -> None:
-        """Draw the worlds; `network` plays their lanes to where they begin. Equal seeds give equal worlds."""
+        """Draw the worlds; `network` plays their lanes up to their starting points. Equal seeds give equal worlds."""
         worlds, lanes = (Integer(1).check("worlds", *given) for given in (("worlds", worlds), ("lanes", lanes)))
         self.scale = Number(above=0).check("worlds", "scale", scale)
         self.rng = np.random.default_rng((seed, 11))
@@ -60,7 +60,7 @@ class WorldsVecEnv(VecEnv):
         self._observation = self._observe()
 
     def reset(self) -> FloatArray:
-        """Return the rows of the lanes where they stand; seeds are given at birth only."""
+        """Return the rows of the lanes in their present state; seeds are set on construction only."""
         if any(self._options):
             raise ConfigError(f"reset: the environments have no options to reset with, got {self._options!r}")
         self._reset_seeds()
@@ -91,7 +91,7 @@ class WorldsVecEnv(VecEnv):
         return self._observation, differential, ended, infos
 
     def redraw(self, network: Network) -> FloatArray:
-        """Replace the oldest world, its lanes played by `network` to where they begin; return the rows of all lanes."""
+        """Replace the oldest world, whose new lanes `network` plays to their starting points; return all rows."""
         number = self._oldest
         self.lanes.redraw(number, network)
         self.rates[number] = self._rate(self.lanes.worlds[number])
@@ -106,10 +106,10 @@ class WorldsVecEnv(VecEnv):
         return masks_of(self._observation)
 
     def close(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Do nothing: the lanes hold nothing to close."""
 
     def has_attr(self, attr_name: str) -> bool:
-        """Return whether every lane has an attribute: its action masks, and nothing else."""
+        """Return whether every lane has an attribute: only `action_masks` exists."""
         return attr_name == MASKS
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
@@ -119,7 +119,7 @@ class WorldsVecEnv(VecEnv):
         return [None for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Refuse: the lanes have no attributes of their own."""
+        """Raise an error: the lanes have no attributes to set."""
         raise AttributeError(f"the lanes of worlds have no attributes to set, got {attr_name!r}")
 
     def env_method(
@@ -146,9 +146,9 @@ class WorldsVecEnv(VecEnv):
 
 
 def assignment_rate(world: World, seeds: NDArray[np.uint64]) -> float:
-    """Return what `assignment` loses per mean service in a world, on average over an episode of each seed; above 0.
+    """Return the loss of `assignment` per mean service in a world, averaged over an episode of each seed; above 0.
 
-    Where completion alone is charged this is the mean number of jobs in the system. The world is left as it was.
+    If only completion is charged, this is the mean number of jobs in the system. The world is left unchanged.
     """
     simulation = deepcopy(world.simulation)
     lanes = simulation.num_lanes

@@ -49,7 +49,7 @@ def write(tmp_path):
 
 
 def test_preset_fleets():
-    assert list_fleets() == ("big_little", "flexible4", "hetero4")
+    assert set(list_fleets()) >= {"big_little", "flexible4", "hetero4"}
     hetero = load_fleet("hetero4")
     assert [[flow.name for flow in device.dataflows] for device in hetero.accelerators] == [
         ["Seq1", "Seq2"],

@@ -1,4 +1,5 @@
-"""Writes observations and masks, compiled over a batch of lanes (records of `sim/records.py`); see `encoding.py`.
+"""Writes observations and masks, compiled over a batch of lanes (records of `sim/records.py`); see
+`observation_units.py`.
 
 Whatever has not changed since the last observation is not rewritten: the simulator records in each lane which slots of
 the window changed (`removed`, `rewrite`), and `shown` int64 [L] is how many were shown. All times of an observation are
@@ -8,12 +9,12 @@ encoded in one loop that the compiler turns into vector instructions.
 import numpy as np
 
 from gnnsched_env.common.compiled import bare_kernel, copy_cells, inlined
+from gnnsched_env.envs.spaces import ACCELERATOR, SLOT, SYSTEM
 from gnnsched_env.sim import transition as simulator
 
 NEVER = 1 << 62
 UNCHANGED = 1 << 30
-SLOT_WIDTH = 6  # fields of a slot, an accelerator and the system, as in spaces.py
-ACCELERATOR_WIDTH = 9
+SLOT_WIDTH, ACCELERATOR_WIDTH = len(SLOT), len(ACCELERATOR)
 SYSTEM_TIMES = 4
 BLOCK = 64  # lanes in a block that is stepped, then encoded
 TIME_BITS = 40.0
@@ -122,14 +123,14 @@ def _write_window(i, visible, settings, class_codes, lanes, jobs, queue, shown, 
         entry = queue[i, lane["head"] + w]
         number = entry["job_class"]
         arrivals[i, w] = entry["arrival"]
-        slots[i, SLOT_WIDTH * w] = _ONE
-        slots[i, SLOT_WIDTH * w + 2] = class_codes[number, 0]
-        slots[i, SLOT_WIDTH * w + 3] = class_codes[number, 1]
-        slots[i, SLOT_WIDTH * w + 4] = _HALF  # weight 1
+        slots[i, SLOT_WIDTH * w + SLOT.present] = _ONE
+        slots[i, SLOT_WIDTH * w + SLOT.shortest] = class_codes[number, 0]
+        slots[i, SLOT_WIDTH * w + SLOT.longest] = class_codes[number, 1]
+        slots[i, SLOT_WIDTH * w + SLOT.weight] = _HALF  # weight 1
         if settings[0]["unequal"]:  # only then, because the record may be far away
             weight = jobs[i, entry["job"]]["weight"]
-            slots[i, SLOT_WIDTH * w + 4] = weight / (weight + _ONE)
-        slots[i, SLOT_WIDTH * w + 5] = _ONE
+            slots[i, SLOT_WIDTH * w + SLOT.weight] = weight / (weight + _ONE)
+        slots[i, SLOT_WIDTH * w + SLOT.due] = _ONE
     for k in range(visible * SLOT_WIDTH, before * SLOT_WIDTH):
         slots[i, k] = 0.0
     shown[i] = visible
@@ -144,7 +145,7 @@ def _write_ages(i, visible, lanes, arrivals, times, worker, slots):
     for w in range(min((visible + 7) // 8 * 8, arrivals.shape[1])):  # whole vectors: the rest is not read
         times[worker, w] = _time_code(now - arrivals[i, w])
     for w in range(visible):
-        slots[i, SLOT_WIDTH * w + 1] = times[worker, w]
+        slots[i, SLOT_WIDTH * w + SLOT.waited] = times[worker, w]
 
 
 @inlined
@@ -155,7 +156,7 @@ def _write_due(i, visible, lanes, jobs, queue, slots):
         due = jobs[i, queue[i, lane["head"] + w]["job"]]["due"]
         if due < NEVER:
             half = _HALF * _time_code(abs(due - lane["time"]))
-            slots[i, SLOT_WIDTH * w + 5] = _HALF + half if due >= lane["time"] else _HALF - half
+            slots[i, SLOT_WIDTH * w + SLOT.due] = _HALF + half if due >= lane["time"] else _HALF - half
 
 
 @inlined
@@ -190,13 +191,15 @@ def _write_fleet(i, settings, configured, lanes, accelerators, times, worker, fl
         accelerator = accelerators[i, a]
         place = a * ACCELERATOR_WIDTH
         queued = np.float32(accelerator["queued"])
-        fleet[i, place] = _ONE if accelerator["job"] >= 0 else np.float32(0.0)
-        fleet[i, place + 1] = times[worker, 2 * a]
-        fleet[i, place + 2] = queued / (queued + window) if queued > 0 else np.float32(0.0)
-        fleet[i, place + 3] = configured[accelerator["choice"]] if accelerator["choice"] >= 0 else np.float32(0.0)
-        fleet[i, place + 4] = np.float32(accelerator["up"])
-        fleet[i, place + 5] = min(_ONE, np.float32(accelerator["preferred_work"]) * work)
-        fleet[i, place + 7] = times[worker, 2 * a + 1]
+        fleet[i, place + ACCELERATOR.busy] = _ONE if accelerator["job"] >= 0 else np.float32(0.0)
+        fleet[i, place + ACCELERATOR.remaining] = times[worker, 2 * a]
+        fleet[i, place + ACCELERATOR.queued] = queued / (queued + window) if queued > 0 else np.float32(0.0)
+        fleet[i, place + ACCELERATOR.configured] = (
+            configured[accelerator["choice"]] if accelerator["choice"] >= 0 else np.float32(0.0)
+        )
+        fleet[i, place + ACCELERATOR.up] = np.float32(accelerator["up"])
+        fleet[i, place + ACCELERATOR.preferred_share] = min(_ONE, np.float32(accelerator["preferred_work"]) * work)
+        fleet[i, place + ACCELERATOR.down_for] = times[worker, 2 * a + 1]
 
 
 @inlined
@@ -206,14 +209,14 @@ def _write_system(i, settings, lanes, times, worker, k, system):
     in_system = np.float32(lane["arrived"] - lane["done"])
     waiting = np.float32(lane["waiting"])
     behind = max(np.float32(0.0), waiting - window)
-    system[i, 0] = in_system / (in_system + window)
-    system[i, 1] = waiting / (waiting + window)
-    system[i, 2] = behind / (behind + window)
-    system[i, 3] = times[worker, k]
-    system[i, 4] = times[worker, k + 1]
-    system[i, 5] = times[worker, k + 2]
-    system[i, 6] = np.float32(settings[0]["jobs"] - lane["arrived"]) / np.float32(settings[0]["jobs"])
-    system[i, 7] = times[worker, k + 3]
+    system[i, SYSTEM.in_system] = in_system / (in_system + window)
+    system[i, SYSTEM.waiting] = waiting / (waiting + window)
+    system[i, SYSTEM.behind] = behind / (behind + window)
+    system[i, SYSTEM.behind_work] = times[worker, k]
+    system[i, SYSTEM.waiting_work] = times[worker, k + 1]
+    system[i, SYSTEM.recent_gap] = times[worker, k + 2]
+    system[i, SYSTEM.to_come] = np.float32(settings[0]["jobs"] - lane["arrived"]) / np.float32(settings[0]["jobs"])
+    system[i, SYSTEM.elapsed] = times[worker, k + 3]
 
 
 @inlined

@@ -1,33 +1,57 @@
 """The structure of observations and actions: the `Layout`, and the Gymnasium spaces that follow from it."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-SLOT_FIELDS = ("present", "waited", "shortest", "longest", "weight", "due")
-ACCELERATOR_FIELDS = (
-    "busy",
-    "remaining",
-    "queued",
-    "configured",
-    "up",
-    "preferred_share",
-    "price",
-    "down_for",
-    "switching",
-)
-SYSTEM_FIELDS = (
-    "in_system",
-    "waiting",
-    "behind",
-    "behind_work",
-    "waiting_work",
-    "recent_gap",
-    "to_come",
-    "elapsed",
-)
+
+class SlotFields(NamedTuple):
+    """Places of a slot's fields in `slots`, by name."""
+
+    present: int
+    waited: int
+    shortest: int
+    longest: int
+    weight: int
+    due: int
+
+
+class AcceleratorFields(NamedTuple):
+    """Places of an accelerator's fields in `accelerators`, by name."""
+
+    busy: int
+    remaining: int
+    queued: int
+    configured: int
+    up: int
+    preferred_share: int
+    price: int
+    down_for: int
+    switching: int
+
+
+class SystemFields(NamedTuple):
+    """Places in `system`, by name."""
+
+    in_system: int
+    waiting: int
+    behind: int
+    behind_work: int
+    waiting_work: int
+    recent_gap: int
+    to_come: int
+    elapsed: int
+
+
+# The one declaration of an observation's fields: `encoder.py` writes them and policies read them by these names.
+SLOT_FIELDS, ACCELERATOR_FIELDS, SYSTEM_FIELDS = SlotFields._fields, AcceleratorFields._fields, SystemFields._fields
+SLOT = SlotFields(*range(len(SLOT_FIELDS)))
+ACCELERATOR = AcceleratorFields(*range(len(ACCELERATOR_FIELDS)))
+SYSTEM = SystemFields(*range(len(SYSTEM_FIELDS)))
+# Of what the fields mean; a field that is added changes no other's meaning, and leaves the version as it is.
 OBSERVATION_VERSION = 2
 
 

@@ -28,9 +28,11 @@ from typing import Any
 from benchmarks.cycles import pin_to_one_core
 from gnnsched_env.forecast.data.program import open_program
 from gnnsched_env.forecast.data.schema import Collection
+from gnnsched_env.forecast.encoding.portions import Portion, whole
 from gnnsched_env.forecast.encoding.samples import Sample, prepare
-from gnnsched_env.forecast.models.boosting import BoostingRanker
-from gnnsched_env.forecast.models.model_config import MODELS, BoostingConfig, TrainConfig
+from gnnsched_env.forecast.models.boosting import BoostingRanker, BoostingSettings
+from gnnsched_env.forecast.models.model_list import MODELS
+from gnnsched_env.forecast.models.network_settings import NetworkSettings
 from gnnsched_env.forecast.standin import SIZES, StandinSpec, make
 
 WHOLE = 10**9
@@ -78,7 +80,7 @@ def main() -> None:
         print("| model | segments | epoch, s | ratio | memory, MiB | ratio |")
         print("|---|---|---|---|---|---|")
         for model in arguments.models:
-            segments = (WHOLE, arguments.segment) if isinstance(MODELS[model], TrainConfig) else (WHOLE,)
+            segments = (WHOLE, arguments.segment) if isinstance(MODELS[model], NetworkSettings) else (WHOLE,)
             first: dict[str, Any] = {}
             for segment in segments:
                 own = _in_process(str(path), model, segment)
@@ -112,10 +114,10 @@ def _measure(path: str, model: str, segment: str, arguments: argparse.Namespace)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     config = MODELS[model]
     sample = prepare(open_program(path), hops=arguments.hops)
-    if isinstance(config, BoostingConfig):
+    if isinstance(config, BoostingSettings):
         before = _forget_peak()
         began = time.process_time()
-        BoostingRanker.fit(config, [sample])
+        BoostingRanker.fit(config, [whole(sample)])
         return {"epoch": time.process_time() - began, "memory": _peak() - before}
     config = replace(
         config,
@@ -126,10 +128,10 @@ def _measure(path: str, model: str, segment: str, arguments: argparse.Namespace)
     return _train(config, sample, arguments)
 
 
-def _train(config: TrainConfig, sample: Sample, arguments: argparse.Namespace) -> dict[str, float]:
+def _train(config: NetworkSettings, sample: Sample, arguments: argparse.Namespace) -> dict[str, float]:
     import torch
 
-    from gnnsched_env.forecast.training.network_training import Portion, Training
+    from gnnsched_env.forecast.training.network_training import Training
     from gnnsched_env.nn.device import pick_device
 
     torch.set_num_threads(1)

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.stats import Interval, crossed_interval
 from gnnsched_env.forecast.data.folder_tree import Opened
+from gnnsched_env.forecast.encoding.portions import Portion, whole
 from gnnsched_env.forecast.encoding.samples import Prepared, prepare_all
-from gnnsched_env.forecast.models.model_config import TrainConfig, model_named
+from gnnsched_env.forecast.models.model_list import model_named
+from gnnsched_env.forecast.models.network_settings import NetworkSettings
+from gnnsched_env.forecast.models.ranker import RankerSettings, Session
 from gnnsched_env.forecast.scoring.program_scores import score_sample
-from gnnsched_env.forecast.training.fitting import Config, Session, fit, hops_of, whole
-from gnnsched_env.forecast.training.portions import Portion
+from gnnsched_env.forecast.training.fitting import fit
 
 FloatArray = NDArray[np.float64]
 
@@ -63,13 +65,13 @@ class Comparison:
         }
 
 
-def configured(models: Sequence[str], seed: int, **changes: Any) -> list[tuple[str, Config]]:
+def configured(models: Sequence[str], seed: int, **changes: Any) -> list[tuple[str, RankerSettings]]:
     """Return (name, configuration) of models in MODELS with a seed; `changes` that are not None are of networks."""
     given = {name: value for name, value in changes.items() if value is not None}
-    replace(TrainConfig(), **given)  # refuses bad ones, whatever the models
+    replace(NetworkSettings(), **given)  # refuses bad ones, whatever the models
     named = [(name, model_named(name)) for name in models]
     return [
-        (name, replace(config, seed=seed, **(given if isinstance(config, TrainConfig) else {})))
+        (name, replace(config, seed=seed, **(given if isinstance(config, NetworkSettings) else {})))
         for name, config in named
     ]
 
@@ -86,7 +88,7 @@ def compare(
 ) -> Comparison:
     """Train each model with each seed on `train` and score it on `test`; the same call goes on where one was stopped.
 
-    `session.folder` keeps a folder MODEL-SEED for each. `changes`: fields of TrainConfig that all networks shall have.
+    `session.folder` keeps a folder MODEL-SEED for each. `changes`: fields of NetworkSettings, for all networks.
     ConfigError where nothing, or one model or seed twice, is asked for, or no file of `test` has anything to rank.
     """
     for what, given in (("models", models), ("seeds", seeds)):
@@ -103,7 +105,7 @@ def compare(
     files: tuple[str, ...] = ()
     for seed in seeds:  # all models of a seed first: a stopped comparison has whole ones
         for model, config in every[seed].items():
-            hops = hops_of(config)
+            hops = config.hops
             if hops not in portions:
                 known = prepare_all(train.programs, session.report, hops=hops)
                 portions[hops] = [whole(sample) for sample in known.samples]

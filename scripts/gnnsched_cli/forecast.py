@@ -24,27 +24,21 @@ from gnnsched_cli.forecast_tables import CEILING, LEGEND, WIDTH, ceiling_table, 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.evaluation import write_json
+from gnnsched_env.forecast.data.file_selection import Selection
 from gnnsched_env.forecast.data.folder_tree import Opened
 from gnnsched_env.forecast.data.program import Program
 from gnnsched_env.forecast.data.row_splits import check_apart, part_of, read_split
 from gnnsched_env.forecast.data.schema import Collection
+from gnnsched_env.forecast.encoding.portions import HELD_SHARE, part_of_rows, whole
 from gnnsched_env.forecast.encoding.samples import prepare, prepare_all
-from gnnsched_env.forecast.models.model_config import BoostingConfig, TrainConfig, model_named
-from gnnsched_env.forecast.models.simple_rankers import RandomRanker, Ranker, RidgeRanker
-from gnnsched_env.forecast.ranker_selection import Selection, open_rankers
+from gnnsched_env.forecast.models.model_list import MODELS, model_named, open_rankers
+from gnnsched_env.forecast.models.network_settings import NetworkSettings
+from gnnsched_env.forecast.models.ranker import WEIGHTS, Ranker, RankerSettings, Session
+from gnnsched_env.forecast.models.simple_rankers import RandomRanker, RidgeRanker
 from gnnsched_env.forecast.scoring.noise_ceiling import Ceiling
 from gnnsched_env.forecast.scoring.program_scores import Evaluation, evaluate, program_ceilings, submission_rows
 from gnnsched_env.forecast.scoring.submission import read_submission, submission_id, write_submission
-from gnnsched_env.forecast.training.fitting import (
-    HELD_SHARE,
-    WEIGHTS,
-    Session,
-    fit,
-    hops_of,
-    leave_one_out,
-    part_of_rows,
-    whole,
-)
+from gnnsched_env.forecast.training.fitting import fit, leave_one_out
 
 IntArray = NDArray[np.int64]
 Rankers = Ranker | Mapping[Collection, Ranker]
@@ -79,11 +73,8 @@ class Train(Files):
 
     out: Path
     """Where ranker.npz, checkpoint and TensorBoard's events go."""
-    model: str = DEFAULT
-    """nn, gnn32, gnn64, sage, attention or boosting; the options below change its settings."""
-    training: Annotated[TrainConfig | BoostingConfig, tyro.conf.arg(name=""), tyro.conf.AvoidSubcommands] = field(
-        default_factory=TrainConfig
-    )
+    model: Annotated[str, tyro.conf.arg(help=f"{', '.join(MODELS)}; the options below change its settings.")] = DEFAULT
+    training: Annotated[RankerSettings, tyro.conf.arg(name="")] = field(default_factory=NetworkSettings)
     minutes: float | None = None
     """Stop then; the same command goes on."""
     held_share: float = HELD_SHARE
@@ -180,7 +171,7 @@ def train(given: Train) -> int:
         result = leave_one_out(given.training, opened, session, held_share=given.held_share)
         finish(given, result.evaluation, given.out / SCORES)
         return stopped(len(result.unfinished))
-    hops = hops_of(given.training)
+    hops = given.training.hops
     if given.split is None:
         if len({program.is_tile for program in opened.programs}) > 1:
             raise ConfigError(
@@ -330,7 +321,7 @@ def check_options(given: Train) -> None:
     if given.split is not None and given.leave_one_out:
         raise ConfigError("--leave-one-out: leaves out whole files, and so excludes --split")
     check_folder("--out", given.out)
-    if isinstance(given.training, BoostingConfig):
+    if not isinstance(given.training, NetworkSettings):
         own = {"minutes": None, "held_share": HELD_SHARE, "device": "auto", "tensorboard": None}
         for name, unused in own.items():
             if getattr(given, name) != unused:

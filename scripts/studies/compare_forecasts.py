@@ -18,9 +18,9 @@ from gnnsched_cli.forecast import report
 from gnnsched_cli.forecast_tables import WIDTH, mean_text, plain_table
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.evaluation import write_json
-from gnnsched_env.forecast.ranker_selection import Selection
+from gnnsched_env.forecast.data.file_selection import Selection
+from gnnsched_env.forecast.models.ranker import Session
 from gnnsched_env.forecast.seed_comparison import Comparison, compare
-from gnnsched_env.forecast.training.fitting import Session
 
 PROGRAM = "python scripts/studies/compare_forecasts.py"
 RESULT = "comparison.json"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.forecast.models.model_config import BoostingConfig
-from gnnsched_env.forecast.ranker_selection import Selection
+from gnnsched_env.forecast.data.file_selection import Selection
+from gnnsched_env.forecast.models.boosting import BoostingSettings
+from gnnsched_env.forecast.models.ranker import Session
 from gnnsched_env.forecast.seed_comparison import ModelScores, compare, configured
-from gnnsched_env.forecast.training.fitting import Session
 from tests.forecast.little_files import layout_file
 
 SMALL = {"steps": 4, "validate_every": 2, "configs_a_step": 8}
@@ -53,7 +53,7 @@ def test_each_model_and_seed_is_scored_on_the_same_files_and_a_second_call_repea
 def test_changes_are_of_networks_alone():
     (_, nn), (_, trees) = configured(["nn", "boosting"], 5, steps=7, hops=None)
     assert (nn.steps, nn.hops, nn.seed) == (7, 5, 5)
-    assert trees == BoostingConfig(seed=5)
+    assert trees == BoostingSettings(seed=5)
 
 
 @pytest.mark.parametrize(

@@ -8,24 +8,18 @@ import numpy as np
 import pytest
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.forecast.data.file_selection import Selection
 from gnnsched_env.forecast.data.program import open_program
 from gnnsched_env.forecast.data.schema import Collection
+from gnnsched_env.forecast.encoding.portions import Portion, hold_back, part_of_rows, whole
 from gnnsched_env.forecast.encoding.samples import prepare
-from gnnsched_env.forecast.models.boosting import BoostingRanker
-from gnnsched_env.forecast.models.model_config import BoostingConfig, ModelConfig, TrainConfig
-from gnnsched_env.forecast.ranker_selection import Selection, open_rankers
+from gnnsched_env.forecast.models import boosting, ranker
+from gnnsched_env.forecast.models.boosting import BoostingRanker, BoostingSettings
+from gnnsched_env.forecast.models.model_list import open_ranker, open_rankers
+from gnnsched_env.forecast.models.network_settings import ConvolutionShape, NetworkSettings
+from gnnsched_env.forecast.models.ranker import Session
 from gnnsched_env.forecast.scoring.program_scores import score_sample
-from gnnsched_env.forecast.training import fitting
-from gnnsched_env.forecast.training.fitting import (
-    Session,
-    fit,
-    hold_back,
-    leave_one_out,
-    open_ranker,
-    part_of_rows,
-    whole,
-)
-from gnnsched_env.forecast.training.portions import Portion
+from gnnsched_env.forecast.training.fitting import fit, leave_one_out
 from tests.forecast.little_files import layout_file, tile_file
 
 WITHOUT_TORCH = """\
@@ -36,11 +30,11 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
 """
-TREES = BoostingConfig(trees=30, leaves=4, least=2)
+TREES = BoostingSettings(trees=30, leaves=4, least=2)
 
 
 def network(**options):
-    return TrainConfig(model=ModelConfig(conv="none", width=8, depth=1), steps=6, validate_every=3, **options)
+    return NetworkSettings(model=ConvolutionShape(conv="none", width=8, depth=1), steps=6, validate_every=3, **options)
 
 
 def sample_of(folder, **options):
@@ -91,8 +85,8 @@ def test_trees_are_fitted_saved_and_read_without_torch(tmp_path):
     score = score_sample(fitted.ranker, sample, program, sample.rows[1::2])
     assert score.tau > 0.5
     code = (
-        f"{WITHOUT_TORCH}from gnnsched_env.forecast.training.fitting import open_ranker\n"
-        f"print(type(open_ranker({str(tmp_path / 'out' / fitting.WEIGHTS)!r})).__name__)"
+        f"{WITHOUT_TORCH}from gnnsched_env.forecast.models.model_list import open_ranker\n"
+        f"print(type(open_ranker({str(tmp_path / 'out' / ranker.WEIGHTS)!r})).__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.returncode) == (BoostingRanker.__name__, 0), done.stderr
@@ -100,9 +94,10 @@ def test_trees_are_fitted_saved_and_read_without_torch(tmp_path):
 
 def test_a_missing_torch_is_named():
     code = (
-        f"{WITHOUT_TORCH}from gnnsched_env.forecast.training.fitting import Session, fit\n"
-        "from gnnsched_env.forecast.models.model_config import TrainConfig\n"
-        "fit(TrainConfig(), [], Session())"
+        f"{WITHOUT_TORCH}from gnnsched_env.forecast.models.ranker import Session\n"
+        "from gnnsched_env.forecast.training.fitting import fit\n"
+        "from gnnsched_env.forecast.models.network_settings import NetworkSettings\n"
+        "fit(NetworkSettings(), [], Session())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "ConfigError: forecast networks: needs the extra `gnn` (pip" in done.stderr.splitlines()[-1]
@@ -118,7 +113,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
     runs = [fit(config, [whole(sample)], session) for _ in range(8)]
     assert [run.finished for run in runs] == [False] * 5 + [True] * 3
     assert any("resumed at step 4 of 6" in line for line in lines)
-    loaded = open_ranker(tmp_path / "out" / fitting.WEIGHTS)
+    loaded = open_ranker(tmp_path / "out" / ranker.WEIGHTS)
     scores = runs[-1].ranker.predict(sample)
     assert np.array_equal(loaded.predict(sample), scores)
     end = fit(config, [whole(sample)], Session(folder=tmp_path / "whole", tensorboard=False)).ranker
@@ -131,8 +126,8 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
 def test_scores_do_not_depend_on_what_is_asked_for_together(tmp_path):
     pytest.importorskip("torch", reason="torch is not installed")
     sample = sample_of(tmp_path, configs=30)
-    attention = ModelConfig(conv="sage_mean", width=8, depth=2, norm="instance", attention=True, references=4)
-    config = TrainConfig(model=attention, steps=3, validate_every=3)
+    attention = ConvolutionShape(conv="sage_mean", width=8, depth=2, norm="instance", attention=True, references=4)
+    config = NetworkSettings(model=attention, steps=3, validate_every=3)
     ranker = fit(config, [whole(sample)], Session()).ranker
     every = ranker.predict(sample)
     some = np.array([17, 3, 8])
@@ -145,7 +140,7 @@ def test_events_are_for_tensorboard(tmp_path):
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
     sample = sample_of(tmp_path, configs=30)
     fit(network(), [whole(sample)], Session(folder=tmp_path / "out"))
-    assert list((tmp_path / "out" / fitting.EVENTS).glob("events.*"))
+    assert list((tmp_path / "out" / ranker.EVENTS).glob("events.*"))
 
 
 def test_one_kernel_after_another_is_left_out(tmp_path):
@@ -154,19 +149,19 @@ def test_one_kernel_after_another_is_left_out(tmp_path):
 
     class Watched(BoostingRanker):
         @classmethod
-        def fit(cls, config, samples, rows=None):
-            seen.append(sorted(sample.name for sample in samples))
-            return BoostingRanker.fit(config, samples, rows)
+        def fit(cls, settings, parts):
+            seen.append(sorted(part.sample.name for part in parts))
+            return BoostingRanker.fit(settings, parts)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "BoostingRanker", Watched)
+        patch.setattr(boosting, "BoostingRanker", Watched)
         result = leave_one_out(TREES, opened, Session(folder=tmp_path / "out")).evaluation
     names = [program.name for program in opened.programs]
     assert [score.name for score in result.scores] == names
     assert result.scores[-1].reason == "one distinct configuration"
     assert seen == [[name for name in names if name != left] for left in names[:-1]]
     assert result.collections()[0].slowdowns[1].value < 0.1
-    assert (tmp_path / "out" / "kernel_3" / fitting.WEIGHTS).is_file()
+    assert (tmp_path / "out" / "kernel_3" / ranker.WEIGHTS).is_file()
 
 
 def test_a_program_is_left_out_of_all_its_collections(tmp_path):
@@ -184,12 +179,12 @@ def test_a_program_is_left_out_of_all_its_collections(tmp_path):
 
     class Watched(BoostingRanker):
         @classmethod
-        def fit(cls, config, samples, rows=None):
-            seen.append(sorted((str(sample.collection), sample.name) for sample in samples))
-            return BoostingRanker.fit(config, samples, rows)
+        def fit(cls, settings, parts):
+            seen.append(sorted((str(part.sample.collection), part.sample.name) for part in parts))
+            return BoostingRanker.fit(settings, parts)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "BoostingRanker", Watched)
+        patch.setattr(boosting, "BoostingRanker", Watched)
         result = leave_one_out(TREES, opened, Session(folder=tmp_path / "out")).evaluation
     kinds = ("layout:xla:default", "layout:xla:random")
     assert [(str(score.collection), score.name) for score in result.scores] == [
@@ -197,7 +192,7 @@ def test_a_program_is_left_out_of_all_its_collections(tmp_path):
     ]
     assert [score.configs for score in result.scores] == [20, 21, 22, 22, 23, 24]
     assert seen == [sorted((kind, f"p{k}") for kind in kinds for k in range(3) if k != left) for left in (0, 1, 2) * 2]
-    assert (tmp_path / "out" / "layout-xla-random" / "p2" / fitting.WEIGHTS).is_file()
+    assert (tmp_path / "out" / "layout-xla-random" / "p2" / ranker.WEIGHTS).is_file()
 
 
 def test_a_checkpoint_of_a_changed_program_is_refused(tmp_path):
@@ -267,7 +262,7 @@ def test_bad_files_are_skipped_unless_there_are_no_others(tmp_path):
 def test_rankers_are_named_by_collection(tmp_path):
     sample = sample_of(tmp_path, configs=30)
     fit(TREES, [whole(sample)], Session(folder=tmp_path))
-    path = str(tmp_path / fitting.WEIGHTS)
+    path = str(tmp_path / ranker.WEIGHTS)
     assert isinstance(open_rankers([path]), BoostingRanker)
     both = [f"layout:xla:random={path}", f"layout:nlp:random={path}"]
     assert list(open_rankers(both)) == ["layout:xla:random", "layout:nlp:random"]
@@ -305,14 +300,14 @@ def test_a_folder_of_another_training_is_not_overwritten(tmp_path):
     session = Session(folder=tmp_path / "out")
     fit(TREES, [whole(sample)], session)
     fit(TREES, [whole(sample)], session)  # the same again
-    kept = (tmp_path / "out" / fitting.WEIGHTS).read_bytes()
+    kept = (tmp_path / "out" / ranker.WEIGHTS).read_bytes()
     with pytest.raises(ConfigError, match=r"ranker.npz is of another training \(its programs differ\)"):
         fit(TREES, [whole(replace(sample, collection=Collection.LAYOUT_NLP_RANDOM))], session)
     for other in (replace(TREES, trees=3), network()):
         with pytest.raises(ConfigError, match=r"ranker.npz is of another training .* choose another folder"):
             fit(other, [whole(sample)], session)
-    assert (tmp_path / "out" / fitting.WEIGHTS).read_bytes() == kept
+    assert (tmp_path / "out" / ranker.WEIGHTS).read_bytes() == kept
     (tmp_path / "started").mkdir()
-    (tmp_path / "started" / fitting.CHECKPOINT).touch()
+    (tmp_path / "started" / ranker.CHECKPOINT).touch()
     with pytest.raises(ConfigError, match="started holds a network's training; trees need another folder"):
         fit(TREES, [whole(sample)], Session(folder=tmp_path / "started"))

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnnsched_env.forecast.models.model_config import Loss
+from gnnsched_env.forecast.models.network_settings import Loss
 from gnnsched_env.forecast.training.losses import list_mle, loss_of, mse, pairwise_hinge
 from tests.twins import forecast_learning as naive
 

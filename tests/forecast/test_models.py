@@ -9,23 +9,24 @@ import torch.nn.functional as F
 
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.forecast.encoding.reference_rows import reference_rows
-from gnnsched_env.forecast.models.model_config import MODELS, ModelConfig, TrainConfig, model_named
-from gnnsched_env.forecast.models.network import ForecastModel
+from gnnsched_env.forecast.models import segments
+from gnnsched_env.forecast.models.model_list import MODELS, model_named
+from gnnsched_env.forecast.models.network import ForecastNetwork
 from gnnsched_env.forecast.models.network_ranker import widths
-from gnnsched_env.forecast.training import segments
+from gnnsched_env.forecast.models.network_settings import ConvolutionShape, NetworkSettings
 from gnnsched_env.nn.adjacency import Adjacency
 from gnnsched_env.nn.layers import ConfigAttention, ConvKind, ConvStack, Norm, StackConfig, edge_weighting
 from tests.forecast.little_samples import layout_sample, tile_sample
 from tests.twins import forecast_learning as naive
 
 CPU = torch.device("cpu")
-NETWORKS = {name: config.model for name, config in MODELS.items() if isinstance(config, TrainConfig)}
+NETWORKS = {name: config.model for name, config in MODELS.items() if isinstance(config, NetworkSettings)}
 EDGES = torch.tensor([[0, 0, 1, 2, 3, 1], [1, 2, 2, 3, 1, 0]])
 
 
 def network(config, sample, *, seed=0):
     torch.manual_seed(seed)
-    model = ForecastModel(config, widths(sample.is_tile)).eval()
+    model = ForecastNetwork(config, widths(sample.is_tile)).eval()
     model.fit_scaling(torch.from_numpy(sample.nodes))
     return model
 
@@ -85,7 +86,7 @@ def test_only_sage_convolutions_are_directed():
     with pytest.raises(ConfigError, match="directed needs a SAGE convolution, got gcn"):
         StackConfig(in_dim=6, conv=ConvKind.GCN, directed=True)
     with pytest.raises(ConfigError, match="directed needs conv sage or sage_mean, got none"):
-        ModelConfig(conv="none", directed=True)
+        ConvolutionShape(conv="none", directed=True)
 
 
 @pytest.mark.parametrize("weighting", ["sum", "mean", "symmetric"])
@@ -213,7 +214,7 @@ def test_references_are_different_configurations_whatever_the_order_and_what_is_
 )
 def test_a_wrong_shape_is_refused_by_name(wrong, named):
     with pytest.raises(ConfigError, match=named):
-        ModelConfig(**wrong)
+        ConvolutionShape(**wrong)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ def test_a_wrong_shape_is_refused_by_name(wrong, named):
 )
 def test_a_wrong_training_is_refused_by_name(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        TrainConfig(**wrong)
+        NetworkSettings(**wrong)
 
 
 def test_a_mistyped_model_is_guessed():

@@ -9,15 +9,16 @@ import torch
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import read_npz, write_npz
-from gnnsched_env.forecast.models.boosting import BoostingRanker
-from gnnsched_env.forecast.models.model_config import BoostingConfig, ModelConfig
-from gnnsched_env.forecast.models.network import ForecastModel
+from gnnsched_env.forecast.encoding.portions import whole
+from gnnsched_env.forecast.models.boosting import BoostingRanker, BoostingSettings
+from gnnsched_env.forecast.models.model_list import open_ranker
+from gnnsched_env.forecast.models.network import ForecastNetwork
 from gnnsched_env.forecast.models.network_ranker import NetworkRanker, widths
-from gnnsched_env.forecast.training.fitting import open_ranker
+from gnnsched_env.forecast.models.network_settings import ConvolutionShape
 from tests.forecast.little_samples import layout_sample, tile_sample
 
 KINDS = ("network", "network of tiles", "trees", "trees of many", "trees of tiles")
-SMALL = ModelConfig(width=8, depth=2, norm="instance", residual=True, attention=True, references=4, segment=7)
+SMALL = ConvolutionShape(width=8, depth=2, norm="instance", residual=True, attention=True, references=4, segment=7)
 
 
 def make(kind):
@@ -25,11 +26,11 @@ def make(kind):
     sample = tile_sample() if "tiles" in kind else layout_sample()
     if "network" in kind:
         torch.manual_seed(0)
-        network = ForecastModel(SMALL, widths(sample.is_tile))
+        network = ForecastNetwork(SMALL, widths(sample.is_tile))
         weights = {name: value.numpy() for name, value in network.state_dict().items()}
         return NetworkRanker.of(SMALL, weights, is_tile=sample.is_tile, hops=3, provenance={"seed": 0}), sample
     samples = [sample, layout_sample(seed=1)] if "many" in kind else [sample]
-    return BoostingRanker.fit(BoostingConfig(trees=5, least=2), samples), sample
+    return BoostingRanker.fit(BoostingSettings(trees=5, least=2), [whole(one) for one in samples]), sample
 
 
 @pytest.fixture(params=KINDS)

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from gnnsched_env.forecast.models.model_config import ModelConfig
-from gnnsched_env.forecast.models.network import ForecastModel
+from gnnsched_env.forecast.models import segments
+from gnnsched_env.forecast.models.network import ForecastNetwork
 from gnnsched_env.forecast.models.network_ranker import widths
-from gnnsched_env.forecast.training import segments
+from gnnsched_env.forecast.models.network_settings import ConvolutionShape
 from tests.forecast.little_samples import layout_sample, tile_sample
 
 CPU = torch.device("cpu")
-CONFIG = ModelConfig(width=8, depth=2, norm="instance", residual=True, attention=True, references=4, segment=10)
+CONFIG = ConvolutionShape(width=8, depth=2, norm="instance", residual=True, attention=True, references=4, segment=10)
 
 
 def network(config=CONFIG, *, is_tile=False):
     torch.manual_seed(0)
-    return ForecastModel(config, widths(is_tile)).eval()
+    return ForecastNetwork(config, widths(is_tile)).eval()
 
 
 @pytest.mark.parametrize(("nodes", "sizes"), [(10, [10]), (11, [6, 5]), (30, [10, 10, 10]), (31, [8, 8, 7, 8])])

@@ -7,15 +7,17 @@ import pytest
 import torch
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.forecast.models.model_config import MODELS, Loss, ModelConfig, TrainConfig
+from gnnsched_env.forecast.encoding.portions import Portion
+from gnnsched_env.forecast.models.model_list import MODELS
+from gnnsched_env.forecast.models.network_settings import ConvolutionShape, Loss, NetworkSettings
 from gnnsched_env.forecast.scoring.rank_scores import kendall_tau
 from gnnsched_env.forecast.training import network_training as training
-from gnnsched_env.forecast.training.network_training import Portion, Training, train_network
+from gnnsched_env.forecast.training.network_training import Training, train_network
 from tests.forecast.little_samples import layout_sample, tile_sample
 
 CPU = torch.device("cpu")
-SMALL = ModelConfig(width=16, depth=2, norm="instance", residual=True, attention=True, references=4, segment=8)
-CONFIG = TrainConfig(model=SMALL, loss=Loss.HINGE, steps=12, configs_a_step=16, validate_every=5, rate=1e-2)
+SMALL = ConvolutionShape(width=16, depth=2, norm="instance", residual=True, attention=True, references=4, segment=8)
+CONFIG = NetworkSettings(model=SMALL, loss=Loss.HINGE, steps=12, configs_a_step=16, validate_every=5, rate=1e-2)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_edges_tell_where_neighbours_disagree():
     sample = layout_sample(configurable=5, configs=240)
     nn, sage = (
         learn(sample, loss=Loss.HINGE, steps=100, rate=3e-3, configs_a_step=64, model=model).history[-1]["tau"]
-        for model in (ModelConfig(conv="none", width=32, depth=2), ModelConfig(width=64, depth=4))
+        for model in (ConvolutionShape(conv="none", width=32, depth=2), ConvolutionShape(width=64, depth=4))
     )
     assert nn < 0.6 < 0.75 < sage
 

@@ -5,35 +5,69 @@ program only. Trained on several (or on tile programs), columns mean the same in
 averaged over the operations of each kind. The target is the place in the program's order, from 0 to 1.
 """
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from gnnsched_env.common import store
+from gnnsched_env.common.checks import Integer, Number
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.store import FORECAST_TREES, Stored
+from gnnsched_env.common.store import FORECAST_TREES, Format, Stored
 from gnnsched_env.forecast.data.schema import CONFIGURABLE_OPCODES, LAYOUT_WIDTH
-from gnnsched_env.forecast.encoding.samples import LAYOUT_COLUMNS, LAYOUT_ENCODED, NODE_COLUMNS, TILE_ENCODED, Sample
-from gnnsched_env.forecast.models.model_config import BoostingConfig
+from gnnsched_env.forecast.encoding.portions import Portion
+from gnnsched_env.forecast.encoding.samples import LAYOUT_ENCODED, Sample
+from gnnsched_env.forecast.models.ranker import (
+    CHECKPOINT,
+    ENCODING,
+    Fitted,
+    RankerSettings,
+    Session,
+    TrainedRanker,
+    check_encoding,
+    check_kind,
+    places_of,
+)
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-ENCODING: Final[dict[str, Any]] = {
-    "nodes": [[name, own.start, own.stop] for name, own in NODE_COLUMNS.items()],
-    "layouts": [[name, own.start, own.stop] for name, own in LAYOUT_COLUMNS.items()],
-    "tiles": TILE_ENCODED,
-    "version": 1,
-}
-"""What a ranker's features mean; a file that was made with another encoding is refused."""
-
 ROWS_AT_ONCE = 4_096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoostingSettings(RankerSettings):
+    """How trees are boosted."""
+
+    FORMAT: ClassVar[Format] = FORECAST_TREES
+
+    trees: Annotated[int, Integer(1)] = 600
+    """Number of trees."""
+    leaves: Annotated[int, Integer(2)] = 31
+    """Largest number of leaves of a tree."""
+    least: Annotated[int, Integer(1)] = 20
+    """Fewest configurations in a leaf."""
+    rate: Annotated[float, Number(above=0.0, most=1.0)] = 0.05
+    """Learning rate."""
+    columns: Annotated[float, Number(above=0.0, most=1.0)] = 0.5
+    """Share of the columns that a tree sees."""
+    most: Annotated[int, Integer(2)] = 50_000
+    """Most configurations taken of a program."""
+
+    def fit(self, parts: Sequence[Portion], session: Session, held_share: float) -> Fitted:
+        """Fit trees to all parts; nothing is held back, and there is nothing to go on with."""
+        if session.folder is not None and (session.folder / CHECKPOINT).exists():
+            raise ConfigError(f"{session.folder} holds a network's training; trees need another folder")
+        return Fitted(ranker=BoostingRanker.fit(self, parts), finished=True)
+
+    @classmethod
+    def read(cls, stored: Stored, device: str) -> TrainedRanker:
+        """Return the trees of a file."""
+        return BoostingRanker.from_stored(stored)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,21 +90,16 @@ class BoostingRanker:
         return 0
 
     @classmethod
-    def fit(
-        cls,
-        config: BoostingConfig,
-        samples: Sequence[Sample],
-        rows: Sequence[IntArray | None] | None = None,
-    ) -> Self:
-        """Learn from samples, or from places `rows` of each (None: all); those with nothing to rank are left out."""
+    def fit(cls, settings: BoostingSettings, parts: Sequence[Portion]) -> Self:
+        """Learn from some configurations of each program; programs with nothing to rank are left out."""
         import lightgbm  # takes a second to import
 
-        chosen = [_draw(config, sample, None if rows is None else rows[k], k) for k, sample in enumerate(samples)]
-        pairs = [(s, own) for s, own in zip(samples, chosen, strict=True) if len(np.unique(s.targets[own])) > 1]
+        drawn = [(part.sample, _draw(settings, part.places, k)) for k, part in enumerate(parts)]
+        pairs = [(sample, own) for sample, own in drawn if len(np.unique(sample.targets[own])) > 1]
         if not pairs or len({sample.is_tile for sample, _ in pairs}) != 1:
             raise ConfigError(
                 "forecast boosting: samples must be layout programs or tile programs with runtimes to rank, got "
-                f"{len(pairs)} of {len(samples)} with any, of {len({sample.is_tile for sample, _ in pairs})} kinds"
+                f"{len(pairs)} of {len(parts)} with any, of {len({sample.is_tile for sample, _ in pairs})} kinds"
             )
         first, places = pairs[0]
         layouts = _layouts(first.raw[places]) if len(pairs) == 1 and not first.is_tile else None
@@ -82,9 +111,9 @@ class BoostingRanker:
             categorical_feature=list(range(columns.shape[1])) if layouts is not None else [],
             params={"verbose": -1},
         )
-        booster = lightgbm.train(_parameters(config), data, num_boost_round=config.trees)
+        booster = lightgbm.train(_parameters(settings), data, num_boost_round=settings.trees)
         names = [sample.label for sample, _ in pairs]
-        provenance = {"training": dataclasses.asdict(config), "programs": names}
+        provenance = {"training": asdict(settings), "programs": names}
         return cls(
             trees=booster.model_to_string(),
             is_tile=first.is_tile,
@@ -95,10 +124,8 @@ class BoostingRanker:
 
     def predict(self, sample: Sample, rows: IntArray | None = None) -> FloatArray:
         """Return scores float64 [u], smaller is faster, or those of places `rows` in the sample, [k]."""
-        if sample.is_tile != self.is_tile:
-            kinds = [("layout", "tile")[kind] for kind in (self.is_tile, sample.is_tile)]
-            raise ConfigError(f"{sample.name}: this ranker ranks {kinds[0]} configurations, got {kinds[1]} ones")
-        asked = np.arange(sample.num_configs) if rows is None else np.asarray(rows, np.int64)
+        check_kind(sample, is_tile=self.is_tile)
+        asked = places_of(sample, rows)
         parts = [
             np.asarray(self.booster.predict(_columns(sample, asked[k : k + ROWS_AT_ONCE], self.layouts)), np.float64)
             for k in range(0, len(asked), ROWS_AT_ONCE)
@@ -119,7 +146,7 @@ class BoostingRanker:
         import lightgbm
 
         manifest, arrays, source = stored.manifest, stored.arrays, stored.source
-        check_encoding(manifest, source)
+        check_encoding(stored)
         layouts = arrays.get("layouts")
         try:
             if layouts is not None and (layouts.dtype != np.int8 or layouts.ndim != 3):
@@ -130,14 +157,6 @@ class BoostingRanker:
         except (KeyError, ValueError, lightgbm.basic.LightGBMError) as error:
             raise FileFormatError(f"{source}: {error}") from None
         return cls(trees=trees, is_tile=is_tile, layouts=layouts, provenance=provenance, booster=booster)
-
-
-def check_encoding(manifest: Mapping[str, Any], source: str) -> None:
-    """Refuse a ranker that was trained on other features than today's."""
-    if manifest.get("encoding") != ENCODING:
-        raise FileFormatError(
-            f"{source}: its features must be those of encoding {ENCODING}, got {manifest.get('encoding')}"
-        )
 
 
 def categories(sample: Sample, rows: IntArray, layouts: NDArray[np.int8]) -> FloatArray:
@@ -154,21 +173,20 @@ def categories(sample: Sample, rows: IntArray, layouts: NDArray[np.int8]) -> Flo
     return columns
 
 
-def _draw(config: BoostingConfig, sample: Sample, rows: IntArray | None, k: int) -> IntArray:
-    places = np.arange(sample.num_configs) if rows is None else np.asarray(rows, np.int64)
-    if len(places) > config.most:
-        places = np.random.default_rng((config.seed, k)).choice(places, config.most, replace=False)
+def _draw(settings: BoostingSettings, places: IntArray, k: int) -> IntArray:
+    if len(places) > settings.most:
+        places = np.random.default_rng((settings.seed, k)).choice(places, settings.most, replace=False)
     return places
 
 
-def _parameters(config: BoostingConfig) -> dict[str, Any]:
+def _parameters(settings: BoostingSettings) -> dict[str, Any]:
     return {
         "objective": "l2",
-        "num_leaves": config.leaves,
-        "min_data_in_leaf": config.least,
-        "learning_rate": config.rate,
-        "feature_fraction": config.columns,
-        "seed": config.seed,
+        "num_leaves": settings.leaves,
+        "min_data_in_leaf": settings.least,
+        "learning_rate": settings.rate,
+        "feature_fraction": settings.columns,
+        "seed": settings.seed,
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": 1,

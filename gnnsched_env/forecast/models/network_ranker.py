@@ -11,14 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from gnnsched_env.common import store
-from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.store import FORECAST_NETWORK, Stored
+from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.store import FORECAST_NETWORK, Format, Stored
 from gnnsched_env.forecast.encoding.samples import LAYOUT_ENCODED, NODE_WIDTH, TILE_ENCODED, Sample
-from gnnsched_env.forecast.models import boosting
-from gnnsched_env.forecast.models.boosting import ENCODING
-from gnnsched_env.forecast.models.model_config import ModelConfig
-from gnnsched_env.forecast.models.network import ForecastModel, Widths
-from gnnsched_env.forecast.training import segments
+from gnnsched_env.forecast.models import segments
+from gnnsched_env.forecast.models.network import ForecastNetwork, Widths
+from gnnsched_env.forecast.models.network_settings import NetworkShape
+from gnnsched_env.forecast.models.ranker import ENCODING, check_encoding, check_kind, places_of
 from gnnsched_env.nn.weights import check_weights, shapes_of
 
 FloatArray = NDArray[np.float64]
@@ -33,28 +32,37 @@ class NetworkRanker:
     whole file, and ask for `rows` of it.
     """
 
-    config: ModelConfig
-    network: ForecastModel
+    shape: NetworkShape
+    network: ForecastNetwork
     is_tile: bool
     hops: int | None
     provenance: Mapping[str, Any]
+    format: Format = FORECAST_NETWORK
 
     @classmethod
     def of(
         cls,
-        config: ModelConfig,
+        shape: NetworkShape,
         weights: Mapping[str, NDArray[Any]],
         *,
         is_tile: bool,
         hops: int | None,
         provenance: Mapping[str, Any],
+        format: Format = FORECAST_NETWORK,
     ) -> Self:
         """Return a ranker with these weights; a FileFormatError names one that is missing, extra or misshapen."""
         with torch.random.fork_rng():
-            network = ForecastModel(config, widths(is_tile))
+            network = ForecastNetwork(shape, widths(is_tile))
         check_weights("forecast ranker", shapes_of(network), weights)
         network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-        return cls(config=config, network=network.eval(), is_tile=is_tile, hops=hops, provenance=dict(provenance))
+        return cls(
+            shape=shape,
+            network=network.eval(),
+            is_tile=is_tile,
+            hops=hops,
+            provenance=dict(provenance),
+            format=format,
+        )
 
     def to(self, device: torch.device) -> Self:
         """Move the network there, and return itself."""
@@ -63,40 +71,37 @@ class NetworkRanker:
 
     def predict(self, sample: Sample, rows: IntArray | None = None) -> FloatArray:
         """Return scores float64 [u], smaller is faster, or those of places `rows` in the sample, [k]."""
-        if sample.is_tile != self.is_tile:
-            raise ConfigError(
-                f"{sample.name}: this ranker ranks {_kind(self.is_tile)} configurations, "
-                f"got {_kind(sample.is_tile)} ones"
-            )
-        asked = np.arange(sample.num_configs) if rows is None else np.asarray(rows, np.int64)
-        pieces = segments.cut(sample, self.config, self.network.shift.device)
-        scores: FloatArray = segments.predict(self.network, pieces, asked).double().cpu().numpy()
+        check_kind(sample, is_tile=self.is_tile)
+        pieces = segments.cut(sample, self.shape, self.network.shift.device)
+        found = segments.predict(self.network, pieces, places_of(sample, rows))
+        scores: FloatArray = found.double().cpu().numpy()
         return scores
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an npz file without pickles, whole or not at all."""
         fields = {
             "encoding": ENCODING,
-            "config": dataclasses.asdict(self.config),
+            "config": dataclasses.asdict(self.shape),
             "is_tile": self.is_tile,
             "hops": self.hops,
             "provenance": dict(self.provenance),
         }
         weights = {name: value.cpu().numpy() for name, value in self.network.state_dict().items()}
-        store.save(path, FORECAST_NETWORK, fields, weights)
+        store.save(path, self.format, fields, weights)
 
     @classmethod
-    def from_stored(cls, stored: Stored) -> Self:
-        """Return a ranker from a file's content; FileFormatError says what is wrong with it."""
+    def from_stored(cls, stored: Stored, shape: type[NetworkShape]) -> Self:
+        """Return a ranker, whose shape is of a class, from a file's content; FileFormatError says what is wrong."""
         manifest, source = stored.manifest, stored.source
-        boosting.check_encoding(manifest, source)
+        check_encoding(stored)
         try:
             return cls.of(
-                ModelConfig(**manifest["config"]),
+                shape(**manifest["config"]),
                 stored.arrays,
                 is_tile=bool(manifest["is_tile"]),
                 hops=manifest["hops"],
                 provenance=manifest["provenance"],
+                format=stored.format,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"{source}: {error}") from None
@@ -105,7 +110,3 @@ class NetworkRanker:
 def widths(is_tile: bool) -> Widths:
     """Return how wide encoded operations and configurations are."""
     return Widths(nodes=NODE_WIDTH, configs=TILE_ENCODED if is_tile else LAYOUT_ENCODED, is_tile=is_tile)
-
-
-def _kind(is_tile: bool) -> str:
-    return "tile" if is_tile else "layout"

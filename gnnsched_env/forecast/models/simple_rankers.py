@@ -1,7 +1,7 @@
 """Rankings to compare with: at random, and by a regression that sees no graph."""
 
 import zlib
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,22 +17,6 @@ IntArray = NDArray[np.int64]
 
 ALPHA = 1.0
 LETTERS = LARGEST_LAYOUT - SMALLEST_LAYOUT + 1
-
-
-class Ranker(Protocol):
-    """What ranks a program's configurations; samples are prepared with its `hops` (None: the whole graph)."""
-
-    @property
-    def hops(self) -> int | None:
-        """How far from configurable operations it wants the graph kept."""
-        ...
-
-    def predict(self, sample: Sample, rows: IntArray | None = None) -> FloatArray:
-        """Return scores float64 [u], smaller is faster, or those of places `rows` in the sample, [k].
-
-        A configuration's score must not depend on which others are asked for.
-        """
-        ...
 
 
 class RandomRanker:

@@ -20,7 +20,7 @@ from gnnsched_env.forecast.data.folder_tree import Opened
 from gnnsched_env.forecast.data.program import Program
 from gnnsched_env.forecast.data.schema import Collection
 from gnnsched_env.forecast.encoding.samples import Sample, prepare
-from gnnsched_env.forecast.models.simple_rankers import Ranker
+from gnnsched_env.forecast.models.ranker import Ranker
 from gnnsched_env.forecast.scoring.noise_ceiling import Ceiling, noise_ceiling
 from gnnsched_env.forecast.scoring.rank_scores import (
     CollectionScore,

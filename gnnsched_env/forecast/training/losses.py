@@ -7,7 +7,7 @@ configurations or (all but `mse`) equal targets.
 import torch
 from torch import Tensor
 
-from gnnsched_env.forecast.models.model_config import Loss
+from gnnsched_env.forecast.models.network_settings import Loss
 
 LEAST_VARIANCE = 1e-8
 

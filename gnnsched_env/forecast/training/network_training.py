@@ -18,14 +18,14 @@ from torch import Tensor
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.progress import progress_bar
+from gnnsched_env.forecast.encoding.portions import Portion
 from gnnsched_env.forecast.encoding.samples import Sample
-from gnnsched_env.forecast.models.model_config import Target, TrainConfig
-from gnnsched_env.forecast.models.network import ForecastModel
+from gnnsched_env.forecast.models import segments
+from gnnsched_env.forecast.models.network import ForecastNetwork
 from gnnsched_env.forecast.models.network_ranker import NetworkRanker, widths
+from gnnsched_env.forecast.models.network_settings import NetworkSettings, TargetScale
 from gnnsched_env.forecast.scoring.rank_scores import kendall_tau
-from gnnsched_env.forecast.training import segments
 from gnnsched_env.forecast.training.losses import loss_of
-from gnnsched_env.forecast.training.portions import Portion
 from gnnsched_env.nn.checkpoint import read_checkpoint, write_checkpoint
 from gnnsched_env.nn.device import pick_device
 from gnnsched_env.nn.schedule import rate_share
@@ -49,7 +49,7 @@ class Training:
 
     def __init__(
         self,
-        config: TrainConfig,
+        config: NetworkSettings,
         train: Sequence[Portion],
         held: Sequence[Portion],
         device: torch.device,
@@ -76,7 +76,7 @@ class Training:
         self._targets = [_standardised(portion.targets, config.target) for portion in self._train]
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
-            self.network = ForecastModel(config.model, widths(self.is_tile)).to(device)
+            self.network = ForecastNetwork(config.model, widths(self.is_tile)).to(device)
         self.network.fit_scaling(torch.from_numpy(_some_nodes(self._train)).to(device))
         self.averaged = copy.deepcopy(self.network).eval()
         self._optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.rate, weight_decay=config.decay)
@@ -157,6 +157,7 @@ class Training:
                 "programs": [portion.sample.label for portion in self._train],
                 "validation": self.history,
             },
+            format=type(self.config).FORMAT,
         ).to(self._device)
 
     def save(self, path: Path) -> None:
@@ -218,7 +219,7 @@ def _digest(array: NDArray[Any]) -> str:
 
 
 def train_network(
-    config: TrainConfig,
+    config: NetworkSettings,
     train: Sequence[Portion],
     held: Sequence[Portion],
     *,
@@ -262,9 +263,9 @@ def train_network(
     return run
 
 
-def _standardised(targets: FloatArray, kind: Target) -> FloatArray:
+def _standardised(targets: FloatArray, kind: TargetScale) -> FloatArray:
     """Return what stands for the targets, mean 0 and deviation 1."""
-    values = np.log(targets) if kind is Target.LOG else rankdata(targets)
+    values = np.log(targets) if kind is TargetScale.LOG else rankdata(targets)
     standard: FloatArray = (values - values.mean()) / max(values.std(), 1e-12)
     return standard
 

@@ -18,10 +18,9 @@ from torch import Tensor
 
 from gnnsched_env.forecast.encoding.reference_rows import reference_rows
 from gnnsched_env.forecast.encoding.samples import Sample
-from gnnsched_env.forecast.models.model_config import ModelConfig
-from gnnsched_env.forecast.models.network import ForecastModel, Part
+from gnnsched_env.forecast.models.network import ForecastNetwork, Part
+from gnnsched_env.forecast.models.network_settings import NetworkShape
 from gnnsched_env.nn.adjacency import Adjacency
-from gnnsched_env.nn.layers import ConvKind, edge_weighting
 
 IntArray = NDArray[np.int64]
 
@@ -43,19 +42,19 @@ class Pieces:
         return torch.from_numpy(self.sample.configs(rows)).to(self.device)
 
 
-def cut(sample: Sample, config: ModelConfig, device: torch.device) -> Pieces:
-    """Return a sample in as few parts of at most `config.segment` consecutive operations as will do, of equal sizes."""
-    count = -(-sample.num_nodes // config.segment)
+def cut(sample: Sample, shape: NetworkShape, device: torch.device) -> Pieces:
+    """Return a sample in as few parts of at most `shape.segment` consecutive operations as will do, of equal sizes."""
+    count = -(-sample.num_nodes // shape.segment)
     bounds = np.linspace(0, sample.num_nodes, count + 1).round().astype(np.int64)
-    parts = [_part(sample, config, int(a), int(b), device) for a, b in itertools.pairwise(bounds)]
+    parts = [_part(sample, shape, int(a), int(b), device) for a, b in itertools.pairwise(bounds)]
     references = None
-    if config.attention:
-        rows = reference_rows(sample.raw, config.references)
+    if shape.attended:
+        rows = reference_rows(sample.raw, shape.attended)
         references = torch.from_numpy(sample.configs(rows)).to(device)
     return Pieces(sample=sample, parts=parts, references=references, device=device)
 
 
-def training_scores(model: ForecastModel, pieces: Pieces, rows: IntArray, chosen: int) -> Tensor:
+def training_scores(model: ForecastNetwork, pieces: Pieces, rows: IntArray, chosen: int) -> Tensor:
     """Return scores [K] of some configurations, with gradients through part `chosen` only."""
     configs = pieces.configs(rows)
     part = pieces.parts[chosen]
@@ -70,7 +69,7 @@ def training_scores(model: ForecastModel, pieces: Pieces, rows: IntArray, chosen
     return _scores(model, pieces, sums)
 
 
-def predict(model: ForecastModel, pieces: Pieces, rows: IntArray) -> Tensor:
+def predict(model: ForecastNetwork, pieces: Pieces, rows: IntArray) -> Tensor:
     """Return scores float32 [K] of some configurations, without gradients, some at a time."""
     if not len(rows):
         return torch.zeros(0)
@@ -87,14 +86,14 @@ def predict(model: ForecastModel, pieces: Pieces, rows: IntArray) -> Tensor:
     return torch.cat(scores)
 
 
-def summaries_of(model: ForecastModel, pieces: Pieces, k: int) -> list[Tensor]:
+def summaries_of(model: ForecastNetwork, pieces: Pieces, k: int) -> list[Tensor]:
     """Return what attention keeps of the program's references for part k; nothing without attention."""
     if pieces.references is None:
         return []
     return model.summarise(pieces.parts[k], _of(pieces.references, pieces.parts[k]))
 
 
-def _sums(model: ForecastModel, pieces: Pieces, k: int, configs: Tensor) -> Tensor:
+def _sums(model: ForecastNetwork, pieces: Pieces, k: int, configs: Tensor) -> Tensor:
     """Return the sums of part k, some configurations at a time."""
     part = pieces.parts[k]
     summaries = summaries_of(model, pieces, k)
@@ -102,7 +101,7 @@ def _sums(model: ForecastModel, pieces: Pieces, k: int, configs: Tensor) -> Tens
     return torch.cat([model(part, _of(some, part), summaries) for some in torch.split(configs, few)])
 
 
-def _scores(model: ForecastModel, pieces: Pieces, sums: Tensor) -> Tensor:
+def _scores(model: ForecastNetwork, pieces: Pieces, sums: Tensor) -> Tensor:
     return model.score(sums, nodes=pieces.sample.num_nodes, configurable=len(pieces.sample.configurable))
 
 
@@ -111,14 +110,13 @@ def _of(configs: Tensor, part: Part) -> Tensor:
     return configs if part.is_tile else configs[:, part.places]
 
 
-def _part(sample: Sample, config: ModelConfig, start: int, stop: int, device: torch.device) -> Part:
+def _part(sample: Sample, shape: NetworkShape, start: int, stop: int, device: torch.device) -> Part:
     places = np.flatnonzero((sample.configurable >= start) & (sample.configurable < stop))
     adjacency = against = None
-    if config.conv != "none":
+    if (weighting := shape.weighting) is not None:
         inside = ((sample.edge_index >= start) & (sample.edge_index < stop)).all(axis=0)
         edges = torch.from_numpy(sample.edge_index[:, inside] - start).to(device)
-        weighting = edge_weighting(ConvKind(config.conv))
-        if config.directed:
+        if shape.both_ways:
             adjacency = Adjacency.of(edges, stop - start, weighting)
             against = Adjacency.of(edges.flip(0), stop - start, weighting)
         else:

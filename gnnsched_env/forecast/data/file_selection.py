@@ -1,4 +1,4 @@
-"""Which files are meant, and which ranker ranks which of them."""
+"""Which files of a data set are meant."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,6 @@ from gnnsched_env.common.errors import ConfigError, did_you_mean
 from gnnsched_env.forecast.data.folder_tree import Opened, collections_of, find_programs, open_programs
 from gnnsched_env.forecast.data.program import Program
 from gnnsched_env.forecast.data.schema import Collection
-from gnnsched_env.forecast.models.simple_rankers import Ranker
-from gnnsched_env.forecast.training.fitting import open_ranker
 
 Report = Callable[[str], None]
 
@@ -79,24 +77,3 @@ class Selection:
                 raise ConfigError(f"forecast data: no file is named {name!r}{did_you_mean(name, seen)}")
         if not programs:
             raise ConfigError(f"forecast data: no file can be read, {len(seen)} skipped")
-
-
-def open_rankers(entries: Sequence[str], *, device: str = "cpu") -> Ranker | dict[Collection, Ranker]:
-    """Return the ranker of one path, or those of several COLLECTION=PATH, as layout:nlp:random=out/nlp/ranker.npz."""
-    if len(entries) == 1 and "=" not in entries[0]:
-        return open_ranker(entries[0], device=device)
-    rankers: dict[Collection, Ranker] = {}
-    for entry in entries:
-        name, sign, path = entry.partition("=")
-        if not sign:
-            raise ConfigError(f"rankers: several must be given as COLLECTION=PATH, got {entry!r}")
-        collection = Collection.named(name)
-        if collection in rankers:
-            raise ConfigError(f"rankers: one of each collection is used, got two of {collection}")
-        rankers[collection] = open_ranker(path, device=device)
-        if rankers[collection].is_tile != collection.is_tile:  # type: ignore[attr-defined]
-            kind = "layout" if collection.is_tile else "tile"
-            raise ConfigError(f"rankers: {path} ranks {kind} configurations, which {collection} has none of")
-    if not rankers:
-        raise ConfigError("rankers: at least one is needed, got none")
-    return rankers

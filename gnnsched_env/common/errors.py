@@ -37,7 +37,7 @@ class ResetNeeded(GnnSchedError, gymnasium.error.ResetNeeded):
 
 def did_you_mean(value: object, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the known name closest to a mistyped one, or "" if none is close."""
-    close = difflib.get_close_matches(str(value), list(known), n=1)
+    close = difflib.get_close_matches(str(value), [str(one) for one in known], n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

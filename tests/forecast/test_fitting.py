@@ -201,7 +201,7 @@ def test_a_checkpoint_of_a_changed_program_is_refused(tmp_path):
     session = Session(folder=tmp_path / "out", tensorboard=False)
     fit(network(), [whole(sample)], session)
     changed = replace(sample, edge_index=sample.edge_index[:, ::-1].copy(), nodes=sample.nodes + 1)
-    with pytest.raises(ConfigError, match="or other data"):
+    with pytest.raises(ConfigError, match="configuration or data differ"):
         fit(network(), [whole(changed)], session)
 
 

@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from gnnsched_env.bounds.instance import Instance, Plan
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.files import write_whole
+from gnnsched_env.common.files import read_json, write_whole
 
 FORMAT_VERSION = 1
 KNOWN_FILE = "known_optima.json"
@@ -86,16 +85,10 @@ def known_optima(path: str | os.PathLike[str] | None = None) -> tuple[KnownOptim
 
     Raise FileFormatError if the file is damaged or of another version.
     """
-    source = resources.files(__package__) / KNOWN_FILE if path is None else Path(path)
-    try:
-        data = json.loads(source.read_text(encoding="utf-8"))
-        version, entries = data["version"], list(data["instances"])
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileFormatError(f"{source}: not a file of known optima ({type(error).__name__}: {error})") from None
-    if version != FORMAT_VERSION:
-        raise FileFormatError(f"{source}: the version of known optima must be {FORMAT_VERSION}, got {version!r}")
+    source = Path(__file__).with_name(KNOWN_FILE) if path is None else Path(path)
+    data = read_json(source)
+    if data.get("version") != FORMAT_VERSION or not isinstance(entries := data.get("instances"), list):
+        raise FileFormatError(f"{source}: must hold known optima of version {FORMAT_VERSION}, got {data!r:.60}")
     try:
         return tuple(KnownOptimum.from_dict(entry) for entry in entries)
     except FileFormatError as error:

@@ -1,20 +1,17 @@
 """`LatencyTable`: the true and predicted cycles of each class of job under each choice, stored in one npz file."""
 
-import json
 import os
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common import store
 from gnnsched_env.common.errors import FileFormatError, TableError
-from gnnsched_env.common.files import write_npz
+from gnnsched_env.common.store import LATENCY_TABLE
 
-FORMAT_VERSION = 1
 CYCLE_LIMIT = 1 << 50  # a thousand jobs in sequence still fit int64; the simulator checks longer sequences
 ENERGY_LIMIT = 1e30  # pJ; larger values cannot come from the cost model
 
@@ -123,46 +120,28 @@ class LatencyTable:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table as an npz file without pickles; an interrupted write leaves no broken file."""
-        header = {
-            "version": FORMAT_VERSION,
-            "choice_names": self.choice_names,
-            "accelerator_names": self.accelerator_names,
-            "class_names": self.class_names,
-            "group_names": self.group_names,
-            "pair_keys": self.pair_keys,
-            "provenance": dict(self.provenance),
-        }
+        fields = {name: getattr(self, name) for name in _NAMES} | {"provenance": dict(self.provenance)}
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         if self.energy_pj is not None:
             arrays["energy_pj"] = self.energy_pj
-        write_npz(path, {"header": np.array(json.dumps(header)), **arrays})
+        store.save(path, LATENCY_TABLE, fields, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a table that `save` wrote; raise FileFormatError if it is damaged or of another version.
+        """Read a table that `save` wrote.
 
-        Early files hold neither energies nor pair keys: `energy_pj` is None, `pair_keys` empty.
+        Raise FileFormatError where the file is missing, damaged or of another version, TableError for bad content.
         """
+        stored = store.load(path, LATENCY_TABLE)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                arrays = {name: file[name] for name in (*_ARRAYS, *(("energy_pj",) if "energy_pj" in file else ()))}
-            version = header["version"]
-            names: dict[str, Sequence[str]] = {name: tuple(header[name]) for name in _NAMES}
-            names["pair_keys"] = tuple(header.get("pair_keys", ()))
-            provenance = dict(header["provenance"])
-        except FileNotFoundError:
-            raise
-        except _UNREADABLE as error:
-            raise FileFormatError(f"{path}: not a readable latency table ({error})") from error
-        if version != FORMAT_VERSION:
-            raise FileFormatError(f"{path}: latency table version must be {FORMAT_VERSION}, got {version!r}")
-        return cls(**arrays, **names, provenance=provenance)  # type: ignore[arg-type]
+            given: dict[str, Any] = {**stored.arrays, **{name: tuple(stored.manifest[name]) for name in _NAMES}}
+            return cls(**given, provenance=dict(stored.manifest["provenance"]))
+        except (KeyError, TypeError) as error:
+            raise FileFormatError(f"{stored.source}: {error}") from None
 
 
 _ARRAYS = ("true_cycles", "predicted_cycles", "weights", "choice_accelerators", "mean_log_cycles", "class_groups")
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
-_NAMES = ("choice_names", "accelerator_names", "class_names", "group_names")
+_NAMES = ("choice_names", "accelerator_names", "class_names", "group_names", "pair_keys")
 
 
 def _as_cycles(name: str, values: Any, shape: tuple[int, int]) -> CycleArray:

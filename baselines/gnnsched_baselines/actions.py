@@ -1,4 +1,4 @@
-"""From what a policy decided, a job and an accelerator, to the environment's actions; always to a legal one."""
+"""Convert a policy's decision (a job and an accelerator) to an action of the environment, always a legal one."""
 
 from collections.abc import Callable
 
@@ -30,7 +30,7 @@ def send_pairs(
 ) -> IntArray:
     """Return the actions that send job `slot` to `accelerator` (`pairs`, both [L]) under its predicted best dataflow.
 
-    Where the slot is NOBODY the lane waits; where that is illegal it takes the shortest legal pair.
+    If the slot is NOBODY, the lane waits; if waiting is illegal, it takes the shortest legal pair.
     """
     actions = _pair_actions(layout, observation, *pairs)
     legal = mask[np.arange(len(mask)), actions]
@@ -42,10 +42,10 @@ def send_pairs(
 def send_planned(
     layout: Layout, observation: Observation, mask: BoolArray, plan: Callable[..., None], *options: object
 ) -> IntArray:
-    """Return the actions that start what a plan of the waiting jobs starts; wait where it starts nothing.
+    """Return the actions that start the jobs chosen by a plan of the waiting jobs; lanes without one wait.
 
     `plan(latencies, remaining, idle, waiting, *options, slots, accelerators)` reads the first four of `Beliefs` and
-    writes `slots` and `accelerators` int64 [L]; where it leaves a slot as it is, NOBODY, the lane waits.
+    writes `slots` and `accelerators` int64 [L]; where it leaves the initial slot, NOBODY, the lane waits.
     """
     beliefs = read_beliefs(observation, mask, layout)
     slots = np.full(len(mask), NOBODY, np.int64)
@@ -55,7 +55,7 @@ def send_planned(
 
 
 def shortest_pairs(beliefs: Beliefs) -> tuple[IntArray, IntArray]:
-    """Return (slot, accelerator), both [L], of the smallest predicted latency where a job may be sent now.
+    """Return (slot, accelerator), both [L], of the smallest predicted latency among the open accelerators.
 
     Ties take the lowest slot, then the lowest accelerator; the slot is NOBODY where no pair is open.
     """
@@ -72,7 +72,7 @@ def best_pairs(scores: NDArray[np.float64]) -> tuple[IntArray, IntArray]:
 
 
 def static_choices_of(layout: Layout) -> tuple[int, ...] | None:
-    """Return the choices that static dataflows leave, or None where the environment chooses the dataflow."""
+    """Return the choices with static dataflows, or None if the environment chooses the dataflow."""
     return layout.static_choices if layout.choose_dataflow else None
 
 

@@ -2,7 +2,7 @@
 
 Sum of completion times on unrelated machines without arrivals: a job that is k-th from last on accelerator a delays k
 jobs, itself included, by its latency, so the best plan is an assignment of jobs to places (a, k) of smallest total cost
-(Horn 1973; Bruno, Coffman and Sethi 1974). Jobs still to come are delayed too: that is what `c` stands for.
+(Horn 1973; Bruno, Coffman and Sethi 1974). Future jobs are delayed too: `c` stands for their number.
 """
 
 import numpy as np
@@ -14,21 +14,21 @@ from gnnsched_env.common.compiled import inlined, kernel
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout
 
-DEFAULT_C = 0.5  # by scripts/tune_assignment.py: within 1 % of the best on each validation workload, over four loads
+DEFAULT_C = 0.5  # tuned: within 1 % of the best value on each validation workload, over four loads
 
 RecordArray = NDArray[np.void]
 
-# One place in an accelerator's line; a line that fills up gets another one, so each accelerator always has one free.
+# One place in an accelerator's line; a full line gets another place, so each accelerator always has a free one.
 PLACE = np.dtype(
     [
         ("accelerator", "i8"),
-        ("job", "i8"),  # who has it, -1 if free
+        ("job", "i8"),  # the job in this place, -1 if free
         ("weight", "f8"),  # k + c
-        ("price", "f8"),  # its dual variable: 0 if free, never more
-        ("distance", "f8"),  # scratch of the search: the shortest path to it that is known
+        ("price", "f8"),  # its dual variable: at most 0, and 0 if free
+        ("distance", "f8"),  # scratch of the search: length of the shortest known path to it
         ("job_before", "i8"),  # scratch: the last job of that path
         ("closed", "f8"),  # scratch: infinity once no shorter path can be found, else 0
-        ("final_before", "i8"),  # scratch: the place of which that was found before, -1 if it was the first
+        ("final_before", "i8"),  # scratch: the previous place on that path, -1 if this is the first
     ],
     align=True,
 )
@@ -39,7 +39,7 @@ class Assignment:
     """Plan all waiting jobs at once: job j as k-th from last on accelerator a costs (k + c) x latency + remaining.
 
     Of the jobs that the cheapest plan puts first in line on idle accelerators, the shortest starts; if there is none,
-    wait. `c` is the number of jobs still to come that each job is taken to delay.
+    wait. `c` is the number of future jobs that each job is assumed to delay.
     """
 
     name = "assignment"

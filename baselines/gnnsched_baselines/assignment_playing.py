@@ -1,4 +1,4 @@
-"""Plays simulations to their ends under `assignment`, on the simulation's own cycles instead of an observation."""
+"""Plays simulations to their ends under `assignment`, reading the simulation's cycles instead of observations."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def play_out(simulation: Simulation, layout: Layout, first_actions: IntArray, *,
 
 
 class AssignmentPlayer:
-    """Decides for the lanes of one simulation (of Queue-v0) as `assignment` does."""
+    """Decides as `assignment` does for the lanes of one simulation (of Queue-v0)."""
 
     def __init__(self, simulation: Simulation, layout: Layout, *, c: float = DEFAULT_C) -> None:
         lanes, fleet = simulation.accelerators.shape
@@ -67,9 +67,9 @@ def read_situations(
     idle: BoolArray,
     waiting: IntArray,
 ) -> None:
-    """Write what `assignment` plans with (the last four arguments).
+    """Write the inputs of `assignment` (the last four arguments).
 
-    `shortest` float64 [C, A] are predicted cycles; `repair` is what an accelerator that is down is believed to take.
+    `shortest` float64 [C, A] are predicted cycles; `repair` is the believed time until a failed accelerator is up.
     """
     for i in range(len(lanes)):
         lane: Any = lanes[i]
@@ -95,7 +95,7 @@ def start_where_waiting_is_illegal(
     slots: IntArray,
     owners: IntArray,
 ) -> None:
-    """Take the shortest pair that can start in a lane that would wait though nothing runs and no job is to come."""
+    """Start the shortest possible pair in a lane that would wait although nothing runs and no job is to arrive."""
     for i in range(len(lanes)):
         lane: Any = lanes[i]
         if slots[i] >= 0 or lane["next_ready"] < NEVER or lane["running"] > 0:

@@ -1,4 +1,4 @@
-"""What the policies read in an observation: the believed cycles of the waiting jobs and of the accelerators."""
+"""Decoding of observations for policies: the believed cycles of the waiting jobs and of the accelerators."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class Beliefs:
 
 
 def read_beliefs(observation: Observation, mask: BoolArray, layout: Layout) -> Beliefs:
-    """Return what an observation (arrays [L, n]) and its mask say, in cycles."""
+    """Decode an observation (arrays [L, n]) and its mask into beliefs, in cycles."""
     view = unflatten(observation, layout)
     waiting = waiting_jobs(observation, layout)
     shown = max(1, int(waiting.max(initial=0)))
@@ -60,7 +60,7 @@ def shortest_codes(latencies: FloatArray, layout: Layout) -> FloatArray:
 def open_accelerators(mask: BoolArray, layout: Layout) -> BoolArray:
     """Return bool [L, A]: the accelerators that the oldest job may be sent to now.
 
-    In Queue-v0 those are the idle ones, for every job alike; nothing is open to a lane in which no job waits.
+    In Queue-v0 those are the idle ones, the same for every job; if no job waits in a lane, none are open.
     """
     available: BoolArray = mask[:, layout.static_columns]
     return available

@@ -1,4 +1,4 @@
-"""earliest_finish_wait: every job insists on the accelerator where it would finish first."""
+"""earliest_finish_wait: every job waits for the accelerator on which it would finish first."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from gnnsched_env.envs import Layout
 
 
 class EarliestFinishWait:
-    """Each job picks the accelerator of earliest believed finish, busy ones too.
+    """Each job picks the accelerator of earliest believed finish, even if it is busy.
 
-    Of the jobs whose pick is idle the one of shortest latency there starts; if there is none, wait. Ties take the
+    Among the jobs whose pick is idle, the one of shortest latency there starts; if there is none, wait. Ties take the
     lowest accelerator, then the oldest job.
     """
 

@@ -1,4 +1,4 @@
-"""index: a priority for each job, from what it would cost and how well its accelerator suits it."""
+"""index: a priority for each job, from its cost and from how well its accelerator suits it."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ MISFIT_POWER = 0.5
 
 
 class Index:
-    """Each job picks the accelerator of smallest remaining + (1 + c) x latency; the smallest priority starts, or waits.
+    """Each job picks the accelerator of smallest remaining + (1 + c) x latency; the job of smallest priority starts.
 
     A job's priority is that value times the square root of (its latency there / its smallest latency anywhere). Of the
     jobs whose pick is idle the smallest priority starts; if there is none, wait. Ties take the lowest accelerator, then

@@ -1,4 +1,4 @@
-"""least_loaded: the oldest job goes where the fewest jobs are, or have been."""
+"""least_loaded: the oldest job goes to the accelerator with the fewest jobs, now or so far."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class LeastLoaded:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the jobs given so far; another number of lanes does so too."""
+        """Reset the counts of jobs sent so far; a changed number of lanes resets them too."""
         self._given = np.zeros((0, self.layout.num_accelerators), np.int64)
 
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:

@@ -1,4 +1,4 @@
-"""Plans that give the waiting jobs to accelerators one after another, on believed free times, and what they start."""
+"""List planning: assigns waiting jobs to accelerators one by one, by believed free times, and picks one to start."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ def first_starts(
         planned[:] = False
         for _ in range(waiting[i]):
             slot, accelerator = _next_planned(latencies[i], free, planned, waiting[i], latest)
-            if idle[i, accelerator]:  # had a job been planned on it before, that one would have started
+            if idle[i, accelerator]:  # it has no earlier job, which would have started instead
                 slots[i], accelerators[i] = slot, accelerator
                 break
             free[accelerator] += latencies[i, slot, accelerator]

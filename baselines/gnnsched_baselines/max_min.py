@@ -7,7 +7,7 @@ from gnnsched_env.envs import Layout
 
 
 class MaxMin:
-    """Plan again and again the job whose earliest believed completion is the latest, on the accelerator of that one.
+    """Repeatedly plan the job whose earliest believed completion is the latest, on the accelerator of that completion.
 
     Long jobs come first, so that short ones fill the gaps (Ibarra and Kim 1977): made for the makespan, not for mean
     completion. The first planned job whose accelerator is idle, with nothing planned there before it, starts; if there

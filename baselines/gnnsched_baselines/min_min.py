@@ -7,7 +7,7 @@ from gnnsched_env.envs import Layout
 
 
 class MinMin:
-    """Plan again and again the (job, accelerator) of smallest believed completion, busy accelerators too.
+    """Repeatedly plan the (job, accelerator) pair of smallest believed completion, including busy accelerators.
 
     The first planned job whose accelerator is idle, with nothing planned there before it, starts; if there is none,
     wait. Ties take the oldest job, then the lowest accelerator.

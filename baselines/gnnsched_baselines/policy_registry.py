@@ -1,4 +1,4 @@
-"""Policies by name: the heuristics of this package, trained policies, and anybody's own as `module:Class`."""
+"""Policies by name: the heuristics of this package, trained policies, and a user's own as `module:Class`."""
 
 import importlib
 import inspect
@@ -26,8 +26,8 @@ from gnnsched_env.common.policy import Knowledge, Policy
 from gnnsched_env.envs import Layout
 from gnnsched_env.tables import LatencyTable
 
-SB3 = "sb3:"  # what names of models begin with that `gnnsched_agents.sb3.saved_policy` makes policies of
-# Those that decide from the observation alone, in microseconds.
+SB3 = "sb3:"  # prefix of models that `gnnsched_agents.sb3.saved_policy` loads as policies
+# Policies that decide from the observation alone, in microseconds.
 POLICIES: dict[str, type[Any]] = {
     kind.name: kind
     for kind in (
@@ -47,18 +47,18 @@ POLICIES: dict[str, type[Any]] = {
         Assignment,
     )
 }
-# Those that must be told the belief, by observe_belief, before each decision; one takes milliseconds.
+# Policies that need observe_belief(belief) before each decision, which takes milliseconds.
 PLANNERS: dict[str, type[Any]] = {Rollout.name: Rollout}
 
 
 def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None, **options: Any) -> Policy:
     """Return the named policy for environments of a layout.
 
-    `name` is a key of POLICIES or PLANNERS; "agent:NAME", a trained policy that ships, or "agent:FILE.npz", one of your
-    own ("lookahead:..." is the same one looking ahead, which must be told the belief); or `module:Class`, whose
-    constructor is called with the layout, or with nothing where it takes nothing. `table` goes to policies that have a
-    parameter of that name, `options` to all. Raise ConfigError where the name is unknown, the policy is not made for
-    the environment, or the options do not fit; FileFormatError where weights are bad.
+    `name` is a key of POLICIES or PLANNERS; "agent:NAME", a shipped trained policy, or "agent:FILE.npz", one of your
+    own ("lookahead:..." adds lookahead to it, and needs `observe_belief` calls); or `module:Class`, whose constructor
+    is called with the layout, or without arguments if it takes none. `table` goes to policies that have a parameter of
+    that name, `options` to all. Raise ConfigError if the name is unknown, the policy does not support the environment,
+    or the options do not fit; raise FileFormatError if weights are invalid.
     """
     if not isinstance(name, str):
         raise ConfigError(f"policy: name must be a string, got {name!r}")
@@ -77,7 +77,7 @@ def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None,
 
 
 def _find(name: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return the class of a policy, and the options with what its name adds to them."""
+    """Return the class of a policy, and the options including those that its name implies."""
     for prefix, kind in ((AGENT, TrainedPolicy), (LOOKAHEAD, Lookahead)):
         if name.startswith(prefix):
             _refuse_zip(name, prefix)
@@ -91,7 +91,7 @@ def _find(name: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def _refuse_zip(name: str, prefix: str) -> None:
-    """Refuse a model of Stable-Baselines3 where a file of weights is meant."""
+    """Raise ConfigError if a Stable-Baselines3 model is given in place of a weights file."""
     if (path := name.removeprefix(prefix)).endswith(".zip"):
         way = "" if prefix == AGENT else ", which plays it without looking ahead"
         raise ConfigError(f"policy {name!r}: must name an .npz file; use {SB3}{path} for this file{way}")

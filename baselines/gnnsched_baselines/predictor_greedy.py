@@ -66,7 +66,7 @@ def list_schedules(
             for a in range(1, len(free)):
                 if free[a] + latencies[i, slot, a] < free[best] + latencies[i, slot, best]:
                     best = a
-            if idle[i, best]:  # had a job been planned on it before, that one would have started
+            if idle[i, best]:  # it has no earlier job, which would have started instead
                 slots[i], accelerators[i] = slot, best
                 break
             free[best] += latencies[i, slot, best]

@@ -13,8 +13,8 @@ from gnnsched_env.envs import Layout, unflatten
 class Random:
     """Send the oldest job to a uniformly random accelerator (in Queue-v0 an idle one), static dataflow.
 
-    The draw is a hash (splitmix64's output function) of the seed, of how often the policy was asked, and of what is
-    counted and timed in the observation, so that an episode does not depend on those that run beside it.
+    The draw is a hash (splitmix64's output function) of the seed, of the number of calls so far, and of counts and
+    times in the observation, so that an episode does not depend on those in other lanes.
     """
 
     name = "random"
@@ -40,7 +40,7 @@ class Random:
         )
 
     def _draw(self, observation: Observation) -> IntArray:
-        """Return int64 [L, A]: numbers whose order is random."""
+        """Return int64 [L, A]: random numbers that give a random order."""
         system = unflatten(observation, self.layout).system
         self._asked += 1
         state = mix_words(

@@ -1,8 +1,8 @@
-"""rollout: try what could be done now on sampled futures, and leave the base policy only where that is clearly better.
+"""rollout: try possible actions on sampled futures, and deviate from the base policy only if clearly better.
 
 One step of policy improvement by simulation (Tesauro and Galperin 1997; Bertsekas, Tsitsiklis and Wu 1997). Candidates
-meet the same futures, so that their difference is known much better than either cost, and a difference that may be luck
-counts for nothing: taking the best of noisy means is worse than the base policy.
+meet the same futures, so that their difference is known much better than either cost. A difference that may be luck is
+ignored: always taking the best of the noisy means is worse than the base policy.
 """
 
 import numpy as np
@@ -19,22 +19,22 @@ from gnnsched_env.envs import Layout
 from gnnsched_env.sim import Simulation
 from gnnsched_env.sim.belief import Belief
 
-MOST_LANES = 512  # futures played at once: more do not fit in the caches
-SPREAD = np.array([GOLDEN, MIX_1, MIX_2])  # large odd numbers
+MOST_LANES = 512  # futures played at once: more do not fit in the CPU caches
+SPREAD = np.array([GOLDEN, MIX_1, MIX_2])  # large odd multipliers
 
 
 class Rollout:
-    """Start from what `assignment` would do; leave it for a candidate that is clearly better on sampled futures.
+    """Follow `assignment`, except where a candidate is clearly better on sampled futures.
 
-    Candidates are, beside that, on each idle accelerator the shortest job and the one that it suits best (smallest
+    The other candidates are, on each idle accelerator, the shortest job and the one that it suits best (smallest
     latency there over smallest anywhere, then shortest), and waiting. Each is tried on the same `futures` continuations
-    of what is believed, in which at most `arrivals` further jobs come and `assignment` decides all that follows. The
+    of the belief, in which at most `arrivals` further jobs arrive and `assignment` makes all later decisions. The
     candidate of smallest mean cost, as the scenario's objective charges it, is taken if that is below the base policy's
     by more than `margin` standard errors of the difference.
 
-    It must be told the belief before each decision. The futures are drawn with `seed`, the lane's time and the number
-    of its jobs to come, so that an episode does not depend on those that run beside it. Jobs behind the window are
-    played too. That predicting may take time is left out of the futures.
+    Call `observe_belief` before each decision. The futures are drawn with `seed`, the lane's time and the number of its
+    jobs to come, so that an episode does not depend on those in other lanes. Jobs beyond the window are played too. The
+    time that predictions may take is ignored in the futures.
     """
 
     name = "rollout"
@@ -57,7 +57,7 @@ class Rollout:
         self._belief: Belief | None = None
 
     def observe_belief(self, belief: Belief) -> None:
-        """Take what may be known of the lanes that are to be decided next."""
+        """Store the belief about the lanes of the next decision."""
         self._belief = belief
 
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:
@@ -80,7 +80,7 @@ class Rollout:
         return actions
 
     def _candidates(self, observation: Observation, mask: BoolArray) -> IntArray:
-        """Return int64 [L, n]: legal actions, the base policy's first; many are the same."""
+        """Return int64 [L, n]: legal actions, the base policy's first; many are equal."""
         beliefs = read_beliefs(observation, mask, self.layout)
         latencies = beliefs.latencies
         best = latencies.min(axis=2, keepdims=True)
@@ -97,7 +97,7 @@ class Rollout:
         return np.stack(proposed, axis=1)
 
     def _try(self, belief: Belief, lanes: list[int], options: list[IntArray]) -> list[NDArray[np.float64]]:
-        """Return, for each lane, float64 [candidates, futures]: what the objective charges in each future, cycles."""
+        """Return, for each lane, float64 [candidates, futures]: the objective's charge in each future, cycles."""
         counts = [len(own) for own in options]
         origins = np.repeat(lanes, np.multiply(counts, self.futures))
         seeds = future_seeds(belief, self.seed, self.futures)
@@ -115,7 +115,7 @@ class Rollout:
 
 
 def charges(simulation: Simulation) -> NDArray[np.float64]:
-    """Return float64 [L]: what the objective charges for the jobs of each lane, all of which have finished."""
+    """Return float64 [L]: the objective's charge for the jobs of each lane, all of which have finished."""
     jobs, prices = simulation.jobs, simulation.config
     completion = jobs["finish"] - jobs["arrival"]
     total: NDArray[np.float64] = prices.completion * completion.sum(axis=1)
@@ -140,9 +140,9 @@ def clearly_best(costs: NDArray[np.float64], margin: float) -> int:
 
 
 def future_seeds(belief: Belief, seed: int, futures: int) -> NDArray[np.uint64]:
-    """Return uint64 [L, futures]: seeds that depend on the lane's time and jobs to come, and on nothing else of it."""
+    """Return uint64 [L, futures]: seeds that depend only on the lane's time and number of jobs to come."""
     time, to_come = (belief.lanes[name].astype(np.uint64)[:, np.newaxis] for name in ("time", "to_come"))
-    with np.errstate(over="ignore"):  # the streams' keys are hashes of the seeds: sums modulo 2^64 will do
+    with np.errstate(over="ignore"):  # the streams' keys are hashes of the seeds, so sums modulo 2^64 are enough
         offset = np.array([seed], np.uint64) * SPREAD[0] + time * SPREAD[1] + to_come * SPREAD[2]
         seeds: NDArray[np.uint64] = offset + np.arange(futures, dtype=np.uint64)
     return seeds

@@ -22,7 +22,7 @@ class RoundRobin:
         self.reset()
 
     def reset(self) -> None:
-        """Forget whose turn it is; another number of lanes does so too."""
+        """Reset whose turn it is; a changed number of lanes resets it too."""
         self._next = np.zeros(0, np.int64)  # [L], the accelerator whose turn it is
 
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:

@@ -42,7 +42,7 @@ class Static:
         return send_oldest(self.layout, observation, mask, first_open(load, available), self._columns)
 
     def _possible_choices(self) -> tuple[int, ...]:
-        """Return the choices in use; where the environment chooses the dataflow, all of those accelerators'."""
+        """Return the choices in use; if the environment chooses the dataflow, all choices of those accelerators."""
         if self.layout.choose_dataflow:
             return tuple(self._columns[self._columns != NOBODY].tolist())
         owners = self.layout.choice_accelerators

@@ -1,4 +1,4 @@
-"""sufferage: whoever would lose most by not getting the best accelerator gets it (Maheswaran et al. 1999)."""
+"""sufferage: the job that would lose most without its best accelerator gets it (Maheswaran et al. 1999)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,9 @@ from gnnsched_env.envs import Layout
 
 
 class Sufferage:
-    """Plan in rounds: each accelerator takes one job of those that complete first there, the one that suffers most.
+    """Plan in rounds: among the jobs that would complete first on an accelerator, it takes the one that suffers most.
 
-    A job's sufferage is its second smallest believed completion less its smallest (0 on a single accelerator). Free
+    A job's sufferage is its second smallest believed completion minus its smallest (0 on a single accelerator). Free
     times move on between rounds. The first planned job whose accelerator is idle, with nothing planned there before it,
     starts, within a round the one of largest sufferage; if there is none, wait. Ties take the lowest slot, then the
     lowest accelerator.
@@ -63,7 +63,7 @@ def most_suffering(
                 if takes[a] < 0:
                     continue
                 if idle[i, a] and (starts < 0 or _goes_before(suffers, takes, a, starts)):
-                    starts = a  # nothing was planned there before: that would have started
+                    starts = a  # it has no earlier job, which would have started instead
                 free[a] += latencies[i, takes[a], a]
                 planned[takes[a]] = True
                 left -= 1
@@ -80,7 +80,7 @@ def _hold_round(
     takes: IntArray,
     suffers: NDArray[np.float64],
 ) -> None:
-    """Write the job that each accelerator takes (NOBODY if none) and what it would suffer elsewhere."""
+    """Write the job that each accelerator takes (NOBODY if none) and its sufferage."""
     takes[:] = NOBODY
     for w in range(waiting):
         if planned[w]:
@@ -99,7 +99,7 @@ def _hold_round(
 
 @helper
 def _goes_before(suffers: NDArray[np.float64], takes: IntArray, a: int, b: int) -> bool:
-    """Return whether what accelerator `a` takes in a round goes before what `b` takes."""
+    """Return whether the job of accelerator `a` in a round precedes the job of `b`."""
     if suffers[a] == suffers[b]:
         return bool(takes[a] < takes[b])
     return bool(suffers[a] > suffers[b])

@@ -32,7 +32,7 @@ _COMPOSITIONS = {Composition.SEQ: kernels.SEQ, Composition.SP: kernels.SP, Compo
 
 @lru_cache(maxsize=256)
 def bound_form(layers: tuple[Layer, ...], pairs: tuple[Pair, ...]) -> "ClosedForm":
-    """Return the closed form of layers under pairs; the latest are kept."""
+    """Return the closed form of layers under pairs; recent results are cached."""
     return ClosedForm(layers, pairs)
 
 

@@ -1,4 +1,4 @@
-"""What a decision costs: the time of features and prediction of one job under some pairs, on one core."""
+"""Decision times: the time to compute features and predict one job under some pairs, on one core."""
 
 import statistics
 import time
@@ -14,7 +14,7 @@ from gnnsched_env.tables import Pair
 from gnnsched_env.workload import JobClasses
 
 NEW_MODELS = 15
-_FRESH = count()  # widths that no call before had
+_FRESH = count()  # widths that no earlier call used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ def prediction_times(
 
 
 def job_predictor(predictor: Predictor, classes: JobClasses, pairs: Sequence[Pair]) -> Callable[[Job], object]:
-    """Return what predicts one job, as fast as the predictor can."""
+    """Return the predictor's fastest function that predicts one job."""
     if (made := getattr(predictor, "for_pairs", None)) is not None:
         known: Callable[[Job], object] = made(pairs)
         return known
@@ -55,7 +55,7 @@ def job_predictor(predictor: Predictor, classes: JobClasses, pairs: Sequence[Pai
 
 
 def median_us(call: Callable[[int], object], repeats: int) -> float:
-    """Return the median of `repeats` calls in microseconds; call 0 is thrown away, each knows its number."""
+    """Return the median of `repeats` calls in microseconds; each gets its number, and call 0 is discarded."""
     times = []
     for i in range(repeats + 1):
         start = time.perf_counter()

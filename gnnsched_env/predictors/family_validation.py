@@ -1,4 +1,4 @@
-"""Choosing models: each is trained on some families of synthetic graphs and scored on families that it never saw."""
+"""Model selection: train on some families of synthetic graphs, and score on families never seen."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A model to be validated; see `RegressionPredictor`. `regressor` "none": the closed form of the set, alone."""
+    """A model to be validated (see `RegressionPredictor`); `regressor` "none" is the set's closed form alone."""
 
     regressor: str = "lightgbm"
     features: str = "S5"
@@ -31,7 +31,7 @@ class Candidate:
     boosting: Boosting = BOOSTING
 
     def fitted(self, dataset: Dataset, pairs: Sequence[Pair]) -> RegressionPredictor:
-        """Return the model, trained."""
+        """Return the trained model."""
         return RegressionPredictor(
             self.regressor, self.features, target=self.target, joint=self.joint, boosting=self.boosting
         ).fit(dataset, pairs)

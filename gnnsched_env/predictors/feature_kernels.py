@@ -16,13 +16,13 @@ BINS = 1_024  # degrees from here on are counted together in shares and quantile
 SEQ, SP, PP = 0, 1, 2
 LEAF = -1
 
-# What the closed form needs of one tiling; `cycles.RowCost` says what a row costs.
+# The closed form's constants of one tiling; `cycles.RowCost` explains the cost of a row.
 CLOSED_FORM_DTYPE = np.dtype(
     [
         ("t_va", np.int64),
         ("t_n", np.int64),
-        ("weights", np.int64),  # packets of adjacency values a fold and port
-        ("inputs", np.int64),  # packets of features a fold, group and port
+        ("weights", np.int64),  # packets of adjacency values per fold and port
+        ("inputs", np.int64),  # packets of features per fold, group and port
         ("groups", np.int64),  # groups of features
         ("lines", np.int64),  # clusters on the busiest collection line
         ("base", np.int64),  # cycles to it
@@ -41,7 +41,7 @@ CLOSED_FORM_DTYPE = np.dtype(
 def degree_summary(
     degrees: IntArray, limits: IntArray, shares: FloatArray, widths: IntArray, heights: int
 ) -> FloatArray:
-    """Return what the features say of row degrees, float64 [3 + limits + shares + widths + heights].
+    """Return the features of row degrees, float64 [3 + limits + shares + widths + heights].
 
     Coefficient of variation, skewness, logarithm of 1 + the largest degree; share of rows up to each of `limits`;
     logarithm of 1 + the degree below which each of `shares` of the rows lie (at most BINS - 1); slots over entries
@@ -109,7 +109,7 @@ def degree_summary(
 
 @helper
 def _pair_maxima(tops: IntArray, tiles: int) -> int:
-    """Replace the maxima of `tiles` tiles by those of two neighbours each, and return how many those are."""
+    """Replace the maxima of `tiles` tiles by the maxima of pairs of neighbours, and return the number of pairs."""
     pairs = tiles // 2
     for i in range(pairs):
         tops[i] = max(tops[2 * i], tops[2 * i + 1])
@@ -164,7 +164,7 @@ def _combined(stop: int, record: Records, stamps: IntArray) -> int:
 
 @helper
 def _row_cycles(folds: float, record: Records) -> float:
-    """Return the cycles of a row of so many folds, an integer or not."""
+    """Return the cycles of a row with a number of folds, which may be fractional."""
     step = folds * record["inputs"]
     lines = record["lines"]
     return (

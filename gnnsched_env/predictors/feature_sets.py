@@ -1,4 +1,4 @@
-"""Feature sets as columns for a regressor: S1..S6 of the ablation, each with all of the one before it, and one more."""
+"""Feature sets as columns for a regressor: the nested sets S1..S6 of the ablation, and the set "terms"."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 
 
 class Terms(StrEnum):
-    """Which closed-form cycles a set has, and so what a residual is relative to."""
+    """The closed-form cycles in a feature set, which residuals are relative to."""
 
     NONE = "none"
     METADATA = "metadata"
@@ -29,7 +29,7 @@ class Terms(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSet:
-    """Features, and closed-form terms beside them."""
+    """A set of features, with closed-form terms."""
 
     name: str
     level: Level
@@ -98,7 +98,7 @@ def feature_set(name: str) -> FeatureSet:
 def pair_columns(pairs: Sequence[Pair]) -> FloatArray:
     """Return float64 [P, 4 + dataflows]: log2 of PEs and bandwidths, composition, and which dataflow (by name) it is.
 
-    What one regressor for all pairs sees of a pair.
+    These columns describe the pair to a regressor for all pairs.
     """
     names = sorted({dataflow.name for _, dataflow in pairs})
     order = list(Composition)

@@ -1,4 +1,4 @@
-"""Features of a (graph, layer): named, with units and cost, in three levels of what is known of a job."""
+"""Features of a (graph, layer): named, with units and cost, in three levels of knowledge about a job."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _FOLD_WIDTHS = np.array(FOLD_WIDTHS, np.int64)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """`unit` of the value; `cost` of computing it from what its level gives; `meaning` in a few words."""
+    """A feature: the `unit` of its value, the `cost` of computing it from its level's data, and its `meaning`."""
 
     name: str
     level: Level
@@ -114,7 +114,7 @@ def graph_features(degrees: IntArray, level: Level, graph: Graph | None = None) 
 
 
 def log_widths(layers: Sequence[Layer]) -> FloatArray:
-    """Return float64 [L, 3]: what belongs to the columns WIDTHS of the features of each layer."""
+    """Return float64 [L, 3]: the values of each layer's feature columns WIDTHS."""
     widths = [(layer.in_features, layer.combination_features, layer.out_features) for layer in layers]
     logs: FloatArray = np.log(np.array(widths, np.float64))
     return logs

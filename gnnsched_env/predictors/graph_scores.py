@@ -38,9 +38,9 @@ _ROOMS = ("graphs", "hardware", "cycles", "workload", "tables", "predictors")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoringSpec:
-    """What is drawn from each file, and which model runs on it: kind and hidden widths, F -> hidden -> G.
+    """Options of scoring: the batches drawn from each file, and the model (kind and hidden widths, F -> hidden -> G).
 
-    `samples`: different batches of each size (all of them, where there are fewer); `confidence`: of the intervals.
+    `samples`: number of different batches of each size (or all, if there are fewer); `confidence`: of the intervals.
     """
 
     model_kind: Annotated[str, OneOf(MODEL_KINDS)] = "gcn"
@@ -60,7 +60,7 @@ DEFAULT_SCORING = ScoringSpec()
 
 
 def load_distinct_sets(paths: Sequence[str | Path]) -> dict[Path, GraphSet]:
-    """Read graph files; one given twice, by path or by content, is refused, as it would count twice."""
+    """Read graph files; raise ConfigError if two are equal in path or content, as one would count twice."""
     if not paths:
         raise ConfigError("graphs: needs at least one graph file, got none")
     sets: dict[Path, GraphSet] = {}
@@ -75,7 +75,7 @@ def load_distinct_sets(paths: Sequence[str | Path]) -> dict[Path, GraphSet]:
 
 
 def scoring_classes(graphs: GraphSet, spec: ScoringSpec = DEFAULT_SCORING) -> tuple[JobClasses, IntArray]:
-    """Return the classes that a file is scored on, and int64 [C]: how many graphs each is a batch of.
+    """Return the classes on which a file is scored, and int64 [C], the batch size of each.
 
     A batch holds different graphs of the set, and no two batches of a size hold the same; sizes above the number of
     graphs are left out. What is drawn for a size depends on the seed, the set's content and the size alone. A file
@@ -166,7 +166,7 @@ def score_sets(
 
 
 def scoring_provenance(predictor: Predictor, fleet: Fleet, spec: ScoringSpec, arguments: Mapping[str, Any]) -> Record:
-    """Return what made the records: versions, sources, fleet, predictor and options."""
+    """Return the provenance of the records: versions, sources, fleet, predictor and options."""
     return {
         "gnnsched_env": __version__,
         "python": platform.python_version(),
@@ -186,7 +186,7 @@ def pair_names(distinct: DistinctPairs) -> list[str]:
 
 
 def _distinct_batches(graphs: int, size: int, samples: int, rng: np.random.Generator) -> Iterator[IntArray]:
-    """Yield different sets of ids, `samples` of them or all there are, each in random order."""
+    """Yield `samples` different sets of ids (or all, if there are fewer), each in random order."""
     if math.comb(graphs, size) <= samples:
         for every in combinations(range(graphs), size):
             yield rng.permutation(np.array(every, np.int64))
@@ -220,7 +220,7 @@ def _scores(true: IntArray, predicted: IntArray, confidence: float) -> Record:
 
 
 def _domain(outside: Sequence[tuple[str, ...]]) -> Record:
-    """Return how many classes lie outside the training domain, and in which features."""
+    """Return the number of classes outside the training domain, and the features in which they are."""
     return {
         "out_of_domain": sum(bool(features) for features in outside),
         "out_of_domain_features": dict(Counter(feature for features in outside for feature in features).most_common()),

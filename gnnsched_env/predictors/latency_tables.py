@@ -1,4 +1,4 @@
-"""From job classes and a fleet to a `LatencyTable`, cached step by step; and the table that ships with the package."""
+"""Build a `LatencyTable` from job classes and a fleet, caching each step; and the table shipped with the package."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -48,8 +48,8 @@ def build_table(
     `predictor`: a name of PREDICTORS or a predictor's file. "gradient_boosting" ships trained for the preset pairs and
     is trained on synthetic jobs for others (about a minute for nine); "exact" predicts the truth. With `cache`,
     labels and predictions are kept on disk, so that the next call takes a fraction of a second. `progress`: bars on
-    stderr (None: if that is a terminal); `workers`: as in `tables.pair_cycles`. `units`: what an access
-    costs, the default preset if None.
+    stderr (None: if that is a terminal); `workers`: as in `tables.pair_cycles`. `units`: the unit energies, by default
+    those of the default preset.
     """
     check_predictor(predictor)
     units = load_unit_energies() if units is None else units
@@ -108,7 +108,7 @@ def _default_table(fleet: Fleet, progress: bool | None) -> LatencyTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Build:
-    """The steps of one table; each keeps its arrays under a hash of all that they depend on."""
+    """The steps of one table; each caches its arrays under a hash of everything that they depend on."""
 
     classes: JobClasses
     distinct: DistinctPairs
@@ -146,7 +146,7 @@ class _Build:
         return self.keep(key, ["energy_pj"], build)["energy_pj"]
 
     def made(self) -> Predictor:
-        """Return the predictor, shipped, read from its file or trained."""
+        """Return the predictor: the shipped one, or one read from its file, or trained."""
         return make_predictor(
             self.predictor, self.distinct.pairs, training=self.training, keep=self.keep, progress=self.progress
         )
@@ -156,7 +156,7 @@ class _Build:
         if made.level is not Level.GRAPH:
             return made.predict(self.classes, self.distinct.pairs)
         assert isinstance(made, KeptPredictor)
-        room = type(made).__module__.split(".")[1]  # one above this may hold the predictor
+        room = type(made).__module__.split(".")[1]  # the cache one level up may hold the predictor
         key = content_key(
             kind="predicted",
             predictor=made.digest(),
@@ -168,7 +168,7 @@ class _Build:
         return self.keep(key, ["cycles"], lambda: {"cycles": made.predict(self.classes, self.distinct.pairs)})["cycles"]
 
     def mean_log_cycles(self) -> FloatArray:
-        """Return float64 [P]: over the default predictor's training set."""
+        """Return mean logarithms of cycles, float64 [P], over the default predictor's training set."""
         shipped = make_predictor(DEFAULT_PREDICTOR)
         assert isinstance(shipped, TreePredictor)
         if self.training == DEFAULT_TRAINING and shipped.covers(self.distinct.pairs):

@@ -1,10 +1,10 @@
-"""How much is known of a job when its latency is predicted."""
+"""Levels of knowledge about a job whose latency is predicted."""
 
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """What a predictor must know of a job; each level includes those before it.
+    """The knowledge about a job that a predictor needs; each level includes those before it.
 
     METADATA: vertices, entries and the model's widths. DEGREES: the row degrees, in order. STRUCTURE: the adjacency,
     summarised. GRAPH: the adjacency itself.
@@ -17,5 +17,5 @@ class Level(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Place in the order of knowledge, from 0."""
+        """The level's place in the order of knowledge, from 0."""
         return list(Level).index(self)

@@ -1,4 +1,4 @@
-"""What sizes alone cannot tell: latencies of jobs of equal V, E, F and G differ, which costs any predictor."""
+"""Limits of prediction from sizes alone: jobs of equal V, E, F and G differ in latency, whatever the predictor."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -40,7 +40,7 @@ def twin_degrees(degrees: IntArray, law: str, rng: np.random.Generator) -> IntAr
         return rng.permutation(whole)
     weights = np.ones(rows) if law == "random" else np.arange(1, rows + 1) ** -SKEW
     twin = base + rng.multinomial(spare, weights / weights.sum())
-    while (excess := int((twin - rows).clip(0).sum())) > 0:  # what a row cannot hold goes to others
+    while (excess := int((twin - rows).clip(0).sum())) > 0:  # the excess of full rows goes to others
         twin = np.minimum(twin, rows)
         room = (rows - twin) / max(1, (rows - twin).sum())
         twin = twin + rng.multinomial(excess, room)

@@ -1,4 +1,4 @@
-"""What every latency predictor offers, and the two that learn nothing: the cost model and its closed form."""
+"""The protocol of latency predictors, and the two untrained ones: the cost model and its closed form."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -24,7 +24,7 @@ CYCLES = TERM_NAMES.index("cycles")
 
 
 class Job(NamedTuple):
-    """One job whose latency is asked: row degrees int64 [V] of the matrix that its model aggregates over, and more."""
+    """One job to predict: row degrees int64 [V] of the matrix that its model aggregates over, model and graph."""
 
     degrees: IntArray
     model: GnnModel
@@ -32,20 +32,20 @@ class Job(NamedTuple):
 
 
 class Predictor(Protocol):
-    """Latencies of jobs under (accelerator, dataflow) pairs."""
+    """Predicts latencies of jobs under (accelerator, dataflow) pairs."""
 
     @property
     def name(self) -> str:
-        """The name on the command line."""
+        """The predictor's name on the command line."""
         ...
 
     @property
     def level(self) -> Level:
-        """What it must know of a job."""
+        """The level of knowledge of a job that the predictor needs."""
         ...
 
     def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
-        """Return cycles, int64 [C, P], at least 1."""
+        """Return predicted cycles of job classes under pairs, int64 [C, P], at least 1."""
         ...
 
     def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
@@ -55,15 +55,15 @@ class Predictor(Protocol):
 
 @runtime_checkable
 class KeptPredictor(Predictor, Protocol):
-    """One that reads graphs, slow enough that tables keep its predictions."""
+    """A predictor that reads graphs, and so slow that tables cache its predictions."""
 
     def digest(self) -> str:
-        """Return a hash (SHA-256, hexadecimal) of all that predictions depend on."""
+        """Return a hash (SHA-256, hexadecimal) of everything that predictions depend on."""
         ...
 
 
 class ExactPredictor:
-    """The cost model itself."""
+    """The exact predictor: the cost model itself."""
 
     name = "exact"
     level = Level.DEGREES
@@ -86,7 +86,7 @@ class ExactPredictor:
         return cycles
 
     def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
-        """Return nothing for each class: what the cost model does not cover it refuses."""
+        """Return no features for each class; the cost model raises an error for anything outside its bounds."""
         return ((),) * len(classes)
 
 
@@ -114,12 +114,12 @@ class ClosedFormPredictor:
         return cycles
 
     def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
-        """Return nothing for each class: it was not trained."""
+        """Return no features for each class, as there is no training range."""
         return ((),) * len(classes)
 
 
 class ModelForms(dict[GnnModel, ClosedForm]):
-    """The closed form of each model's layers under some pairs, made when first asked for."""
+    """The closed form of each model's layers under some pairs, computed at the first request."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class ModelForms(dict[GnnModel, ClosedForm]):
 
 
 def sizes_of(job: Job) -> tuple[int, int]:
-    """Return rows and entries; GraphError where the degrees are no degrees."""
+    """Return the numbers of rows and entries; raise GraphError if the degrees are invalid."""
     rows, entries = job.degrees.size, int(job.degrees.sum())
     if rows == 0 or job.degrees.min() < 0 or entries > MOST_WORK:
         as_degrees(job.degrees)
@@ -140,7 +140,7 @@ def sizes_of(job: Job) -> tuple[int, int]:
 
 
 def one_by_one(cycles: Callable[[Job], IntArray], classes: JobClasses) -> IntArray:
-    """Return int64 [C, P] from a function of one job."""
+    """Return cycles, int64 [C, P], from a function of one job."""
     return np.stack([cycles(job) for job in jobs_of(classes)])
 
 

@@ -1,4 +1,4 @@
-"""Predictors by name: the shipped ones, those trained when needed, and files."""
+"""Predictors by name: shipped ones, ones trained on demand, and files."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -25,7 +25,7 @@ PREDICTORS = (
     "gnn",
     "exact",
 )
-"""All names."""
+"""The names of all predictors."""
 DEFAULT_PREDICTOR = "gradient_boosting"
 
 _BOOSTED = {name: level for level, name in NAMES.items()}
@@ -33,9 +33,9 @@ _KINDS: Final = {
     TREE_PREDICTOR: "gnnsched_env.predictors.trees.tree_predictor:TreePredictor",
     GNN_PREDICTOR: "gnnsched_env.predictors.gnn.gnn_predictor:GnnPredictor",
 }
-"""What reads a predictor's file, by its format: "module:class", imported only when such a file comes.
+"""The reader of a predictor's file, by format: "module:class", imported only for such a file.
 
-By name, because networks need torch.
+It is a name, because networks need torch.
 """
 
 
@@ -73,7 +73,7 @@ def make_predictor(
 
 
 def check_predictor(name: str) -> None:
-    """Refuse what is neither a known name nor a file."""
+    """Raise ConfigError unless the name is known or a file."""
     if name in PREDICTORS:
         return
     if not isinstance(name, str):
@@ -87,7 +87,7 @@ def check_predictor(name: str) -> None:
 
 
 def _from_file(path: str) -> Predictor:
-    """Return the predictor of the kind that the file's manifest says."""
+    """Return the predictor of the kind given in the file's manifest."""
     stored = store.load(path, *_KINDS)
     module, kind = _KINDS[stored.format].split(":")
     try:

@@ -127,7 +127,7 @@ def confusion(true: ArrayLike, predicted: ArrayLike) -> IntArray:
 
 
 def best_fixed_choice(true: ArrayLike) -> int:
-    """Return the choice of least geometric-mean cycles over all classes: the best that is the same for each."""
+    """Return the best fixed choice: the one with the smallest geometric mean of cycles over all classes."""
     truth, _ = _checked(true, true)
     return int(np.log(truth).mean(axis=0).argmin())
 

@@ -1,4 +1,4 @@
-"""How synthetic training graphs cover real ones: clustering, density and the tails of the degrees."""
+"""Coverage of real graphs by synthetic training graphs: clustering, density and the tails of the degrees."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs import Graph, graph_statistics
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec, training_graphs
 
-TRIALS = 1_000  # samples of a graph's clustering
-SMALLEST = 3  # vertices of a graph that has a clustering
+TRIALS = 1_000  # number of samples that estimate a graph's clustering
+SMALLEST = 3  # smallest number of vertices for which clustering is measured
 TAIL = np.geomspace(0.1, 3_000.0, 200)  # degree over mean degree
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cloud:
-    """Some graphs: clustering, log10 density, float64 [graphs], and tails [graphs, len(TAIL)]."""
+    """Measurements of graphs: clustering and log10 density, float64 [graphs], and tails [graphs, len(TAIL)]."""
 
     name: str
     clustering: NDArray[np.float64]
@@ -26,14 +26,14 @@ class Cloud:
 
 
 def synthetic_cloud(sets: int, each: int, rng: np.random.Generator, *, seed: int = 0) -> Cloud:
-    """Measure up to `each` graphs of each of `sets` made-up data sets."""
+    """Measure up to `each` graphs from each of `sets` made-up data sets."""
     spec = DatasetSpec(graphs=1, seed=seed)
     drawn = [graph for i in range(sets) for graph in training_graphs(spec, 0, i)[:each]]
     return measure_cloud("synthetic", drawn, rng)
 
 
 def measure_cloud(name: str, graphs: Sequence[Graph], rng: np.random.Generator) -> Cloud:
-    """Measure the graphs that have entries and vertices enough."""
+    """Measure the graphs that have entries and enough vertices."""
     kept = [graph for graph in graphs if graph.num_vertices >= SMALLEST and graph.num_edges > 0]
     if not kept:
         raise ConfigError(f"{name}: no graph with edges and at least {SMALLEST} vertices")

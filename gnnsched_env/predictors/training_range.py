@@ -16,7 +16,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Domain:
-    """`low` and `high` float64 [D]: least and largest value of each of `feature_names(level)` in training."""
+    """A range of features: `low` and `high` float64 [D], the extremes of each of `feature_names(level)` in training."""
 
     level: Level
     low: FloatArray
@@ -24,7 +24,7 @@ class Domain:
 
     @classmethod
     def of(cls, inputs: Inputs, level: Level) -> Self:
-        """Return the range of the features of a level, or of all those of a lower one."""
+        """Return the range restricted to the features of a lower or equal level."""
         features = inputs.features[:, : len(feature_names(level))]
         return cls(level=level, low=features.min(axis=0), high=features.max(axis=0))
 

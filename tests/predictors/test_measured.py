@@ -356,7 +356,7 @@ def test_jobs_that_cannot_be_measured_are_left_out_and_said(tmp_path):
 
 def test_a_file_of_other_columns_is_not_added_to(tmp_path):
     path = write_csv(tmp_path, ["microseconds,choice,graph_file", "3,x,A.npz"])
-    with pytest.raises(FileFormatError, match="to be added to, its columns must be"):
+    with pytest.raises(FileFormatError, match="columns of an existing file must be"):
         measuring.append_measurements(path, [], Machine(), lambda amount: None)
 
 

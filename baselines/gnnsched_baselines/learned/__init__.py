@@ -1,1 +1,1 @@
-"""Trained policies: what they read, their network, their weights; none of it needs torch."""
+"""Trained policies: their features, network and weights; nothing here needs torch."""

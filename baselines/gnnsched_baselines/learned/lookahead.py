@@ -19,11 +19,11 @@ from gnnsched_env.tables import LatencyTable
 
 
 class Lookahead(Rollout):
-    """Start from what a trained policy would do; leave it for an action that is clearly better on sampled futures.
+    """Follow a trained policy, except where another action is clearly better on sampled futures.
 
     Candidates are the `candidates` actions of the highest scores. Each is tried on the same `futures` continuations of
-    what is believed, in which at most `arrivals` further jobs come and the trained policy decides all that follows; as
-    with `rollout`, one is taken if it costs less by more than `margin` standard errors. It must be told the belief.
+    the belief, in which at most `arrivals` further jobs arrive and the trained policy makes all later decisions. As in
+    `rollout`, one is taken if it costs less by more than `margin` standard errors. Call `observe_belief` before `act`.
     """
 
     name = "lookahead"
@@ -40,9 +40,9 @@ class Lookahead(Rollout):
         margin: float = 1.5,
         seed: int = 0,
     ) -> None:
-        """Make the policy for environments of a layout; `table` (of a job) tells the workload's predicted latencies.
+        """Make the policy for environments of a layout; `table` (of a job) holds the workload's predicted latencies.
 
-        Raise ConfigError where it is missing or an option is bad.
+        Raise ConfigError if the table is missing or an option is invalid.
         """
         if table is None:
             raise ConfigError(f"{self.name}: needs the workload's table of latencies")
@@ -53,7 +53,7 @@ class Lookahead(Rollout):
         self._unit = float(table.mean_shortest_predicted)
 
     def _candidates(self, observation: Observation, mask: BoolArray) -> IntArray:
-        """Return int64 [L, n]: legal actions, the best-scored first; where a lane has fewer, the first again."""
+        """Return int64 [L, n]: legal actions, the best-scored first; a lane with fewer repeats its first."""
         beliefs, rows, pairs, starts = self._trained.reader.describe(observation, mask)
         scores = self._trained.network.scores(rows, starts)
         ranked = np.repeat(starts[:-1, np.newaxis], self.candidates, axis=1)

@@ -1,8 +1,8 @@
-"""Compiled: blocks of a matrix product, kept in vector registers.
+"""Compiled code: blocks of a matrix product, kept in vector registers.
 
-A block is ROWS rows by COLUMNS columns, float32. LLVM does not find it in plain loops: their bounds are known too late,
-and sums that might lie where a matrix is read stay in memory. Arrays are C-ordered; widths that are no multiple of
-COLUMNS are the caller's to finish.
+A block is ROWS rows by COLUMNS columns, float32. LLVM does not generate it from plain loops: their bounds are known too
+late, and sums that might alias a matrix stay in memory. Arrays are C-ordered; for widths that are no multiple of
+COLUMNS, the caller must compute the remaining columns.
 """
 
 from typing import Any

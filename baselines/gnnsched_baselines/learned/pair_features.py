@@ -1,9 +1,9 @@
-"""What a trained policy reads: one row of features for each legal (job, accelerator) pair, and one for waiting.
+"""The inputs of a trained policy: one row of features for each legal (job, accelerator) pair, and one for waiting.
 
-The rows of a lane stand on the plan that `assignment` makes of its waiting jobs: where the plan puts the pair, what it
-would cost the plan to start the pair now, or to let the idle accelerators wait. Times are over the workload's mean best
-predicted latency, the reward's unit, so that the same weights serve fast and slow fleets, and counts are shares or
-saturate, so that they serve other windows and other numbers of accelerators.
+The rows of a lane are based on the plan that `assignment` makes of its waiting jobs: where the plan puts the pair, and
+the cost to the plan of starting the pair now, or of letting the idle accelerators wait. Times are divided by the
+workload's mean best predicted latency, the reward's unit, so that the same weights suit fast and slow fleets. Counts
+are shares or saturate, so that the weights suit other windows and other numbers of accelerators.
 """
 
 from typing import NamedTuple
@@ -16,21 +16,21 @@ from gnnsched_env.tables import LatencyTable
 
 
 class Columns(NamedTuple):
-    """The columns of a row of features, each by its name: the one declaration of what a trained policy reads.
+    """The columns of a row of features, by name: the only declaration of a trained policy's inputs.
 
     Times are log2(cycles / unit) / 4; "plan" is the one that `assignment` makes. Files of weights name the features
-    that they were trained on, so columns may be added and moved (`pair_network.network_of`); one whose meaning changes
-    takes another name.
+    that they were trained on, so columns may be added and moved (`pair_network.network_of`); a column whose meaning
+    changes needs a new name.
     """
 
     wait: int  # 1 in the row that waits
     planned_action: int  # 1 if `assignment` would do this
     planned_here: int  # the plan has the job on this accelerator
     planned_first: int  # ... and first in line
-    latency: int  # of the job here
+    latency: int  # latency of the job here
     regret: int  # its latency here over its smallest one
     elsewhere: int  # the soonest completion on another accelerator over the latency here
-    plan_change: int  # what the plan loses if the pair starts now (or if idle accelerators wait for the next event)
+    plan_change: int  # loss of the plan if the pair starts now (or if idle accelerators wait for the next event)
     plan_change_share: int  # ... over the latency here (over the time until the next event), squashed
     rank_here: int  # share of the waiting jobs that are shorter here
     over_shortest: int  # its latency here over that of the shortest waiting job here
@@ -48,12 +48,12 @@ class Columns(NamedTuple):
     idle: int  # share of the accelerators that are idle
     backlog: int  # planned work of all accelerators, over their number
     to_come: int  # 1 if jobs are still to come
-    spread: int  # of the workload's best latencies: log2(1 + squared coefficient of variation) / 4
+    spread: int  # spread of the workload's best latencies: log2(1 + squared coefficient of variation) / 4
     best_latency: int  # the job's smallest latency
     best_remaining: int  # until the accelerator that suits the job best is free
     best_work: int  # ... and all planned on it is done
     planned_start: int  # when the job starts in the plan, over the latency here
-    others_remaining: int  # mean of the other accelerators' remaining times, those weighed that many classes prefer
+    others_remaining: int  # mean of the other accelerators' remaining times, weighted by classes that prefer them
     waiting_work: int  # sum of the waiting jobs' smallest latencies
     waiting_longest: int  # largest of them
     next_arrival: int  # by how much later a typical job that comes after a gap would be done if this job starts here
@@ -62,7 +62,7 @@ class Columns(NamedTuple):
 
 
 class MachineColumns(NamedTuple):
-    """The columns of `machine_features`, each by its name."""
+    """The columns of `machine_features`, by name."""
 
     price: int
     slowness: int
@@ -76,11 +76,11 @@ FEATURES = Columns._fields
 NUM_FEATURES = len(FEATURES)
 COLUMN = Columns(*range(NUM_FEATURES))
 MACHINE = MachineColumns(*range(len(MachineColumns._fields)))
-TYPICAL = 12  # classes that stand for those still to come
+TYPICAL = 12  # number of classes that represent future jobs
 
 
 def machine_features(table: LatencyTable) -> NDArray[np.float64]:
-    """Return float64 [A, 5 + T]: what a trained policy knows of a workload (`table` of a job), from predictions alone.
+    """Return float64 [A, 5 + T]: a trained policy's knowledge of a workload (`table` of a job), from predictions alone.
 
     The first columns are those of MACHINE; the rate is `sim.fleet_capacity`'s. T = TYPICAL latencies (cycles) on each
     accelerator are those of the classes in the middles of as many equal shares of the jobs, in order of their smallest

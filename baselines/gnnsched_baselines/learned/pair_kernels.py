@@ -1,6 +1,6 @@
-"""Compiled: the rows of features of many lanes, their scores, and the action that follows.
+"""Compiled code: the rows of features of many lanes, their scores, and the chosen actions.
 
-`describe` writes what `pair_features.Columns` names; `score` is the network of `pair_network.py`.
+`describe` writes the columns named in `pair_features.Columns`; `score` is the network of `pair_network.py`.
 """
 
 import math
@@ -18,7 +18,7 @@ from gnnsched_env.sim.records import NEVER
 LEAST_LOG, MOST_LOG = -3.0, 3.0  # features are kept in this range
 MOST_LOAD = 2.0
 PLAN_C = 0.5  # as `assignment`
-LINE = np.dtype([("first", "i8"), ("count", "i8"), ("work", "f8")], align=True)  # of an accelerator, in the plan
+LINE = np.dtype([("first", "i8"), ("count", "i8"), ("work", "f8")], align=True)  # an accelerator's line in the plan
 PLANNED = np.dtype(
     [
         ("owner", "i8"),  # the accelerator on which the plan has the job
@@ -26,7 +26,7 @@ PLANNED = np.dtype(
         ("behind", "i8"),  # their number
         ("ahead", "f8"),  # cycles of those planned before it there
         ("start", "f8"),  # when it starts in the plan
-        ("cost", "f8"),  # what it costs the plan
+        ("cost", "f8"),  # its cost to the plan
         ("smallest", "f8"),  # its smallest latency
         ("best", "i8"),  # the accelerator of that
     ],
@@ -34,12 +34,12 @@ PLANNED = np.dtype(
 )
 CONTEXT = np.dtype([("waiting", "i8"), ("may_wait", "i8"), ("to_come", "i8"), ("gap", "f8")], align=True)
 
-# Numbers of whose logarithms features are made are collected first, those of each pair, of each job, of each
+# The numbers whose logarithms become features are collected first, those of each pair, of each job, of each
 # accelerator and of the lane in turn; one vectorized loop takes all logarithms. Their places, by name:
 
 
 class PairLogs(NamedTuple):
-    """Logarithms of a pair."""
+    """Places of a pair's logarithms."""
 
     latency: int
     elsewhere: int
@@ -52,21 +52,21 @@ class PairLogs(NamedTuple):
 
 
 class JobLogs(NamedTuple):
-    """Logarithms of a job."""
+    """Places of a job's logarithms."""
 
     smallest: int
     start: int
 
 
 class FleetLogs(NamedTuple):
-    """Logarithms of an accelerator."""
+    """Places of an accelerator's logarithms."""
 
     remaining: int
     line_end: int
 
 
 class LaneLogs(NamedTuple):
-    """Logarithms of a lane; from `change` on, of the row that waits."""
+    """Places of a lane's logarithms; from `change` on, those of the row that waits."""
 
     unit: int
     backlog: int
@@ -85,14 +85,14 @@ FLEET, LANE = FleetLogs(*range(2)), LaneLogs(*range(10))
 PAIR_LOGS, JOB_LOGS, FLEET_LOGS, LANE_LOGS = len(PAIR), len(JOB_LOG), len(FLEET), len(LANE)
 SQRT_HALF_BITS = 0x3FE6A09E667F3BCD  # of the float64 sqrt(1/2)
 QUARTER_LOG = 0.5 / math.log(2.0)
-LOG_BLOCK = 8  # logarithms are taken of a multiple of this many
+LOG_BLOCK = 8  # logarithms are computed in multiples of this number
 
 _fast = inlined_with(fastmath=True)
 _summing = inlined_with(fastmath={"reassoc", "nsz", "contract"})
 
 
 def log_room(window: int, fleet: int) -> int:
-    """Return how many logarithms a lane may need."""
+    """Return the largest number of logarithms that a lane may need."""
     return PAIR_LOGS * window * fleet + JOB_LOGS * window + FLEET_LOGS * fleet + LANE_LOGS + LOG_BLOCK
 
 
@@ -100,7 +100,7 @@ def log_room(window: int, fleet: int) -> int:
 def describe(
     latencies, remaining, idle, context, machines, unit, places, jobs, lines, planned, logs, sides, typical, rows, pairs
 ):  # fmt: skip
-    """Write the rows of one lane and return their number; the row that waits, where that is legal, is the last.
+    """Write the rows of one lane and return their number; if waiting is legal, its row is the last.
 
     Read: `latencies` float64 [n, A], `remaining` float64 [A], `idle` bool [A], `context` CONTEXT (a record), `machines`
     float64 [A, 5 + T], `unit` cycles. Scratch: `places` PLACE [n + A], `jobs` JOB [n], `lines` LINE [A], `planned`
@@ -145,7 +145,7 @@ def describe(
 
 @inlined
 def _read_plan(latencies, remaining, waiting, places, lines, planned):
-    """Collect each accelerator's line, and what is planned for each job; an accelerator's places are in order of k."""
+    """Collect each accelerator's line, and each job's place in the plan; an accelerator's places are in order of k."""
     fleet = len(remaining)
     for a in range(fleet):
         lines[a]["first"] = -1
@@ -192,7 +192,7 @@ def _first_in_line(latencies, idle, lines):
 def _read_pairs(
     a, latencies, remaining, waiting, gap, scale, machines, lines, planned, logs, sides, typical, rows, first
 ):  # fmt: skip
-    """Collect the logarithms of an idle accelerator's rows, from row `first` on, and write what needs none."""
+    """Collect the logarithms of an idle accelerator's rows, from row `first` on, and write the other features."""
     fleet, line_count, line_work = len(remaining), lines[a]["count"], lines[a]["work"]
     for j in range(waiting):
         sides[0, j] = latencies[j, a]
@@ -236,9 +236,9 @@ def _read_pairs(
 
 @_summing
 def _read_arrivals(a, remaining, gap, machines, typical):
-    """Write when typical jobs that come after 1, 3 and 9 gaps would be done elsewhere than on accelerator a.
+    """Write when typical jobs that arrive after 1, 3 and 9 gaps would be done on accelerators other than a.
 
-    Return the sums of when they would be done if it stayed free (each in cycles since the job came).
+    Return the sums of their completion times if accelerator a stayed free (in cycles since each job's arrival).
     """
     few = min(machines.shape[1] - MACHINE.typical, typical.shape[1])
     for k in range(few):
@@ -263,7 +263,7 @@ def _read_arrivals(a, remaining, gap, machines, typical):
 
 @_summing
 def _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, logs, at):
-    """Collect by how much later typical jobs would be done if accelerator a is taken now for some cycles.
+    """Collect the delay of typical jobs if accelerator a is occupied from now for some cycles.
 
     Each goes where it would be done first, nothing else having started.
     """
@@ -286,8 +286,8 @@ def _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, l
 def _read_lane(latencies, remaining, idle, waiting, gap, unit, lines, planned, logs, of_jobs, of_fleet, of_lane):
     """Collect the logarithms of jobs, accelerators and the lane.
 
-    Return, of the row that waits: what it costs the plan, until when, and the busy accelerator that is free first of
-    those with jobs in line (-1 if there is none).
+    Return, for the row that waits, its cost to the plan, the end of the wait, and among the busy accelerators with jobs
+    in line the one that is free first (-1 if there is none).
     """
     fleet, scale, backlog, work, longest = len(remaining), 1.0 / unit, 0.0, 0.0, 0.0
     for j in range(waiting):
@@ -356,7 +356,7 @@ def _kept(log):
 
 @inlined
 def _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first):
-    """Write what needs logarithms to an idle accelerator's rows."""
+    """Write the features that need logarithms to an idle accelerator's rows."""
     unit, shortest, first_free, others, weight = logs[of_lane + LANE.unit], np.inf, np.inf, 0.0, 1e-3
     for j in range(waiting):
         shortest = min(shortest, logs[PAIR_LOGS * (first + j) + PAIR.latency])
@@ -393,7 +393,7 @@ def _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, 
 
 @inlined
 def _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of_lane, rows, r):
-    """Write the row that waits; it is described by the job planned first on the busy accelerator that is free first."""
+    """Write the row that waits; its job is the one planned first on the busy accelerator that is free first."""
     for f in range(NUM_FEATURES):
         rows[r, f] = 0.0
     rows[r, AT.wait] = 1.0
@@ -440,7 +440,7 @@ def describe_state(
     lanes, accelerators, queue, shortest, repair, machines, unit,
     situation, rows, pairs, starts,
 ):  # fmt: skip
-    """Write the rows of all lanes of a simulation's state, one lane's behind another's; return their number."""
+    """Write the rows of all lanes of a simulation's state, lane by lane; return their number."""
     latencies, remaining, idle, context, places, jobs, lines, planned, logs, sides, typical = situation
     count = 0
     for i in range(len(lanes)):
@@ -458,7 +458,7 @@ def describe_state(
 
 @inlined
 def _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, remaining, idle, context):
-    """Write what may be known of a lane of a simulation: what its observation shows."""
+    """Write a simulation lane's observable state, as its observation shows it."""
     lane = lanes[i]
     waiting = min(lane["waiting"], len(latencies))
     for w in range(waiting):
@@ -481,7 +481,7 @@ def _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, rema
 def describe_beliefs(
     latencies, remaining, idle, waiting, may_wait, to_come, gap, machines, unit, scratch, rows, pairs, starts
 ):  # fmt: skip
-    """Write the rows of all lanes, read in their observations, one lane's behind another's; return their number.
+    """Write the rows of all lanes from their observations, lane by lane; return their number.
 
     `latencies` float64 [L, n, A], `remaining` float64 [L, A], `idle` bool [L, A], `waiting` int64 [L], `may_wait` and
     `to_come` bool [L], `gap` float64 [L] cycles.

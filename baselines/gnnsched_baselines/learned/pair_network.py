@@ -78,9 +78,9 @@ def shapes(width: int) -> dict[str, tuple[int, ...]]:
 
 
 def initial_network(width: int, rng: np.random.Generator, *, prior: float = 2.0) -> Network:
-    """Return a network that does what `assignment` does: only its linear part says something, `prior` for that action.
+    """Return a network that decides as `assignment` does: only its linear part is not 0, with `prior` for that action.
 
-    The layers are drawn (He et al. 2015), their last one is zero.
+    The layers are random (He et al. 2015), except the last one, which is 0.
     """
     drawn: dict[str, Any] = {
         name: rng.normal(0.0, np.sqrt(2.0 / shape[0]), shape) if len(shape) == 2 else np.zeros(shape)
@@ -91,16 +91,16 @@ def initial_network(width: int, rng: np.random.Generator, *, prior: float = 2.0)
 
 
 def made_for() -> dict[str, Any]:
-    """Return what says in a file which inputs its weights are for."""
+    """Return the fields of a file that say which inputs its weights are for."""
     return {"environment": "queue", "observation_version": OBSERVATION_VERSION, "features": list(FEATURES)}
 
 
 def network_of(source: str, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> Network:
     """Return the network of a file's arrays; `about` says what they were made for (`made_for`).
 
-    Features are found by name: the file's rows of w1 and entries of skip go to the columns that bear their names today,
-    and columns that the file does not know count nothing. Raise FileFormatError naming the source where the file reads
-    a feature that there is not, was made for something else, or lacks arrays or holds bad ones.
+    Features are found by name: the file's rows of w1 and entries of skip go to the present columns of the same names,
+    and columns that are not in the file get weight 0. Raise FileFormatError, naming the source, if the file reads an
+    unknown feature, was made for other inputs, or lacks arrays or holds invalid ones.
     """
     for name in ("environment", "observation_version"):
         if about.get(name) != (value := made_for()[name]):
@@ -130,7 +130,7 @@ def _columns(source: str, features: Any) -> list[int]:
 
 
 def _placed(name: str, value: Any, columns: list[int]) -> FloatArray:
-    """Return an array [f, ...] of a file's features as one of all features [F, ...], zero where the file has none."""
+    """Expand an array [f, ...] of a file's features to all features [F, ...], with 0 for those not in the file."""
     given = np.asarray(value, np.float32)
     if given.shape[:1] != (len(columns),):
         raise ConfigError(
@@ -142,15 +142,15 @@ def _placed(name: str, value: Any, columns: list[int]) -> FloatArray:
 
 
 def save_network(path: Path, network: Network, card: Mapping[str, Any]) -> None:
-    """Write weights and what is to be told of them (JSON values) to an .npz file, which holds no pickle."""
+    """Write weights and their card (JSON values) to an .npz file without pickles."""
     arrays = {field.name: getattr(network, field.name) for field in fields(network)}
     store.save(path, store.WEIGHTS, {**made_for(), **card}, arrays)
 
 
 def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
-    """Return the network and the card of a weights file; nothing in the file is executed.
+    """Return the network and the card of a weights file; no code in the file is executed.
 
-    Raise FileFormatError where it is none or is truncated, and as `network_of`.
+    Raise FileFormatError if it is no weights file or is truncated, and for the reasons given at `network_of`.
     """
     stored = store.load(path, store.WEIGHTS)
     return network_of(stored.source, stored.arrays, stored.manifest), stored.manifest

@@ -1,4 +1,4 @@
-"""Reads and decides the lanes of a simulation of Queue-v0, on the simulation's own cycles instead of an observation."""
+"""Reads the lanes of a simulation of Queue-v0 and decides for them, from its cycles instead of observations."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from gnnsched_env.sim import Simulation
 
 
 def scratch(window: int, fleet: int) -> tuple[NDArray[np.generic], ...]:
-    """Return the arrays in which one lane's situation is read and planned."""
+    """Return the scratch arrays in which one lane's state is read and planned."""
     return (
         np.empty((window, fleet)),
         np.empty(fleet),
@@ -29,7 +29,7 @@ def scratch(window: int, fleet: int) -> tuple[NDArray[np.generic], ...]:
 
 
 def row_actions(layout: Layout, pairs: IntArray) -> IntArray:
-    """Return the actions int64 [n] of rows' `pairs` int64 [n, 2], where an action names slot and accelerator only."""
+    """Return the actions int64 [n] of rows' `pairs` int64 [n, 2], if actions name slot and accelerator only."""
     slots, accelerators = pairs.T
     actions: IntArray = np.where(slots < 0, layout.wait_action, slots * layout.num_accelerators + accelerators)
     return actions
@@ -63,7 +63,7 @@ class Reader:
 
 
 class Player:
-    """Decides for the lanes of one simulation by the best score of a network."""
+    """Decides for the lanes of one simulation by a network's best score."""
 
     def __init__(
         self,

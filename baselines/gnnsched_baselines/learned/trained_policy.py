@@ -1,4 +1,4 @@
-"""Policies whose decisions were learned: weights that ship with the package, or anybody's own, in a file."""
+"""Trained policies, from weights shipped with the package or from a user's file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ from gnnsched_env.envs import Layout, decode_cycles, unflatten
 from gnnsched_env.tables import LatencyTable
 
 WEIGHTS = Path(__file__).with_name("weights")
-AGENT, LOOKAHEAD = "agent:", "lookahead:"  # what names of trained policies begin with
+AGENT, LOOKAHEAD = "agent:", "lookahead:"  # prefix of the names of trained policies
 
 
 class ObservationReader:
@@ -53,7 +53,7 @@ class ObservationReader:
 
 
 class TrainedPolicy:
-    """Take the legal pair, or waiting, of the highest score; a network gives the scores (`network.Network`)."""
+    """Take the legal pair, or wait, by the highest score of a network (`pair_network.Network`)."""
 
     name = "agent"
     knowledge = Knowledge.PREDICTED
@@ -62,9 +62,9 @@ class TrainedPolicy:
     choices = None
 
     def __init__(self, layout: Layout, *, table: LatencyTable | None, network: Network) -> None:
-        """Make the policy for environments of a layout; `table` (of a job) tells it the workload's predicted latencies.
+        """Make the policy for environments of a layout; `table` (of a job) holds the workload's predicted latencies.
 
-        Raise ConfigError where it is missing, or the environment is not Queue-v0.
+        Raise ConfigError if the table is missing or the environment is not Queue-v0.
         """
         if table is None:
             raise ConfigError(f"{self.name}: needs the workload's table of latencies")
@@ -93,7 +93,7 @@ def shipped_agents() -> tuple[str, ...]:
 
 
 def load_agent(name: str) -> tuple[Network, Mapping[str, Any]]:
-    """Return the network and the card of NAME, a trained policy that ships, or the path of an .npz file of weights."""
+    """Return the network and the card of a shipped trained policy, by name, or of an .npz file of weights, by path."""
     if name.endswith(".npz"):
         return load_network(Path(name))
     known = shipped_agents()

@@ -1,1 +1,1 @@
-"""Labelled training sets of synthetic jobs: what is drawn, and the files that keep it."""
+"""Labelled training sets of synthetic jobs: how they are drawn, and the files that store them."""

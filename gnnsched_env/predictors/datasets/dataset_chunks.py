@@ -1,4 +1,4 @@
-"""The files of a labelled data set: a description and one npz file a chunk, checked and written whole."""
+"""The files of a labelled data set: a description and one npz file per chunk, checked and written atomically."""
 
 import contextlib
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ _CODE = ("graphs", "hardware", "cycles", "workload", "tables", "predictors")
 
 
 def dataset_settings(spec: DatasetSpec, fleet: Fleet) -> Settings:
-    """Return all that the files depend on, as JSON has it: sizes, seed, hardware, features, versions, sources."""
+    """Return everything that the files depend on, in JSON: sizes, seed, hardware, features, versions, sources."""
     return {
         "format": FORMAT,
         **asdict(spec),
@@ -48,17 +48,17 @@ def dataset_settings(spec: DatasetSpec, fleet: Fleet) -> Settings:
 
 
 def chunk_path(folder: Path, chunk: int) -> Path:
-    """Return where a chunk is kept."""
+    """Return the path of a chunk's file."""
     return folder / f"chunk-{chunk:05d}.npz"
 
 
 def provenance_of(settings: Settings, chunk: int) -> Settings:
-    """Return all that a chunk depends on: not how many there are, so that a larger set begins with it."""
+    """Return everything that a chunk depends on; not their number, so that a larger set begins with the same chunks."""
     return {"chunk": chunk} | {name: value for name, value in settings.items() if name != "graphs"}
 
 
 def describe(folder: Path, settings: Settings) -> None:
-    """Write the description, or compare with the one that is there."""
+    """Write the description, or raise ConfigError if the folder has a different one."""
     if not (folder / DESCRIPTION).exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def read_settings(folder: Path) -> Settings:
 
 
 def check_version(folder: Path, settings: Settings) -> None:
-    """Refuse a description that lacks a field, or whose features or families are not today's."""
+    """Raise FileFormatError if a description lacks a field, or its features or families are not this version's."""
     fields = (*DatasetSpec.__dataclass_fields__, "pairs", "features", "families")
     for field in fields:
         if field not in settings:
@@ -107,7 +107,7 @@ def check_version(folder: Path, settings: Settings) -> None:
 
 
 def read_chunk(folder: Path, spec: DatasetSpec, settings: Settings, chunk: int) -> Arrays:
-    """Return a chunk's arrays once their provenance, hash and lengths are right."""
+    """Return a chunk's arrays, after checking their provenance, hash and lengths."""
     path = chunk_path(folder, chunk)
     stored = store.load(path, DATASET_CHUNK)
     arrays = stored.arrays
@@ -128,7 +128,7 @@ def write_chunk(folder: Path, settings: Settings, chunk: int, arrays: Arrays) ->
 
 @contextlib.contextmanager
 def _refusing(path: Path) -> Iterator[None]:
-    """Turn what the system says of a write into a FileFormatError."""
+    """Convert an OSError of a write into a FileFormatError."""
     try:
         yield
     except OSError as error:

@@ -38,18 +38,18 @@ from gnnsched_env.tables import Pair, distinct_pairs, pair_cycles
 
 IntArray = NDArray[np.int64]
 
-_OF_PAIRS = ("metadata_terms", "degree_terms")  # inputs with one entry a pair along their second axis
+_OF_PAIRS = ("metadata_terms", "degree_terms")  # inputs whose second axis is the pairs
 _INPUT = "inputs."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StoredDataset:
-    """What a folder holds: N jobs of one layer each, in order, under P (accelerator, dataflow) pairs.
+    """A folder's content: N jobs of one layer each, in order, under P (accelerator, dataflow) pairs.
 
     `dataset`: inputs, cycles int64 [N, P] and families. `vertices`, `entries` int64 [N] of the matrix that is
     aggregated over; `layers` int64 [N, 3]: in, combination and out features; `chunks` int64 [N]: the chunk that a job
     came from (jobs of one chunk may share graphs and layers, jobs of two never do). `pair_keys`: as
-    `tables.distinct_pairs`; `settings`: all that the data set depends on.
+    `tables.distinct_pairs`; `settings`: everything that the data set depends on.
     """
 
     dataset: Dataset
@@ -69,10 +69,10 @@ def build_dataset(
     workers: int | None = None,
     progress: bool | None = None,
 ) -> int:
-    """Draw, label and describe the jobs, a file a chunk; return how many chunks were built now.
+    """Draw, label and describe the jobs, one file per chunk; return the number of chunks built by this call.
 
-    Chunks that are there already are kept, damaged ones are built anew with a warning; a folder of other settings or
-    of another version of the code raises ConfigError. The files do not depend on `workers` (None: one a core) or on
+    Existing chunks are kept, and damaged ones are built anew with a warning. Raise ConfigError for a folder of other
+    settings or of another version of the code. The files do not depend on `workers` (None: one per core) or on
     how often the build was interrupted. `progress`: a bar on stderr (None: if that is a terminal).
     """
     if workers is not None:
@@ -90,7 +90,7 @@ def build_dataset(
                 missing.append(chunk)
         for chunk in _run(task, missing, min(workers or os.cpu_count() or 1, max(1, len(missing)))):
             advance(spec.jobs_of(chunk))
-    for partial in folder.glob(PARTIALS):  # of builds that were killed
+    for partial in folder.glob(PARTIALS):  # left behind by killed builds
         partial.unlink(missing_ok=True)
     return len(missing)
 
@@ -98,8 +98,8 @@ def build_dataset(
 def load_dataset(folder: str | Path, *, fleet: Fleet | None = None, level: Level = STORED_LEVEL) -> StoredDataset:
     """Read a finished data set; with a fleet, the columns of its distinct pairs only, in their order.
 
-    `level`: leave out inputs that need more. A folder without a data set, missing or damaged chunks, or features of
-    another version raise FileFormatError, a fleet with pairs that were not labelled ConfigError.
+    `level`: leave out inputs that need more. Raise FileFormatError for a folder without a data set, for missing or
+    damaged chunks, or features of another version, and ConfigError for a fleet with pairs that were not labelled.
     """
     folder = Path(folder)
     settings = read_settings(folder)
@@ -128,7 +128,7 @@ def load_dataset(folder: str | Path, *, fleet: Fleet | None = None, level: Level
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
-    """What a worker needs to build any chunk; picklable."""
+    """A worker's settings for building any chunk; picklable."""
 
     folder: Path
     spec: DatasetSpec
@@ -153,7 +153,7 @@ class _Task:
 
 
 def _run(task: _Task, chunks: Sequence[int], workers: int) -> Iterator[int]:
-    """Build chunks, in worker processes if there are several; yield each when it is written."""
+    """Build chunks, in worker processes if there are several workers; yield each chunk's number once written."""
     if workers == 1 or multiprocessing.parent_process() is not None:
         yield from map(task.build, chunks)
         return
@@ -171,7 +171,7 @@ def _run(task: _Task, chunks: Sequence[int], workers: int) -> Iterator[int]:
 
 
 def _is_whole(task: _Task, chunk: int) -> bool:
-    """Say whether the chunk is there and sound; warn if it is damaged."""
+    """Return whether the chunk exists and is valid; warn if it is damaged."""
     path = chunk_path(task.folder, chunk)
     if not path.exists():
         return False

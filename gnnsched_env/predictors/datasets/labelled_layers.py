@@ -1,4 +1,4 @@
-"""Labelled data sets: what a regressor sees of the layers of job classes, and their true cycles."""
+"""Labelled data sets: a regressor's inputs for the layers of job classes, and their true cycles."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -21,7 +21,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Inputs:
-    """What a regressor sees of N layers of job classes under P (accelerator, dataflow) pairs.
+    """A regressor's inputs for N layers of job classes under P (accelerator, dataflow) pairs.
 
     `features` float64 [N, D]: those of a level, `feature_names(level)`. `metadata_terms` float64 [N, P, 2]: closed-form
     cycles (TERM_NAMES) if all rows had the mean degree. `degree_terms` float64 [N, P, 2]: from the degrees themselves;
@@ -50,7 +50,7 @@ class Inputs:
         return next(level for level in Level if len(feature_names(level)) == self.features.shape[1])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays by name, to be stored; `from_arrays` undoes it."""
+        """Return the arrays by name, for storing; `from_arrays` is the inverse."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
@@ -59,7 +59,7 @@ class Inputs:
         return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
     def take(self, rows: IntArray) -> Self:
-        """Return some of the rows, each a class of its own."""
+        """Return a subset of the rows, each as a class of its own."""
         arrays = {name: array[rows] for name, array in self.arrays().items()}
         return type(self)(**arrays | {"owners": np.arange(len(rows))})
 
@@ -90,12 +90,12 @@ class Dataset:
                 f"data set: {len(self.inputs.features)} samples need as many labels, got {len(self.cycles)}"
             )
         if self.cycles.dtype.kind != "i" or self.cycles.min() < 1:
-            raise ConfigError("data set: cycles must be integers of at least 1, got others")
+            raise ConfigError("data set: cycles must be integers of at least 1")
         if self.cycles.shape[1] != len(self.pair_keys):
             raise ConfigError(f"data set: {len(self.pair_keys)} pairs need as many labels, got {self.cycles.shape[1]}")
 
     def take(self, rows: IntArray) -> Self:
-        """Return some of the samples."""
+        """Return a subset of the samples."""
         return type(self)(
             inputs=self.inputs.take(rows),
             cycles=self.cycles[rows],
@@ -106,7 +106,7 @@ class Dataset:
 
 
 def job_inputs(classes: JobClasses, pairs: Sequence[Pair], level: Level = Level.DEGREES) -> Inputs:
-    """Return what a regressor sees of the classes' layers, class by class, at a level of knowledge."""
+    """Return a regressor's inputs for the classes' layers, class by class, at a level of knowledge."""
     owners = np.repeat(np.arange(len(classes)), [len(model.layers) for model in classes.models])
     rows, known = len(owners), level.rank >= Level.DEGREES.rank
     features = np.empty((rows, len(feature_names(level))))

@@ -1,4 +1,4 @@
-"""Made-up data sets: a family of graphs with random parameters, a typical size, and what users' files look like."""
+"""Made-up data sets: families of graphs with random parameters and sizes, and variations found in users' files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -33,11 +33,11 @@ from gnnsched_env.graphs.generators.rmat import FEWEST_EDGES
 
 Draw = Callable[[np.random.Generator, int], Graph]
 
-MOST_ENTRIES = 1_000_000  # of a graph or batch: bounds the time of a job, and mean degrees of large graphs
+MOST_ENTRIES = 1_000_000  # most entries of a graph or batch: bounds the time of a job, and mean degrees of large graphs
 SMALLEST = 2
-USUAL_SHARE = 0.75  # of the data sets have sizes usual for their family, the others any
-LOOPS_SHARE, ISOLATED_SHARE = 0.15, 0.15  # of the data sets have self loops, empty rows
-SHUFFLED_SHARE, SORTED_SHARE = 0.25, 0.15  # of the data sets have vertices in random order, hubs first
+USUAL_SHARE = 0.75  # share of data sets with sizes usual for their family; the others have any size
+LOOPS_SHARE, ISOLATED_SHARE = 0.15, 0.15  # shares of data sets with self loops, with empty rows
+SHUFFLED_SHARE, SORTED_SHARE = 0.25, 0.15  # shares of data sets with vertices in random order, with hubs first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class TrainingFamily:
     """A kind of made-up data set.
 
     `share`: how often it is drawn, relative to the others; `usual`: typical numbers of vertices (both ends included);
-    `most`: vertices that no graph exceeds; `parameters` draws a set's parameters and returns what draws its graphs.
+    `most`: largest number of vertices; `parameters` draws a set's parameters and returns a function that draws graphs.
     """
 
     name: str
@@ -57,12 +57,12 @@ class TrainingFamily:
 
 
 def between(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw a number whose logarithm is uniform."""
+    """Draw a log-uniform number."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def decorated(rng: np.random.Generator, draw: Draw) -> Draw:
-    """Return what draws the same graphs, perhaps with another order of vertices, empty rows, self loops."""
+    """Return a function that draws the same graphs, perhaps with reordered vertices, empty rows or self loops."""
     order, bare, looped = rng.random(3)
     isolated = rng.uniform() ** 2 * 0.5 if bare < ISOLATED_SHARE else 0.0
     loops = (1.0 if rng.random() < 0.4 else rng.uniform(0.0, 0.3)) if looped < LOOPS_SHARE else 0.0
@@ -86,14 +86,14 @@ def _at_most(degree: float, size: int) -> float:
 
 
 def _graphlaxy(rng: np.random.Generator) -> Draw:
-    """Graphlaxy's parameters, with at most `size` vertices."""
+    """Draw a graph with Graphlaxy's parameters and at most `size` vertices."""
     ratio = between(rng, 1.0, 8.0)
 
     def draw(rng: np.random.Generator, size: int) -> Graph:
         edges = min(max(FEWEST_EDGES, int(ratio * size)), MOST_ENTRIES // 2)
         drawn = draw_rmat_parameters(rng, edges=(edges, edges))
         graph = rmat_graph(rng, replace(drawn, vertices=min(drawn.vertices, size)))
-        return graph if graph.num_vertices >= SMALLEST else star_graph(rng, size)  # all edges may be loops
+        return graph if graph.num_vertices >= SMALLEST else star_graph(rng, size)  # a draw may consist of loops only
 
     return draw
 
@@ -139,7 +139,7 @@ def _ego(rng: np.random.Generator) -> Draw:
 
 
 def _cliques(rng: np.random.Generator) -> Draw:
-    """One group or some, complete or nearly so, and few links between them."""
+    """Draw one or several groups, complete or nearly so, with few links between them."""
     blocks = 1 if rng.random() < 0.4 else int(rng.integers(2, 7))
     inside = 1.0 if rng.random() < 0.3 else 1.0 - 0.5 * rng.uniform() ** 2
     outside = 0.3 * rng.uniform() ** 3

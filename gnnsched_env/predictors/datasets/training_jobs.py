@@ -1,4 +1,4 @@
-"""Synthetic training jobs at any scale: (graph or batch of graphs, one layer), chunk by chunk, from the seed alone."""
+"""Synthetic training jobs (a graph or batch of graphs, and one layer), drawn in chunks that depend on the seed only."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -23,8 +23,8 @@ from gnnsched_env.workload.job_classes import log_uniform
 IntArray = NDArray[np.int64]
 
 JOBS_A_SET = 12
-LAYERS_A_CHUNK = 100  # each costs a compilation of its tilings under every dataflow
-POOL, POOL_VERTICES = 64, 30_000  # graphs, and about how many vertices, drawn for a made-up data set
+LAYERS_A_CHUNK = 100  # layers per chunk; for each, tilings are compiled under every dataflow
+POOL, POOL_VERTICES = 64, 30_000  # graphs, and approximate vertices, drawn for a made-up data set
 LARGEST_BATCH = 256
 USUAL_BATCHES = tuple(2**power for power in range(9))
 FEWEST_VERTICES = 32
@@ -53,11 +53,11 @@ class DatasetSpec:
 
     @property
     def chunks(self) -> int:
-        """How many chunks hold the jobs; the last may be short."""
+        """The number of chunks; the last may be shorter."""
         return -(-self.graphs // self.chunk_jobs)
 
     def jobs_of(self, chunk: int) -> int:
-        """Return how many jobs a chunk has."""
+        """Return the number of jobs in a chunk."""
         if not 0 <= chunk < self.chunks:
             raise ConfigError(f"training data: chunk must lie in 0..{self.chunks - 1}, got {chunk}")
         return min(self.chunk_jobs, self.graphs - chunk * self.chunk_jobs)
@@ -130,7 +130,7 @@ def _draw_pool(rng: np.random.Generator, spec: DatasetSpec) -> tuple[int, list[G
 
 
 def _draw_batch(rng: np.random.Generator, pool: GraphSet, most_vertices: int) -> IntArray:
-    """Return ids of 1..LARGEST_BATCH graphs, different ones if there are enough, within the bounds on size."""
+    """Return ids of 1..LARGEST_BATCH graphs within the bounds on size, without repeats if there are enough."""
     sizes = np.diff(pool.graph_ptr)
     entries = np.diff(pool.indptr[pool.graph_ptr])
     limit = most_vertices if rng.random() < 0.15 else most_vertices // 4

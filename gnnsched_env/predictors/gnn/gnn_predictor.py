@@ -29,7 +29,7 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 Weights = Mapping[str, NDArray[Any]]
 
-ENCODING = {"features": FEATURES, "geometry": GEOMETRY}  # what the numbers of a layer mean, in order
+ENCODING = {"features": FEATURES, "geometry": GEOMETRY}  # the names of a layer's numbers, in order
 SIZES = ("vertices", "entries", "in_features", "combination_features", "out_features")
 ROWS_AT_ONCE = 200_000
 SHIPPED = "gnn.npz"
@@ -39,7 +39,7 @@ SHIPPED = "gnn.npz"
 class GnnPredictor:
     """Cycles of job classes under any pairs, from their adjacency; it runs in float64 on the CPU.
 
-    `domain`: least and largest of SIZES in training. `weights`: the network's, float32. `provenance`: how it was made.
+    `domain`: smallest and largest SIZES in training. `weights`: the network's, float32. `provenance`: how it was made.
     """
 
     config: ModelConfig
@@ -57,7 +57,7 @@ class GnnPredictor:
         domain: Mapping[str, tuple[int, int]],
         provenance: Mapping[str, Any],
     ) -> Self:
-        """Return a predictor with these weights; a FileFormatError names one that is missing, extra or misshapen."""
+        """Return a predictor with the weights; raise FileFormatError, naming a missing, extra or misshapen one."""
         with torch.random.fork_rng():
             network = make_network(config)
         check_weights("gnn", shapes_of(network), weights)
@@ -72,12 +72,12 @@ class GnnPredictor:
 
     @property
     def name(self) -> str:
-        """The name on the command line."""
+        """The predictor's name on the command line."""
         return "gnn"
 
     @property
     def level(self) -> Level:
-        """What it must know of a job."""
+        """The level of knowledge of a job that the predictor needs."""
         return Level.GRAPH
 
     def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
@@ -103,11 +103,11 @@ class GnnPredictor:
         return as_cycles(cycles)
 
     def digest(self) -> str:
-        """Return a hash (SHA-256, hexadecimal) of all that predictions depend on."""
+        """Return a hash (SHA-256, hexadecimal) of everything that predictions depend on."""
         return store.digest({"config": asdict(self.config)}, self.weights)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an npz file without pickles; equal predictors give equal bytes, a killed write the file before."""
+        """Write an npz file without pickles, atomically; equal predictors give equal bytes."""
         fields = {
             **{name: list(known) for name, known in ENCODING.items()},
             "config": asdict(self.config),
@@ -118,12 +118,12 @@ class GnnPredictor:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote; FileFormatError says what is wrong with a file."""
+        """Read a file that `save` wrote; raise FileFormatError if it is invalid."""
         return cls.from_stored(store.load(path, GNN_PREDICTOR))
 
     @classmethod
     def from_stored(cls, stored: Stored) -> Self:
-        """Return a predictor from a file's content; FileFormatError says what is wrong with it."""
+        """Return a predictor from a file's content; raise FileFormatError if it is invalid."""
         manifest, source = stored.manifest, stored.source
         for name, known in ENCODING.items():
             if manifest.get(name) != list(known):
@@ -144,13 +144,13 @@ class GnnPredictor:
         graph = class_graph(classes, c, self_loops=uses_self_loops(classes.models[c]))
         if graph.num_vertices != classes.degrees[c].size:
             raise ConfigError(
-                f"gnn: graphs must be those of the degrees, got {graph.num_vertices} vertices and "
+                f"gnn: graphs must match the degrees, got {graph.num_vertices} vertices and "
                 f"{classes.degrees[c].size} rows in class {classes.names[c]!r}"
             )
         return fold_graph(graph, self.config.depth)
 
     def _cycles(self, folded: list[FoldedGraph], layers: list[list[PairEncoding]]) -> FloatArray:
-        """Return float64 [C, P]: classes whose models have equally many layers."""
+        """Return cycles, float64 [C, P], of classes whose models have equally many layers."""
         graphs = batch_graphs(folded)
         with torch.no_grad():
             embedding = self.network.embed(graphs)
@@ -179,7 +179,7 @@ def _portions(classes: JobClasses) -> list[IntArray]:
 
 
 def _read_domain(source: str, stored: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    """Return least and largest of SIZES from a manifest; FileFormatError where it gives others."""
+    """Return smallest and largest SIZES from a manifest; raise FileFormatError if it names other sizes."""
     domain = {name: (int(low), int(high)) for name, (low, high) in stored.items()}
     if set(domain) != set(SIZES):
         raise FileFormatError(f"{source}: domain must give {', '.join(SIZES)}, got {', '.join(domain)}")

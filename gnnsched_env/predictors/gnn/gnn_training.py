@@ -27,14 +27,14 @@ from gnnsched_env.tables import Pair, distinct_pairs
 
 IntArray = NDArray[np.int64]
 
-KIND = "latency network 1"  # of checkpoints, and their format
+KIND = "latency network 1"  # the format of checkpoints
 VALIDATION_BATCH = 64
-CHOICE_PES = 512  # accuracy is watched over the pairs of this many PEs, as in fleet flexible4
+CHOICE_PES = 512  # accuracy is measured over the pairs with this many PEs, as in fleet flexible4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """How to train; everything that decides the result.
+    """Training options: everything that determines the result.
 
     `graphs` synthetic jobs of at most `most_vertices`, each under `layers_a_graph` layers and every distinct pair of
     the preset `fleet`; `small_graphs` more of at most `small_vertices` under `small_layers` (where tiles are rarely
@@ -88,10 +88,10 @@ def train_gnn(
     progress: bool | None = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> GnnPredictor:
-    """Train and return the predictor that validated best.
+    """Train, and return the predictor with the best validation.
 
-    With a `checkpoint` file, what a killed training had reached is taken up: the result is the same as without the
-    kill. A checkpoint of another configuration is refused. `progress`: bars on stderr (None: if that is a terminal).
+    With a `checkpoint` file, a killed training is resumed, with the same result as if it had not been killed. A
+    checkpoint of another configuration raises an error. `progress`: bars on stderr (None: if that is a terminal).
     """
     pairs = distinct_pairs(load_fleet(config.fleet)).pairs
     samples = config.draw(pairs, progress=progress)
@@ -112,7 +112,7 @@ def train_gnn(
 
 
 class TrainingRun:
-    """A network on its way; each step depends on the seed and its number only."""
+    """A running training of a network; each step depends only on the seed and its number."""
 
     def __init__(self, config: TrainConfig, samples: Samples, pairs: tuple[Pair, ...], device: torch.device) -> None:
         self.config = config
@@ -161,7 +161,7 @@ class TrainingRun:
         return float(loss.detach())
 
     def validate(self) -> str:
-        """Score the held-out families, keep the weights if none were better, and return a line to print."""
+        """Score the held-out families, keep the weights if they are the best so far, and return a line to print."""
         predicted = self.predict(self._held)
         true = self.samples.cycles[self._held]
         entry = {"step": float(self.step), "mape": mape(true, predicted)}
@@ -174,7 +174,7 @@ class TrainingRun:
         return f"step {self.step}: held-out families: MAPE {entry['mape']:.3f} %{right}"
 
     def predict(self, members: IntArray) -> NDArray[np.float64]:
-        """Return cycles float64 [members, P] of samples, whole."""
+        """Return cycles, float64 [members, P], of samples, rounded to whole cycles."""
         columns = np.arange(len(self._pairs))
         self.network.eval()
         with torch.no_grad():
@@ -186,7 +186,7 @@ class TrainingRun:
         return cycles
 
     def predictor(self) -> GnnPredictor:
-        """Return a predictor of the best weights so far."""
+        """Return a predictor with the best weights so far."""
         sizes = self.samples.sizes[self._train]
         return GnnPredictor.of(
             self.config.model,
@@ -196,7 +196,7 @@ class TrainingRun:
         )
 
     def save(self, path: Path) -> None:
-        """Write all that the next step depends on; a killed write leaves the file before."""
+        """Write everything that the next step depends on, atomically."""
         state = {
             "step": self.step,
             "network": self.network.state_dict(),
@@ -207,7 +207,7 @@ class TrainingRun:
         write_checkpoint(path, KIND, self._key(), state)
 
     def load(self, path: Path) -> None:
-        """Take up what `save` wrote."""
+        """Restore what `save` wrote."""
         state = read_checkpoint(path, KIND, self._key(), self._device)
         self.step = state["step"]
         self.network.load_state_dict(state["network"])

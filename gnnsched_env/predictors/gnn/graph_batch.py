@@ -1,4 +1,4 @@
-"""Job classes as tensors: graphs side by side, and each class's layer under the pairs."""
+"""Job classes as tensors: a batch of graphs, and each class's layer under the pairs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields

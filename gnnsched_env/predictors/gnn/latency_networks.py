@@ -1,9 +1,9 @@
-"""Two networks from (graphs, layers under pairs) to log cycles: one shaped as the machine works, one plain readout.
+"""Two networks from (graphs, layers under pairs) to log cycles: one that follows the hardware, one plain readout.
 
 `TileModel`: a convolution with sum aggregation turns adjacency into vertex embeddings; contracted with weights that a
-perceptron makes of the dataflow, they give each row its predicted time. What the dataflow says about order is then
-followed: rows of a tile run together (the longest counts), tiles follow each other, a pipeline's chunks overlap with
-the combination (composition: SPEC section 6 of the cost model). All times are learned; only their order is given.
+perceptron computes from the dataflow, they give each row's predicted time. These times are then composed in the order
+that the dataflow prescribes: rows of a tile run together (the longest counts), tiles follow each other, a pipeline's
+chunks overlap with the combination (composition: SPEC section 6 of the cost model). Only the times are learned.
 
 `ReadoutModel`: the embeddings' sum, mean and maximum, and a perceptron over them and the dataflow.
 """
@@ -23,25 +23,25 @@ from gnnsched_env.predictors.gnn.graph_batch import GraphBatch
 from gnnsched_env.predictors.gnn.pair_encoding import ARRAY_SIZES, FEATURES, GEOMETRY, NARROW_TREES
 from gnnsched_env.predictors.gnn.row_order import follow_order
 
-UNIT_KNOTS = 48  # knots one apart, from 0; beyond they spread geometrically
+UNIT_KNOTS = 48  # number of knots spaced by 1, from 0; later ones are spaced geometrically
 KNOT_GROWTH = 1.3
 TREE_CHANNELS = 8
 _TREES = {"t_fc": 129, "tree_columns": 129, "tree_layout": (NARROW_TREES + 1) * ARRAY_SIZES}
-"""What of the reduction trees has a vector for each value below a limit; larger values share the last."""
-LARGEST_TAIL = 64  # each number of rows in a last row tile up to this has a vector too
+"""Properties of the reduction trees with a vector for each value below a limit; larger values share the last."""
+LARGEST_TAIL = 64  # each number of rows in a last row tile, up to this, has a vector too
 
 _ORDER = [GEOMETRY.index(name) for name in ("t_va", "t_vc", "t_vp", "is_sp", "saved", "saved_per", "overhead")]
 
 
 class Architecture(StrEnum):
-    """Which network."""
+    """The kind of network."""
 
     TILES = "tiles"
     READOUT = "readout"
 
 
 class Target(StrEnum):
-    """What the readout network's output is added to."""
+    """The base that the readout network's output is added to."""
 
     LOG_CYCLES = "log_cycles"  # nothing
     LOG_RATIO = "log_ratio"  # the logarithm of a closed form that knows V and E only
@@ -81,7 +81,7 @@ class ModelConfig:
 
 
 class _LatencyModel(nn.Module):
-    """What both have: the graphs' embedding, and the features' scaling (fixed before training, saved with the rest)."""
+    """Base of both networks: the graphs' embedding, and the scaling of features (fixed before training, and saved)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -93,22 +93,22 @@ class _LatencyModel(nn.Module):
         self.scale: Tensor
 
     def fit_scaling(self, features: Tensor) -> None:
-        """Take mean and deviation of the features from [samples, D]."""
+        """Set the mean and deviation of the features from [samples, D]."""
         self.shift.copy_(features.mean(dim=0))
         self.scale.copy_(features.std(dim=0, correction=0).clamp_min(1e-2))
 
     def embed(self, graphs: GraphBatch) -> Tensor:
-        """Return [U, channels]: what each node gathers over the adjacency, all vertices starting equal."""
+        """Return [U, channels]: each node's embedding over the adjacency, from equal initial features."""
         ones = torch.ones(graphs.node_graph.numel(), 1, dtype=self.shift.dtype, device=self.shift.device)
         return self.stack(ones, graphs.edge_index, graphs.node_graph)  # type: ignore[no-any-return]
 
     def scaled(self, features: Tensor) -> Tensor:
-        """Return the features, each about 0 +- 1 over the training set."""
+        """Return the features, standardised over the training set."""
         return (features.to(self.shift.dtype) - self.shift) / self.scale
 
 
 class TileModel(_LatencyModel):
-    """Rows' predicted times, put together as the dataflow orders them."""
+    """Predicts times of rows, and composes them in the order of the dataflow."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
@@ -127,7 +127,7 @@ class TileModel(_LatencyModel):
             final.bias.fill_(-2.0)
             last.weight.mul_(0.1)
             last.bias.zero_()
-            last.bias[1] = 0.5  # a fold for every second entry, to begin with
+            last.bias[1] = 0.5  # initially a fold for every second entry
             last.bias[-1] = 3.0
             last.bias[config.hidden + 2] = 4.0
 
@@ -154,7 +154,7 @@ class TileModel(_LatencyModel):
         return compose(times.clamp_min(1.0), tiles, lag, graphs, geometry).log()
 
     def _lag(self, graphs: GraphBatch, inputs: Tensor, geometry: Tensor) -> Tensor:
-        """Return [C, P] in 0..1: how much of a pipeline's last row tile of the combination its missing rows spare."""
+        """Return [C, P] in 0..1: the share of a pipeline's last row tile that is saved by its missing rows."""
         t_vc = geometry[..., GEOMETRY.index("t_vc")]
         rows = (graphs.vertices[:, None] - 1) % t_vc + 1
         filled = torch.stack((rows / t_vc, rows.double().log2() / 4.0), dim=2).to(inputs.dtype)
@@ -164,7 +164,7 @@ class TileModel(_LatencyModel):
 
 
 class ReadoutModel(_LatencyModel):
-    """One vector a graph, and a perceptron over it and the dataflow."""
+    """Computes one vector per graph, and applies a perceptron to it and the dataflow."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
@@ -191,7 +191,7 @@ def make_network(config: ModelConfig) -> TileModel | ReadoutModel:
 
 
 class _FollowOrder(torch.autograd.Function):
-    """`kernels.follow_order` on the CPU, whatever the device of its inputs; piecewise linear, so differentiable."""
+    """`row_order.follow_order` on the CPU, for inputs on any device; piecewise linear, so differentiable."""
 
     @staticmethod
     def forward(ctx: Any, times: Tensor, tiles: Tensor, lags: Tensor, graphs: GraphBatch, geometry: Tensor) -> Tensor:
@@ -215,14 +215,14 @@ class _FollowOrder(torch.autograd.Function):
 def compose(times: Tensor, tiles: Tensor, lags: Tensor, graphs: GraphBatch, geometry: Tensor) -> Tensor:
     """Return cycles [C, P] from predicted times of nodes' rows [U, P] and of the combination's row tiles [C, P].
 
-    `lags` [C, P] are taken off the end of what is not SP. What is done in which order: `kernels.follow_order`.
+    `lags` [C, P] are subtracted from the end unless it is SP. `row_order.follow_order` describes the order.
     """
     total: Tensor = _FollowOrder.apply(times, tiles, lags, graphs, geometry)  # type: ignore[no-untyped-call]
     return total
 
 
 def closed_form(graphs: GraphBatch, features: Tensor, geometry: Tensor) -> Tensor:
-    """Return cycles [C, P] by V and E alone: all rows as long as the mean, phases after one another or side by side."""
+    """Return cycles [C, P] from V and E alone: all rows have the mean length, phases run in sequence or in parallel."""
     flat = {name: geometry[..., k].double() for k, name in enumerate(GEOMETRY)}
     vertices, entries = graphs.vertices.double()[:, None], graphs.entries.double()[:, None]
     folds = (entries / vertices * features[..., FEATURES.index("inverse_t_n")]).clamp_min(1.0)
@@ -234,7 +234,7 @@ def closed_form(graphs: GraphBatch, features: Tensor, geometry: Tensor) -> Tenso
 
 
 def _spread_knots(stack: ConvStack) -> None:
-    """Let channel 0 of the first convolution count, and the others answer to counts of 0, 1, 2, ... in turn."""
+    """Initialise channel 0 of the first convolution to count, and the others to respond to counts of 0, 1, 2, ..."""
     conv: Any = stack.convs[0]
     channels = stack.config.hidden
     centres = [float(k) for k in range(min(UNIT_KNOTS, channels - 1))]
@@ -248,6 +248,6 @@ def _spread_knots(stack: ConvStack) -> None:
 
 
 def _hats(embedding: Tensor) -> Tensor:
-    """Return [U, channels + 2]: constant, first channel as it is, the others as hats 1 - |x| cut at 0."""
+    """Return [U, channels + 2]: a constant, the first channel unchanged, and the others as max(0, 1 - |x|)."""
     hats = (1.0 - embedding.abs()).clamp_min(0.0)
     return torch.cat((torch.ones_like(hats[:, :1]), embedding[:, :1], hats), dim=1)

@@ -1,6 +1,6 @@
-"""What the GNN reads beside the graph: a layer bound to (accelerator, dataflow) pairs, as numbers and as tile geometry.
+"""The GNN's inputs besides the graph: a layer bound to (accelerator, dataflow) pairs, as features and tile geometry.
 
-Nothing here depends on edges: all follows from the layer's widths, the tiles and the arrays.
+Nothing here depends on edges: everything follows from the layer's widths, the tiles and the arrays.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ GEOMETRY = (
 )
 
 NARROW_TREES, ARRAY_SIZES = 32, 16
-NO_PIPELINE = 2**62  # rows of a chunk where the phases do not overlap: all
+NO_PIPELINE = 2**62  # rows of a chunk if the phases do not overlap: all rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +84,7 @@ class PairEncoding:
 
 
 def encode_layer(layer: Layer, pairs: Sequence[Pair]) -> PairEncoding:
-    """Return what a layer looks like under each pair (kept); ConfigError where a dataflow cannot be bound to it."""
+    """Return a layer's encoding under each pair (cached); raise ConfigError if a dataflow cannot be bound to it."""
     return _encoded(layer, tuple(pairs))
 
 

@@ -1,4 +1,4 @@
-"""Compiled kernel that puts predicted times of rows and row tiles together as dataflows order them, with gradients."""
+"""Compiled kernel that composes predicted times of rows and row tiles in the dataflows' order, with gradients."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ def follow_order(
     combination takes `tiles[c, p]`; all float64. `geometry` int64 [C, P, 7]: T_Va, T_Vc, rows of a pipeline chunk, is
     it SP, cycles of redistribution saved a row tile (numerator, denominator), of partial sums a row tile. A tile of
     T_Va rows takes as long as its longest row (the first of equals has the derivative). Chunk i of the aggregation runs
-    beside chunk i-1 of the combination; with one chunk the phases follow each other. `lags` are taken off the end.
+    beside chunk i-1 of the combination; with one chunk the phases follow each other. `lags` are subtracted at the end.
     """
     longest = np.empty(nodes.size, np.int64)
     for c in range(row_ptr.size - 1):
@@ -53,7 +53,7 @@ def follow_order(
 
 @helper
 def _pipeline(times, nodes, tile, t_va, t_vc, t_vp, longest, by_time):
-    """Return when the aggregation ends beside the combination, for how many row tiles it waited, how many are left.
+    """Return when the overlapping aggregation ends, the number of row tiles that it waited for, and of those left.
 
     Fill `longest` with the node of each tile's longest row, and add to `by_time` where the aggregation did not wait.
     """

@@ -19,7 +19,7 @@ from gnnsched_env.workload import JobClasses
 
 IntArray = NDArray[np.int64]
 
-STRIDE = 17  # jobs apart from which a graph takes further layers: not from its own made-up data set
+STRIDE = 17  # distance in jobs to the next layer that a graph takes, to leave its own made-up data set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,7 +53,7 @@ class Samples:
         return graphs, self.features[layers, picked], self.geometry[layers, picked], logs
 
     def members(self, families: Sequence[str], *, inside: bool) -> IntArray:
-        """Return the samples of some families, or of all others."""
+        """Return the samples of some families, or of all other families."""
         for family in families:
             if family not in self.group_names:
                 raise ConfigError(f"gnn: held_out must name families ({', '.join(self.group_names)}), got {family!r}")
@@ -64,7 +64,7 @@ class Samples:
 def training_samples(
     spec: DatasetSpec, pairs: Sequence[Pair], *, layers_a_graph: int, depth: int, progress: bool | None = False
 ) -> Samples:
-    """Draw synthetic jobs and label them; each graph comes with its own layer and those of other jobs of its chunk."""
+    """Draw synthetic jobs and label them; each graph gets its own layer and those of other jobs of its chunk."""
     parts = []
     with progress_bar("training graphs", spec.graphs, shown=progress) as advance:
         for chunk in range(spec.chunks):

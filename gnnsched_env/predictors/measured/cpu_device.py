@@ -25,10 +25,10 @@ from gnnsched_env.predictors.measured.measuring import Reading
 Matrix = NDArray[np.float32]
 
 PIECE_BYTES = 1 << 28
-MOST_OPERATIONS = 1 << 37  # multiply-adds of the slowest way: seconds, where most jobs take microseconds
+MOST_OPERATIONS = 1 << 37  # limit on multiply-adds of the slowest way: takes seconds, while most jobs take microseconds
 WARM_UPS = 2
 LEAST_REPEATS, MOST_REPEATS = 7, 101
-ENOUGH_SECONDS = 0.05  # repeats end when they have taken as long, or are MOST_REPEATS
+ENOUGH_SECONDS = 0.05  # repeats end after this time, or after MOST_REPEATS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def layer_input(graph: Graph, in_features: int, out_features: int, seed: int = 0
 
 
 def csr_spmm(layer: LayerInput) -> Matrix:
-    """Sparse times dense by scipy, row by row, then a dense product."""
+    """Multiply sparse by dense with scipy, row by row, then multiply by the dense weights."""
     vertices = len(layer.features)
     matrix = csr_array((layer.values, layer.indices, layer.indptr), shape=(vertices, vertices))
     result: Matrix = (matrix @ layer.features) @ layer.weights
@@ -80,7 +80,7 @@ def gather_scatter(layer: LayerInput) -> Matrix:
 
 
 def dense_gemm(layer: LayerInput) -> Matrix:
-    """Write the matrix out with all its zeros, a piece of rows at a time, then two dense products."""
+    """Expand the matrix with all its zeros, a piece of rows at a time, then compute two dense products."""
     vertices = len(layer.features)
     total = np.empty_like(layer.features)
     step = max(1, PIECE_BYTES // (4 * vertices))
@@ -102,7 +102,7 @@ WAYS: Mapping[str, Callable[[LayerInput], Matrix]] = MappingProxyType(
 
 
 def operations(graph: Graph, in_features: int, out_features: int) -> int:
-    """Return the multiply-adds of the way that takes most: V^2 F + V F G."""
+    """Return the multiply-adds of the most expensive way: V^2 F + V F G."""
     vertices = graph.num_vertices
     return vertices * in_features * (vertices + out_features)
 
@@ -123,7 +123,7 @@ def measure(graph: Graph, in_features: int, out_features: int) -> dict[str, Read
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Hold BLAS, OpenMP and torch to one thread."""
+    """Limit BLAS, OpenMP and torch to one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,8 +1,8 @@
 """Predict measured latencies: features and operation counts to microseconds, a regressor per choice, scored fairly.
 
 Two forms of regressor, chosen between by cross-validation on the training jobs alone, whole graph files held out:
-`operations`, a sum of operation counts with non-negative rates (least squares of relative errors; what an analytical
-model of a machine looks like), and `boosted`, gradient boosting of the logarithm of what `operations` leaves.
+`operations`, a sum of operation counts with non-negative rates (least squares of relative errors), like an analytical
+model of a machine, and `boosted`, gradient boosting of the log-residuals of `operations`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,9 +33,9 @@ Record = dict[str, Any]
 
 OPERATION_NAMES = ("1", "V", "E", "V F", "V G", "F G", "E F", "V F G", "V^2", "V^2 F")
 FOLDS = 5
-WORTH = 0.9  # trees must lower the error by a tenth, or the plainer form is kept
+WORTH = 0.9  # trees must lower the error by a tenth, otherwise the simpler form is chosen
 BOOSTING: Mapping[str, Any] = {
-    "objective": "l1",  # the median: a few latencies that were disturbed do not count
+    "objective": "l1",  # the median, so that a few disturbed latencies do not count
     "n_estimators": 200,
     "learning_rate": 0.06,
     "num_leaves": 8,
@@ -50,13 +50,13 @@ SMALLEST_MICROSECONDS = 1e-3
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JobInputs:
-    """What a regressor sees of N jobs: `features` float64 [N, D], `operations` float64 [N, len(OPERATION_NAMES)]."""
+    """A regressor's inputs for N jobs: `features` float64 [N, D], `operations` float64 [N, len(OPERATION_NAMES)]."""
 
     features: FloatArray
     operations: FloatArray
 
     def subset(self, rows: IntArray) -> "JobInputs":
-        """Return some of the jobs."""
+        """Return a subset of the jobs."""
         return JobInputs(features=self.features[rows], operations=self.operations[rows])
 
 
@@ -64,16 +64,16 @@ class MeasuredModel(Protocol):
     """A regressor for one choice: float64 [N] microseconds from inputs."""
 
     def fit(self, inputs: JobInputs, microseconds: FloatArray) -> None:
-        """Learn."""
+        """Fit the regressor to measured microseconds, float64 [N]."""
         ...
 
     def predict(self, inputs: JobInputs) -> FloatArray:
-        """Return float64 [N], above 0."""
+        """Return predicted microseconds, float64 [N], above 0."""
         ...
 
 
 def measured_inputs(classes: JobClasses, level: Level = Level.DEGREES) -> JobInputs:
-    """Return features at a level of knowledge, the logarithms of all operation counts among them, and the counts.
+    """Return features at a level of knowledge, including the logarithms of all operation counts, and the counts.
 
     Counts are of one layer over A + I: V rows, E entries, F and G the widths.
     """
@@ -96,10 +96,10 @@ def measured_feature_names(level: Level = Level.DEGREES) -> tuple[str, ...]:
 
 
 class OperationsModel:
-    """Rates >= 0 per operation, `rates` float64 [operations] in microseconds, least squares of relative errors."""
+    """A model with `rates` float64 [operations] >= 0 in microseconds, fitted by least squares of relative errors."""
 
     def fit(self, inputs: JobInputs, microseconds: FloatArray) -> None:
-        """Learn the rates."""
+        """Fit the rates."""
         scale = inputs.operations.max(axis=0)
         rates, _ = nnls(inputs.operations / scale / microseconds[:, None], np.ones(len(microseconds)))
         self.rates = rates / scale
@@ -111,10 +111,10 @@ class OperationsModel:
 
 
 class BoostedModel:
-    """Gradient boosting on log(measured / OperationsModel), so that it extrapolates as that does."""
+    """Gradient boosting on log(measured / OperationsModel), so that it extrapolates like OperationsModel."""
 
     def fit(self, inputs: JobInputs, microseconds: FloatArray) -> None:
-        """Learn the rates, then their errors."""
+        """Fit the rates, then the boosted correction of their errors."""
         from lightgbm import LGBMRegressor
 
         self._base = OperationsModel()
@@ -167,8 +167,9 @@ def score_held_out(
 ) -> Record:
     """Return the scores of one split: `training` says in words what it trained on.
 
-    Beside the prediction: the choice that is best on average over the training jobs, for every job (`fixed_`), and a
-    second measurement taken as the prediction (`repeat_`, if there is one): the error of measuring, twice; even a
+    Besides the prediction, two references are scored: always taking the choice that is best on average over the
+    training jobs (`fixed_`), and taking a second measurement as the prediction (`repeat_`, if there is one). The latter
+    holds the error of measuring twice; even a
     predictor that knows each job's true mean errs by about 1 / sqrt(2) of that.
     `accuracy_within_noise` counts a choice as right where it is within the noise floor of the best.
     """
@@ -179,7 +180,7 @@ def score_held_out(
     scores, intervals = score_predictions(truth, predicted), score_intervals(truth, predicted)
     fixed = best_fixed_choice(measured.microseconds[train])
     always = np.ones_like(truth)
-    always[:, fixed] = 0.5  # the least: chosen every time
+    always[:, fixed] = 0.5  # the smallest prediction: this choice is taken every time
     record: Record = {
         "graphs": sorted({measured.classes.group_names[g] for g in measured.classes.groups[test]}),
         "training": training,
@@ -246,7 +247,7 @@ def _repeat(measured: Measurements, test: IntArray) -> Record:
 
 
 def _fit_predict(form: str, train: JobInputs, microseconds: FloatArray, test: JobInputs) -> FloatArray:
-    """Return float64 [test, K]."""
+    """Return predicted microseconds, float64 [test, K]."""
     columns = []
     for choice in range(microseconds.shape[1]):
         model = MODELS[form]()

@@ -25,13 +25,13 @@ from gnnsched_env.workload import JobClasses
 FloatArray = NDArray[np.float64]
 
 REQUIRED = ("graph_file", "choice", "microseconds")
-MOST_DIGITS = 18  # of an integer, which then fits int64
+MOST_DIGITS = 18  # most digits of an integer, so that it fits int64
 COLUMNS = ("graph_file", "graph_ids", "in_features", "out_features", "choice", "microseconds", "again", "repeats")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Job:
-    """What was measured: graphs of a file under one layer of these widths.
+    """The job of a measurement: graphs of a file under one layer of the given widths.
 
     Equal jobs are equal values: `graph_file` is the shortest path from the CSV's folder, symbolic links followed, and
     `graph_ids` are all given, in rising order.
@@ -103,7 +103,7 @@ def measured_cells(path: str | Path) -> dict[Job, dict[str, Mapping[str, str]]]:
 
 
 def relative_file(path: Path, folder: Path) -> str:
-    """Return a graph file's path from the CSV's folder, the same however it was spelt."""
+    """Return a graph file's path from the CSV's folder, in a canonical form."""
     return os.path.relpath(path.resolve(), folder.resolve())
 
 
@@ -122,7 +122,7 @@ def _classes(jobs: tuple[Job, ...], sets: Mapping[str, GraphSet]) -> JobClasses:
 
 
 def _distinct_names(names: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names of files, with the path where several have the same."""
+    """Return the names of files; if several have the same name, add their path."""
     taken = list(names.values())
     return tuple(name if taken.count(name) == 1 else f"{name} ({file})" for file, name in names.items())
 
@@ -190,7 +190,7 @@ def _check_header(path: Path, header: list[str]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
-    """One line's cells, and how to refuse them."""
+    """One line's cells, with methods that parse them and raise FileFormatError for invalid ones."""
 
     path: Path
     number: int
@@ -225,7 +225,7 @@ class _Line:
         return tuple(int(word) for word in words)
 
     def width(self, column: str, default: int) -> int:
-        """Return the width in a cell, or the default where it is empty, within what the cost model takes."""
+        """Return the width in a cell, or the default if it is empty; it must be within the cost model's bounds."""
         width, *more = self.integers(column, least=1) or (default,)
         if more:
             raise self.refuse(column, "must be one integer")
@@ -234,7 +234,7 @@ class _Line:
         return width
 
     def graph_ids(self, graphs: GraphSet) -> tuple[int, ...]:
-        """Return the ids of a cell in rising order, all that there are where it is empty."""
+        """Return the ids of a cell in rising order, or all ids of the file if it is empty."""
         ids = sorted(self.integers("graph_ids", least=0)) or range(len(graphs))
         if ids[-1] >= len(graphs):
             raise self.refuse("graph_ids", f"must lie in 0..{len(graphs) - 1}, the file's graphs")
@@ -245,7 +245,7 @@ class _Line:
 
 @dataclass(slots=True, kw_only=True)
 class _Files:
-    """The graph files of a CSV in `folder`: paths from there, by how they were spelt, and sets, by these paths."""
+    """The graph files of a CSV in `folder`: canonical paths by their spelling, and graph sets by canonical path."""
 
     folder: Path
     paths: dict[str, str] = field(default_factory=dict)
@@ -253,7 +253,7 @@ class _Files:
     _origins: dict[str, str] = field(default_factory=dict)
 
     def path_of(self, line: _Line) -> str:
-        """Return the path of a line's graph file, which is read if it is new."""
+        """Return the path of a line's graph file; the file is read the first time."""
         spelt = line.text("graph_file")
         if spelt not in self.paths:
             self.paths[spelt] = relative_file(self.folder / spelt, self.folder)

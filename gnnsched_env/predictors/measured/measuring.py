@@ -1,4 +1,4 @@
-"""Fill a CSV file of measured latencies, job by job: what to measure, and a file that survives being killed."""
+"""Fill a CSV file of measured latencies job by job; an interrupted run keeps the finished jobs."""
 
 import csv
 import io
@@ -21,24 +21,24 @@ SYNTHETIC_FAMILIES = ("molecule", "ego", "rmat", "citation", "uniform", "dense")
 POOL = 64  # graphs of a synthetic file
 HIDDEN = 16
 SYNTHETIC_WIDTHS = (1, 2_048), (2, 64)
-MOST_VERTICES = 6_000  # of a synthetic batch
-MOST_WORK = 4e9  # multiply-adds of a dense product, for synthetic jobs
+MOST_VERTICES = 6_000  # most vertices of a synthetic batch
+MOST_WORK = 4e9  # most multiply-adds of a dense product of a synthetic job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Median microseconds of one choice, and of how many repeats."""
+    """The median microseconds of one choice, and the number of repeats."""
 
     microseconds: float
     repeats: int
 
 
 Measure = Callable[[Graph, int, int], Mapping[str, Reading]]
-"""(graph, in_features, out_features) to each choice's reading; a `ConfigError` leaves the job out."""
+"""Function from (graph, in_features, out_features) to each choice's reading; a `ConfigError` skips the job."""
 
 
 def write_synthetic_sets(folder: str | Path, *, seed: int = 0, pool: int = POOL) -> list[Path]:
-    """Write a graph set for each synthetic family into the folder, unless it is there; return the files."""
+    """Write a graph set for each synthetic family into the folder, unless it exists; return the files."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -61,7 +61,7 @@ def draw_jobs(
     synthetic_count: int,
     seed: int = 0,
 ) -> list[Job]:
-    """Return the jobs of graph files and of synthetic ones, shuffled: a machine that slows down spares no file."""
+    """Return the jobs of graph files and of synthetic ones, shuffled so that a slowdown affects all files alike."""
     jobs = [job for path in graphs for job in real_jobs(path, folder, samples=samples, seed=seed)]
     jobs += [job for path in synthetic for job in synthetic_jobs(path, folder, count=synthetic_count, seed=seed)]
     unique = list(dict.fromkeys(jobs))
@@ -105,11 +105,10 @@ def append_measurements(
 ) -> list[str]:
     """Measure the jobs that the CSV file lacks, then all again; return why jobs were left out.
 
-    The second measurement of a job comes when all have had their first, so that the noise floor holds what changes
-    over minutes, not over milliseconds only. Each is added as soon as it is there: the file is written beside its
-    place and moved there whole, so that a killed run leaves whole jobs and the next one goes on after them.
-    `advance` is called twice a job. Graph files that hold the same graphs, those that the CSV file names included, are
-    refused before anything is measured.
+    The second measurements start after all first ones, so that the noise floor covers changes over minutes, not only
+    over milliseconds. Each measurement is added at once, by an atomic write of the file, so that a killed run leaves
+    complete jobs and the next run continues after them. `advance` is called twice per job. Before measuring, an error
+    is raised if two graph files, including those named in the CSV file, hold the same graphs.
     """
     path = Path(path)
     rows = _existing(path)
@@ -120,7 +119,7 @@ def append_measurements(
             advance(1)
             own = rows.get(job)
             if own is None if second else own is not None:
-                continue  # left out; measured before
+                continue  # skipped; measured before
             if own is not None and all(row["again"] for row in own.values()):
                 continue
             graph = sets[path.parent / job.graph_file].batch(job.graph_ids)
@@ -140,7 +139,7 @@ def _existing(path: Path) -> dict[Job, dict[str, Mapping[str, str]]]:
         return {}
     rows = measured_cells(path)
     if any(tuple(row) != COLUMNS for own in rows.values() for row in own.values()):
-        raise FileFormatError(f"{path}: to be added to, its columns must be {', '.join(COLUMNS)}")
+        raise FileFormatError(f"{path}: the columns of an existing file must be {', '.join(COLUMNS)}")
     return rows
 
 

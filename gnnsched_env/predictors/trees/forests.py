@@ -1,4 +1,4 @@
-"""Boosted trees as plain arrays: taken from LightGBM once, evaluated by a compiled kernel without it."""
+"""Boosted trees as plain arrays: converted from LightGBM, and evaluated without it by a compiled kernel."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -18,7 +18,7 @@ IntArray = NDArray[np.int64]
 class Forests:
     """One forest for each of P outputs, in shared arrays.
 
-    `features` int64 [nodes]: column that a node compares, -1 at a leaf. `thresholds` float64 [nodes]: left if not
+    `features` int64 [nodes]: column that a node compares, -1 at a leaf. `thresholds` float64 [nodes]: go left if not
     above. `children` int64 [nodes, 2]: left and right, each behind its parent. `values` float64 [nodes]: of a leaf.
     `roots` int64 [trees]; `forest_ptr` int64 [P+1] cuts them by output.
     """
@@ -32,13 +32,13 @@ class Forests:
 
     @classmethod
     def from_lightgbm(cls, models: Sequence[Any]) -> Self:
-        """Return the trees of fitted `lightgbm.LGBMRegressor`s, one an output."""
+        """Return the trees of fitted `lightgbm.LGBMRegressor`s, one per output."""
         nodes: list[tuple[int, float, int, int, float]] = []
         roots: list[int] = []
         forest_ptr = [0]
         for model in models:
             for tree in model.booster_.dump_model()["tree_info"]:
-                if tree["tree_structure"].get("leaf_value") != 0.0:  # where the closed form is exact, nothing is left
+                if tree["tree_structure"].get("leaf_value") != 0.0:  # a leaf of 0: the closed form is exact
                     roots.append(_append(tree["tree_structure"], nodes))
             forest_ptr.append(len(roots))
         return cls(
@@ -51,13 +51,13 @@ class Forests:
         )
 
     def predict(self, output: int, columns: FloatArray) -> FloatArray:
-        """Return float64 [N] of one output for columns float64 [N, D]."""
+        """Return one output's values, float64 [N], for columns float64 [N, D]."""
         roots = self.roots[self.forest_ptr[output] : self.forest_ptr[output + 1]]
         sums: FloatArray = kernels.tree_sums(columns, self.features, self.thresholds, self.children, self.values, roots)
         return sums
 
     def take(self, outputs: Sequence[int]) -> Self:
-        """Return the forests of some outputs, in that order; the nodes are shared."""
+        """Return the forests of some outputs, in the given order; the nodes are shared."""
         parts = [self.roots[self.forest_ptr[p] : self.forest_ptr[p + 1]] for p in outputs]
         sizes = [0, *(len(part) for part in parts)]
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -65,7 +65,7 @@ class Forests:
         return type(self)(**arrays | {"roots": roots, "forest_ptr": np.cumsum(sizes).astype(np.int64)})
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return compact arrays to be stored; `from_arrays` undoes it."""
+        """Return compact arrays for storing; `from_arrays` is the inverse."""
         return {
             "features": self.features.astype(np.int16),
             "thresholds": self.thresholds,
@@ -77,7 +77,7 @@ class Forests:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], *, outputs: int, columns: int, source: str) -> Self:
-        """Return forests from stored arrays, checked so that the kernel can neither leave them nor go round."""
+        """Return forests from stored arrays, checked so that the kernel stays within them and terminates."""
         kinds = {"features": "i", "thresholds": "f", "children": "i", "values": "f", "roots": "i", "forest_ptr": "i"}
         for name, kind in kinds.items():
             if name not in arrays or arrays[name].dtype.kind != kind:
@@ -108,7 +108,7 @@ class Forests:
             and bool(np.isfinite(self.values).all() and not np.isnan(self.thresholds).any())
         )
         if not sound:
-            raise FileFormatError(f"{source}: the trees do not hang together")
+            raise FileFormatError(f"{source}: the trees must be connected, each child behind its parent")
 
 
 def _append(node: Mapping[str, Any], nodes: list[tuple[int, float, int, int, float]]) -> int:
@@ -118,7 +118,7 @@ def _append(node: Mapping[str, Any], nodes: list[tuple[int, float, int, int, flo
         nodes.append((kernels.LEAF, 0.0, 0, 0, float(node["leaf_value"])))
         return index
     if node["decision_type"] != "<=":
-        raise ValueError(f"only numerical splits are known, got {node['decision_type']!r}")
+        raise ValueError(f"only numerical splits are supported, got {node['decision_type']!r}")
     nodes.append((0, 0.0, 0, 0, 0.0))
     left = _append(node["left_child"], nodes)
     right = _append(node["right_child"], nodes)

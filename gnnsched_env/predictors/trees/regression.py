@@ -1,4 +1,4 @@
-"""Predictors made of regressors: a feature set, a target, and one regressor a pair or one for all."""
+"""Predictors made of regressors: a feature set, a target, and one regressor per pair or one for all pairs."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -27,8 +27,8 @@ TARGETS = ("log", "residual")
 class RegressionPredictor:
     """Learns the logarithm of a layer's cycles ("log"), or of their ratio to the closed form ("residual").
 
-    `joint`: one regressor for all pairs, which sees what pair it is; else one for each. Cycles of a model are those
-    of its layers, summed.
+    `joint`: one regressor for all pairs, with columns that describe the pair; otherwise one for each. A model's cycles
+    are the sum over its layers.
     """
 
     def __init__(
@@ -49,18 +49,18 @@ class RegressionPredictor:
         self.models: list[Regressor] = []
         self.pairs: tuple[Pair, ...] = ()
         self.domain: Domain | None = None
-        self._limits = np.zeros(0), np.zeros(0)  # of each pair's targets
+        self._limits = np.zeros(0), np.zeros(0)  # the standard deviation of each pair's targets
         self._seed, self._boosting = seed, boosting
         make_regressor(regressor)
 
     @property
     def name(self) -> str:
-        """The regressor, its features and its target."""
+        """The name: the regressor, its features and its target."""
         return f"{self.regressor}-{self.features.name}-{self.target}{'-joint' if self.joint else ''}"
 
     @property
     def level(self) -> Level:
-        """What the features need."""
+        """The level of knowledge that the features need."""
         return self.features.level
 
     def fit(self, dataset: Dataset, pairs: Sequence[Pair], *, advance: Callable[[int], None] | None = None) -> Self:
@@ -81,7 +81,7 @@ class RegressionPredictor:
         self.models, self._limits = [], (targets.min(axis=0), targets.max(axis=0))
         for own, target in jobs:
             made = make_regressor(self.regressor, seed=self._seed, boosting=self._boosting)
-            # Threads of OpenMP wait for each other on a busy machine; an MLP's number of epochs is a budget.
+            # OpenMP threads wait for each other on a busy machine; an MLP's epochs are a budget, so no warning.
             with threadpool_limits(limits=1, user_api="openmp"), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")
                 self.models.append(made.fit(own, target))
@@ -95,7 +95,7 @@ class RegressionPredictor:
         return as_cycles(inputs.per_class(self.predict_layers(inputs, pairs)))
 
     def predict_layers(self, inputs: Inputs, pairs: Sequence[Pair]) -> FloatArray:
-        """Return float64 [N, P]: cycles of single layers, not rounded."""
+        """Return the cycles of single layers, float64 [N, P], not rounded."""
         if not self.models:
             raise ConfigError(f"{self.name}: not trained yet")
         known = [pair_key(*pair) for pair in self.pairs]
@@ -106,7 +106,7 @@ class RegressionPredictor:
             own = known.index(key)
             model = self.models[0 if self.joint else own]
             learned = model.predict(self._columns(inputs, p, own))
-            if self.target == "residual":  # beyond the training range a line or a network may go anywhere
+            if self.target == "residual":  # outside the training range a linear model or network may give any value
                 learned = np.clip(learned, self._limits[0][own], self._limits[1][own])
             out[:, p] *= np.exp(learned)
         return out

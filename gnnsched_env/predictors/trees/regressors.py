@@ -19,11 +19,11 @@ class Regressor(Protocol):
     """Learn a real number from columns float64 [N, D]."""
 
     def fit(self, columns: FloatArray, targets: FloatArray) -> Self:
-        """Learn from targets float64 [N] and return itself."""
+        """Fit the regressor to targets float64 [N], and return it."""
         ...
 
     def predict(self, columns: FloatArray) -> FloatArray:
-        """Return float64 [N]."""
+        """Return predictions, float64 [N]."""
         ...
 
 
@@ -31,7 +31,7 @@ class Regressor(Protocol):
 class Boosting:
     """How trees are boosted: `trees` rounds of at most `leaves` leaves with at least `least` samples each.
 
-    `objective`: "l2" learns the mean, "l1" the median, which few giants do not move.
+    `objective`: "l2" learns the mean, "l1" the median, which is robust to a few very large values.
     """
 
     trees: Annotated[int, Integer(1)] = 60
@@ -48,7 +48,7 @@ BOOSTING = Boosting()
 
 
 def make_regressor(name: str, *, seed: int = 0, boosting: Boosting = BOOSTING) -> Regressor:
-    """Return an untrained regressor; deterministic with a seed. `boosting` is for the two that boost trees."""
+    """Return an untrained regressor, deterministic for a seed; `boosting` applies to the two boosted-tree ones."""
     OneOf(REGRESSORS).check("regression", "regressor", name)
     made: Regressor = _FACTORIES[name](seed, boosting)
     return made

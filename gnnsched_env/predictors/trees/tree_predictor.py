@@ -1,4 +1,4 @@
-"""A trained predictor as one file without pickles: boosted trees that correct a closed form, and what they know."""
+"""A trained predictor as one file without pickles: boosted trees that correct a closed form, and their metadata."""
 
 import dataclasses
 import os
@@ -28,7 +28,7 @@ from gnnsched_env.workload import JobClasses
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-KEPT_SETS = ("S2", "terms")  # whose columns the kernel of one job makes
+KEPT_SETS = ("S2", "terms")  # the feature sets whose columns the one-job kernel computes
 FIELDS = {"name": str, "feature_set": str, "columns": list, "pairs": list, "provenance": dict}
 ARRAYS = ("manifest", *(field.name for field in dataclasses.fields(Forests)), "mean_log_cycles", "low", "high")
 
@@ -38,7 +38,7 @@ class TreePredictor:
     """Closed-form cycles corrected by boosted trees, for the pairs that it was trained on.
 
     `keys`: what identifies each pair (`tables.pair_key`). `mean_log_cycles` float64 [P]: over its training set, from
-    which static dataflows follow. `provenance`: how it was made.
+    which static dataflows are chosen. `provenance`: how it was made.
     """
 
     name: str
@@ -51,14 +51,14 @@ class TreePredictor:
 
     @property
     def level(self) -> Level:
-        """What it must know of a job."""
+        """The level of knowledge of a job that the predictor needs."""
         return self.features.level
 
     @classmethod
     def of(
         cls, trained: RegressionPredictor, name: str, mean_log_cycles: FloatArray, provenance: Mapping[str, Any]
     ) -> Self:
-        """Return what a predictor learned: LightGBM on residuals, one a pair, on sizes, widths and closed forms."""
+        """Return a predictor from a trained one, which must be LightGBM on residuals with one regressor per pair."""
         plain = trained.features.name in KEPT_SETS and trained.target == "residual" and not trained.joint
         if trained.regressor != "lightgbm" or not plain:
             raise ConfigError(
@@ -77,7 +77,7 @@ class TreePredictor:
         )
 
     def covers(self, pairs: Sequence[Pair]) -> bool:
-        """Say whether it was trained for all of the pairs."""
+        """Return whether the predictor was trained for all of the pairs."""
         return all(pair_key(*pair) in self.keys for pair in pairs)
 
     def places(self, pairs: Sequence[Pair]) -> list[int]:
@@ -115,7 +115,7 @@ class TreePredictor:
         return self.domain.outside(classes)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all of it as arrays, a manifest in JSON among them, as its file has them."""
+        """Return the predictor as a file's arrays, including a JSON manifest."""
         arrays = {**self.forests.arrays(), "mean_log_cycles": self.mean_log_cycles}
         arrays |= {"low": self.domain.low, "high": self.domain.high}
         fields = {
@@ -129,7 +129,7 @@ class TreePredictor:
 
     @classmethod
     def from_stored(cls, stored: Stored) -> Self:
-        """Return a predictor from a file's content; FileFormatError says what is wrong with it."""
+        """Return a predictor from a file's content; raise FileFormatError if it is invalid."""
         manifest, arrays, source = stored.manifest, stored.arrays, stored.source
         for name, kind in FIELDS.items():
             if not isinstance(manifest.get(name), kind):
@@ -165,12 +165,12 @@ class TreePredictor:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the predictor; equal predictors give equal bytes, a killed write the file before."""
+        """Write the predictor atomically; equal predictors give equal bytes."""
         write_npz(path, self.arrays())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a predictor; FileFormatError says what is wrong with a file."""
+        """Read a predictor's file; raise FileFormatError if it is invalid."""
         return cls.from_stored(store.load(path, TREE_PREDICTOR))
 
 

@@ -1,4 +1,4 @@
-"""Training of predictors on synthetic jobs: the shipped ones, and those for other pairs, kept in the cache."""
+"""Training of predictors on synthetic jobs: the shipped ones, and those for other pairs, which are cached."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -25,14 +25,14 @@ Arrays = dict[str, NDArray[Any]]
 Keep = Callable[[str, Iterable[str], Callable[[], Mapping[str, NDArray[Any]]]], Arrays]
 
 DEFAULT_TRAINING = DatasetSpec(graphs=4_000, most_vertices=20_000)
-"""For pairs that no shipped predictor covers: about a minute for nine pairs on one core."""
+"""The training for pairs that no shipped predictor covers: about a minute for nine pairs on one core."""
 
 FEATURES_OF = {Level.METADATA: "S2", Level.DEGREES: "terms"}
 BOOSTING_OF = {
     Level.METADATA: Boosting(trees=40, leaves=4, least=500, objective="l1"),
     Level.DEGREES: Boosting(trees=60, leaves=15),
 }
-"""What validation on held-out families chose (docs/reference/predictor.md)."""
+"""The boosting settings chosen by validation on held-out families (docs/reference/predictor.md)."""
 NAMES = {Level.METADATA: "gradient_boosting_metadata", Level.DEGREES: "gradient_boosting"}
 
 _ROOMS = ("graphs", "hardware", "cycles", "workload", "tables", "predictors")
@@ -67,7 +67,7 @@ def train(
     *,
     progress: bool | None = False,
 ) -> TreePredictor:
-    """Return gradient boosting on residuals, one regressor a pair, with what is known at METADATA or DEGREES."""
+    """Return gradient boosting on residuals, one regressor per pair, with the features of METADATA or DEGREES."""
     trained = RegressionPredictor("lightgbm", FEATURES_OF[level], boosting=BOOSTING_OF[level])
     with progress_bar("training", len(pairs), shown=progress) as advance:
         trained.fit(dataset, pairs, advance=advance)
@@ -81,13 +81,13 @@ def train(
 
 
 def mean_log_cycles(dataset: Dataset) -> FloatArray:
-    """Return float64 [P]: the mean logarithm of a layer's cycles under each pair, from which static choices follow."""
+    """Return float64 [P]: the mean logarithm of a layer's cycles under each pair, which determines static choices."""
     means: FloatArray = np.log(dataset.cycles).mean(axis=0)
     return means
 
 
 class Trainer:
-    """Data sets, means and predictors for some pairs, each made once and kept under a hash of all it depends on."""
+    """Data sets, means and predictors for some pairs, each made once and cached under a hash of its inputs."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Trainer:
         self._dataset: Dataset | None = None
 
     def means(self) -> FloatArray:
-        """Return float64 [P], see `mean_log_cycles`."""
+        """Return mean logarithms of cycles, float64 [P]; see `mean_log_cycles`."""
         return self._keep(self._key("means"), ["means"], lambda: {"means": mean_log_cycles(self._data())})["means"]
 
     def predictor(self, level: Level) -> TreePredictor:

@@ -23,7 +23,7 @@ from gnnsched_env.sim import Simulation, episode_metrics
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.workload import synthetic_classes
 
-FIRST_TRAINING_SEED = 1_000  # of synthetic classes; the embedded workload has seed 0, validation those near 100
+FIRST_TRAINING_SEED = 1_000  # of synthetic classes; the embedded workload uses seed 0, validation seeds near 100
 PLAIN_EVERY, PLAIN = 3, 2  # seeds with this remainder are not varied
 MOST_SKEW = 4.0
 EPISODE_SEEDS = 1 << 40  # training episodes use seeds below this

@@ -28,7 +28,7 @@ PLACE = np.dtype(
         ("distance", "f8"),  # scratch of the search: length of the shortest known path to it
         ("job_before", "i8"),  # scratch: the last job of that path
         ("closed", "f8"),  # scratch: infinity once no shorter path can be found, else 0
-        ("final_before", "i8"),  # scratch: the previous place on that path, -1 if this is the first
+        ("final_before", "i8"),  # scratch: the place that became final before this one, -1 if none did
     ],
     align=True,
 )

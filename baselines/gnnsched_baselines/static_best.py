@@ -9,7 +9,7 @@ from gnnsched_env.tables import LatencyTable
 
 
 class StaticBest(Static):
-    """`static` under the dataflow that sustains the highest rate on this workload: it is told the true latencies.
+    """`static` under the dataflow that sustains the highest rate on this workload, computed from the true latencies.
 
     A dataflow's rate is the sum, over the accelerators that support it, of 1 / (weighted mean true latency); ties take
     the dataflow of the lowest choice.

@@ -162,7 +162,7 @@ class _KernelCache(_Cache):
         self._enabled = False
 
     def flush(self) -> None:
-        """Do nothing: a kernel that numba compiles anew overwrites its file."""
+        """Do nothing: a kernel that numba compiles again overwrites its file."""
 
 
 def _short_hash(value: Any) -> str:

@@ -2,8 +2,8 @@
 
 A folder's name holds a hash of the package's version, of the compilers' and of the module's own source and all that it
 imports from the project, directly or not: an edit of a callee or of a constant elsewhere compiles anew, an edit of what
-a kernel cannot see does not. A file holds a SHA-256 and the bytes that it is of: one that is empty, cut short or
-otherwise damaged is deleted and made again. Nothing here raises: a kernel that can be neither read nor written is
+a kernel cannot see does not. A file holds some bytes and their SHA-256: one that is empty, truncated or otherwise
+damaged is deleted and made again. Nothing here raises an error: a kernel that can be neither read nor written is
 compiled in each process.
 """
 
@@ -73,10 +73,10 @@ def _modules(package: str) -> dict[str, Path]:
 
 
 def kernel_folders(*, make: bool = False) -> Iterator[Path]:
-    """Yield where kernels are looked for: the package's cache folder, then a temporary folder of this user's own.
+    """Yield the folders that may hold kernels: the package's cache folder, then a temporary folder of this user's own.
 
-    They are kept in the first that can be written. The second serves where nothing else can, as in a container whose
-    home is read-only; it is left out where it does not exist (unless `make`) or is open to others: kernels are code.
+    Kernels are written to the first writable one. The second is for systems such as a container with a read-only home;
+    it is omitted if it does not exist (unless `make`) or is open to other users, since kernels are executable code.
     """
     yield cache_folder() / "kernels"
     temporary = _temporary_folder(make)

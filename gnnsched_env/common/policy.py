@@ -22,7 +22,7 @@ class Knowledge(StrEnum):
 
 
 class Routing(StrEnum):
-    """How a policy spreads classes over accelerators, which bounds the load that it can sustain.
+    """A policy's way of spreading classes over accelerators, which bounds the load that it can sustain.
 
     FREE: any split, class by class. SHORTEST: each class goes where it is predicted shortest. BLIND: any split, the
     same for every class. UNIFORM: the same share everywhere.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(description: str, total: int, *, shown: bool | None) -> Iterator[Callable[[int], None]]:
-    """Give a function that advances the bar; `shown=None` shows it if stderr is a terminal."""
+    """Yield a function that advances the bar; `shown=None` shows the bar if stderr is a terminal."""
     if not (sys.stderr.isatty() if shown is None else shown):
         yield lambda amount: None
         return

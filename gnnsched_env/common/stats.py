@@ -43,8 +43,8 @@ def mean_interval(
 ) -> Interval:
     """Return the mean of float [n] with its interval; the values are drawn with replacement.
 
-    The interval says how the mean would differ for other items of the kind. Samples of equal length see the same
-    resamples. ConfigError unless 0 < confidence < 1 and draws >= 1.
+    The interval estimates how the mean would vary for other items of the kind. Samples of equal length use the same
+    resamples. Raise ConfigError unless 0 < confidence < 1 and draws >= 1.
     """
     if not 0.0 < confidence < 1.0 or draws < 1:
         raise ConfigError(f"intervals: confidence must lie in 0..1, draws above 0, got {confidence} and {draws}")
@@ -71,8 +71,8 @@ def mean_interval(
 def paired_ratio(numerator: FloatArray, denominator: FloatArray) -> Interval:
     """Return mean(numerator) / mean(denominator) over episodes that both saw, with its 95 % interval.
 
-    `numerator`, `denominator`: float64 [episodes], one mean an episode, drawn in pairs. ConfigError where they are not
-    equally many, or none.
+    `numerator`, `denominator`: float64 [episodes], one mean per episode, drawn in pairs. Raise ConfigError if their
+    lengths differ or are 0.
     """
     if len(numerator) != len(denominator) or not len(numerator):
         raise ConfigError(f"paired episodes must be equally many, got {len(numerator)} and {len(denominator)}")
@@ -84,7 +84,7 @@ def paired_ratio(numerator: FloatArray, denominator: FloatArray) -> Interval:
 def crossed_interval(values: FloatArray, *, confidence: float = CONFIDENCE, seed: int = SEED) -> Interval:
     """Return the mean of float [seeds, files] with an interval over both.
 
-    Seeds and files are drawn with replacement, each by itself (Owen 2007, "The pigeonhole bootstrap"), so that the
+    Seeds and files are drawn with replacement, independently (Owen 2007, "The pigeonhole bootstrap"), so that the
     interval covers other trainings on other files of the kind. With a single seed, only files are drawn.
     """
     table = np.asarray(values, np.float64)

@@ -38,7 +38,7 @@ class RenderingUnavailable(GnnSchedError, gymnasium.error.DependencyNotInstalled
 class Renderer:
     """Draws schedules in one render mode; an environment has one of its own.
 
-    `span`: cycles that a picture shows, the last of them now (until so many have passed, it shows the first ones).
+    `span`: the number of cycles in a picture, which ends now (or, early in an episode, begins at cycle 0).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How a policy behaves over an episode, in figures: where its jobs run, who waits, when it leaves accelerators idle."""
+"""Figures of a policy's behaviour over an episode: where its jobs run, how long they wait, and idle accelerators."""
 
 from dataclasses import dataclass
 

@@ -90,8 +90,8 @@ def find_limits(
     """Bound every instance from below, and find a good schedule of it.
 
     `starts`: schedules of all instances by several policies; local search goes on from the best of each (`tries` times,
-    `moves` each). `seconds` above 0: CP-SAT tries that long to prove the optimum of each. `advance`
-    is told of each instance.
+    `moves` each). If `seconds` is above 0, CP-SAT searches that long for a proof of each optimum. `advance(1)` is
+    called after each instance.
     """
     plans, bounds = [], []
     for number, instance in enumerate(instances):

@@ -39,11 +39,11 @@ def evaluate(
 ) -> list[Record]:
     """Run every policy on the same episodes of one scenario at its load; return a record each, best first.
 
-    `shortest_job_first` makes the policy whose clairvoyant twin in Queue-v0, unbounded window, all ratios refer to: it
-    meets the same arrivals and failures, and neither the predictor's nor the scenario's prediction error. The best of
-    `uninformed`, whose results are not recorded unless they are among `policies` too, is the other reference. The
-    scenario's decision cost is charged to the policies that use predictions, and not to the clairvoyant reference, so
-    that ratios show it. `versus` names one of `policies` that all are compared with besides.
+    All ratios refer to the policy that `shortest_job_first` makes, run clairvoyantly in Queue-v0 with an unbounded
+    window: it meets the same arrivals and failures, but no prediction errors of the predictor or the scenario. The
+    other reference is the best of `uninformed`, whose results are recorded only if they are among `policies` too. The
+    scenario's decision cost is charged to the policies that use predictions, but not to the clairvoyant reference, so
+    that ratios show it. `versus` names one of `policies` as a further reference.
     """
     if versus is not None and versus not in policies:
         raise ConfigError(f"evaluation: versus must be one of the policies {', '.join(policies)}, got {versus!r}")
@@ -132,8 +132,8 @@ def _stability(run: Runs, table: LatencyTable, load: float | None) -> Record:
 
     For an unknown load the second value is None.
 
-    A fleet that fails serves while it is up, a share of the time. A predictor that is charged and not cached predicts
-    at most `workers` jobs in the cycles that one takes. Both are rates on average over time and mix.
+    A fleet with failures serves only the share of the time in which it is up. A predictor whose time is charged and not
+    cached predicts at most `workers` jobs in the cycles of one prediction. Both are average rates over time and mix.
     """
     routing = getattr(run.policy, "routing", Routing.FREE)
     rate = policy_capacity(table, routing=routing, choices=getattr(run.policy, "choices", None))

@@ -76,7 +76,7 @@ def learning_curve(
     folds: int = 4,
     seed: int = 0,
 ) -> list[Record]:
-    """Return the scores on held-out families of models trained on so many graphs of other families."""
+    """Return the scores on held-out families of models trained on a number of graphs of other families."""
     records = []
     for size in sizes:
         predicted = np.empty(dataset.cycles.shape)

@@ -1,4 +1,4 @@
-"""How two policies behaved over the same episodes, as a rich table for the terminal."""
+"""A rich table, for the terminal, that compares the behaviour of two policies over the same episodes."""
 
 from collections.abc import Sequence
 

@@ -128,7 +128,7 @@ def _aborted(schedule: Schedule) -> NDArray[np.int64]:
 
 
 def _set_rows(gantt: Any, labels: ScheduleLabels) -> None:
-    """Give each accelerator a row, the first on top."""
+    """Label one row per accelerator, the first on top."""
     rows = len(labels.accelerators)
     gantt.set(ylim=(rows - 0.5, -0.5))
     gantt.set_yticks(range(rows), labels=labels.accelerators)

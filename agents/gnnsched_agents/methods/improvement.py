@@ -25,7 +25,7 @@ from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 
-KIND = "improvement 1"  # of checkpoints, and their format
+KIND = "improvement 1"  # kind and format of checkpoints
 BUSY = 0.6  # loads above this share of the range count as high
 SHORT = (8, 64)  # number of jobs in a short episode
 

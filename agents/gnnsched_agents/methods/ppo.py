@@ -28,7 +28,7 @@ from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 from gnnsched_env.nn.device import pick_device
 
-KIND = "ppo 1"  # of checkpoints, and their format
+KIND = "ppo 1"  # kind and format of checkpoints
 SCALE_RATE = 0.1  # rate at which the values' scale follows the returns', per update
 ADAM_EPSILON = 1e-5
 STREAM = 0x990  # separates these draws from other streams with the same seed

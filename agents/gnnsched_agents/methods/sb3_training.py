@@ -1,7 +1,7 @@
 """Trainings by Stable-Baselines3: MaskablePPO, DQN and A2C, all on the shared pair network.
 
-Discounts. A decision may take no time or long, and a constant discount a decision rewards idle waiting, so MaskablePPO
-and A2C train with gamma = 1: what bounds the horizon is GAE's lambda, and rewards are differential (`WorldsVecEnv`), so
+Discounts. A decision may take no time or a long time, and a constant discount per decision rewards idle waiting, so
+MaskablePPO and A2C use gamma = 1: GAE's lambda bounds the horizon, and rewards are differential (`WorldsVecEnv`), so
 that values stay bounded in episodes of any length. DQN has no lambda, and its targets need a contraction: it weighs
 what follows a decision by exp(-elapsed / tau), a discount in time.
 

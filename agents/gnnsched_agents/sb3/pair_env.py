@@ -72,10 +72,10 @@ class Rows:
 class PairVecEnv(Sb3VecEnv):
     """Lanes of Queue-v0 under `dataflow="predicted_best"` that are observed as rows of features.
 
-    An observation is float32 [actions, COLUMNS]: row k holds the features of action k (`pair_features.Columns`),
-    its last column tells whether it is legal, so that algorithms that know no masks can leave illegal ones out. It is
-    made of what the environment's own observation shows. The "terminal_observation" of an episode is all zeros, as no
-    action is left. Everything else is as in `Sb3VecEnv`; "elapsed" in the infos are cycles.
+    An observation is float32 [actions, COLUMNS]: row k holds the features of action k (`pair_features.Columns`), and
+    its last column shows whether the action is legal, so that algorithms without masks can skip illegal ones. It is
+    computed from the environment's own observation. The "terminal_observation" of an episode is all zeros, as no action
+    is left. Everything else is as in `Sb3VecEnv`; "elapsed" in the infos is in cycles.
     """
 
     def __init__(self, num_envs: int = 1, **options: Any) -> None:

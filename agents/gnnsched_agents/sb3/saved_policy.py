@@ -36,7 +36,7 @@ class Sb3Policy(TrainedPolicy):
     name = "sb3"
 
     def __init__(self, layout: Layout, table: LatencyTable | None, path: str | Path) -> None:
-        """Load the model; `table` (of a job) tells the workload's predicted latencies.
+        """Load the model; `table` (of a job) holds the workload's predicted latencies.
 
         Raise FileFormatError if the file is no model that `gnnsched train` saved, and ConfigError if the environment
         is not Queue-v0, the table is missing, or the extra `agents` is not installed.

@@ -56,7 +56,7 @@ class Columns(NamedTuple):
     others_remaining: int  # mean of the other accelerators' remaining times, weighted by classes that prefer them
     waiting_work: int  # sum of the waiting jobs' smallest latencies
     waiting_longest: int  # largest of them
-    next_arrival: int  # by how much later a typical job that comes after a gap would be done if this job starts here
+    next_arrival: int  # delay of a typical job that arrives after one gap, if this job starts here
     later_arrival: int  # ... after 3 gaps
     last_arrival: int  # ... after 9 gaps
 

@@ -83,7 +83,7 @@ class LaneLogs(NamedTuple):
 PAIR, JOB_LOG = PairLogs(*range(8)), JobLogs(*range(2))
 FLEET, LANE = FleetLogs(*range(2)), LaneLogs(*range(10))
 PAIR_LOGS, JOB_LOGS, FLEET_LOGS, LANE_LOGS = len(PAIR), len(JOB_LOG), len(FLEET), len(LANE)
-SQRT_HALF_BITS = 0x3FE6A09E667F3BCD  # of the float64 sqrt(1/2)
+SQRT_HALF_BITS = 0x3FE6A09E667F3BCD  # the bits of the float64 sqrt(1/2)
 QUARTER_LOG = 0.5 / math.log(2.0)
 LOG_BLOCK = 8  # logarithms are computed in multiples of this number
 
@@ -265,7 +265,7 @@ def _read_arrivals(a, remaining, gap, machines, typical):
 def _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, logs, at):
     """Collect the delay of typical jobs if accelerator a is occupied from now for some cycles.
 
-    Each goes where it would be done first, nothing else having started.
+    Each typical job goes where it would be done first, assuming that nothing else has started.
     """
     few = min(machines.shape[1] - MACHINE.typical, typical.shape[1])
     wait_soon, wait_later = max(0.0, latency - gap), max(0.0, latency - 3.0 * gap)

@@ -102,7 +102,7 @@ def check_version(folder: Path, settings: Settings) -> None:
         if settings[field] != list(own):
             raise FileFormatError(
                 f"{folder}: {field} must be those of this version of the package, got {_short(settings[field])}; "
-                "build the data set anew"
+                "rebuild the data set"
             )
 
 

@@ -165,7 +165,7 @@ def predict_held_out(
 def score_held_out(
     measured: Measurements, inputs: JobInputs, train: IntArray, test: IntArray, *, training: str
 ) -> Record:
-    """Return the scores of one split: `training` says in words what it trained on.
+    """Return the scores of one split: `training` describes the training jobs in words.
 
     Besides the prediction, two references are scored: always taking the choice that is best on average over the
     training jobs (`fixed_`), and taking a second measurement as the prediction (`repeat_`, if there is one). The latter

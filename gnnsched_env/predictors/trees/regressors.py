@@ -10,7 +10,7 @@ from gnnsched_env.common.checks import Integer, Number, OneOf, check_fields
 
 FloatArray = NDArray[np.float64]
 
-EPOCHS = 60  # of the MLP
+EPOCHS = 60  # epochs of the MLP
 REGRESSORS = ("ridge", "random_forest", "hist_gradient_boosting", "lightgbm", "mlp")
 BOOSTED = ("hist_gradient_boosting", "lightgbm")
 
@@ -29,7 +29,7 @@ class Regressor(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boosting:
-    """How trees are boosted: `trees` rounds of at most `leaves` leaves with at least `least` samples each.
+    """Settings of boosted trees: `trees` rounds of at most `leaves` leaves with at least `least` samples each.
 
     `objective`: "l2" learns the mean, "l1" the median, which is robust to a few very large values.
     """

@@ -17,7 +17,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.sim import Simulation
 
-SPREAD = 2.0  # lanes start within this many decisions a job
+SPREAD = 2.0  # lanes start within this many decisions per job
 HORIZONS = (4.0, 15.0, 60.0)  # horizons of future arrivals that a critic may see, in mean services
 INSIGHTS = (  # inputs of the critic about a lane, besides its rows
     "jobs",  # jobs in the system, over 32

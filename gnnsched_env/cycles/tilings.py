@@ -53,7 +53,7 @@ class PhaseLayout(NamedTuple):
 
     members: IntArray  # [clusters, 2] (cluster, its kind), grouped by line in the order of the line's inputs
     line_ptr: IntArray  # [lines+1] slices of members; lines in increasing number, those that no cluster uses left out
-    classes: IntArray  # [classes, 2] weight packets and input packets a fold
+    classes: IntArray  # [classes, 2] weight packets and input packets per fold
     offsets: IntArray  # [kinds, classes] cycles from the class's departure of the last packet to the bus, or FREE
     links: IntArray  # [2] distribution links of all weight packets and of all input packets of a fold
 
@@ -596,7 +596,7 @@ def _route(pe: int, rn: int, size: int, v: int, hops: IntArray, line: IntArray, 
 
 @helper
 def _ports(m: int, used: int, size: int, columns: int) -> tuple[IntArray, IntArray, IntArray]:
-    """Return each used port's class, the classes (weight, input packets a fold), and the links of a fold."""
+    """Return each used port's class, the classes (weight, input packets per fold), and the links of a fold."""
     ports = (used + m - 1) // m
     port_class = np.empty(ports, np.int64)
     classes = np.empty((ports, 2), np.int64)

@@ -155,7 +155,7 @@ class EnvBatch:
                 self.encode(0, lane, lane + 1)
 
     def step(self, actions: NDArray[np.int64]) -> None:
-        """Take one action a lane and run each lane to its next decision."""
+        """Take one action per lane and run each lane to its next decision."""
         if actions.shape != self._all.shape or actions.dtype != np.int64:
             expected = f"int64 of shape {self._all.shape}"
             raise InvalidAction(f"actions must be {expected}, got {actions.dtype} of shape {actions.shape}")

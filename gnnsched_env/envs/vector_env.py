@@ -128,7 +128,7 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
         return self._observe(), self._infos(self._every if which.all() else _read_only(which))
 
     def step(self, actions: Any) -> Step:
-        """Take one action a lane (integers [L]), then run each lane to its next decision or to the end of its episode.
+        """Take one action per lane (integers [L]), then run each lane to its next decision or its end.
 
         Raise InvalidAction for a bad action, and ResetNeeded if an episode must be started first; no lane moves in
         either case.
@@ -154,7 +154,7 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
         return self._observe(), rewards, ended, np.zeros(self.num_envs, np.bool_), infos
 
     def action_masks(self) -> BoolArray:
-        """Return bool [L, actions]: True where an action is legal, at least once a row."""
+        """Return bool [L, actions]: True where an action is legal, at least once per row."""
         return self.batch.mask.copy() if self.copy else self.batch.mask
 
     def _observe(self) -> dict[str, FloatArray]:

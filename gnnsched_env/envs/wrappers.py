@@ -85,7 +85,7 @@ class MaskedVectorObservation(VectorWrapper[Any, Any, Any, Any, Any]):
         return self._join(observation, infos["action_mask"]), infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """Take one action a lane."""
+        """Take one action per lane."""
         observation, rewards, terminated, truncated, infos = self.env.step(actions)
         if "final_obs" in infos:
             last, masks = infos["final_obs"], infos["final_info"]["action_mask"]

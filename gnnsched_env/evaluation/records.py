@@ -37,7 +37,7 @@ def evaluate(
     graphs: Sequence[str],
     versus: str | None = None,
 ) -> list[Record]:
-    """Run every policy on the same episodes of one scenario at its load; return a record each, best first.
+    """Run every policy on the same episodes of one scenario at its load; return one record for each, best first.
 
     All ratios refer to the policy that `shortest_job_first` makes, run clairvoyantly in Queue-v0 with an unbounded
     window: it meets the same arrivals and failures, but no prediction errors of the predictor or the scenario. The

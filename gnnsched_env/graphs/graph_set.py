@@ -49,7 +49,7 @@ class GraphSet:
         if self.labels is not None:
             object.__setattr__(self, "labels", index_array(label, "labels", self.labels, np.int16))
             if len(self.labels) != len(self):
-                raise GraphError(f"{label}: labels must have one entry a graph, {len(self)}, got {len(self.labels)}")
+                raise GraphError(f"{label}: labels must have one entry per graph, {len(self)}, got {len(self.labels)}")
         loops = loop_flags(self.indptr, self.indices, self.graph_ptr)
         degrees = np.diff(self.indptr)
         for name, array in (("loops", loops), ("row_degrees", np.stack([degrees, degrees + ~loops]))):

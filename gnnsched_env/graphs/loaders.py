@@ -25,7 +25,7 @@ MATRIX_MARKET_BANNER = b"%%matrixmarket"
 def load_tu_folder(folder: str | Path, *, num_features: int | None = None, num_classes: int | None = None) -> GraphSet:
     """Read a folder in TUDataset's text format; every edge is taken in both directions.
 
-    Needs `*_A.txt` (a pair of vertex ids a line, from 1) and `*_graph_indicator.txt` (the graph of each vertex, from 1,
+    Needs `*_A.txt` (two vertex ids per line, from 1) and `*_graph_indicator.txt` (the graph of each vertex, from 1,
     not decreasing); `*_graph_labels.txt` and `*_node_labels.txt` are used if present. F defaults to the number of node
     labels (one-hot), or without them to the highest degree + 1 (degrees one-hot); G to the number of graph labels.
     """
@@ -182,7 +182,7 @@ def _table(path: Path, *, columns: int) -> NDArray[np.int64]:
                     ndmin=2,
                 )
         except (ValueError, OverflowError) as error:
-            raise FileFormatError(f"{path}: must hold {columns} integers a line: {error}") from None
+            raise FileFormatError(f"{path}: must hold {columns} integers per line: {error}") from None
     if table.size and not -LARGEST_ID <= table.min() <= table.max() <= 2**62:
         raise FileFormatError(f"{path}: integers must lie in {-LARGEST_ID}..2^62")
     return table.reshape(-1, columns)

@@ -12,11 +12,12 @@ AS_MANY_AS_PES = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accelerator:
-    """One device: `pes` processing elements, a multiplier each, and the bandwidths (words a cycle) in and out of them.
+    """One device: `pes` processing elements, each with a multiplier, and the bandwidths into and out of them.
 
-    All three are powers of two (SPEC section 1); the bandwidths default to one word for each PE. A distribution
-    bandwidth above the PEs is refused here, a reduction bandwidth above them only where a dataflow reduces spatially.
-    `reconfiguration_cycles` pass when a job runs under another dataflow than the job before it.
+    Bandwidths are in words per cycle. All three are powers of two (SPEC section 1); the bandwidths default to one word
+    for each PE. A distribution bandwidth above the PEs is refused here, a reduction bandwidth above them only where a
+    dataflow reduces spatially. `reconfiguration_cycles` pass when a job runs under another dataflow than the job before
+    it.
     """
 
     name: Annotated[str, Text(without="/")]

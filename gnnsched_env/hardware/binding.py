@@ -15,7 +15,7 @@ COMBINATION_NEST = "VGF"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseArray:
-    """The part of an accelerator that one phase runs on; bandwidths in words a cycle."""
+    """The part of an accelerator that one phase runs on; bandwidths in words per cycle."""
 
     pes: int
     distribution_bandwidth: int

@@ -93,7 +93,7 @@ def pair_cycles(
     """Return int64 [C, pairs]: cycles summed over the layers of each class's model.
 
     Distinct layers are compiled once, for all classes that have them. `workers` processes share the work; None takes
-    one process for little work and one a core for much. `progress`: a bar on stderr (None: if that is a terminal).
+    one process for little work and one per core for much. `progress`: a bar on stderr (None: if that is a terminal).
     """
     if workers is not None:
         workers = Integer(1).check("cycles", "workers", workers)

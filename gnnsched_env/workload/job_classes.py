@@ -54,7 +54,7 @@ class JobClasses:
         for field in fields:
             if len(getattr(self, field)) != len(self.names):
                 raise ConfigError(
-                    f"job classes: {field} must have one entry a class, {len(self.names)}, "
+                    f"job classes: {field} must have one entry per class, {len(self.names)}, "
                     f"got {len(getattr(self, field))}"
                 )
         for array in (*self.degrees, self.weights, self.groups):

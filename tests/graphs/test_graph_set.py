@@ -117,7 +117,7 @@ def test_citeseers_own_loops_are_not_doubled(shared):
         ({"graph_ptr": np.array([0])}, GraphError, "graph_ptr must end with the number of vertices"),
         ({"graph_ptr": np.array([], int)}, GraphError, "graph_ptr must begin with 0, got an empty array"),
         ({"self_loops": np.int32(99)}, GraphError, "self_loops must be the number of loops"),
-        ({"graph_labels": np.array([1])}, GraphError, "labels must have one entry a graph, 5, got 1"),
+        ({"graph_labels": np.array([1])}, GraphError, "labels must have one entry per graph, 5, got 1"),
         ({"indices": np.array([2**40])}, GraphError, "indices must fit int32"),
     ],
 )

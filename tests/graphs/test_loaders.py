@@ -72,9 +72,9 @@ def test_a_real_set_survives_the_text_format(shared, tmp_path, name):
         ({"A": "1, 2\n4, 5\n"}, GraphError, "an edge must stay in its graph, got 4,5 in row 2"),
         ({"A": "1, 8\n"}, GraphError, r"vertex ids must lie in 1\.\.7, got 8"),
         ({"A": "0, 1\n"}, GraphError, r"vertex ids must lie in 1\.\.7, got 0"),
-        ({"A": "1, x\n"}, FileFormatError, "must hold 2 integers a line"),
-        ({"A": "1\n"}, FileFormatError, "must hold 2 integers a line"),
-        ({"A": "1, 2.5\n"}, FileFormatError, "must hold 2 integers a line"),
+        ({"A": "1, x\n"}, FileFormatError, "must hold 2 integers per line"),
+        ({"A": "1\n"}, FileFormatError, "must hold 2 integers per line"),
+        ({"A": "1, 2.5\n"}, FileFormatError, "must hold 2 integers per line"),
         ({"graph_indicator": "1\n1\n1\n1\n2\n1\n2\n"}, GraphError, "got 1 after 2 for vertex 6"),
         ({"graph_indicator": "1\n1\n1\n1\n3\n3\n3\n"}, GraphError, "got 3 after 1 for vertex 5"),
         ({"graph_indicator": "2\n2\n2\n2\n2\n2\n2\n"}, GraphError, "got 2 for vertex 1"),
@@ -130,7 +130,7 @@ def test_edge_list_with_ids_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("", "at least one edge"), ("a b\n", "2 integers a line"), ("1 2\n3\n", "2 integers a line")]
+    ("text", "message"), [("", "at least one edge"), ("a b\n", "2 integers per"), ("1 2\n3\n", "2 integers per")]
 )
 def test_a_bad_edge_list_is_refused(tmp_path, text, message):
     path = tmp_path / "toy.txt"

@@ -67,7 +67,7 @@ class MachineColumns(NamedTuple):
     price: int
     slowness: int
     preferred: int
-    rate: int  # the fleet's largest sustainable rate, jobs a cycle; the same for all
+    rate: int  # the fleet's largest sustainable rate, jobs per cycle; the same for all
     spread: int  # the same for all
     typical: int  # the first of TYPICAL columns: latencies of typical classes
 

@@ -1,6 +1,6 @@
 """R-MAT graphs whose parameters are drawn from Graphlaxy's distribution.
 
-Graphlaxy (arXiv 2205.13901, BNN-UPC/graphlaxy, Apache-2.0) draws six numbers a graph: E uniformly, N and the quadrant
+Graphlaxy (arXiv 2205.13901, BNN-UPC/graphlaxy, Apache-2.0) draws six numbers per graph: E uniformly, N and the quadrant
 probabilities a, b, c from scaled Beta distributions whose weights it fitted so that the graphs cover the plane of
 clustering and density evenly. An edge is placed by descending a 2^scale x 2^scale adjacency matrix, quadrant by
 quadrant; vertices beyond N are removed at random. Directions, repeats and self loops are dropped.

@@ -115,7 +115,7 @@ def read_chunk(folder: Path, spec: DatasetSpec, settings: Settings, chunk: int) 
         raise FileFormatError(f"{path}: this chunk belongs to another data set than {DESCRIPTION} describes")
     wrong = {name: len(array) for name, array in arrays.items() if len(array) != spec.jobs_of(chunk)}
     if wrong:
-        raise FileFormatError(f"{path}: arrays must have {spec.jobs_of(chunk)} entries, one a job, got {wrong}")
+        raise FileFormatError(f"{path}: arrays must have {spec.jobs_of(chunk)} entries, one per job, got {wrong}")
     return arrays
 
 

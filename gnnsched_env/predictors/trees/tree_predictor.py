@@ -62,7 +62,7 @@ class TreePredictor:
         plain = trained.features.name in KEPT_SETS and trained.target == "residual" and not trained.joint
         if trained.regressor != "lightgbm" or not plain:
             raise ConfigError(
-                f"only LightGBM on residuals, one a pair, of sets S2 or terms is kept, got {trained.name}"
+                f"only LightGBM on residuals, one per pair, of sets S2 or terms is kept, got {trained.name}"
             )
         if trained.domain is None:
             raise ConfigError(f"{trained.name}: not trained yet")

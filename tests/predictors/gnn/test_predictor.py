@@ -78,7 +78,7 @@ def test_classes_without_graphs_are_refused():
 
 
 def test_graphs_of_other_classes_are_refused():
-    with pytest.raises(ConfigError, match="graphs must be those of the degrees"):
+    with pytest.raises(ConfigError, match="graphs must match the degrees"):
         small_predictor().predict(replace(CLASSES, graphs=CLASSES.graphs[::-1]), PAIRS)
 
 

@@ -108,7 +108,7 @@ class Forests:
             and bool(np.isfinite(self.values).all() and not np.isnan(self.thresholds).any())
         )
         if not sound:
-            raise FileFormatError(f"{source}: the trees must be valid: finite values, known columns, each child behind its parent")
+            raise FileFormatError(f"{source}: the trees must be valid: finite, each child behind its parent")
 
 
 def _append(node: Mapping[str, Any], nodes: list[tuple[int, float, int, int, float]]) -> int:

@@ -19,8 +19,8 @@ def first_starts(
 ) -> None:
     """Write the job and the accelerator that each lane starts; a lane that waits keeps what stands there.
 
-    Again and again the job of smallest (`latest`: of largest) completion on the accelerator that suits it best is
-    planned there; the first one planned on an idle accelerator, with nothing planned there before it, starts. Ties take
+    Repeatedly, the job with the smallest (`latest`: the largest) completion on its best accelerator is planned
+    there; the first one planned on an idle accelerator, with nothing planned there before it, starts. Ties take
     the lowest slot, then the lowest accelerator. `latencies` float64 [L, n, A], `remaining` float64 [L, A], `idle`
     bool [L, A], `waiting` int64 [L]; `slots` and `accelerators` int64 [L] are written.
     """

@@ -166,7 +166,7 @@ def layer_spec(layer: Layer, bound: BoundDataflow) -> LayerSpec:
 
 @lru_cache(maxsize=MOST_COMPILED)
 def compile_tiling(spec: LayerSpec) -> CompiledTiling | None:
-    """Compile a layer's tiling, all quirks mended; None where its tables would be too large (replay it then)."""
+    """Compile a layer's tiling with all quirks mended; return None if its tables were too large (replay it then)."""
     check_spec(spec, CORRECTED)
     widths = (spec.in_features, spec.combination_features, spec.out_features)
     arrays = tuple(

@@ -55,7 +55,7 @@ class _Block:
         self.column = column
 
     def address(self, number: Any, row: Any, column: Any) -> Any:
-        """Return where a cell of an argument stands; of a 1-D one, whatever the row."""
+        """Return the address of a cell of an argument; a 1-D argument is the same for every row."""
         array, builder = self.arrays[number], self.builder
         shape = cgutils.unpack_tuple(builder, array.shape)
         place = column if len(shape) == 1 else builder.add(builder.mul(row, shape[1]), column)

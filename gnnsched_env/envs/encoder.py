@@ -6,9 +6,13 @@ the window changed (`removed`, `rewrite`), and `shown` int64 [L] is how many wer
 encoded in one loop that the compiler turns into vector instructions.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from gnnsched_env.common.compiled import bare_kernel, copy_cells, inlined
+from gnnsched_env.common.policy import BoolArray, FloatArray
 from gnnsched_env.envs.spaces import ACCELERATOR, SLOT, SYSTEM
 from gnnsched_env.sim import transition as simulator
 
@@ -27,47 +31,83 @@ _LOG_1 = np.float32(2.0 / np.log(2.0))  # coefficients of the series of log2 in 
 _LOG_3, _LOG_5, _LOG_7, _LOG_9 = np.float32(1 / 3), np.float32(1 / 5), np.float32(1 / 7), np.float32(1 / 9)
 
 
-@bare_kernel
-def encode(
-    settings, class_codes, codes, energy_codes, column_owners, patterns, configured, lanes, accelerators, jobs, queue,
-    shown, arrivals, cycles, times, slots, latencies, energies, fleet, system, mask, rewards, elapsed, moments, legal,
-    ended, worker, first, stop,
-):  # fmt: skip
-    """Write the observation and the mask of the lanes from `first` to before `stop`.
+class State(NamedTuple):
+    """The arrays of a simulation, in the order of `Simulation.state`."""
 
-    `class_codes` float32 [C, 2] (shortest, longest), `codes` and `energy_codes` float32 [C, K]: encoded predictions and
-    energies; `column_owners` int64: the accelerator of each action's column; `patterns` bool [2^A, W x columns]: the
-    mask of a full window for each set of idle accelerators, or a single row if the fleet is too large for that;
-    `configured` float32 [K]: code shown when an accelerator is set to the choice; `shown` int64 [L]: slots last shown;
-    `arrivals` int64 [L, W']: their jobs' arrivals (W': W rounded up to whole eights); `cycles` int64, `times` float32
-    [workers, n]: scratch, a row for each worker.
-    Outputs: `slots`, `latencies`, `energies` (of width 0 if not shown), `fleet`, `system` float32 [L, n], `mask`
-    bool [L, actions], and the other results of a step, each [L]: `rewards`, `elapsed`, `moments`, `legal`, `ended`.
-    The constant fields of `fleet` (price, switching) are not written.
-    """
+    settings: Any
+    classes: Any
+    pairs: Any
+    best: Any
+    owners: Any
+    devices: Any
+    lanes: Any
+    accelerators: Any
+    jobs: Any
+    queue: Any
+    aborted: Any
+
+
+class Codes(NamedTuple):
+    """Tables as observations show them, and what masks are made from."""
+
+    of_classes: FloatArray  # [C, 2]: encoded smallest and largest prediction
+    of_pairs: FloatArray  # [C, K]: encoded predictions
+    of_energies: FloatArray  # [C, K]: encoded energies
+    column_owners: NDArray[np.int64]  # the accelerator of each action's column
+    patterns: BoolArray  # [2^A, W x columns]: full window's mask for each set of idle accelerators; 1 x 1 if A is large
+    configured: FloatArray  # [K]: code shown when an accelerator is set to the choice
+
+
+class Written(NamedTuple):
+    """Arrays to write: scratch, the observation (float32 [L, n]) and mask, and the other results of a step."""
+
+    shown: NDArray[np.int64]  # [L]: slots last shown
+    arrivals: NDArray[np.int64]  # [L, W rounded up to whole eights]: their jobs' arrivals
+    cycles: NDArray[np.int64]  # [workers, n]: scratch, a row for each worker
+    times: FloatArray  # likewise
+    slots: FloatArray
+    latencies: FloatArray
+    energies: FloatArray  # of width 0 if not shown
+    fleet: FloatArray  # but its constant fields (price, switching)
+    system: FloatArray
+    mask: BoolArray  # [L, actions]
+    rewards: NDArray[np.float64]  # [L], as all that follow
+    elapsed: NDArray[np.int64]
+    moments: NDArray[np.int64]
+    legal: BoolArray
+    ended: BoolArray
+
+
+@bare_kernel
+def encode(state, codes, written, worker, first, stop):
+    """Write the observation and the mask of the lanes from `first` to before `stop`, with the scratch of a worker."""
+    settings, lanes, accelerators = state.settings, state.lanes, state.accelerators
+    jobs, queue = state.jobs, state.queue
+    shown, arrivals, cycles, times = written.shown, written.arrivals, written.cycles, written.times
+    slots, mask = written.slots, written.mask
     for i in range(first, stop):
         if i < 0:  # never happens, but tells the compiler so
             continue
         visible = min(lanes[i]["waiting"], settings[0]["window"])
         before = shown[i]
         _gather_times(i, settings, lanes, accelerators, cycles, worker)  # long before they are read, as vectors
-        if energies.shape[1]:
-            _write_rows(i, visible, energy_codes, lanes, queue, shown, energies)
-        _write_rows(i, visible, codes, lanes, queue, shown, latencies)
-        _write_window(i, visible, settings, class_codes, lanes, jobs, queue, shown, arrivals, slots)
+        if written.energies.shape[1]:
+            _write_rows(i, visible, codes.of_energies, lanes, queue, shown, written.energies)
+        _write_rows(i, visible, codes.of_pairs, lanes, queue, shown, written.latencies)
+        _write_window(i, visible, settings, codes.of_classes, lanes, jobs, queue, shown, arrivals, slots)
         _write_ages(i, visible, lanes, arrivals, times, worker, slots)
         if settings[0]["due"]:
             _write_due(i, visible, lanes, jobs, queue, slots)
-        _write_mask(i, visible, before, settings, column_owners, patterns, lanes, accelerators, mask)
+        _write_mask(i, visible, before, settings, codes.column_owners, codes.patterns, lanes, accelerators, mask)
         for k in range((2 * accelerators.shape[1] + SYSTEM_TIMES + 7) // 8 * 8):  # whole vectors: the rest is not read
             times[worker, k] = _time_code(cycles[worker, k])
-        _write_fleet(i, settings, configured, lanes, accelerators, times, worker, fleet)
-        _write_system(i, settings, lanes, times, worker, 2 * accelerators.shape[1], system)
-        rewards[i] = lanes[i]["reward"]
-        elapsed[i] = lanes[i]["elapsed"]
-        moments[i] = lanes[i]["time"]
-        legal[i] = lanes[i]["legal"] == 1
-        ended[i] = lanes[i]["ended"] == 1
+        _write_fleet(i, settings, codes.configured, lanes, accelerators, times, worker, written.fleet)
+        _write_system(i, settings, lanes, times, worker, 2 * accelerators.shape[1], written.system)
+        written.rewards[i] = lanes[i]["reward"]
+        written.elapsed[i] = lanes[i]["elapsed"]
+        written.moments[i] = lanes[i]["time"]
+        written.legal[i] = lanes[i]["legal"] == 1
+        written.ended[i] = lanes[i]["ended"] == 1
 
 
 @inlined
@@ -260,11 +300,7 @@ def _allow_all_if_none(i, columns, mask):
 
 
 @bare_kernel
-def move(
-    settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, class_codes, codes,
-    energy_codes, column_owners, patterns, configured, shown, arrivals, cycles, times, slots, latencies, energies,
-    fleet, system, mask, rewards, elapsed, moments, legal, ended, actions, worker, first, stop,
-):  # fmt: skip
+def move(state, codes, written, actions, worker, first, stop):
     """Take one action in each lane from `first` to before `stop`, and write observations and masks.
 
     Lanes go block by block, so that the simulator's data is still in the cache when it is encoded.
@@ -273,12 +309,8 @@ def move(
     while block < stop:
         end = min(block + BLOCK, stop)
         simulator.step(
-            settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, actions,
-            block, end,
+            state.settings, state.classes, state.pairs, state.best, state.owners, state.devices, state.lanes,
+            state.accelerators, state.jobs, state.queue, state.aborted, actions, block, end,
         )  # fmt: skip
-        encode(
-            settings, class_codes, codes, energy_codes, column_owners, patterns, configured, lanes, accelerators,
-            jobs, queue, shown, arrivals, cycles, times, slots, latencies, energies, fleet, system, mask, rewards,
-            elapsed, moments, legal, ended, worker, block, end,
-        )  # fmt: skip
+        encode(state, codes, written, worker, block, end)
         block = end

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Integer
+from gnnsched_env.common.compiled import compiled_for
 from gnnsched_env.common.errors import ConfigError, InvalidAction
 from gnnsched_env.common.policy import BoolArray, FloatArray
 from gnnsched_env.envs import encoder as kernels
@@ -93,6 +94,7 @@ class EnvBatch:
         self.times = np.zeros(lanes, np.int64)
         self._all = np.ones(lanes, np.bool_)
         self._zeros = np.zeros(lanes, np.uint64)
+        self._actions = np.zeros(lanes, np.int64)
         self._prepare_encoder()
         self._ranges = [(w, lanes * w // self.threads, lanes * (w + 1) // self.threads) for w in range(self.threads)]
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
@@ -109,36 +111,39 @@ class EnvBatch:
         }
         for name, values in constant.items():
             fleet[:, ACCELERATOR_FIELDS.index(name) :: len(ACCELERATOR_FIELDS)] = values
-        self._tables = (
-            encode_cycles(np.stack([predicted.min(axis=1), predicted.max(axis=1)], axis=1)),
-            encode_cycles(predicted),
-            encode_energy(simulation.pairs["energy"]),
-            layout.column_accelerators,
-            _mask_patterns(layout),
-            _configuration_codes(table.choice_accelerators),
+        self._codes = kernels.Codes(
+            of_classes=encode_cycles(np.stack([predicted.min(axis=1), predicted.max(axis=1)], axis=1)),
+            of_pairs=encode_cycles(predicted),
+            of_energies=encode_energy(simulation.pairs["energy"]),
+            column_owners=layout.column_accelerators,
+            patterns=_mask_patterns(layout),
+            configured=_configuration_codes(table.choice_accelerators),
         )
-        self._written = (
-            np.zeros(simulation.num_lanes, np.int64),
-            np.zeros((simulation.num_lanes, -(-layout.window // 8) * 8), np.int64),
-            np.zeros((self.threads, width), np.int64),
-            np.zeros((self.threads, width), np.float32),
-            *(self.observation[name] for name in ("slots", "latencies")),
-            self.observation.get("energies", np.zeros((simulation.num_lanes, 0), np.float32)),
-            *(self.observation[name] for name in ("accelerators", "system")),
-            self.mask,
-            self.rewards,
-            self.elapsed,
-            self.times,
-            self.legal,
-            self.ended,
+        lanes = simulation.num_lanes
+        self._written = kernels.Written(
+            shown=np.zeros(lanes, np.int64),
+            arrivals=np.zeros((lanes, -(-layout.window // 8) * 8), np.int64),
+            cycles=np.zeros((self.threads, width), np.int64),
+            times=np.zeros((self.threads, width), np.float32),
+            slots=self.observation["slots"],
+            latencies=self.observation["latencies"],
+            energies=self.observation.get("energies", np.zeros((lanes, 0), np.float32)),
+            fleet=self.observation["accelerators"],
+            system=self.observation["system"],
+            mask=self.mask,
+            rewards=self.rewards,
+            elapsed=self.elapsed,
+            moments=self.times,
+            legal=self.legal,
+            ended=self.ended,
         )
         self._bind_encoder()
 
     def _bind_encoder(self) -> None:
-        simulation = self.simulation
-        state = (simulation.lanes, simulation.accelerators, simulation.jobs, simulation.queue)
-        self._encoder = (simulation.settings, *self._tables, *state, *self._written)
-        self._mover = (*simulation.state, *self._tables, *self._written)
+        """Put together what the kernels are called with, and find their forms for it: both cost more than a step."""
+        self._arrays = (kernels.State(*self.simulation.state), self._codes, self._written)
+        self._encode_lanes = compiled_for(kernels.encode, *self._arrays, 0, 0, 0)
+        self._move_lanes = compiled_for(kernels.move, *self._arrays, self._actions, 0, 0, 0)
 
     def reset(self, seeds: Seeds, episodes: Seeds | None = None, which: BoolArray | None = None) -> None:
         """Start an episode in each lane (or where `which` is True), keyed by its seed and episode number."""
@@ -159,8 +164,9 @@ class EnvBatch:
         if actions.shape != self._all.shape or actions.dtype != np.int64:
             expected = f"int64 of shape {self._all.shape}"
             raise InvalidAction(f"actions must be {expected}, got {actions.dtype} of shape {actions.shape}")
-        moves = [self._workers().submit(self._move, actions, *own) for own in self._ranges[1:]]
-        self._move(actions, *self._ranges[0])
+        np.copyto(self._actions, actions)  # of the one layout that the kernel knows
+        moves = [self._workers().submit(self._move, *own) for own in self._ranges[1:]]
+        self._move(*self._ranges[0])
         for move in moves:
             move.result()
         if self.simulation.streaming:
@@ -176,12 +182,12 @@ class EnvBatch:
         for lane in starved:
             self.encode(0, lane, lane + 1)
 
-    def _move(self, actions: NDArray[np.int64], worker: int, first: int, stop: int) -> None:
-        kernels.move(*self._mover, actions, worker, first, stop)
+    def _move(self, worker: int, first: int, stop: int) -> None:
+        self._move_lanes(*self._arrays, self._actions, worker, first, stop)
 
     def encode(self, worker: int = 0, first: int = 0, stop: int | None = None) -> None:
         """Write observations and masks of the lanes from `first` to before `stop` (all by default) from the state."""
-        kernels.encode(*self._encoder, worker, first, self.simulation.num_lanes if stop is None else stop)
+        self._encode_lanes(*self._arrays, worker, first, self.simulation.num_lanes if stop is None else stop)
 
     def _workers(self) -> ThreadPoolExecutor:
         """Return the pool of additional threads; a forked process starts its own."""

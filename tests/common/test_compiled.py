@@ -82,6 +82,19 @@ def test_memory_is_asked_for_ahead():
     assert "llvm.prefetch" in llvm(ask), broken("instructions by `intrinsic` and llvmlite: the call of llvm.prefetch")
 
 
+def test_a_kernel_is_had_in_the_form_for_some_arguments():
+    kernel = compiled.bare_kernel(fill)
+    wide, narrow = np.zeros(3), np.zeros(3, np.float32)
+    form = compiled.compiled_for(kernel, wide)
+    form(wide)
+    assert wide.tolist() == [0, 1, 2], broken("what `dispatcher.compile` returns")
+    assert compiled.compiled_for(kernel, np.ones(5)) is form
+    others = (narrow, np.zeros(6)[::2], np.zeros((1, 1)), (wide, wide))
+    assert len({id(compiled._forms.get((kernel, compiled._kind((one,))), one)) for one in (wide, *others)}) == 5
+    compiled.compiled_for(kernel, narrow)(narrow)
+    assert narrow.tolist() == [0, 1, 2]
+
+
 def test_numba_is_bounded_above_by_a_version_that_passed():
     (bounds,) = (
         line

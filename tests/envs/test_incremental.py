@@ -68,9 +68,9 @@ def test_masks_of_large_fleets_are_those_of_small_ones(dispatch):
     """Without the table of patterns, which is too large for many accelerators, masks are the same."""
     settings = simulation_settings(_scenario(window=1 if dispatch else 5), hetero_table(), dispatch=dispatch)
     with_table, without = (EnvBatch(hetero_table(), settings, lanes=2) for _ in range(2))
-    patterns = without._tables[4]
+    patterns = without._codes.patterns
     assert patterns.shape == (16, with_table.mask.shape[1] - (not dispatch))
-    without._tables = (*without._tables[:4], np.zeros((1, 1), bool), *without._tables[5:])
+    without._codes = without._codes._replace(patterns=np.zeros((1, 1), bool))
     without._bind_encoder()
     rng = np.random.default_rng(0)
     for batch in (with_table, without):
@@ -83,7 +83,7 @@ def test_masks_of_large_fleets_are_those_of_small_ones(dispatch):
     many = toys.random_table(rng, classes=5, choices=24, accelerators=12)
     batch = EnvBatch(many, replace(settings, window=1, mean_up=0.0, mean_down=0.0))
     batch.reset([0])
-    assert batch._tables[4].shape == (1, 1)
+    assert batch._codes.patterns.shape == (1, 1)
     assert batch.mask[0, :24].all()
 
 

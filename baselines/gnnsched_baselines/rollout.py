@@ -18,6 +18,7 @@ from gnnsched_env.common.random_streams import GOLDEN, MIX_1, MIX_2
 from gnnsched_env.envs import Layout
 from gnnsched_env.sim import Simulation
 from gnnsched_env.sim.belief import Belief
+from gnnsched_env.sim.rewards import episode_charges
 
 MOST_LANES = 512  # futures played at once: more do not fit in the CPU caches
 SPREAD = np.array([GOLDEN, MIX_1, MIX_2])  # large odd multipliers
@@ -107,25 +108,12 @@ class Rollout:
             self.arrivals,
         )
         self._play_out(future, np.repeat(np.concatenate(options), self.futures))
-        return np.split(charges(future).reshape(-1, self.futures), np.cumsum(counts)[:-1])
+        charged = episode_charges(future.settings, future.jobs, future.lanes)
+        return np.split(charged.reshape(-1, self.futures), np.cumsum(counts)[:-1])
 
     def _play_out(self, future: Simulation, first_actions: IntArray) -> None:
         """Take the first actions [L], then decide as the base policy does until every lane has ended."""
         play_out(future, self.layout, first_actions)
-
-
-def charges(simulation: Simulation) -> NDArray[np.float64]:
-    """Return float64 [L]: the objective's charge for the jobs of each lane, all of which have finished."""
-    jobs, prices = simulation.jobs, simulation.config
-    completion = jobs["finish"] - jobs["arrival"]
-    total: NDArray[np.float64] = prices.completion * completion.sum(axis=1)
-    if prices.weighted:
-        total += prices.weighted * (jobs["weight"] * completion).sum(axis=1)
-    if prices.tardiness:
-        total += prices.tardiness * np.maximum(0, jobs["finish"] - jobs["due"]).sum(axis=1)
-    if prices.energy:
-        total += prices.energy * simulation.lanes["total_energy"]
-    return total
 
 
 def clearly_best(costs: NDArray[np.float64], margin: float) -> int:

@@ -14,7 +14,7 @@ from them. A rule can also check a single value: `seed = Integer(0).check("rollo
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from numbers import Integral, Real
@@ -28,9 +28,13 @@ from gnnsched_env.common.errors import ConfigError, did_you_mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule for a value; `help` is a sentence that describes the value and its unit."""
+    """A rule for a value; `help` is a sentence that describes the value and its unit.
+
+    `option` names the value's option on command lines; by default it has none.
+    """
 
     help: str = ""
+    option: str = ""
 
     def check(self, where: str, name: str, value: Any) -> Any:
         """Return the value in the form to be stored; raise ConfigError if it breaks the rule."""
@@ -170,12 +174,15 @@ def _finite(value: Real) -> bool:
         return False
 
 
-def check_fields(owner: Any, where: str) -> None:
-    """Check each declared field of a dataclass instance (frozen or not), and store the value that its rule returns."""
+def check_fields(owner: Any, where: str, *, but: Collection[str] = ()) -> None:
+    """Check each declared field of a dataclass instance, frozen or not, and store the value that its rule returns.
+
+    The fields named in `but` are not checked.
+    """
     kind: type = type(owner)
     for name, rule in declared(kind).items():
         value = getattr(owner, name)
-        if value is not None or not _optional(kind, name):
+        if name not in but and (value is not None or not _optional(kind, name)):
             object.__setattr__(owner, name, rule.check(where, name, value))
 
 

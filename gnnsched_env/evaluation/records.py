@@ -15,12 +15,14 @@ from gnnsched_env.common.stats import paired_ratio
 from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
 from gnnsched_env.scenario import Scenario, table_rate
 from gnnsched_env.scenario.resolve import scenario_trace
+from gnnsched_env.scenario.scenario import SECTIONS
 from gnnsched_env.sim import policy_capacity, summarise
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.version import __version__
 
 Record = dict[str, Any]
-SECTIONS = ("arrivals", "failures", "prediction_error", "reward")  # the sections of a scenario that a record holds
+# The sections of a scenario that a record holds; what it says of the others stands in fields of its own.
+CONDITIONS = tuple(name for name in SECTIONS if name not in ("workload", "environment", "decision"))
 LIBRARIES = ("gymnasium", "numba", "numpy", "scikit-learn", "scipy")
 
 
@@ -79,7 +81,7 @@ def provenance(scenario: Scenario, tables: Sequence[LatencyTable], arguments: Ma
         "fleet": scenario.fleet.to_dict(),
         "repeats": scenario.workload.repeats,
         "decision": asdict(scenario.decision),
-        **{name: asdict(getattr(scenario, name)) for name in SECTIONS},
+        **{name: asdict(getattr(scenario, name)) for name in CONDITIONS},
         "tables": [dict(table.provenance) for table in tables],
         "arguments": dict(arguments),
     }
@@ -102,7 +104,7 @@ def _circumstances(run: Runs, scenario: Scenario, table: LatencyTable) -> Record
         "jobs": run.settings.jobs,
         "repeats": run.settings.repeats,
         "decision": asdict(scenario.decision) if run.settings.decision else None,
-        **{name: _unless_default(getattr(scenario, name)) for name in SECTIONS},
+        **{name: _unless_default(getattr(scenario, name)) for name in CONDITIONS},
     }
 
 

@@ -14,6 +14,7 @@ from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.envs.spaces import Layout
 from gnnsched_env.scenario import Scenario, simulation_settings
 from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, WindowOrder, episode_metrics
+from gnnsched_env.sim.belief import belief_of
 from gnnsched_env.sim.metrics import joined
 from gnnsched_env.tables import LatencyTable
 
@@ -138,7 +139,7 @@ def decide(batch: EnvBatch, policy: Policy) -> IntArray:
     """Return a policy's actions int64 [L], checked; first pass the belief to its `observe_belief`, if it has one."""
     observe = getattr(policy, "observe_belief", None)
     if observe is not None:
-        observe(batch.simulation.belief())
+        observe(belief_of(batch.simulation))
     actions = np.asarray(policy.act(batch.observation, batch.mask))
     lanes, count = batch.mask.shape
     if actions.shape != (lanes,) or actions.dtype.kind not in "iu":

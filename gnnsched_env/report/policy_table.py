@@ -11,6 +11,7 @@ from rich.text import Text
 from gnnsched_env.predictors import DEFAULT_PREDICTOR
 from gnnsched_env.scenario import EnvironmentOptions, Scenario
 from gnnsched_env.scenario.options import DEFAULT_JOBS
+from gnnsched_env.scenario.scenario import SECTIONS
 
 KILO = 1_000
 PICO_TO_MICRO = 1e-6
@@ -88,7 +89,7 @@ def changed_options(scenario: Scenario) -> tuple[str, ...]:
     If nothing fails, the repair time is left out too.
     """
     changes = [] if scenario.predictor == DEFAULT_PREDICTOR else [f"predictor = {scenario.predictor}"]
-    for name in ("workload", "environment", "decision", "arrivals", "failures", "prediction_error", "reward"):
+    for name in SECTIONS:
         section = getattr(scenario, name)
         if name == "failures" and not section.up:
             continue

@@ -1,17 +1,22 @@
 """The sections of a scenario: which jobs come and when, what deciding costs, what fails, what is charged.
 
-An option is declared once, as a field with its type, default, rule and help: what `gymnasium.make` takes, what a
-scenario's TOML file holds, what is checked and what records tell follows from the fields.
+An option is declared once, as a field with its type, default, rule and help. What `gymnasium.make` takes, what a
+scenario's TOML file holds, the option of command lines (where the rule names one), what is checked and what records
+tell follows from the fields. A section's `settings` say what the simulator is told of it.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from numbers import Real
-from typing import Annotated
+from typing import Annotated, Any, ClassVar, Literal
 
 from gnnsched_env.common.checks import FilePath, Flag, Integer, ListOf, Number, OneOf, Parsed, check_fields, listed
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import MODEL_KINDS
-from gnnsched_env.sim import MOST_WORKERS
+from gnnsched_env.sim import MOST_WORKERS, WindowOrder
+from gnnsched_env.sim.arrivals import ChosenProcess
+from gnnsched_env.sim.rewards import TERMS, Prices, in_cycles
+from gnnsched_env.tables import LatencyTable
 
 LOAD_LIMIT = 1.5
 MOST_JOBS = 10_000_000  # an episode's jobs are kept in memory
@@ -22,7 +27,41 @@ LATEST = 1e9  # of a deadline, mean service times
 LEAST_WEIGHT = 1e-6  # of a job: sums of weights further apart than these lose the lighter ones
 MOST_WEIGHT = 1e6
 WEIGHTS = f"from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}"
-PROCESSES = ("poisson", "bursty", "diurnal")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """What the units of options are, for one scenario and its latency table (of one inference).
+
+    `mean_gap`: cycles between arrivals; `unit`: cycles of a mean job's best as predicted, `service` as it is;
+    `jobs`: those of an episode where no number is given; `dispatch`: a decision at each arrival.
+    """
+
+    table: LatencyTable
+    repeats: int
+    clock_hz: int
+    mean_gap: float
+    unit: float
+    service: float
+    jobs: int
+    dispatch: bool
+
+    def cycles(self, microseconds: float) -> int:
+        """Return the nearest number of cycles; what costs anything costs at least one."""
+        return max(int(microseconds > 0), round(microseconds * self.clock_hz / 1e6))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortForm:
+    """How a section can be given in short: `what` in words, and the fields that `read` makes of it (None: refused).
+
+    `kind` is its type on command lines, None where it has no option there; `help` says what it is.
+    """
+
+    what: str
+    read: Callable[[Any], Mapping[str, Any] | None]
+    kind: Any = None
+    help: str = ""
 
 
 def _pair(value: object) -> tuple[float, float] | None:
@@ -45,6 +84,29 @@ def _priority(value: object) -> tuple[float, float] | None:
     return given if given is not None and all(LEAST_WEIGHT <= entry <= MOST_WEIGHT for entry in given) else None
 
 
+def _trace_or_process(given: Any) -> Mapping[str, Any] | None:
+    if not isinstance(given, str):
+        return None
+    return {"trace" if given.endswith(".csv") else "process": given}
+
+
+def _up_and_down(given: Any) -> Mapping[str, Any] | None:
+    return {"up": given[0], "down": given[1]} if isinstance(given, list | tuple) and len(given) == 2 else None
+
+
+def _noise_and_bias(given: Any) -> Mapping[str, Any] | None:
+    if isinstance(given, list | tuple) and len(given) in (1, 2):
+        return dict(zip(("noise", "bias"), given, strict=False))
+    return {"noise": given} if isinstance(given, Real) and not isinstance(given, bool) else None
+
+
+def _one_price(given: Any) -> Mapping[str, Any] | None:
+    if not isinstance(given, str):
+        return None
+    OneOf(tuple(TERMS)).check("reward", "reward", given)
+    return {name: float(name == given) for name in TERMS}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """Which jobs come: those of graph files, or the embedded synthetic classes, and the model that each job runs.
@@ -56,7 +118,7 @@ class Workload:
     graphs: Annotated[
         tuple[str, ...], ListOf(FilePath(), help="Graph files (.npz), equally likely; none: synthetic classes.")
     ] = ()
-    model: Annotated[str, OneOf(MODEL_KINDS, help="The GNN that each job runs.")] = "gcn"
+    model: Annotated[str, OneOf(tuple(MODEL_KINDS), help="The GNN that each job runs.")] = "gcn"
     hidden: Annotated[
         tuple[int, ...], ListOf(Integer(1), help="Widths between a graph's input features and its classes.")
     ] = (16,)
@@ -65,7 +127,7 @@ class Workload:
     ] = (1, 4, 16, 64)
     classes_per_file: Annotated[int, Integer(1, help="Batches drawn from each graph set.")] = 120
     seed: Annotated[int, Integer(0, help="Seed of the batches, or of the synthetic classes.")] = 0
-    repeats: Annotated[int, Integer(1, MOST_REPEATS, help="Inferences a job: its latencies are so many times one.")] = 1
+    repeats: Annotated[int, Integer(1, MOST_REPEATS, help="Inferences a job.", option="repeats")] = 1
 
     def __post_init__(self) -> None:
         check_fields(self, "workload")
@@ -81,11 +143,23 @@ class DecisionCost:
     """
 
     latency_us: Annotated[
-        float, Number(least=0.0, most=LONGEST_DECISION_US, help="Microseconds to predict a job; 0 charges nothing.")
+        float,
+        Number(
+            least=0.0,
+            most=LONGEST_DECISION_US,
+            help="Microseconds to predict a job, charged to policies that use predictions; 0: nothing is charged.",
+            option="decision-us",
+        ),
     ] = 0.0
-    workers: Annotated[int, Integer(1, MOST_WORKERS, help="Predictions that may be under way at once.")] = 1
-    cached: Annotated[bool, Flag(help="Predict a class once an episode, then look it up.")] = False
-    lookup_us: Annotated[float, Number(least=0.0, most=LONGEST_DECISION_US, help="Microseconds of a lookup.")] = 0.0
+    workers: Annotated[
+        int, Integer(1, MOST_WORKERS, help="Predictions that may be under way at once.", option="decision-workers")
+    ] = 1
+    cached: Annotated[
+        bool, Flag(help="Predict a class once an episode, then look it up.", option="decision-cached")
+    ] = False
+    lookup_us: Annotated[
+        float, Number(least=0.0, most=LONGEST_DECISION_US, help="Microseconds of a lookup.", option="lookup-us")
+    ] = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self, "decision")
@@ -96,6 +170,15 @@ class DecisionCost:
         if self.lookup_us > 0 and not self.cached:
             raise ConfigError(f"decision: lookup_us must be 0 unless cached is true, got {self.lookup_us!r}")
 
+    def settings(self, units: Units) -> dict[str, Any]:
+        """Return what the simulator is told."""
+        return {
+            "decision": units.cycles(self.latency_us),
+            "workers": self.workers,
+            "cached": self.cached,
+            "lookup": units.cycles(self.lookup_us),
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentOptions:
@@ -103,12 +186,19 @@ class EnvironmentOptions:
 
     load: Annotated[
         float,
-        Number(above=0.0, below=LOAD_LIMIT, help="Arrival rate, as a share of the fleet's largest sustainable rate."),
+        Number(
+            above=0.0,
+            below=LOAD_LIMIT,
+            help="Arrival rate, as a share of the fleet's largest sustainable rate.",
+            option="load",
+        ),
     ] = 0.8
-    jobs: Annotated[int | None, Integer(1, MOST_JOBS, help="Jobs an episode; by default 1,000, or all of a trace.")] = (
-        None
-    )
-    window: Annotated[int, Integer(1, MOST_JOBS, help="Waiting jobs that a policy sees in Queue-v0.")] = 32
+    jobs: Annotated[
+        int | None, Integer(1, MOST_JOBS, help="Jobs an episode; none: 1,000, or all of a trace.", option="jobs")
+    ] = None
+    window: Annotated[
+        int, Integer(1, MOST_JOBS, help="Waiting jobs that a policy sees in Queue-v0.", option="window")
+    ] = 32
     window_order: Annotated[
         str, OneOf(("arrival", "shortest"), help="Show the oldest jobs, or those of smallest predicted latency.")
     ] = "arrival"
@@ -123,25 +213,31 @@ class EnvironmentOptions:
     def __post_init__(self) -> None:
         check_fields(self, "environment")
 
+    def settings(self, units: Units) -> dict[str, Any]:
+        """Return what the simulator is told."""
+        return {
+            "jobs": self.jobs or units.jobs,
+            "window": 1 if units.dispatch else self.window,
+            "window_order": WindowOrder[self.window_order.upper()],
+            "choose_dataflow": self.dataflow == "agent",
+            "shaped": self.shaping == "drain",
+        }
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrivals:
+
+@dataclass(frozen=True, kw_only=True)
+class Arrivals(ChosenProcess):
     """When jobs come, what is asked of them, and how their mix changes. On average the rate is that of the load.
 
-    `process`: "poisson"; "bursty", a Poisson process whose rate switches between calm and burst (Markov-modulated:
-    exponential lengths); "diurnal", whose rate follows a sine, starting at a random moment of it.
     A drifting mix swings the shares of the workload's groups (files, families) one after the other. Deadlines and
     priorities may be any sequences, numpy arrays too. A trace (docs/reference/traces.md) brings times, jobs, deadlines
     and weights, so the load and the other fields do not apply.
     """
 
-    process: Annotated[str, OneOf(PROCESSES, help="The process by which jobs arrive.")] = "poisson"
-    burst_rate: Annotated[float, Number(above=1.0, most=1e6, help="Rate in a burst over the calm rate.")] = 5.0
-    burst_share: Annotated[float, Number(above=0.0, most=0.99, help="Share of the time in bursts.")] = 0.2
-    burst_jobs: Annotated[float, Number(least=1.0, most=1e9, help="Arrivals a burst, on average.")] = 100.0
-    period_jobs: Annotated[float, Number(least=1.0, most=1e9, help="Arrivals a period, on average.")] = 1_000.0
-    amplitude: Annotated[float, Number(least=0.0, most=1.0, help="Of the sine, as a share of the mean rate.")] = 0.8
-    drift: Annotated[float, Number(least=0.0, most=1.0, help="How far the mix of jobs swings; 0 keeps it.")] = 0.0
+    short_form: ClassVar = ShortForm(what="a process, or the path of a trace", read=_trace_or_process)
+
+    drift: Annotated[
+        float, Number(least=0.0, most=1.0, help="How far the mix of jobs swings; 0 keeps it.", option="drift")
+    ] = 0.0
     drift_jobs: Annotated[int, Integer(1, MOST_JOBS, help="Jobs in which a drifting mix goes once round.")] = 1_000
     deadlines: Annotated[
         tuple[float, float] | None,
@@ -160,11 +256,24 @@ class Arrivals:
     ] = ()
     trace: Annotated[
         str | None,
-        FilePath(help="A CSV file of jobs to replay: it brings times, jobs, deadlines and weights."),
+        FilePath(help="A CSV file of jobs to replay: it brings times, jobs, deadlines and weights.", option="trace"),
     ] = None
 
     def __post_init__(self) -> None:
         check_fields(self, "arrivals")
+
+    def settings(self, units: Units) -> dict[str, Any]:
+        """Return what the simulator is told where there is no trace."""
+        modulation, phases = self.phases(units.mean_gap)
+        slack = self.deadlines and (self.deadlines[0] * units.service, self.deadlines[1] * units.service)
+        return {
+            "modulation": modulation,
+            "phases": phases,
+            "drift": self.drift,
+            "mix_jobs": self.drift_jobs,
+            "priorities": self.priorities,
+            "slack": slack,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +282,13 @@ class Failures:
 
     The job that runs on a failing accelerator goes back to its queue and starts again from nothing.
     """
+
+    short_form: ClassVar = ShortForm(
+        what="two numbers, up and down",
+        read=_up_and_down,
+        kind=tuple[float, float],
+        help="Mean times until an accelerator fails and until it is repaired, in mean service times; 0 5: none fails.",
+    )
 
     up: Annotated[
         float,
@@ -185,6 +301,10 @@ class Failures:
     def __post_init__(self) -> None:
         check_fields(self, "failures")
 
+    def settings(self, units: Units) -> dict[str, Any]:
+        """Return what the simulator is told."""
+        return {"mean_up": self.up * units.service, "mean_down": self.down * units.service if self.up else 0.0}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionError:
@@ -193,6 +313,13 @@ class PredictionError:
     A predicted latency is multiplied by `bias` x exp(`noise` x z), z standard normal, one draw for each class and
     choice.
     """
+
+    short_form: ClassVar = ShortForm(
+        what="one or two numbers, noise and bias",
+        read=_noise_and_bias,
+        kind=tuple[float, ...],
+        help="Log-normal noise of predictions, and their bias (a factor) if another number follows.",
+    )
 
     noise: Annotated[float, Number(least=0.0, most=5.0, help="Standard deviation of the factor's logarithm.")] = 0.0
     bias: Annotated[float, Number(above=0.0, most=1e3, help="Median of the factor.")] = 1.0
@@ -203,26 +330,21 @@ class PredictionError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reward:
+class Reward(Prices):
     """What is charged, each in units of a mean job's best: the reward is minus the weighted sum."""
 
-    completion: Annotated[float, Number(least=0.0, most=1e6, help="Jobs in the system, integrated over time.")] = 1.0
-    weighted: Annotated[float, Number(least=0.0, most=1e6, help="Their weights, integrated over time.")] = 0.0
-    tardiness: Annotated[
-        float, Number(least=0.0, most=1e6, help="Time by which jobs finish after their deadline, when they finish.")
-    ] = 0.0
-    energy: Annotated[
-        float,
-        Number(
-            least=0.0,
-            most=1e6,
-            help="Energy of runs when they start, in units of the workload's mean least energy; a failure gives back "
-            "what was not used.",
-        ),
-    ] = 0.0
+    short_form: ClassVar = ShortForm(
+        what="the name of a price, which alone is charged",
+        read=_one_price,
+        kind=Literal[tuple(TERMS)],
+        help="Charge agents for this alone; no heuristic changes.",
+    )
 
     def __post_init__(self) -> None:
         check_fields(self, "reward")
-        names = [entry.name for entry in fields(self)]
-        if not any(getattr(self, name) for name in names):
-            raise ConfigError(f"reward: one of {', '.join(names)} must be above 0, got only zeros")
+        if not any(getattr(self, name) for name in TERMS):
+            raise ConfigError(f"reward: one of {', '.join(TERMS)} must be above 0, got only zeros")
+
+    def settings(self, units: Units) -> dict[str, Any]:
+        """Return what the simulator is told."""
+        return {**in_cycles(self, unit=units.unit, table=units.table, repeats=units.repeats)}

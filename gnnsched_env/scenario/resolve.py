@@ -1,6 +1,5 @@
 """From a scenario to what a simulation needs: the latency table, the arrival rate, the reward's unit."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -9,18 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import Fleet
 from gnnsched_env.predictors import DEFAULT_PREDICTOR, build_table, default_table
-from gnnsched_env.scenario.options import DEFAULT_JOBS, Arrivals, PredictionError, Workload
-from gnnsched_env.scenario.scenario import Scenario
+from gnnsched_env.scenario.options import DEFAULT_JOBS, PredictionError, Units, Workload
+from gnnsched_env.scenario.scenario import SECTIONS, Scenario
 from gnnsched_env.scenario.traces import Trace, read_trace, trace_classes, trace_table
-from gnnsched_env.sim import Modulation, SimulationSettings, WindowOrder, fleet_capacity
+from gnnsched_env.sim import Modulation, SimulationSettings, fleet_capacity
 from gnnsched_env.sim.job_table import JOB_LIMIT
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.workload import JobClasses, classes_from_files, synthetic_classes
-
-DIURNAL_STEPS = 96  # a quarter of an hour each, of a day
 
 
 def scenario_table(scenario: Scenario, *, progress: bool | None = None) -> LatencyTable:
@@ -108,77 +104,38 @@ def scenario_classes(workload: Workload) -> JobClasses:
 def simulation_settings(scenario: Scenario, table: LatencyTable, *, dispatch: bool) -> SimulationSettings:
     """Return the settings of a simulation of the scenario at its load; the rate follows from the true latencies.
 
-    `table` holds the cycles of one inference. Microseconds become cycles of the fleet's
-    clock, to the nearest; above 0 they become at least one.
+    `table` holds the cycles of one inference. Microseconds become cycles of the fleet's clock, to the nearest; above 0
+    they become at least one.
     """
-    options, cost, reward = scenario.environment, scenario.decision, scenario.reward
     trace = scenario_trace(scenario)
     repeats = 1 if trace else scenario.workload.repeats  # a trace's table is of jobs
-    mean_gap = _trace_gap(trace, scenario.fleet) if trace else repeats / (options.load * table_rate(table))
-    unit = repeats * table.mean_shortest_predicted
-    service = repeats * mean_service(table)
-    arrivals, failures = scenario.arrivals, scenario.failures
-    modulation, phases = arrival_phases(arrivals, mean_gap)
-    due = arrivals.deadlines
-    if trace:  # what it brings of deadlines and weights is in its jobs; only that the times are shown is set here
-        modulation, phases, due = Modulation.STEADY, (), (0.0, 0.0) if trace.deadlines else None
-    return SimulationSettings(
-        mean_gap=mean_gap,
-        unit=unit,
-        jobs=options.jobs or (trace.num_jobs if trace else DEFAULT_JOBS),
-        window=1 if dispatch else options.window,
-        dispatch=dispatch,
-        window_order=WindowOrder[options.window_order.upper()],
-        choose_dataflow=options.dataflow == "agent",
-        shaped=options.shaping == "drain",
+    rated = repeats / (scenario.environment.load * table_rate(table)) if trace is None else 0.0
+    units = Units(
+        table=table,
         repeats=repeats,
-        decision=_cycles(cost.latency_us, scenario.fleet),
-        workers=cost.workers,
-        cached=cost.cached,
-        lookup=_cycles(cost.lookup_us, scenario.fleet),
-        modulation=modulation,
-        phases=phases,
-        drift=0.0 if trace else arrivals.drift,
-        mix_jobs=arrivals.drift_jobs,
-        priorities=((1.0, 1.0),) if trace else arrivals.priorities,
-        slack=None if due is None else (due[0] * service, due[1] * service),
-        mean_up=failures.up * service,
-        mean_down=failures.down * service if failures.up else 0.0,
-        completion=reward.completion,
-        weighted=reward.weighted,
-        tardiness=reward.tardiness,
-        energy=reward.energy and reward.energy * unit / (repeats * mean_least_energy(table)),
+        clock_hz=scenario.fleet.clock_hz,
+        mean_gap=_trace_gap(trace, scenario.fleet) if trace else rated,
+        unit=repeats * table.mean_shortest_predicted,
+        service=repeats * mean_service(table),
+        jobs=trace.num_jobs if trace else DEFAULT_JOBS,
+        dispatch=dispatch,
     )
-
-
-def arrival_phases(arrivals: Arrivals, mean_gap: float) -> tuple[Modulation, tuple[tuple[float, float], ...]]:
-    """Return how a process of a mean gap (cycles) changes its rate: the kind, and (length, rate over the mean) each.
-
-    Calm and burst rates c and r c average to 1 over the time: c = 1 / (1 + share x (r - 1)).
-    """
-    if arrivals.process == "bursty":
-        share = arrivals.burst_share
-        calm = 1.0 / (1.0 + share * (arrivals.burst_rate - 1.0))
-        burst = arrivals.burst_rate * calm
-        length = arrivals.burst_jobs * mean_gap / burst
-        return Modulation.MARKOV, ((length * (1.0 - share) / share, calm), (length, burst))
-    if arrivals.process == "diurnal":
-        length = arrivals.period_jobs * mean_gap / DIURNAL_STEPS
-        angles = [2.0 * math.pi * (step + 0.5) / DIURNAL_STEPS for step in range(DIURNAL_STEPS)]
-        return Modulation.PERIODIC, tuple((length, 1.0 + arrivals.amplitude * math.sin(angle)) for angle in angles)
-    return Modulation.STEADY, ()
+    sections = (getattr(scenario, name) for name in SECTIONS)
+    settings = {
+        name: value
+        for section in sections
+        if hasattr(section, "settings")
+        for name, value in section.settings(units).items()
+    }
+    if trace:  # what it brings of deadlines and weights is in its jobs; only that the times are shown is set here
+        settings |= {"modulation": Modulation.STEADY, "phases": (), "drift": 0.0}
+        settings |= {"priorities": ((1.0, 1.0),), "slack": (0.0, 0.0) if trace.deadlines else None}
+    return SimulationSettings(mean_gap=units.mean_gap, unit=units.unit, dispatch=dispatch, repeats=repeats, **settings)
 
 
 def mean_service(table: LatencyTable) -> float:
     """Return the workload's mean best true latency, cycles: the unit of deadlines and failures."""
     return float(table.weights @ table.true_cycles.min(axis=1))
-
-
-def mean_least_energy(table: LatencyTable) -> float:
-    """Return the workload's mean least energy, picojoules: the unit of energy in rewards."""
-    if table.energy_pj is None:
-        raise ConfigError("reward: energy needs a latency table with energies, got one without")
-    return float(table.weights @ table.energy_pj.min(axis=1))
 
 
 def perturbed(table: LatencyTable, error: PredictionError) -> LatencyTable:
@@ -200,11 +157,6 @@ def _trace_gap(trace: Trace, fleet: Fleet) -> float:
     """Return the mean gap between a trace's jobs, cycles; of a single job or a single moment, one."""
     span = (trace.last_time_s - trace.first_time_s) * fleet.clock_hz
     return max(1.0, span / max(1, trace.num_jobs - 1))
-
-
-def _cycles(microseconds: float, fleet: Fleet) -> int:
-    """Return the nearest number of cycles; what costs anything costs at least one."""
-    return max(int(microseconds > 0), round(microseconds * fleet.clock_hz / 1e6))
 
 
 def _state(path: str) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +17,7 @@ from gnnsched_env.scenario.options import (
     Failures,
     PredictionError,
     Reward,
+    ShortForm,
     Workload,
 )
 from gnnsched_env.tables import LatencyTable, choice_keys
@@ -80,7 +80,7 @@ class Scenario:
         every accelerator takes to change its dataflow; and whole sections, `decision`, `arrivals`, `failures`,
         `prediction_error`, `reward`: an object of the section's class, or a mapping that changes some of its fields.
         Short forms: `arrivals="bursty"` (the process) or `"jobs.csv"` (a trace), `failures=(200, 20)` (up, down),
-        `prediction_error=0.05` (the noise), `reward="energy"` (that alone).
+        `prediction_error=0.05` (the noise; or noise and bias), `reward="energy"` (that alone).
         """
         known = tuple(entry.name for entry in fields(EnvironmentOptions))
         check_known("environment", options, (*known, "repeats", "predictor", "reconfiguration", *_CHANGED_SECTIONS))
@@ -106,12 +106,12 @@ class Scenario:
 
     @classmethod
     def _from_dict(cls, data: Mapping[str, Any], *, origin: str, folder: Path) -> Self:
-        known = ("name", "fleet", "predictor", *_SECTIONS)
+        known = ("name", "fleet", "predictor", *SECTIONS)
         check_known(origin, data, known)
         if not isinstance(data.get("fleet"), str):
             raise ConfigError(f"{origin}: fleet must be given as a string, got {data.get('fleet')!r}")
         tables = {}
-        for key, kind in _SECTIONS.items():
+        for key, kind in SECTIONS.items():
             section = data.get(key, {})
             if not isinstance(section, Mapping):
                 raise ConfigError(f"{origin}: {key} must be a table, got {section!r}")
@@ -130,20 +130,16 @@ class Scenario:
                 name=data.get("name", Path(origin).stem),
                 fleet=load_fleet(folder / fleet if fleet.endswith(".toml") else fleet),
                 predictor=predictor,
-                **{key: kind(**tables[key]) for key, kind in _SECTIONS.items()},
+                **{key: kind(**tables[key]) for key, kind in SECTIONS.items()},
             )
         except ConfigError as error:
             raise ConfigError(f"{origin}: {error}") from None
 
 
-_CHANGED_SECTIONS: dict[str, Any] = {
-    "decision": DecisionCost,
-    "arrivals": Arrivals,
-    "failures": Failures,
-    "prediction_error": PredictionError,
-    "reward": Reward,
+SECTIONS: dict[str, Any] = {
+    entry.name: entry.default_factory for entry in fields(Scenario) if isinstance(entry.default_factory, type)
 }
-_SECTIONS: dict[str, Any] = {"workload": Workload, "environment": EnvironmentOptions, **_CHANGED_SECTIONS}
+_CHANGED_SECTIONS = {name: kind for name, kind in SECTIONS.items() if name not in ("workload", "environment")}
 
 
 def list_scenarios() -> tuple[str, ...]:
@@ -165,22 +161,16 @@ def load_scenario(scenario: "str | Path | Scenario") -> Scenario:
 
 def _changed(name: str, section: Any, change: Any) -> Any:
     """Return a section replaced by another, or with the fields of a mapping (or of a short form) changed."""
-    kind = _CHANGED_SECTIONS[name]
+    kind = SECTIONS[name]
     if isinstance(change, kind):
         return change
-    if name == "arrivals" and isinstance(change, str):
-        change = {"trace" if change.endswith(".csv") else "process": change}
-    elif name == "failures" and isinstance(change, list | tuple) and len(change) == 2:
-        change = {"up": change[0], "down": change[1]}
-    elif name == "prediction_error" and isinstance(change, Real) and not isinstance(change, bool):
-        change = {"noise": change}
-    elif name == "reward" and isinstance(change, str):
-        names = tuple(entry.name for entry in fields(Reward))
-        OneOf(names).check("reward", "reward", change)
-        change = {other: float(other == change) for other in names}
+    short: ShortForm | None = getattr(kind, "short_form", None)
+    if short is not None and not isinstance(change, Mapping):
+        change = short.read(change) or change
     if not isinstance(change, Mapping):
-        article = "an" if kind.__name__.startswith("A") else "a"
-        raise ConfigError(f"{name} must be {article} {kind.__name__} or a mapping of its fields, got {change!r}")
+        what = ("an " if kind.__name__.startswith("A") else "a ") + kind.__name__
+        what += " or a mapping of its fields" if short is None else f", a mapping of its fields or {short.what}"
+        raise ConfigError(f"{name} must be {what}, got {change!r}")
     check_keys(name, change, kind)
     return replace(section, **{key: value for key, value in change.items() if value is not None})
 

@@ -1,13 +1,15 @@
 """The fleet simulator: arrivals, queues, the one compiled transition, capacity and metrics."""
 
+from gnnsched_env.sim.arrivals import PROCESSES, Modulation
 from gnnsched_env.sim.capacity import Capacity, fleet_capacity, policy_capacity
 from gnnsched_env.sim.job_table import job_table
 from gnnsched_env.sim.metrics import EpisodeMetrics, episode_metrics, summarise
-from gnnsched_env.sim.settings import MOST_WORKERS, Modulation, SimulationSettings, WindowOrder
+from gnnsched_env.sim.settings import MOST_WORKERS, SimulationSettings, WindowOrder
 from gnnsched_env.sim.state import Simulation, seed_arrays
 
 __all__ = [
     "MOST_WORKERS",
+    "PROCESSES",
     "Capacity",
     "EpisodeMetrics",
     "Modulation",

@@ -11,11 +11,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.sim.arrivals import Modulation
 from gnnsched_env.sim.belief_records import KNOWN_ACCELERATOR, KNOWN_JOB, KNOWN_LANE, gather, lay_out
-from gnnsched_env.sim.job_table import require_count
 from gnnsched_env.sim.records import NEVER, RecordArray
-from gnnsched_env.sim.settings import Modulation, SimulationSettings
+from gnnsched_env.sim.settings import SimulationSettings
 from gnnsched_env.sim.state import Simulation
 from gnnsched_env.tables import LatencyTable
 
@@ -65,7 +66,7 @@ class Belief:
     def _check(
         self, lanes: NDArray[np.int64], seeds: NDArray[np.uint64], arrivals: int
     ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        require_count("arrivals", arrivals, minimum=0)
+        Integer(0).check("simulation", "arrivals", arrivals)
         lanes, seeds = np.asarray(lanes), np.asarray(seeds)
         if lanes.ndim != 1 or len(lanes) == 0 or lanes.dtype.kind not in "iu":
             raise ConfigError(f"futures: lanes must be integers of shape [n], got {lanes.dtype} {list(lanes.shape)}")

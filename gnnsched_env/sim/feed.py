@@ -5,7 +5,7 @@ counted and forgotten, what has not moves to the front, and the next part is rea
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim import transition as kernels
 from gnnsched_env.sim.records import IDLE, JOB, RecordArray
-
-if TYPE_CHECKING:
-    from gnnsched_env.sim.state import Simulation
+from gnnsched_env.sim.settings import SimulationSettings
 
 CAPACITY = 1 << 16  # jobs that a lane holds at most, unless more are in the system
 
@@ -37,10 +35,26 @@ class JobSource(Protocol):
         ...
 
 
+class Fed(Protocol):
+    """What is fed: a simulation, whose arrays `state.Simulation` describes."""
+
+    config: SimulationSettings
+    settings: RecordArray
+    lanes: RecordArray
+    accelerators: RecordArray
+    jobs: RecordArray
+    queue: RecordArray
+    aborted: RecordArray
+    predictor: tuple[NDArray[Any], NDArray[Any]]
+
+    def grow(self, held: int) -> None:
+        """Make room for `held` jobs in each lane."""
+
+
 class Feed:
     """Loads the jobs of a source into the lanes of a simulation."""
 
-    def __init__(self, source: JobSource, simulation: "Simulation", *, capacity: int) -> None:
+    def __init__(self, source: JobSource, simulation: Fed, *, capacity: int) -> None:
         config = simulation.config
         if config.jobs > source.num_jobs:
             raise ConfigError(

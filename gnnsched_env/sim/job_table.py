@@ -1,11 +1,10 @@
 """Jobs: what a job's latencies are, given those of one inference of its class."""
 
 from dataclasses import replace
-from numbers import Integral
-from typing import Any
 
 import numpy as np
 
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.tables import LatencyTable
 
@@ -19,8 +18,7 @@ def job_table(table: LatencyTable, repeats: int) -> LatencyTable:
     Raise ConfigError where a job could take 2^40 cycles or more, truly or as predicted: beyond, all latencies look
     alike to policies.
     """
-    require_count("repeats", repeats, minimum=1)
-    repeats = int(repeats)
+    repeats = Integer(1).check("simulation", "repeats", repeats)
     _check_longest(table, repeats)
     if repeats == 1:
         return table
@@ -47,9 +45,3 @@ def _check_longest(table: LatencyTable, repeats: int) -> None:
         f"{table.class_names[place]!r} under {table.choice_names[choice]!r}), got {repeats!r}, which make "
         f"{repeats * cycles:,}"
     )
-
-
-def require_count(name: str, value: Any, *, minimum: int) -> None:
-    """Raise ConfigError unless a setting is an integer of at least `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
-        raise ConfigError(f"simulation: {name} must be an integer of at least {minimum}, got {value!r}")

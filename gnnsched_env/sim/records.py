@@ -15,34 +15,6 @@ def _layout(*fields: Any) -> np.dtype[np.void]:
     return np.dtype(list(fields), align=True)
 
 
-SETTINGS = _layout(
-    ("mean_gap", "f8"),  # cycles between arrivals, on average
-    ("unit", "f8"),  # cycles; rewards are in this unit
-    ("completion", "f8"),  # the objective's price of a job in the system for a cycle
-    ("weighted", "f8"),  # ... of a unit of weight in the system for a cycle
-    ("tardiness", "f8"),  # ... of a cycle by which a job is late
-    ("energy", "f8"),  # ... of a picojoule
-    ("mean_up", "f8"),  # cycles until a failure, on average
-    ("mean_down", "f8"),  # cycles until a repair, on average; 0 where nothing fails
-    ("slack_low", "f8"),  # cycles from a job's arrival until it is due, at least
-    ("slack_high", "f8"),  # ... and at most
-    ("jobs", "i8"),  # arrivals an episode
-    ("window", "i8"),  # slots that the agent sees
-    ("dispatch", "i8"),  # 1: a decision at each arrival; 0: a central queue
-    ("shortest_first", "i8"),  # 1: the window shows the jobs of smallest predicted latency; 0: the oldest
-    ("choose_dataflow", "i8"),  # 1: an action names a choice; 0: an accelerator (predicted best dataflow there)
-    ("shaped", "i8"),  # 1: the reward includes the change of the drain potential
-    ("mixed", "i8"),  # 1: the objective charges more than completion
-    ("failing", "i8"),  # 1: accelerators fail
-    ("due", "i8"),  # 1: jobs have due times
-    ("unequal", "i8"),  # 1: jobs differ in weight
-    ("modulation", "i8"),  # how the arrival rate changes: STEADY, PERIODIC, MARKOV of kernels.py
-    ("mix_jobs", "i8"),  # jobs in which the mix of classes goes once through all its turns
-    ("decision", "i8"),  # cycles to predict a job; 0: jobs come to the scheduler as they arrive
-    ("workers", "i8"),  # predictions that may be under way at once
-    ("cached", "i8"),  # 1: a class is predicted once an episode, then looked up
-    ("lookup", "i8"),  # cycles of a lookup
-)
 CLASS = _layout(
     ("shortest", "i8"),  # smallest predicted latency over the choices, cycles
     ("longest", "i8"),  # largest predicted latency over the choices, cycles

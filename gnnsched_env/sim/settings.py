@@ -1,14 +1,17 @@
-"""What a simulation needs beside the latency table: rates, episode length, rules, prices."""
+"""What a simulation needs beside the latency table: rates, episode length, rules, prices; its record for kernels."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from enum import IntEnum
+from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 
+from gnnsched_env.common.checks import Integer, Number, check_fields, declared
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.sim import transition as kernels
-from gnnsched_env.sim.job_table import require_count
-from gnnsched_env.sim.records import SETTINGS, RecordArray
+from gnnsched_env.sim.arrivals import Modulation, Phases
+from gnnsched_env.sim.records import RecordArray
+from gnnsched_env.sim.rewards import Prices
 
 MOST_WORKERS = 1024  # of the predictor
 
@@ -20,74 +23,47 @@ class WindowOrder(IntEnum):
     SHORTEST = 1
 
 
-class Modulation(IntEnum):
-    """How the arrival rate changes: not at all, through phases of fixed length, or of exponentially distributed."""
-
-    STEADY = kernels.STEADY
-    PERIODIC = kernels.PERIODIC
-    MARKOV = kernels.MARKOV
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimulationSettings:
+class SimulationSettings(Prices):
     """What a simulation needs beside the table (of one inference). Times are cycles.
 
-    `mean_gap` between arrivals, `unit` of the rewards. A job is `repeats` inferences of its class. It comes to the
-    scheduler when it has been predicted, which takes `decision` cycles of one of `workers`, first come, first served;
-    where predictions are `cached`, a class is predicted once an episode and then looked up in `lookup` cycles.
-    Arrivals: `phases` (length, rate over the mean rate) follow one another as `modulation` says; `drift` in [0, 1] is
-    how far the shares of the table's groups swing, once round in `mix_jobs` jobs. `priorities` are (weight, share) of
-    jobs; `slack` (least, most) until a job is due, evenly distributed, None for no deadlines.
-    Accelerators fail after `mean_up` cycles on average (0: never) and come back after `mean_down`, both exponential.
-    The reward charges `completion` for each job in the system and `weighted` for each unit of weight in it, cycle by
-    cycle, `tardiness` for each cycle by which a finished job was late, and `energy` (cycles a picojoule).
+    A job comes to the scheduler when it has been predicted, which takes `decision` cycles of one of `workers`, first
+    come, first served. Arrivals: `phases` (length, rate over the mean rate) follow one another as `modulation` says.
+    `priorities` are (weight, share) of jobs; `slack` (least, most) until a job is due, evenly distributed, None for no
+    deadlines. The times between failures and of repairs are exponentially distributed. The reward charges the prices
+    (`rewards.Prices`), in cycles a unit of what they charge.
     """
 
-    mean_gap: float
-    unit: float
-    jobs: int
-    window: int
+    mean_gap: Annotated[float, Number(above=0.0, help="Cycles between arrivals, on average.")]
+    unit: Annotated[float, Number(above=0.0, help="Cycles; rewards are in this unit.")]
+    jobs: Annotated[int, Integer(1, help="Arrivals an episode.")]
+    window: Annotated[int, Integer(1, help="Slots that the agent sees.")]
     dispatch: bool = False
+    """A decision at each arrival, instead of a central queue."""
     window_order: WindowOrder = WindowOrder.ARRIVAL
     choose_dataflow: bool = True
+    """An action names a choice, instead of an accelerator (and then the predicted best dataflow there)."""
     shaped: bool = False
-    repeats: int = 1
-    decision: int = 0
-    workers: int = 1
+    """The reward includes the change of the drain potential."""
+    repeats: Annotated[int, Integer(1, help="Inferences a job, all of one class.")] = 1
+    decision: Annotated[int, Integer(0, help="Cycles to predict a job; 0: jobs come to the scheduler at once.")] = 0
+    workers: Annotated[int, Integer(1, MOST_WORKERS, help="Predictions that may be under way at once.")] = 1
     cached: bool = False
-    lookup: int = 0
+    """A class is predicted once an episode, then looked up."""
+    lookup: Annotated[int, Integer(0, help="Cycles of a lookup.")] = 0
     modulation: Modulation = Modulation.STEADY
-    phases: tuple[tuple[float, float], ...] = ()
-    drift: float = 0.0
-    mix_jobs: int = 1
+    phases: Phases = ()
+    drift: Annotated[float, Number(least=0.0, most=1.0, help="How far the shares of the table's groups swing.")] = 0.0
+    mix_jobs: Annotated[int, Integer(1, help="Jobs in which a drifting mix goes once through all its turns.")] = 1
     priorities: tuple[tuple[float, float], ...] = ()
     slack: tuple[float, float] | None = None
-    mean_up: float = 0.0
-    mean_down: float = 0.0
-    completion: float = 1.0
-    weighted: float = 0.0
-    tardiness: float = 0.0
-    energy: float = 0.0
+    mean_up: Annotated[float, Number(least=0.0, help="Cycles until a failure, on average; 0: nothing fails.")] = 0.0
+    mean_down: Annotated[float, Number(least=0.0, help="Cycles until a repair; 0 where nothing fails.")] = 0.0
 
     def __post_init__(self) -> None:
-        for field in ("jobs", "window", "repeats", "workers", "mix_jobs"):
-            require_count(field, getattr(self, field), minimum=1)
-        for field in ("decision", "lookup"):
-            require_count(field, getattr(self, field), minimum=0)
-        if self.workers > MOST_WORKERS:
-            raise ConfigError(f"simulation: workers must be at most {MOST_WORKERS:,}, got {self.workers!r}")
-        if self.lookup > self.decision:
-            raise ConfigError(
-                f"simulation: lookup must be at most decision ({self.decision} cycles), got {self.lookup!r}"
-            )
-        for field in ("mean_gap", "unit"):
-            value = getattr(self, field)
-            if not (np.isfinite(value) and value > 0):
-                raise ConfigError(f"simulation: {field} must be a positive number of cycles, got {value!r}")
-        for field in ("mean_up", "mean_down", "drift", "completion", "weighted", "tardiness", "energy"):
-            value = getattr(self, field)
-            if not (np.isfinite(value) and value >= 0):
-                raise ConfigError(f"simulation: {field} must be a number of at least 0, got {value!r}")
+        check_fields(self, "simulation", but=declared(Prices))
+        for name in declared(Prices):
+            Number(least=0.0).check("simulation", name, getattr(self, name))
         if (self.mean_up > 0) != (self.mean_down > 0):
             raise ConfigError(f"simulation: mean_up and mean_down must both be 0 or both above, got {self.mean_up!r}")
         self._check_phases()
@@ -108,17 +84,35 @@ class SimulationSettings:
 
     def record(self) -> RecordArray:
         """Return the settings as a record array of one element, for the kernels."""
-        low, high = self.slack or (0.0, 0.0)
-        special = {
-            "shortest_first": self.window_order,
-            "failing": self.mean_up > 0,
-            "due": self.slack is not None,
-            "unequal": bool(self.priorities),
-            "slack_low": low,
-            "slack_high": high,
-            "mixed": bool(self.weighted or self.tardiness or self.energy),
-        }
         row = np.zeros(1, SETTINGS)
         for name in SETTINGS.names or ():
-            row[name] = special[name] if name in special else getattr(self, name)
+            row[name] = _DERIVED[name](self) if name in _DERIVED else getattr(self, name)
         return row
+
+
+# What the kernels read beside the fields that are numbers.
+_DERIVED: dict[str, Callable[[SimulationSettings], float]] = {
+    "shortest_first": lambda settings: settings.window_order,
+    "modulation": lambda settings: settings.modulation,
+    "failing": lambda settings: settings.mean_up > 0,
+    "due": lambda settings: settings.slack is not None,
+    "unequal": lambda settings: bool(settings.priorities),
+    "mixed": lambda settings: any(getattr(settings, name) for name in declared(Prices) if name != "completion"),
+    "slack_low": lambda settings: (settings.slack or (0.0, 0.0))[0],
+    "slack_high": lambda settings: (settings.slack or (0.0, 0.0))[1],
+}
+
+
+def _layout() -> np.dtype[np.void]:
+    """Return the record of all fields that are numbers or flags, and of what is derived."""
+    hints = get_type_hints(SimulationSettings)
+    numbers: list[Any] = [
+        (entry.name, "f8" if hints[entry.name] is float else "i8")
+        for entry in fields(SimulationSettings)
+        if hints[entry.name] in (int, float, bool)
+    ]
+    derived = [(name, "f8" if name.startswith("slack") else "i8") for name in _DERIVED]
+    return np.dtype([*numbers, *derived], align=True)
+
+
+SETTINGS = _layout()

@@ -5,15 +5,16 @@ Lanes are independent fleets; every array has the lane as its first axis. Times 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim import transition as kernels
 from gnnsched_env.sim.feed import CAPACITY, Feed, JobSource
-from gnnsched_env.sim.job_table import job_table, require_count
+from gnnsched_env.sim.job_table import job_table
 from gnnsched_env.sim.records import (
     ABORTED,
     ACCELERATOR,
@@ -30,9 +31,6 @@ from gnnsched_env.sim.records import (
 from gnnsched_env.sim.settings import SimulationSettings
 from gnnsched_env.sim.totals import JobTotals
 from gnnsched_env.tables import LatencyTable
-
-if TYPE_CHECKING:
-    from gnnsched_env.sim.belief import Belief
 
 SEED_LIMIT = 1 << 64
 HORIZON = 1 << 62
@@ -66,7 +64,7 @@ class Simulation:
         source: JobSource | None = None,
         capacity: int = CAPACITY,
     ) -> None:
-        require_count("lanes", lanes, minimum=1)
+        Integer(1).check("simulation", "lanes", lanes)
         self.table = table = job_table(table, settings.repeats)
         self.config = settings
         self.settings = settings.record()
@@ -150,12 +148,6 @@ class Simulation:
         queue[:, : self.queue.shape[1]] = self.queue
         self.jobs, self.queue = jobs, queue
 
-    def belief(self) -> "Belief":
-        """Return what may be known of the fleets now: beliefs, no truth and no future (see `sim.belief`)."""
-        from gnnsched_env.sim.belief import belief_of  # it makes simulations itself
-
-        return belief_of(self)
-
     def aborted_runs(self, lane: int = 0) -> RecordArray:
         """Return the runs that failures have stopped (ABORTED records, oldest first).
 
@@ -211,12 +203,13 @@ def _check_horizon(table: LatencyTable, settings: SimulationSettings) -> None:
     phases = sum(length for length, _ in settings.phases)
     beyond = LONGEST_GAP * settings.mean_up + (settings.slack or (0.0, 0.0))[1]
     waits = LONGEST_GAP * (settings.mean_gap + phases + settings.mean_down)
-    if settings.jobs * (waits + longest + settings.decision) + beyond >= HORIZON:
+    predicting = max(settings.decision, settings.lookup)
+    if settings.jobs * (waits + longest + predicting) + beyond >= HORIZON:
         more = f", repairs of {settings.mean_down:.3g} after {settings.mean_up:.3g}" if settings.mean_up else ""
         more += f", deadlines of up to {settings.slack[1]:.3g}" if settings.slack else ""
         raise ConfigError(
             f"simulation: {settings.jobs} jobs, a mean gap of {settings.mean_gap:.3g} cycles, latencies of up to "
-            f"{longest:.3g} cycles{more} and predictions of {settings.decision:.3g} may take 2^62 cycles or more; "
+            f"{longest:.3g} cycles{more} and predictions of {predicting:.3g} may take 2^62 cycles or more; "
             "take fewer jobs, a higher load or shorter times"
         )
     if settings.mean_up:

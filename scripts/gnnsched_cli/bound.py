@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from rich.console import Console
 
 from gnnsched_cli.command import check_file, counted, plain, wide_console
+from gnnsched_cli.conditions import changes, with_options
 from gnnsched_cli.evaluate import Policies, policy_factories, with_graphs
 from gnnsched_env.bounds import KnownOptimum, known_optima
 from gnnsched_env.common.errors import ConfigError
@@ -31,6 +31,7 @@ from gnnsched_env.tables import LatencyTable
 WIDTH = 125
 
 
+@with_options(only=("jobs", "window", "arrivals"))
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
     """Play policies in Queue-v0 and compare them with the bound, an offline schedule and proved optima."""
@@ -43,12 +44,6 @@ class Arguments:
     """Graph files (.npz), one mix; none: the scenario's own workload."""
     load: tuple[float, ...] | None = None
     """Arrival rates, as shares of the fleet's largest sustainable rate (the scenario's by default)."""
-    jobs: int | None = None
-    """Jobs an episode (the scenario's by default)."""
-    window: int | None = None
-    """Waiting jobs that a policy sees (the scenario's by default)."""
-    arrivals: Literal["poisson", "bursty", "diurnal"] | None = None
-    """The process by which jobs arrive (the scenario's by default)."""
     policies: Policies = ("all",)
     episodes: int = 5
     """Episodes, of seeds seed, seed + 1, ..."""
@@ -74,9 +69,7 @@ def run(arguments: Arguments) -> None:
         records = known_records(known_optima(), factories, arguments, console)
         about: Record = {"arguments": plain(arguments)}
     else:
-        scenario = with_graphs(load_scenario(arguments.scenario), arguments.graphs).with_options(
-            jobs=arguments.jobs, window=arguments.window, arrivals={"process": arguments.arrivals}
-        )
+        scenario = with_graphs(load_scenario(arguments.scenario), arguments.graphs).with_options(**changes(arguments))
         table = scenario_table(scenario, progress=console.is_terminal)
         records = []
         for load in arguments.load or (scenario.environment.load,):
@@ -165,7 +158,7 @@ def known_records(
 def play_known(entry: KnownOptimum, factory: PolicyFactory, arguments: Arguments) -> Runs:
     """Play one known instance; raise ConfigError where the scenario's jobs are not the instance's any more."""
     scenario = load_scenario(entry.scenario).with_options(
-        load=entry.load, jobs=entry.instance.num_jobs, window=arguments.window
+        load=entry.load, jobs=entry.instance.num_jobs, window=changes(arguments).get("window")
     )
     table = scenario_table(scenario)
     (drawn,) = draw_instances(scenario, table, seed=entry.seed, episodes=1)

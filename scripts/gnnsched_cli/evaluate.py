@@ -13,7 +13,7 @@ from rich.table import Table
 from gnnsched_agents.sb3.saved_policy import agent_factory
 from gnnsched_baselines import POLICIES, make_policy
 from gnnsched_cli.command import check_file, plain, wide_console
-from gnnsched_cli.conditions import Conditions
+from gnnsched_cli.conditions import changes, with_options
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import Knowledge
 from gnnsched_env.common.progress import progress_bar
@@ -35,8 +35,9 @@ Policies = Annotated[
 ]
 
 
+@with_options()
 @dataclass(frozen=True, kw_only=True)
-class Arguments(Conditions):
+class Arguments:
     """Compare policies on the same jobs."""
 
     scenario: str = "hetero4"
@@ -49,26 +50,10 @@ class Arguments(Conditions):
     """Queue-v0 (a central queue) or Dispatch-v0 (a decision at each arrival)."""
     load: tuple[float, ...] | None = None
     """Arrival rates, as shares of the fleet's largest sustainable rate (the scenario's by default)."""
-    jobs: int | None = None
-    """Jobs an episode (the scenario's by default)."""
-    repeats: int | None = None
-    """Inferences a job (the scenario's by default)."""
     predictor: str | None = None
     """A latency predictor's name, or its file (the scenario's by default)."""
-    decision_us: float | None = None
-    """Microseconds to predict a job, charged to policies that use predictions (the scenario's by default)."""
-    decision_workers: int | None = None
-    """Predictions that may be under way at once (the scenario's by default)."""
-    decision_cached: bool | None = None
-    """Predict a class once an episode, then look it up (the scenario's by default)."""
-    lookup_us: float | None = None
-    """Microseconds of a lookup (the scenario's by default)."""
-    trace: Path | None = None
-    """A CSV file of jobs to replay: it brings times, jobs, deadlines and weights."""
     reconfiguration: int | None = None
     """Cycles that an accelerator takes to change its dataflow (the fleet's by default)."""
-    window: int | None = None
-    """Waiting jobs that a policy sees in Queue-v0 (the scenario's by default)."""
     policies: Policies = ("all",)
     episodes: int = 100
     """Episodes a policy, of seeds seed, seed + 1, ..."""
@@ -142,21 +127,8 @@ def print_whole(console: Console, table: Table) -> None:
 
 def changed_scenario(arguments: Arguments) -> Scenario:
     """Return the scenario that the arguments name, with what they change of it."""
-    changes = arguments.changes()
-    changes["arrivals"]["trace"] = arguments.trace
     return load_scenario(arguments.scenario).with_options(
-        jobs=arguments.jobs,
-        window=arguments.window,
-        repeats=arguments.repeats,
-        predictor=arguments.predictor,
-        decision={
-            "latency_us": arguments.decision_us,
-            "workers": arguments.decision_workers,
-            "cached": arguments.decision_cached,
-            "lookup_us": arguments.lookup_us,
-        },
-        reconfiguration=arguments.reconfiguration,
-        **changes,
+        predictor=arguments.predictor, reconfiguration=arguments.reconfiguration, **changes(arguments)
     )
 
 
@@ -170,17 +142,11 @@ def check(arguments: Arguments) -> None:
             raise ConfigError(f"--{name}: needs at least one value")
     if arguments.per_file and not arguments.graphs:
         raise ConfigError("--per-file: needs --graphs")
-    if arguments.window is not None and arguments.env == "dispatch":
+    given = {name: value for name, value in vars(arguments).items() if value is not None}
+    if "window" in given and arguments.env == "dispatch":
         raise ConfigError("--window: belongs to --env queue; Dispatch-v0 shows the arriving job only")
-    arguments.check_conditions()
-    if arguments.trace is not None:
-        _check_trace(arguments)
-
-
-def _check_trace(arguments: Arguments) -> None:
-    """Refuse what a trace brings itself."""
     for name in ("load", "arrivals", "drift", "repeats"):
-        if getattr(arguments, name) is not None:
+        if "trace" in given and name in given:
             raise ConfigError(f"--{name}: does not go with --trace, which brings its own times and jobs")
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import tyro
 
 from gnnsched_cli.command import check_file, wide_console
-from gnnsched_cli.conditions import Conditions
+from gnnsched_cli.conditions import changes, with_options
 from gnnsched_cli.evaluate import NAMES, factory
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs import DispatchEnv, QueueEnv
@@ -31,8 +31,9 @@ GIF_FPS = 12
 WIDTH = 120
 
 
+@with_options()
 @dataclass(frozen=True, kw_only=True)
-class Arguments(Conditions):
+class Arguments:
     """Play one episode of a policy and show its schedule."""
 
     scenario: str = "hetero4"
@@ -40,8 +41,6 @@ class Arguments(Conditions):
     env: Literal["queue", "dispatch"] = "queue"
     """Queue-v0 (a central queue) or Dispatch-v0 (a decision at each arrival)."""
     policy: Annotated[str, tyro.conf.arg(help=f"The policy: {NAMES}.")] = "assignment"
-    load: float | None = None
-    """Arrival rate, as a share of the fleet's largest sustainable rate (the scenario's by default)."""
     jobs: int = 200
     """Jobs of the episode."""
     seed: int = 0
@@ -64,9 +63,7 @@ class Arguments(Conditions):
 def run(arguments: Arguments) -> None:
     """Play, print and write."""
     check(arguments)
-    scenario = load_scenario(arguments.scenario).with_options(
-        load=arguments.load, jobs=arguments.jobs, **arguments.changes()
-    )
+    scenario = load_scenario(arguments.scenario).with_options(jobs=arguments.jobs, **changes(arguments))
     if arguments.versus is None:
         show_one(arguments, scenario)
     else:
@@ -84,7 +81,7 @@ def show_one(arguments: Arguments, scenario: Scenario) -> None:
     )
     schedule = schedule_of(env.batch.simulation)
     title = title_of(arguments, scenario, arguments.policy)
-    print("; ".join([f"{title}, seed {arguments.seed}", *changes(scenario)]))
+    print("; ".join([f"{title}, seed {arguments.seed}", *told_changes(scenario)]))
     print(f"{render_text(schedule, env.labels, span=max(1, schedule.until))}")
     if arguments.csv is not None:
         write_csv(schedule, env.labels, arguments.csv)
@@ -114,12 +111,12 @@ def show_both(arguments: Arguments, scenario: Scenario, names: tuple[str, str]) 
     span = max(1, *(schedule.until for schedule in schedules))
     for name, schedule in zip(names, schedules, strict=True):
         title = title_of(arguments, scenario, name)
-        print("; ".join([f"{title}, seed {arguments.seed}", *changes(scenario)]))
+        print("; ".join([f"{title}, seed {arguments.seed}", *told_changes(scenario)]))
         print(f"{render_text(schedule, labels, span=span)}\n")
     behaviours = ([played[-1] for played in episodes[0]], [played[-1] for played in episodes[1]])
     wide_console(WIDTH).print(differences_table(names, behaviours, labels))
     if arguments.png is not None:
-        title = "; ".join([f"{title_of(arguments, scenario)}, seed {arguments.seed}", *changes(scenario)])
+        title = "; ".join([f"{title_of(arguments, scenario)}, seed {arguments.seed}", *told_changes(scenario)])
         plot_versus(schedules, labels, env.table, arguments.png, names=names, title=title)
 
 
@@ -129,14 +126,13 @@ def title_of(arguments: Arguments, scenario: Scenario, *policy: str) -> str:
     return ", ".join([scenario.name, arguments.env, *policy, *load])
 
 
-def changes(scenario: Scenario) -> tuple[str, ...]:
+def told_changes(scenario: Scenario) -> tuple[str, ...]:
     """Return in words what a scenario changes, the number of jobs left out: the chart tells it."""
     return tuple(change for change in changed_options(scenario) if not change.startswith("environment.jobs"))
 
 
 def check(arguments: Arguments) -> None:
     """Refuse what could not be meant or written, before an episode is played."""
-    arguments.check_conditions()
     check_versus(arguments)
     for option in ("csv", "trace", "png", "gif"):
         check_file(f"--{option}", getattr(arguments, option))

@@ -16,13 +16,14 @@ from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES, TYP
 from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network, save_network
 from gnnsched_baselines.learned.player import Player, Reader, scratch
 from gnnsched_baselines.learned.trained_policy import ObservationReader, TrainedPolicy
-from gnnsched_baselines.rollout import charges, future_seeds
+from gnnsched_baselines.rollout import future_seeds
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError, FileFormatError, GnnSchedError
 from gnnsched_env.envs import EnvBatch
 from gnnsched_env.evaluation.runs import decide
 from gnnsched_env.sim import fleet_capacity
 from gnnsched_env.sim.belief import belief_of
+from gnnsched_env.sim.rewards import episode_charges
 from tests import toys
 from tests.baselines.situations import batch
 from tests.twins import trained as naive_trained
@@ -316,7 +317,7 @@ def test_looking_ahead_follows_the_policy_in_its_futures():
             policy = TrainedPolicy(played.layout, table=played.table, network=network)
             while not played.ended.all():
                 played.step(policy.act(played.observation, played.mask))
-            np.testing.assert_allclose(tried[lane][row], charges(future))
+            np.testing.assert_allclose(tried[lane][row], episode_charges(future.settings, future.jobs, future.lanes))
 
 
 def test_looking_ahead_mends_a_bad_policy():

@@ -20,7 +20,7 @@ from gnnsched_env.scenario import (
     scenario_table,
     simulation_settings,
 )
-from gnnsched_env.scenario.resolve import arrival_phases, perturbed
+from gnnsched_env.scenario.resolve import perturbed
 from gnnsched_env.sim import Modulation, Simulation
 from tests import toys
 from tests.envs.environments import hetero_table
@@ -184,6 +184,8 @@ def test_what_is_no_such_sequence_is_refused(options, message):
 def test_short_forms():
     assert scenario(arrivals="bursty").arrivals == Arrivals(process="bursty")
     assert scenario(prediction_error=0.05).prediction_error == PredictionError(noise=0.05)
+    assert scenario(prediction_error=(0.05, 2)).prediction_error == PredictionError(noise=0.05, bias=2.0)
+    assert scenario(failures=(200, 20)).failures == Failures(up=200.0, down=20.0)
     assert scenario(reward="energy").reward == Reward(completion=0.0, energy=1.0)
     assert scenario(reward="tardiness").reward == Reward(completion=0.0, tardiness=1.0)
     assert scenario(failures={"up": 50}).failures == Failures(up=50.0)
@@ -193,9 +195,10 @@ def test_short_forms():
     for options, message in (
         ({"arrivals": "burst"}, "did you mean 'bursty'"),
         ({"reward": "energies"}, "reward must be one of .*did you mean 'energy'"),
-        ({"failures": 3}, "failures must be a Failures or a mapping of its fields, got 3"),
-        ({"prediction_error": True}, "prediction_error must be a PredictionError or a mapping"),
-        ({"reward": 2.0}, "reward must be a Reward or a mapping"),
+        ({"failures": 3}, "failures must be a Failures, a mapping of its fields or two numbers, up and down, got 3"),
+        ({"prediction_error": True}, "prediction_error must be a PredictionError, a mapping of its fields or one or"),
+        ({"prediction_error": (1, 2, 3)}, r"prediction_error must be .*, got \(1, 2, 3\)"),
+        ({"reward": 2.0}, "reward must be a Reward, a mapping of its fields or the name of a price, .*, got 2.0"),
         ({"reconfiguration": -1}, "reconfiguration must be an integer of at least 0, got -1"),
         ({"reconfiguration": 1 << 41}, "reconfiguration must be at most"),
     ):
@@ -214,7 +217,7 @@ def test_reconfiguration_is_that_of_every_accelerator():
 @given(rate=st.floats(1.001, 1e6), share=st.floats(1e-3, 0.99), jobs=st.floats(1.0, 1e6), gap=st.floats(1e-3, 1e9))
 def test_bursts_keep_the_mean_rate(rate, share, jobs, gap):
     arrivals = Arrivals(process="bursty", burst_rate=rate, burst_share=share, burst_jobs=jobs)
-    kind, ((calm_length, calm), (burst_length, burst)) = arrival_phases(arrivals, gap)
+    kind, ((calm_length, calm), (burst_length, burst)) = arrivals.phases(gap)
     assert kind is Modulation.MARKOV
     whole = calm_length + burst_length
     assert burst_length / whole == pytest.approx(share)
@@ -225,7 +228,7 @@ def test_bursts_keep_the_mean_rate(rate, share, jobs, gap):
 
 @given(period=st.floats(1.0, 1e9), amplitude=st.floats(0.0, 1.0), gap=st.floats(1e-3, 1e9))
 def test_a_day_keeps_the_mean_rate(period, amplitude, gap):
-    kind, phases = arrival_phases(Arrivals(process="diurnal", period_jobs=period, amplitude=amplitude), gap)
+    kind, phases = Arrivals(process="diurnal", period_jobs=period, amplitude=amplitude).phases(gap)
     lengths, rates = np.array(phases).T
     assert kind is Modulation.PERIODIC
     assert lengths.sum() == pytest.approx(period * gap)
@@ -244,7 +247,7 @@ def test_times_are_in_mean_service_times_of_a_job():
     service = 5.0 * float(table.weights @ table.true_cycles.min(axis=1))
     assert (settings.mean_up, settings.mean_down) == pytest.approx((300.0 * service, 2.0 * service))
     assert settings.slack == pytest.approx((2.0 * service, 8.0 * service))
-    assert settings.phases == arrival_phases(Arrivals(process="bursty"), settings.mean_gap)[1]
+    assert settings.phases == Arrivals(process="bursty").phases(settings.mean_gap)[1]
     assert settings_of(failures={"down": 9.0}).mean_down == 0.0  # nothing fails unless `up` says so
 
 

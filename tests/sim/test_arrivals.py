@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from gnnsched_env.scenario import Arrivals
-from gnnsched_env.scenario.resolve import arrival_phases
 from gnnsched_env.sim import Modulation, Simulation, SimulationSettings, seed_arrays
 from tests import toys
 
@@ -27,7 +26,7 @@ PROCESSES = {
 
 def draw(jobs, *, arrivals=None, table=None, episodes=EPISODES, seed=0, **options):
     """Return the job records [episodes, jobs] of a seed's episodes."""
-    modulation, phases = arrival_phases(arrivals or Arrivals(), GAP)
+    modulation, phases = (arrivals or Arrivals()).phases(GAP)
     config = SimulationSettings(
         mean_gap=GAP, unit=1.0, jobs=jobs, window=1, dispatch=True, modulation=modulation, phases=phases, **options
     )

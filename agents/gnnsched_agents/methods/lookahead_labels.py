@@ -16,9 +16,10 @@ from gnnsched_baselines.assignment_playing import play_out
 from gnnsched_baselines.learned.pair_features import COLUMN
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_baselines.learned.player import Reader, row_actions
-from gnnsched_baselines.rollout import MOST_LANES, charges
+from gnnsched_baselines.rollout import MOST_LANES
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.sim.belief import Belief, belief_of
+from gnnsched_env.sim.rewards import episode_charges
 
 FIRST_DECISIONS = 300  # most decisions of a lane before its first label; never more than its jobs
 RESTART_AT = 0.6  # all lanes restart once this share of them has ended
@@ -144,6 +145,6 @@ def _try(
         part = slice(first, first + together)
         simulation = belief.futures(np.repeat(lanes[part], futures), seeds[lanes[part]].ravel(), arrivals)
         play_out(simulation, world.layout, np.repeat(actions[part], futures))
-        costs[part] = charges(simulation).reshape(-1, futures)
+        costs[part] = episode_charges(simulation.settings, simulation.jobs, simulation.lanes).reshape(-1, futures)
         decisions += int(simulation.lanes["steps"].sum())
     return costs, decisions

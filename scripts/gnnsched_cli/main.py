@@ -30,6 +30,7 @@ SUBCOMMANDS = {
     "check-cycles": "Compare the cost model with recorded cases.",
     "check-trace": "Check a trace of jobs and print what it holds.",
     "forecast": "Rank compiler configurations of TpuGraphs programs.",
+    "doctor": "Say what is installed, whether it works, and how to mend what does not.",
 }
 COMPLETION = ("--tyro-print-completion", "--tyro-write-completion")
 DESCRIPTION = """\

@@ -1,0 +1,46 @@
+"""Every command that the README prints runs as printed, outside the repository."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.extras import needs
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    command.split("#")[0].strip()
+    for command in re.findall(r"(?:^|`)(gnnsched [a-z][^`\n]*)", README, re.MULTILINE)
+    if "SUBCOMMAND" not in command
+]
+EXTRAS = {"train": ("torch", "stable_baselines3"), "forecast": ("torch", "torch_geometric")}
+QUICK = ("cycles", "schedule", "doctor", "forecast", "score-predictor")
+
+
+def marks(command):
+    """Return the marks of a command: which extra it needs, and whether it takes long."""
+    name = command.split()[1]
+    return [needs(*EXTRAS.get(name, ())), *([] if name in QUICK else [pytest.mark.slow])]
+
+
+def test_the_readme_shows_commands():
+    assert {"demo", "evaluate", "train", "cycles", "schedule", "doctor"} <= {command.split()[1] for command in COMMANDS}
+
+
+@pytest.mark.parametrize("command", [pytest.param(command, marks=marks(command), id=command) for command in COMMANDS])
+def test_it_runs_as_printed(command, tmp_path):
+    words = command.split()[1:]
+    path = os.pathsep.join(str(Path(place).resolve()) for place in sys.path if place)
+    done = subprocess.run(
+        [sys.executable, "-m", "gnnsched_cli", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()

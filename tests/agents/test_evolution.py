@@ -222,6 +222,13 @@ def test_it_starts_from_a_network_and_goes_on_from_a_state(tmp_path):
         Evolution(SMALL, TINY, 2).restore(whole.state())
 
 
+def test_a_checkpoint_of_features_in_another_order_is_refused(tmp_path, monkeypatch):
+    Evolution(SMALL, TINY, 2).save(tmp_path / "state")
+    monkeypatch.setattr("gnnsched_agents.methods.evolution.FEATURES", FEATURES[::-1])
+    with pytest.raises(FileFormatError, match="this version's features, in their order"):
+        Evolution(SMALL, TINY, 2).load(tmp_path / "state")
+
+
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     path = tmp_path / "state"
     Evolution(SMALL, TINY, 2).save(path)

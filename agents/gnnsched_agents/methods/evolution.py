@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gnnsched_agents.methods.registry import EvolutionConfig
 from gnnsched_agents.worlds import EPISODE_SEEDS, Workloads, World, make_world, training_table
-from gnnsched_baselines.learned.pair_features import COLUMN
+from gnnsched_baselines.learned.pair_features import COLUMN, FEATURES
 from gnnsched_baselines.learned.pair_network import (
     Network,
     initial_network,
@@ -121,13 +121,16 @@ class Evolution:
     def save(self, path: Path) -> None:
         """Write the state."""
         arrays = {name: np.asarray(getattr(self, name)) for name in STATE}
-        store.save(path, store.EVOLUTION, {"seed": self.seed, "generation": self.generation}, arrays)
+        about = {"seed": self.seed, "generation": self.generation, "features": list(FEATURES)}
+        store.save(path, store.EVOLUTION, about, arrays)
 
     def load(self, path: Path) -> None:
         """Restore what `save` wrote; raise FileFormatError if the file belongs to another training or is damaged."""
         stored = store.load(path, store.EVOLUTION)
         if stored.manifest.get("seed") != self.seed:
             raise FileFormatError(f"{stored.source}: seed must be {self.seed}, got {stored.manifest.get('seed')!r}")
+        if stored.manifest.get("features") != list(FEATURES):
+            raise FileFormatError(f"{stored.source}: must be a checkpoint of this version's features, in their order")
         try:
             self.restore({**stored.arrays, "generation": stored.manifest["generation"]})
         except (ValueError, KeyError) as error:

@@ -1,12 +1,15 @@
 """Trainable agents, and the adapters that train agents of Stable-Baselines3.
 
 `Sb3VecEnv` (the native batch in the shape that Stable-Baselines3 asks for) and `PairVecEnv` (the same, observed as rows
-of features) are imported when they are first asked for, because they need the extra `agents`.
+of features) are imported when they are first asked for, because they need the extra `agents`. Importing the package
+registers models of Stable-Baselines3 as policies, by the name `sb3:FILE.zip`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from gnnsched_env.common.errors import needs_extra
+from gnnsched_env.common.policy import Knowledge
+from gnnsched_env.evaluation.policies import Family, Found, register_family
 
 if TYPE_CHECKING:
     from gnnsched_agents.sb3.pair_env import PairVecEnv
@@ -23,3 +26,21 @@ def __getattr__(name: str) -> Any:
         from gnnsched_agents.sb3.pair_env import PairVecEnv
         from gnnsched_agents.sb3.vec_env import Sb3VecEnv
     return {"PairVecEnv": PairVecEnv, "Sb3VecEnv": Sb3VecEnv}[name]
+
+
+def _find_model(path: str) -> Found:
+    from gnnsched_agents.sb3.saved_policy import find_model
+
+    return find_model(path)
+
+
+register_family(
+    Family(
+        prefix="sb3:",
+        forms=("sb3:FILE.zip",),
+        meaning="A model of Stable-Baselines3 that `gnnsched train` wrote (needs the extra `agents`).",
+        knowledge=Knowledge.PREDICTED,
+        environments=frozenset({"queue"}),
+        find=_find_model,
+    )
+)

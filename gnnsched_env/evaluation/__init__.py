@@ -2,6 +2,8 @@
 
 from gnnsched_env.common.files import write_json
 from gnnsched_env.common.stats import Interval, paired_ratio
+from gnnsched_env.evaluation.compare import add_bound, compare, with_graphs
+from gnnsched_env.evaluation.policies import make_policy, policy_factories, policy_factory, register_policy
 from gnnsched_env.evaluation.records import Record, evaluate, provenance
 from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
 
@@ -10,10 +12,17 @@ __all__ = [
     "PolicyFactory",
     "Record",
     "Runs",
+    "add_bound",
+    "compare",
     "evaluate",
+    "make_policy",
     "paired_ratio",
+    "policy_factories",
+    "policy_factory",
     "provenance",
+    "register_policy",
     "run_policy",
     "run_unbounded",
+    "with_graphs",
     "write_json",
 ]

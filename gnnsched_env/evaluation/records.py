@@ -11,6 +11,7 @@ import numpy as np
 
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import Routing
+from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.common.stats import paired_ratio
 from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
 from gnnsched_env.scenario import Scenario, table_rate
@@ -38,6 +39,7 @@ def evaluate(
     episodes: int,
     graphs: Sequence[str],
     versus: str | None = None,
+    progress: bool | None = False,
 ) -> list[Record]:
     """Run every policy on the same episodes of one scenario at its load; return one record for each, best first.
 
@@ -45,16 +47,21 @@ def evaluate(
     window: it meets the same arrivals and failures, but no prediction errors of the predictor or the scenario. The
     other reference is the best of `uninformed`, whose results are recorded only if they are among `policies` too. The
     scenario's decision cost is charged to the policies that use predictions, but not to the clairvoyant reference, so
-    that ratios show it. `versus` names one of `policies` as a further reference.
+    that ratios show it. `versus` names one of `policies` as a further reference. `progress` shows a bar; None shows it
+    if stderr is a terminal.
     """
     if versus is not None and versus not in policies:
         raise ConfigError(f"evaluation: versus must be one of the policies {', '.join(policies)}, got {versus!r}")
     clairvoyant = table.clairvoyant()
-    reference = run_unbounded(shortest_job_first, scenario, clairvoyant, seed=seed, episodes=episodes)
-    runs = {
-        name: run_policy(factory, scenario, table, dispatch=dispatch, seed=seed, episodes=episodes)
-        for name, factory in {**uninformed, **policies}.items()
-    }
+    every = {**uninformed, **policies}
+    seeds = {"seed": seed, "episodes": episodes}
+    with progress_bar("evaluating", (1 + len(every)) * episodes, shown=progress, unit="episodes") as advance:
+        advance(0, "clairvoyant sjf")
+        reference = run_unbounded(shortest_job_first, scenario, clairvoyant, **seeds, advance=advance)
+        runs = {}
+        for number, (name, factory) in enumerate(every.items(), 1):
+            advance(0, f"{name} ({number}/{len(every)})")
+            runs[name] = run_policy(factory, scenario, table, dispatch=dispatch, **seeds, advance=advance)
     best = min((runs[name] for name in uninformed), key=_mean_completion, default=None)
     records = [
         {

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import GnnSchedError
 from gnnsched_env.common.policy import IntArray, Knowledge, Policy
+from gnnsched_env.common.progress import Advance, no_progress
 from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.envs.spaces import Layout
@@ -21,6 +22,7 @@ from gnnsched_env.tables import LatencyTable
 PolicyFactory = Callable[[Layout, LatencyTable], Policy]
 FIRST_UNBOUNDED_WINDOW = 64
 MAX_LANES = 128
+STEPS_A_TELLING = 64  # steps of a batch between two reports of how far it is
 MOST_HELD = 1 << 22  # most jobs in episodes that are played together, at about 80 bytes each
 
 
@@ -49,17 +51,33 @@ class Runs:
 
 
 def run_policy(
-    factory: PolicyFactory, scenario: Scenario, table: LatencyTable, *, dispatch: bool, seed: int, episodes: int
+    factory: PolicyFactory,
+    scenario: Scenario,
+    table: LatencyTable,
+    *,
+    dispatch: bool,
+    seed: int,
+    episodes: int,
+    advance: Advance = no_progress,
 ) -> Runs:
     """Play episodes of seeds seed..seed+episodes-1, one each, and return their metrics.
 
     `table` holds the cycles of one inference; the factory gets the table of a job. The scenario's decision cost is
-    charged if predictions are used (`uses_predictions`).
+    charged if predictions are used (`uses_predictions`). `advance` is told of episodes as they are played, in fractions.
     """
-    return _run(factory, simulation_settings(scenario, table, dispatch=dispatch), scenario, table, seed, episodes)
+    settings = simulation_settings(scenario, table, dispatch=dispatch)
+    return _run(factory, settings, scenario, table, seed, episodes, advance)
 
 
-def run_unbounded(factory: PolicyFactory, scenario: Scenario, table: LatencyTable, *, seed: int, episodes: int) -> Runs:
+def run_unbounded(
+    factory: PolicyFactory,
+    scenario: Scenario,
+    table: LatencyTable,
+    *,
+    seed: int,
+    episodes: int,
+    advance: Advance = no_progress,
+) -> Runs:
     """Play Queue-v0 with a window that never hides a job: it is doubled until every queue fits.
 
     No decision cost is charged: other policies are compared with this run.
@@ -67,9 +85,10 @@ def run_unbounded(factory: PolicyFactory, scenario: Scenario, table: LatencyTabl
     settings = _without_cost(simulation_settings(scenario, table, dispatch=False))
     window = min(FIRST_UNBOUNDED_WINDOW, settings.jobs)
     while True:
-        runs = _run(factory, replace(settings, window=window), scenario, table, seed, episodes)
+        runs = _run(factory, replace(settings, window=window), scenario, table, seed, episodes, advance)
         if runs.most_waiting <= window:
             return runs
+        advance = no_progress  # the same episodes once more
         window = min(2 * max(window, runs.most_waiting // 2), settings.jobs)
 
 
@@ -80,6 +99,7 @@ def _run(
     table: LatencyTable,
     seed: int,
     episodes: int,
+    advance: Advance,
 ) -> Runs:
     Integer(1).check("evaluation", "episodes", episodes)
     metrics = []
@@ -94,7 +114,7 @@ def _run(
         if settings.decision and not uses_predictions(policy, settings):
             settings = _without_cost(settings)
             batch = scenario_batch(scenario, table, settings, lanes=len(seeds), capacity=settings.jobs)
-        _play(batch, policy, seeds)
+        _play(batch, policy, seeds, settings.jobs, advance)
         metrics.append(episode_metrics(batch.simulation))
         most_waiting = max(most_waiting, int(batch.simulation.lanes["most_waiting"].max()))
     return Runs(
@@ -129,10 +149,18 @@ def _without_cost(settings: SimulationSettings) -> SimulationSettings:
     return replace(settings, decision=0, workers=1, cached=False, lookup=0)
 
 
-def _play(batch: EnvBatch, policy: Policy, seeds: range) -> None:
+def _play(batch: EnvBatch, policy: Policy, seeds: range, jobs: int, advance: Advance) -> None:
+    """Play one episode of `jobs` jobs a lane."""
     batch.reset(list(seeds))
+    steps, told = 0, 0.0
     while not batch.ended.all():
         batch.step(decide(batch, policy))
+        steps += 1
+        if steps % STEPS_A_TELLING == 0 and advance is not no_progress:
+            done = int(batch.simulation.lanes["done"].sum()) / jobs
+            advance(done - told)
+            told = done
+    advance(len(seeds) - told)
 
 
 def decide(batch: EnvBatch, policy: Policy) -> IntArray:

@@ -1,34 +1,28 @@
-"""How far policies are from what was possible: a proved lower bound, a good offline schedule, proved optima."""
+"""How far policies are from what was possible: a proved lower bound, a good offline schedule, proved optima.
 
-from collections.abc import Mapping
+Examples:
+    gnnsched bound --jobs 200 --episodes 3 --policies sjf assignment agent:queue_hetero4
+    gnnsched bound --known --policies all
+"""
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from rich.console import Console
-
-from gnnsched_cli.command import check_file, counted, plain, wide_console
+from gnnsched_cli.command import check_file, counted, plain, print_table, print_text
 from gnnsched_cli.conditions import changes, with_options
-from gnnsched_cli.evaluate import Policies, policy_factories, with_graphs
-from gnnsched_env.bounds import KnownOptimum, known_optima
+from gnnsched_cli.policy_names import Policies, register_policies
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.common.progress import progress_bar
-from gnnsched_env.evaluation import PolicyFactory, provenance, run_policy, write_json
-from gnnsched_env.evaluation.distances import (
-    Limits,
-    Record,
-    distance,
-    distance_records,
-    draw_instances,
-    find_limits,
-    played_plans,
-)
-from gnnsched_env.evaluation.runs import Runs
-from gnnsched_env.report.distance_table import distance_table, legend
-from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
-from gnnsched_env.tables import LatencyTable
 
-WIDTH = 125
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gnnsched_env.evaluation import PolicyFactory
+    from gnnsched_env.scenario import Scenario
+    from gnnsched_env.tables import LatencyTable
+
+# Columns that a narrow terminal does without, the first one first.
+LEAVE_OUT = ("mean", "worst", "C")
 
 
 @with_options(only=("jobs", "window", "arrivals"))
@@ -48,6 +42,7 @@ class Arguments:
     episodes: int = 5
     """Episodes, of seeds seed, seed + 1, ..."""
     seed: int = 0
+    """Seed of the first episode."""
     moves: int | None = None
     """Moves of the local search (10,000 a job by default)."""
     tries: int = 2
@@ -62,26 +57,32 @@ class Arguments:
 
 def run(arguments: Arguments) -> None:
     """Play, bound, print and write."""
-    console = wide_console(WIDTH)
+    from gnnsched_env.common.files import write_json
+    from gnnsched_env.evaluation import policy_factories, provenance, with_graphs
+    from gnnsched_env.report.distance_table import legend
+    from gnnsched_env.scenario import load_scenario, scenario_table
+
+    register_policies()
     check(arguments)
     factories = policy_factories(arguments.policies, dispatch=False)
+    about: dict[str, Any]
     if arguments.known:
-        records = known_records(known_optima(), factories, arguments, console)
-        about: Record = {"arguments": plain(arguments)}
+        records = show_known(factories, arguments)
+        about = {"arguments": plain(arguments)}
     else:
         scenario = with_graphs(load_scenario(arguments.scenario), arguments.graphs).with_options(**changes(arguments))
-        table = scenario_table(scenario, progress=console.is_terminal)
+        table = scenario_table(scenario, progress=None)
         records = []
         for load in arguments.load or (scenario.environment.load,):
-            records += load_records(scenario.with_options(load=load), table, factories, arguments, console)
+            records += show_load(scenario.with_options(load=load), table, factories, arguments)
         about = provenance(scenario, [table], plain(arguments))
-    console.print(legend(records))
+    print_text(legend(records))
     if arguments.json is not None:
         write_json(arguments.json, {"provenance": about, "records": records})
 
 
 def check(arguments: Arguments) -> None:
-    """Refuse what cannot be meant."""
+    """Raise ConfigError for options that contradict each other or cannot be met, before any work is done."""
     for name in ("load", "policies"):
         if getattr(arguments, name) == ():
             raise ConfigError(f"--{name}: needs at least one value")
@@ -96,21 +97,22 @@ def check(arguments: Arguments) -> None:
                 raise ConfigError(f"--{name}: does not go with --known, whose instances bring their own")
 
 
-def load_records(
-    scenario: Scenario,
-    table: LatencyTable,
-    factories: Mapping[str, PolicyFactory],
-    arguments: Arguments,
-    console: Console,
-) -> list[Record]:
+def show_load(
+    scenario: "Scenario", table: "LatencyTable", factories: "Mapping[str, PolicyFactory]", arguments: Arguments
+) -> list[dict[str, Any]]:
     """Play one scenario under all policies, print the distances and return them."""
+    from gnnsched_env.common.progress import progress_bar
+    from gnnsched_env.evaluation import run_policy
+    from gnnsched_env.evaluation.distances import distance_records, draw_instances, find_limits, played_plans
+    from gnnsched_env.report.distance_table import distance_table
+
     seed, episodes = arguments.seed, arguments.episodes
     instances = draw_instances(scenario, table, seed=seed, episodes=episodes)  # refuses first what has no bound
     runs = {
         name: run_policy(factory, scenario, table, dispatch=False, seed=seed, episodes=episodes)
         for name, factory in factories.items()
     }
-    with progress_bar("limits of episodes", episodes, shown=None) as advance:
+    with progress_bar("limits", episodes, shown=None, unit="episodes") as advance:
         limits = find_limits(
             instances,
             [played_plans(run, table) for run in runs.values()],
@@ -126,52 +128,20 @@ def load_records(
     gap = limits.offline.sum() / limits.bound.sum()
     amount = f"{counted(jobs, 'job')}, {counted(episodes, 'episode')}"
     title = f"{scenario.fleet.name}, queue, load {load:g}, {amount}; offline / bound {gap:.4f}"
-    console.print(distance_table(records, title=title))
+    print_table(distance_table(records, title=title), LEAVE_OUT)
     return records
 
 
-def known_records(
-    known: tuple[KnownOptimum, ...],
-    factories: Mapping[str, PolicyFactory],
-    arguments: Arguments,
-    console: Console,
-) -> list[Record]:
+def show_known(factories: "Mapping[str, PolicyFactory]", arguments: Arguments) -> list[dict[str, Any]]:
     """Play every known instance under all policies, print the distances to the optima by fleet and return them."""
-    played = {name: [play_known(entry, factory, arguments) for entry in known] for name, factory in factories.items()}
-    records = []
-    for fleet in sorted({entry.scenario for entry in known}):
-        chosen = [number for number, entry in enumerate(known) if entry.scenario == fleet]
-        limits = known_limits([known[number] for number in chosen])
-        jobs = [known[number].instance.num_jobs for number in chosen]
-        rows = []
-        for name, runs in played.items():
-            totals = np.array([float(runs[number].metrics.completion.sum()) for number in chosen])
-            row = {"policy": name, "knowledge": str(runs[0].knowledge), **distance(totals, limits)}
-            rows.append({**row, "fleet": fleet, "env": "queue", "mean_completion": float(totals.sum() / sum(jobs))})
-        rows.sort(key=lambda row: float(row["mean_completion"]))
-        title = f"{fleet}, queue: {len(chosen)} instances of {min(jobs)} to {max(jobs)} jobs with proved optima"
-        console.print(distance_table(rows, title=title))
-        records += rows
-    return records
+    from gnnsched_env.bounds import known_optima
+    from gnnsched_env.evaluation.known_distances import known_records
+    from gnnsched_env.report.distance_table import distance_table
 
-
-def play_known(entry: KnownOptimum, factory: PolicyFactory, arguments: Arguments) -> Runs:
-    """Play one known instance; raise ConfigError where the scenario's jobs are not the instance's any more."""
-    scenario = load_scenario(entry.scenario).with_options(
-        load=entry.load, jobs=entry.instance.num_jobs, window=changes(arguments).get("window")
-    )
-    table = scenario_table(scenario)
-    (drawn,) = draw_instances(scenario, table, seed=entry.seed, episodes=1)
-    entry.check_jobs(drawn)
-    return run_policy(factory, scenario, table, dispatch=False, seed=entry.seed, episodes=1)
-
-
-def known_limits(known: list[KnownOptimum]) -> Limits:
-    """Return proved optima as limits."""
-    totals = np.array([entry.total for entry in known], np.int64)
-    return Limits(
-        instances=tuple(entry.instance for entry in known),
-        plans=tuple(entry.plan for entry in known),
-        bound=totals,
-        offline=totals,
-    )
+    known = known_optima()
+    records = known_records(known, factories, window=changes(arguments).get("window"))
+    for fleet, rows in records.items():
+        jobs = [entry.instance.num_jobs for entry in known if entry.scenario == fleet]
+        title = f"{fleet}, queue: {len(jobs)} instances of {min(jobs)} to {max(jobs)} jobs with proved optima"
+        print_table(distance_table(rows, title=title), LEAVE_OUT)
+    return [row for rows in records.values() for row in rows]

@@ -14,7 +14,7 @@ import tyro
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.table import Table
 
 Arguments = TypeVar("Arguments")
 
@@ -120,11 +120,32 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-def wide_console(width: int) -> "Console":
-    """Return a console of at least this width: a narrow terminal wraps lines, but loses no figure."""
+def print_table(table: "Table", leave_out: Sequence[str] = (), *, wide: bool = False) -> set[str]:
+    """Print a table whole; on a terminal that is too narrow, without some columns, whose headings are returned.
+
+    They are left out in the order of `leave_out` until the table fits; none are with `wide`, or where the output is a
+    file or a pipe. Nothing is cut or wrapped.
+    """
     from rich.console import Console
 
-    return Console(width=max(width, Console().width))
+    from gnnsched_env.report.table_width import fit_columns, table_width
+
+    console = Console()
+    left_out = () if wide or not console.is_terminal else fit_columns(table, console.width, leave_out)
+    console.width = max(console.width, table_width(table))
+    console.print(table)
+    return set(left_out)
+
+
+def print_text(text: str) -> None:
+    """Print lines of text: as they are, or filled anew, as one paragraph, where the terminal is too narrow."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    if console.is_terminal and max(map(len, text.splitlines())) > console.width:
+        console.print(" ".join(text.split()))
+    else:
+        print(text)
 
 
 def plain(arguments: object) -> dict[str, object]:

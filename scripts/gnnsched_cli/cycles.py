@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import tyro
-from rich.console import Console
 from rich.table import Table
 
+from gnnsched_cli.command import print_table, print_text
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import Accelerator, GnnModel, load_accelerator, make_model
 from gnnsched_env.hardware.fleet import DEFAULT_CLOCK_HZ
@@ -54,6 +54,8 @@ class Arguments:
     """Print JSON instead of a table."""
 
 
+# Columns that a narrow terminal does without, the first one first.
+LEAVE_OUT = ("links", "registers", "buffer", "tiles")
 CAPTION = """\
 tiles: of the first layer, T_Va,T_N,T_Fa | T_Vc,T_G,T_Fc (vertices, neighbours, features side by side in aggregation;
   vertices, outputs, features in combination)
@@ -188,8 +190,7 @@ def _report(subject: Subject, arguments: Arguments, rows: list[tuple[str, "Cycle
 
 
 def _print_table(subject: Subject, arguments: Arguments, rows: list[tuple[str, "CycleCounts"]]) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)
-    console.print(_header(subject, arguments))
+    print_text(_header(subject, arguments))
     table = Table()
     table.add_column("dataflow")
     for column in ("cycles", "microseconds", "x best", "utilisation", "buffer", "registers", "links"):
@@ -205,8 +206,8 @@ def _print_table(subject: Subject, arguments: Arguments, rows: list[tuple[str, "
             *(f"{words:.1e}" for words in (counts.global_buffer, counts.register_file, counts.links)),
             str(counts.layers[0].dataflow.tiling),
         )
-    console.print(table)
-    console.print(CAPTION)
+    print_table(table, LEAVE_OUT)
+    print_text(CAPTION)
 
 
 def _header(subject: Subject, arguments: Arguments) -> str:

@@ -7,18 +7,18 @@ embedded synthetic workload is used.
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from gnnsched_cli.command import wide_console
-from gnnsched_cli.evaluate import WIDTH, compare, policy_factories, with_graphs
+from gnnsched_cli.command import print_table, print_text
+from gnnsched_cli.evaluate import LEAVE_OUT
+from gnnsched_cli.policy_names import register_policies
 from gnnsched_env.common.errors import FileFormatError
-from gnnsched_env.predictors import mape, regret, selection_accuracy
-from gnnsched_env.report import LEGEND, policy_table
-from gnnsched_env.scenario import load_scenario, scenario_table
-from gnnsched_env.tables import LatencyTable
+
+if TYPE_CHECKING:
+    from gnnsched_env.tables import LatencyTable
 
 VARIABLE = "GNNSCHED_GRAPHS"
 SCENARIO = "hetero4"
@@ -29,12 +29,35 @@ AGENT = "agent:queue_hetero4"  # made for Queue-v0
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Show the main job on real input."""
+    """Show the main job on real input; there are no options."""
 
 
 def run(arguments: Arguments) -> None:
-    """Run the demonstration."""
-    show(wide_console(WIDTH), graph_files(os.environ.get(VARIABLE, "")))
+    """Print the predictor's scores and the policies' tables."""
+    from gnnsched_env.evaluation import compare, with_graphs
+    from gnnsched_env.report import LEGEND, policy_table
+    from gnnsched_env.scenario import load_scenario, scenario_table
+
+    register_policies()
+    graphs = graph_files(os.environ.get(VARIABLE, ""))
+    scenario = with_graphs(load_scenario(SCENARIO), graphs)
+    what = ", ".join(Path(path).stem for path in graphs) or f"the embedded synthetic classes (set {VARIABLE} for yours)"
+    print(f"Jobs: two-layer GCN inference on {what}\nFleet: {scenario.fleet.name}")
+    table = scenario_table(scenario, progress=None)
+    print_table(_predictor_table(table))
+    for env, loads in (("queue", LOADS), ("dispatch", LOADS[-1:])):
+        for load in loads:
+            records = compare(
+                scenario.with_options(load=load),
+                ("all",) if env == "dispatch" else ("all", AGENT),
+                table=table,
+                dispatch=env == "dispatch",
+                episodes=EPISODES,
+                progress=None,
+            )
+            title = f"gnnsched/{env.title()}-v0, load {load:g}, {records[0]['jobs']} jobs, {EPISODES} episodes"
+            print_table(policy_table(records, title=title), LEAVE_OUT)
+    print_text(LEGEND)
 
 
 def graph_files(setting: str) -> tuple[str, ...]:
@@ -49,32 +72,10 @@ def graph_files(setting: str) -> tuple[str, ...]:
     return tuple(str(path) for path in files)
 
 
-def show(console: Console, graphs: tuple[str, ...]) -> None:
-    """Print the predictor's scores and the policies' tables."""
-    scenario = with_graphs(load_scenario(SCENARIO), graphs)
-    what = ", ".join(Path(path).stem for path in graphs) or f"the embedded synthetic classes (set {VARIABLE} for yours)"
-    console.print(f"Jobs: two-layer GCN inference on {what}\nFleet: {scenario.fleet.name}")
-    table = scenario_table(scenario, progress=console.is_terminal)
-    console.print(_predictor_table(table))
-    for env, loads in (("queue", LOADS), ("dispatch", LOADS[-1:])):
-        for load in loads:
-            dispatch = env == "dispatch"
-            records = compare(
-                scenario.with_options(load=load),
-                table,
-                policy_factories(("all",) if dispatch else ("all", AGENT), dispatch=dispatch),
-                dispatch=dispatch,
-                seed=0,
-                episodes=EPISODES,
-                graphs=list(table.group_names),
-            )
-            title = f"gnnsched/{env.title()}-v0, load {load:g}, {records[0]['jobs']} jobs, {EPISODES} episodes"
-            console.print(policy_table(records, title=title))
-    console.print(LEGEND)
-
-
-def _predictor_table(table: LatencyTable) -> Table:
+def _predictor_table(table: "LatencyTable") -> Table:
     """Return how well the predicted latencies choose, file by file."""
+    from gnnsched_env.predictors import mape, regret, selection_accuracy
+
     shown = Table(title="Latency predictor against the exact simulator", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("graphs", "classes", "right choice", "MAPE", "mean regret", "worst/best latency"):
         shown.add_column(name, justify="left" if name == "graphs" else "right")

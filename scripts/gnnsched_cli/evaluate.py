@@ -1,38 +1,27 @@
-"""Compare policies on the same jobs: a table on the terminal, records in a JSON file."""
+"""Compare policies on the same jobs: a table on the terminal, records in a JSON file.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+Examples:
+    gnnsched evaluate --list
+    gnnsched evaluate --load 0.5 0.8 --policies all agent:queue_hetero4 --json records.json
+    gnnsched evaluate --env dispatch --graphs karate --policies sjf least_loaded my_module:MyPolicy
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 
-from gnnsched_agents.sb3.saved_policy import agent_factory
-from gnnsched_baselines import POLICIES, make_policy
-from gnnsched_cli.command import check_file, plain, wide_console
+from gnnsched_cli.command import check_file, plain, print_table, print_text
 from gnnsched_cli.conditions import changes, with_options
+from gnnsched_cli.policy_names import Policies, list_policies, register_policies
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.common.policy import Knowledge
-from gnnsched_env.common.progress import progress_bar
-from gnnsched_env.evaluation import PolicyFactory, Record, evaluate, provenance, write_json
-from gnnsched_env.evaluation.distances import draw_instances, find_limits
-from gnnsched_env.report.policy_table import changed_options, legend, policy_table
-from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
-from gnnsched_env.tables import LatencyTable
 
-WIDTH = 160
-WIDEST = 10_000
-# What names a policy, in the help of all commands that take one.
-NAMES = (
-    "a baseline; agent:NAME or agent:FILE.npz, a trained one (lookahead:NAME or lookahead:FILE.npz: looking ahead); "
-    "sb3:FILE.zip, a model of Stable-Baselines3 that `gnnsched train` wrote; or module:Class, one of your own"
-)
-Policies = Annotated[
-    tuple[str, ...], tyro.conf.arg(help=f'Policies, or "all" baselines that do not plan. One is {NAMES}.')
-]
+if TYPE_CHECKING:
+    from gnnsched_env.scenario import Scenario
+
+# Columns that a narrow terminal does without, the first one first.
+LEAVE_OUT = ("C p95", "E / uninf.", "used", "slowd.", "E", "cap.", "wC", "tard.", "abort.", "up", "uJ", "C / uninf.")
 
 
 @with_options()
@@ -58,6 +47,7 @@ class Arguments:
     episodes: int = 100
     """Episodes a policy, of seeds seed, seed + 1, ..."""
     seed: int = 0
+    """Seed of the first episode."""
     versus: str | None = None
     """A policy, named as above, that all are compared with besides, in pairs of episodes."""
     bound: bool = False
@@ -65,75 +55,75 @@ class Arguments:
     makes 10 to 17 minutes a load for the 100 episodes that are the default."""
     json: Path | None = None
     """Where to write the records."""
+    wide: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Show all columns, however narrow the terminal is."""
+    list: tyro.conf.FlagCreatePairsOff[bool] = False
+    """List the policies that there are, and evaluate nothing."""
 
 
 def run(arguments: Arguments) -> None:
     """Evaluate, print and write."""
-    console = wide_console(WIDTH)
+    from gnnsched_env.common.files import write_json
+    from gnnsched_env.evaluation import add_bound, compare, policy_factories, provenance, with_graphs
+    from gnnsched_env.evaluation.compare import mixes
+    from gnnsched_env.report.policy_table import changed_options, legend, policy_table
+    from gnnsched_env.scenario import scenario_table
+
+    register_policies()
+    if arguments.list:
+        list_policies()
+        return
     check(arguments)
     scenario = changed_scenario(arguments)
     dispatch = arguments.env == "dispatch"
-    policies = policy_factories(arguments.policies, dispatch=dispatch)
-    if arguments.versus is not None:
-        policies.setdefault(arguments.versus, factory(arguments.versus))
+    versus = () if arguments.versus is None else (arguments.versus,)
+    policies = policy_factories((*arguments.policies, *versus), dispatch=dispatch)
+    seeds = {"seed": arguments.seed, "episodes": arguments.episodes}
     records, tables = [], []
+    left_out: set[str] = set()
     for mix in mixes(arguments.graphs, per_file=arguments.per_file):
         chosen = with_graphs(scenario, mix)
-        table = scenario_table(chosen, progress=console.is_terminal)
+        table = scenario_table(chosen, progress=None)
         tables.append(table)
         names = [path.stem for path in mix] or list(table.group_names)
         for load in arguments.load or (scenario.environment.load,):
+            at_load = chosen.with_options(load=load)
             batch = compare(
-                chosen.with_options(load=load),
-                table,
+                at_load,
                 policies,
+                table=table,
                 dispatch=dispatch,
-                seed=arguments.seed,
-                episodes=arguments.episodes,
+                **seeds,
                 graphs=names,
                 versus=arguments.versus,
+                progress=None,
             )
             if arguments.bound:
-                add_bound(
-                    batch, chosen.with_options(load=load), table, seed=arguments.seed, episodes=arguments.episodes
-                )
+                add_bound(batch, at_load, table, **seeds, progress=None)
             records += batch
             share = batch[0]["load"]
             about = f"{chosen.fleet.name}, {arguments.env}" + ("" if share is None else f", load {share:.3g}")
             title = "; ".join([f"{about}: {', '.join(names)}", *changed_options(chosen)])
-            print_whole(console, policy_table(batch, title=title))
-    console.print(legend(records), markup=False, soft_wrap=True)
+            left_out |= print_table(policy_table(batch, title=title), LEAVE_OUT, wide=arguments.wide)
+    print_text(legend(records))
+    if left_out:
+        print_text(f"Left out to fit the terminal (--wide shows all): {', '.join(sorted(left_out))}.")
     if arguments.json is not None:
         made_by = provenance(scenario, tables, plain(arguments))
         write_json(arguments.json, {"provenance": made_by, "records": records})
 
 
-def add_bound(records: list[Record], scenario: Scenario, table: LatencyTable, *, seed: int, episodes: int) -> None:
-    """Add to each record the ratio of its mean completion time to the lower bound's on the same episodes."""
-    instances = draw_instances(scenario, table, seed=seed, episodes=episodes)
-    with progress_bar("bounds of episodes", episodes, shown=None) as advance:
-        bound = int(find_limits(instances, advance=advance).bound.sum())
-    jobs = sum(instance.num_jobs for instance in instances)
-    for record in records:
-        record["ratio_to_bound"] = record["mean_completion"] * jobs / bound
-
-
-def print_whole(console: Console, table: Table) -> None:
-    """Print a table, on a wider console where it would be cut."""
-    needed = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
-    console.width = max(console.width, needed)
-    console.print(table)
-
-
-def changed_scenario(arguments: Arguments) -> Scenario:
+def changed_scenario(arguments: Arguments) -> "Scenario":
     """Return the scenario that the arguments name, with what they change of it."""
+    from gnnsched_env.scenario import load_scenario
+
     return load_scenario(arguments.scenario).with_options(
         predictor=arguments.predictor, reconfiguration=arguments.reconfiguration, **changes(arguments)
     )
 
 
 def check(arguments: Arguments) -> None:
-    """Refuse what cannot be meant."""
+    """Raise ConfigError for options that contradict each other or cannot be met, before any work is done."""
     check_file("--json", arguments.json)
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)  # better known now than after an hour
@@ -148,65 +138,3 @@ def check(arguments: Arguments) -> None:
     for name in ("load", "arrivals", "drift", "repeats"):
         if "trace" in given and name in given:
             raise ConfigError(f"--{name}: does not go with --trace, which brings its own times and jobs")
-
-
-def policy_factories(names: tuple[str, ...], *, dispatch: bool) -> dict[str, PolicyFactory]:
-    """Return a factory per policy; "all" stands for every baseline made for the environment."""
-    env = "dispatch" if dispatch else "queue"
-    chosen: dict[str, PolicyFactory] = {}
-    for name in names:
-        own = [key for key, kind in POLICIES.items() if env in kind.environments] if name == "all" else [name]
-        chosen |= {key: factory(key) for key in own}
-    return chosen
-
-
-def uninformed_factories(*, dispatch: bool) -> dict[str, PolicyFactory]:
-    """Return a factory per baseline that knows no latencies: the best of them is what ratios refer to."""
-    every = policy_factories(("all",), dispatch=dispatch)
-    return {name: every[name] for name in every if POLICIES[name].knowledge is Knowledge.NONE}
-
-
-def compare(
-    scenario: Scenario,
-    table: LatencyTable,
-    policies: dict[str, PolicyFactory] | None = None,
-    *,
-    dispatch: bool,
-    seed: int,
-    episodes: int,
-    graphs: Sequence[str],
-    versus: str | None = None,
-) -> list[Record]:
-    """Evaluate policies (every baseline made for the environment by default) against the baselines that ratios need."""
-    return evaluate(
-        scenario,
-        table,
-        policy_factories(("all",), dispatch=dispatch) if policies is None else policies,
-        shortest_job_first=factory("sjf"),
-        uninformed=uninformed_factories(dispatch=dispatch),
-        dispatch=dispatch,
-        seed=seed,
-        episodes=episodes,
-        graphs=graphs,
-        versus=versus,
-    )
-
-
-def factory(name: str) -> PolicyFactory:
-    """Return the function that makes a named policy for a layout and a table."""
-    if name.startswith("sb3:"):
-        return agent_factory(name)
-    return lambda layout, table: make_policy(name, layout, table=table)
-
-
-def mixes(graphs: tuple[Path, ...], *, per_file: bool) -> list[tuple[Path, ...]]:
-    """Return the mixes to evaluate: all files together, and each alone where asked."""
-    alone = [(path,) for path in graphs] if per_file and len(graphs) > 1 else []
-    return [graphs, *alone]
-
-
-def with_graphs(scenario: Scenario, graphs: Sequence[str | Path]) -> Scenario:
-    """Return the scenario with its workload's files replaced, or as it is where none are given."""
-    if not graphs:
-        return scenario
-    return replace(scenario, workload=replace(scenario.workload, graphs=tuple(str(path) for path in graphs)))

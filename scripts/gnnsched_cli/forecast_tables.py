@@ -10,7 +10,8 @@ from gnnsched_env.common.stats import Interval
 from gnnsched_env.forecast.scoring.noise_ceiling import Ceiling
 from gnnsched_env.forecast.scoring.rank_scores import TILE_TOP, TOPS, CollectionScore, GraphScore
 
-WIDTH = 165
+# Columns that a narrow terminal does without, the first one first.
+LEAVE_OUT = ("pairs", "top 10", "top 1", "top 100", "excluded", "configs")
 LEGEND = """\
 tau: Kendall's tau-b; pairs: share of the pairs of unequal runtimes in the right order; top K: by how much the best of
 the predicted top K is slower than the best; score: the competition's, tau or 1 - slowdown of the top 5. Means over

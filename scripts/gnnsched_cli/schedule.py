@@ -8,27 +8,17 @@ Examples:
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-import tyro
-
-from gnnsched_cli.command import check_file, wide_console
+from gnnsched_cli.command import check_file, print_table
 from gnnsched_cli.conditions import changes, with_options
-from gnnsched_cli.evaluate import NAMES, factory
+from gnnsched_cli.policy_names import Policy, register_policies
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.envs import DispatchEnv, QueueEnv
-from gnnsched_env.envs.exports import write_csv, write_trace
-from gnnsched_env.envs.text_rendering import render_text
-from gnnsched_env.evaluation.behaviour import play_watched
-from gnnsched_env.evaluation.one_episode import Film, play_episode
-from gnnsched_env.report.difference_table import differences_table
-from gnnsched_env.report.policy_table import changed_options
-from gnnsched_env.report.schedule_pictures import check_animation, check_picture, plot_schedule, plot_versus, write_gif
-from gnnsched_env.scenario import Scenario, load_scenario
-from gnnsched_env.sim.schedule import schedule_of
+
+if TYPE_CHECKING:
+    from gnnsched_env.scenario import Scenario
 
 GIF_FPS = 12
-WIDTH = 120
 
 
 @with_options()
@@ -40,10 +30,11 @@ class Arguments:
     """A preset (hetero4, flexible4, big_little) or the path of a scenario's TOML file."""
     env: Literal["queue", "dispatch"] = "queue"
     """Queue-v0 (a central queue) or Dispatch-v0 (a decision at each arrival)."""
-    policy: Annotated[str, tyro.conf.arg(help=f"The policy: {NAMES}.")] = "assignment"
+    policy: Policy = "assignment"
     jobs: int = 200
     """Jobs of the episode."""
     seed: int = 0
+    """Seed of the episode."""
     versus: str | None = None
     """Another policy that plays the same jobs: both charts, and a table of what differs; --png draws both."""
     episodes: int = 1
@@ -62,6 +53,9 @@ class Arguments:
 
 def run(arguments: Arguments) -> None:
     """Play, print and write."""
+    from gnnsched_env.scenario import load_scenario
+
+    register_policies()
     check(arguments)
     scenario = load_scenario(arguments.scenario).with_options(jobs=arguments.jobs, **changes(arguments))
     if arguments.versus is None:
@@ -73,12 +67,19 @@ def run(arguments: Arguments) -> None:
             print(f"wrote {path}")
 
 
-def show_one(arguments: Arguments, scenario: Scenario) -> None:
+def show_one(arguments: Arguments, scenario: "Scenario") -> None:
     """Play one episode of one policy and write what was asked for."""
+    from gnnsched_env.envs.exports import write_csv, write_trace
+    from gnnsched_env.envs.text_rendering import render_text
+    from gnnsched_env.evaluation import policy_factory
+    from gnnsched_env.evaluation.one_episode import Film, play_episode
+    from gnnsched_env.report.schedule_pictures import plot_schedule, write_gif
+    from gnnsched_env.sim.schedule import schedule_of
+
     film = None if arguments.gif is None else Film(every=arguments.gif_every)
-    env = play_episode(
-        factory(arguments.policy), scenario, dispatch=arguments.env == "dispatch", seed=arguments.seed, watch=film
-    )
+    dispatch = arguments.env == "dispatch"
+    factory = policy_factory(arguments.policy, dispatch=dispatch)
+    env = play_episode(factory, scenario, dispatch=dispatch, seed=arguments.seed, watch=film)
     schedule = schedule_of(env.batch.simulation)
     title = title_of(arguments, scenario, arguments.policy)
     print("; ".join([f"{title}, seed {arguments.seed}", *told_changes(scenario)]))
@@ -93,19 +94,27 @@ def show_one(arguments: Arguments, scenario: Scenario) -> None:
         write_gif(film.frames, arguments.gif, fps=GIF_FPS)
 
 
-def show_both(arguments: Arguments, scenario: Scenario, names: tuple[str, str]) -> None:
+def show_both(arguments: Arguments, scenario: "Scenario", names: tuple[str, str]) -> None:
     """Play the same episodes of two policies; show the first of each, and the table of what differs over all."""
+    from gnnsched_env.envs import DispatchEnv, QueueEnv
+    from gnnsched_env.envs.text_rendering import render_text
+    from gnnsched_env.evaluation import policy_factory
+    from gnnsched_env.evaluation.behaviour import play_watched
+    from gnnsched_env.report.difference_table import differences_table
+    from gnnsched_env.report.schedule_pictures import plot_versus
+
     dispatch = arguments.env == "dispatch"
+    factories = [policy_factory(name, dispatch=dispatch) for name in names]
     env = (DispatchEnv if dispatch else QueueEnv)(scenario)
-    for name in names:  # so that a bad name is refused before anything is played
-        factory(name)(env.layout, env.table)
+    for factory in factories:  # so that a policy that cannot be made is refused before anything is played
+        factory(env.layout, env.table)
     labels = env.labels
     episodes = tuple(
         [
-            play_watched(factory(name), scenario, dispatch=dispatch, seed=seed)
+            play_watched(factory, scenario, dispatch=dispatch, seed=seed)
             for seed in range(arguments.seed, arguments.seed + arguments.episodes)
         ]
-        for name in names
+        for factory in factories
     )
     schedules = (episodes[0][0][0], episodes[1][0][0])
     span = max(1, *(schedule.until for schedule in schedules))
@@ -114,25 +123,29 @@ def show_both(arguments: Arguments, scenario: Scenario, names: tuple[str, str]) 
         print("; ".join([f"{title}, seed {arguments.seed}", *told_changes(scenario)]))
         print(f"{render_text(schedule, labels, span=span)}\n")
     behaviours = ([played[-1] for played in episodes[0]], [played[-1] for played in episodes[1]])
-    wide_console(WIDTH).print(differences_table(names, behaviours, labels))
+    print_table(differences_table(names, behaviours, labels))
     if arguments.png is not None:
         title = "; ".join([f"{title_of(arguments, scenario)}, seed {arguments.seed}", *told_changes(scenario)])
         plot_versus(schedules, labels, env.table, arguments.png, names=names, title=title)
 
 
-def title_of(arguments: Arguments, scenario: Scenario, *policy: str) -> str:
+def title_of(arguments: Arguments, scenario: "Scenario", *policy: str) -> str:
     """Return what is played, in words: the fleet, the environment, the policy if there is one to name, the load."""
     load = () if scenario.arrivals.trace else (f"load {scenario.environment.load:g}",)  # a trace has its own
     return ", ".join([scenario.name, arguments.env, *policy, *load])
 
 
-def told_changes(scenario: Scenario) -> tuple[str, ...]:
+def told_changes(scenario: "Scenario") -> tuple[str, ...]:
     """Return in words what a scenario changes, the number of jobs left out: the chart tells it."""
+    from gnnsched_env.report.policy_table import changed_options
+
     return tuple(change for change in changed_options(scenario) if not change.startswith("environment.jobs"))
 
 
 def check(arguments: Arguments) -> None:
-    """Refuse what could not be meant or written, before an episode is played."""
+    """Raise ConfigError for what contradicts itself or cannot be written, before an episode is played."""
+    from gnnsched_env.report.schedule_pictures import check_animation, check_picture
+
     check_versus(arguments)
     for option in ("csv", "trace", "png", "gif"):
         check_file(f"--{option}", getattr(arguments, option))
@@ -143,7 +156,7 @@ def check(arguments: Arguments) -> None:
 
 
 def check_versus(arguments: Arguments) -> None:
-    """Refuse options that do not go with --versus, or not without it."""
+    """Raise ConfigError for options that do not go with --versus, or not without it."""
     if arguments.episodes < 1:
         raise ConfigError(f"--episodes: must be at least 1, got {arguments.episodes}")
     if arguments.versus is None:

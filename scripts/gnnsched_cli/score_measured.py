@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Literal
 from rich import box
 from rich.table import Table
 
-from gnnsched_cli.command import check_file, wide_console
+from gnnsched_cli.command import check_file, print_table, print_text
 
 if TYPE_CHECKING:
     from gnnsched_env.predictors.measured.measured_models import Record
     from gnnsched_env.predictors.measured.measurements import Measurements
 
-WIDTH = 120
+# Columns that a narrow terminal does without, the first one first.
+LEAVE_OUT = ("worst", "~ %", "trained on")
 LEGEND = """\
 right: the choice predicted best was measured best; ~: or within the noise floor of it; regret: measured time of the
 chosen over the best's; fixed: always the choice that is best on average over the training jobs; repeat: a second
@@ -53,16 +54,15 @@ def run(arguments: Arguments) -> None:
     from gnnsched_env.predictors.measured.measurements import load_measurements
     from gnnsched_env.predictors.measured.measuring import SYNTHETIC_PREFIX
 
-    console = wide_console(WIDTH)
     check_file("--json", arguments.json)
     measured, level = load_measurements(arguments.csv), Level(arguments.level)
     names = measured.classes.group_names
     synthetic = arguments.synthetic or tuple(name for name in names if name.startswith(SYNTHETIC_PREFIX))
     inputs = measured_inputs(measured.classes, level)
     records = score_sets_apart(measured, inputs, synthetic=synthetic, targets=arguments.targets or None)
-    console.print(measured_table(records, title=f"{arguments.csv.name}: {', '.join(measured.choices)}"))
-    console.print(LEGEND)
-    console.print(_about(measured))
+    print_table(measured_table(records, title=f"{arguments.csv.name}: {', '.join(measured.choices)}"), LEAVE_OUT)
+    print_text(LEGEND)
+    print_text(_about(measured))
     if arguments.json is not None:
         about = {"csv": str(arguments.csv), "level": str(level), "features": measured_feature_names(level)}
         write_json(arguments.json, {"provenance": about, "records": records})

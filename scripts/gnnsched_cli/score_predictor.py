@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Literal
 from rich import box
 from rich.table import Table
 
-from gnnsched_cli.command import check_file, plain, wide_console
+from gnnsched_cli.command import check_file, plain, print_table, print_text
 from gnnsched_env.common.errors import ConfigError
 
 if TYPE_CHECKING:
     from gnnsched_env.predictors.graph_scores import Record
 
-WIDTH = 120
+# Columns that a narrow terminal does without, the first one first.
+LEAVE_OUT = ("worst", "outside", "tau", "top 2 %")
 LEGEND = """\
 right: the choice predicted best is truly a best one (equal cycles count); top 2: a best one is among the two predicted
 best; regret: true cycles of the chosen over the best's; tau: Kendall's tau-b over a class's choices, averaged;
@@ -60,7 +61,6 @@ def run(arguments: Arguments) -> None:
     from gnnsched_env.predictors.graph_scores import ScoringSpec, load_distinct_sets, score_sets, scoring_provenance
     from gnnsched_env.tables import distinct_pairs
 
-    console = wide_console(WIDTH)
     check(arguments)
     spec = ScoringSpec(
         model_kind=arguments.model,
@@ -74,12 +74,12 @@ def run(arguments: Arguments) -> None:
     sets = load_distinct_sets(arguments.graphs)
     predictor = make_predictor(arguments.predictor, distinct_pairs(fleet).pairs)
     records = score_sets(predictor, sets, fleet, spec, progress=None)
-    console.print(score_table(records, title=f"{predictor.name} ({predictor.level}) on {fleet.name}"))
-    console.print(LEGEND)
+    print_table(score_table(records, title=f"{predictor.name} ({predictor.level}) on {fleet.name}"), LEAVE_OUT)
+    print_text(LEGEND)
     if arguments.confusion:
         for record in records:
             if record["batch_size"] is None:
-                console.print(confusion_table(record))
+                print_table(confusion_table(record))
     if arguments.json is not None:
         about = scoring_provenance(predictor, fleet, spec, plain(arguments))
         write_json(arguments.json, {"provenance": about, "records": records})

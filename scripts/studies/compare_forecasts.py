@@ -13,9 +13,9 @@ from typing import Literal
 
 from rich.table import Table
 
-from gnnsched_cli.command import check_folder, counted, plain, run_command, wide_console
-from gnnsched_cli.forecast import report
-from gnnsched_cli.forecast_tables import WIDTH, mean_text, plain_table
+from gnnsched_cli.command import check_folder, counted, plain, print_table, print_text, run_command
+from gnnsched_cli.forecast_runs import report
+from gnnsched_cli.forecast_tables import mean_text, plain_table
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.forecast.data.file_selection import Selection
@@ -88,9 +88,8 @@ def run(given: Arguments) -> None:
         configs_a_step=given.configs_a_step,
         hops=given.hops,
     )
-    console = wide_console(WIDTH)
-    console.print(table(result))
-    console.print(f"{LEGEND}\n{counted(len(result.files), 'file')}, {counted(len(given.seeds), 'seed')}.")
+    print_table(table(result))
+    print_text(f"{LEGEND}\n{counted(len(result.files), 'file')}, {counted(len(given.seeds), 'seed')}.")
     write_json(given.out / RESULT, {"arguments": about, **result.record()})
 
 

@@ -11,8 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from gnnsched_cli.command import run_command
-from gnnsched_cli.evaluate import factory, with_graphs
-from gnnsched_env.evaluation import Runs, paired_ratio, run_policy, run_unbounded, write_json
+from gnnsched_cli.policy_names import register_policies
+from gnnsched_env.evaluation import (
+    Runs,
+    paired_ratio,
+    policy_factory,
+    run_policy,
+    run_unbounded,
+    with_graphs,
+    write_json,
+)
 from gnnsched_env.predictors import make_predictor
 from gnnsched_env.predictors.decision_times import prediction_times
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_classes, scenario_table
@@ -54,6 +62,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def run(arguments: Arguments) -> None:
     """Time, evaluate and print."""
+    register_policies()
     base = with_graphs(load_scenario(arguments.scenario), arguments.graphs).with_options(jobs=arguments.jobs)
     repeats = _repeats(scenario_table(base), base, arguments.job_ms)
     base = base.with_options(repeats=repeats)
@@ -109,13 +118,14 @@ def _time(scenario: Scenario) -> float:
 def _reference(arguments: Arguments, scenario: Scenario) -> np.ndarray:
     """Return the mean completion time of each episode under clairvoyant SJF, float64 [episodes]."""
     table = scenario_table(scenario).clairvoyant()
-    runs = run_unbounded(factory("sjf"), scenario, table, seed=arguments.seed, episodes=arguments.episodes)
+    sjf = policy_factory("sjf", dispatch=False)
+    runs = run_unbounded(sjf, scenario, table, seed=arguments.seed, episodes=arguments.episodes)
     return runs.per_episode("completion")
 
 
 def _run(arguments: Arguments, scenario: Scenario) -> Runs:
     table = scenario_table(scenario)
-    policy = factory(arguments.policy)
+    policy = policy_factory(arguments.policy, dispatch=False)
     return run_policy(policy, scenario, table, dispatch=False, seed=arguments.seed, episodes=arguments.episodes)
 
 

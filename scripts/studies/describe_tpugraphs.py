@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from gnnsched_cli.command import run_command, wide_console
+from gnnsched_cli.command import print_table, run_command
 from gnnsched_env.forecast.data.program import Program, open_program
 from gnnsched_env.forecast.data.schema import SHAPE_PRODUCT, Collection
 from gnnsched_env.forecast.standin import made
@@ -50,7 +50,7 @@ def run(arguments: Arguments) -> None:
             values = np.array([value(program) for program in own])
             found = (f"{figure:,.4g}" for figure in (values.min(), values.mean(), values.max()))
             table.add_row(collection, name, real, *found)
-    wide_console(130).print(table)
+    print_table(table)
 
 
 def quantities(collection: Collection) -> list[Quantity]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gnnsched_cli.command import run_command
-from gnnsched_cli.evaluate import compare, with_graphs
+from gnnsched_cli.policy_names import register_policies
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.evaluation import Record
+from gnnsched_env.evaluation import Record, compare, with_graphs
 from gnnsched_env.graphs import GraphSet
 from gnnsched_env.predictors import mape, regret, selection_accuracy
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
@@ -37,6 +37,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def run(arguments: Arguments) -> None:
     """Evaluate and print."""
+    register_policies()
     scenario = load_scenario(arguments.scenario).with_options(jobs=arguments.jobs)
     files = sorted(arguments.graphs.glob("*.npz"))
     if not files:
@@ -85,7 +86,7 @@ def _print_policies(arguments: Arguments, scenario: Scenario, load: float) -> No
 def _evaluate(arguments: Arguments, scenario: Scenario, load: float, *, dispatch: bool) -> list[Record]:
     return compare(
         scenario.with_options(load=load),
-        scenario_table(scenario),
+        table=scenario_table(scenario),
         dispatch=dispatch,
         seed=arguments.seed,
         episodes=arguments.episodes,

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from gnnsched_baselines import PLANNERS
-from gnnsched_cli.command import check_file, counted, plain, run_command, wide_console
-from gnnsched_cli.evaluate import WIDTH, Policies, factory, policy_factories
+from gnnsched_cli.command import check_file, counted, plain, print_table, print_text, run_command
+from gnnsched_cli.policy_names import Policies, register_policies
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.progress import progress_bar
-from gnnsched_env.evaluation import Record, evaluate, write_json
+from gnnsched_env.evaluation import Record, evaluate, policy_factories, policy_factory, write_json
 from gnnsched_env.report.condition_table import LEGEND, condition_markdown, condition_table
 from gnnsched_env.scenario import load_scenario, scenario_table
 
@@ -76,15 +74,14 @@ def run(arguments: Arguments) -> None:
     tasks = [
         Task(fleet=fleet, condition=name, arguments=arguments) for fleet in arguments.fleets for name in CONDITIONS
     ]
-    console = wide_console(WIDTH)
     records: dict[str, dict[str, list[Record]]] = {fleet: {} for fleet in arguments.fleets}
     with progress_bar("fleets x conditions", len(tasks), shown=None) as advance:
         for task, result in zip(tasks, results(tasks, arguments.processes), strict=True):
             records[task.fleet][task.condition] = result
             advance(1)
     for fleet, groups in records.items():
-        show(console, arguments, fleet, groups)
-    console.print(LEGEND)
+        show(arguments, fleet, groups)
+    print_text(LEGEND)
     if arguments.json is not None:
         every = [record for groups in records.values() for group in groups.values() for record in group]
         write_json(arguments.json, {"arguments": plain(arguments), "conditions": CONDITIONS, "records": every})
@@ -118,11 +115,12 @@ def results(tasks: list[Task], processes: int) -> Iterator[list[Record]]:
 
 def play(task: Task) -> list[Record]:
     """Return the records of every policy under a task's condition."""
+    register_policies()
     arguments = task.arguments
     options = {"load": arguments.load, "jobs": arguments.jobs, **CONDITIONS[task.condition]}
     scenario = load_scenario(task.fleet).with_options(**options)
     table = scenario_table(scenario)
-    planners = {name: factory(name) for name in PLANNERS}
+    planners = policy_factories(PLANNERS, dispatch=False)
     groups = [(policy_factories(arguments.policies, dispatch=False), arguments.episodes)]
     if arguments.rollout_episodes:
         groups.append((planners, arguments.rollout_episodes))
@@ -133,7 +131,7 @@ def play(task: Task) -> list[Record]:
             scenario,
             table,
             policies,
-            shortest_job_first=factory("sjf"),
+            shortest_job_first=policy_factory("sjf", dispatch=False),
             uninformed={},
             dispatch=False,
             seed=arguments.seed,
@@ -143,7 +141,7 @@ def play(task: Task) -> list[Record]:
     ]
 
 
-def show(console: Console, arguments: Arguments, fleet: str, groups: Mapping[str, list[Record]]) -> None:
+def show(arguments: Arguments, fleet: str, groups: Mapping[str, list[Record]]) -> None:
     """Print a fleet's table."""
     title = (
         f"{load_scenario(fleet).name}, Queue-v0, load {arguments.load:g}, "
@@ -152,7 +150,7 @@ def show(console: Console, arguments: Arguments, fleet: str, groups: Mapping[str
     if arguments.markdown:
         print(f"## {title}\n\n{condition_markdown(groups)}\n", flush=True)
     else:
-        console.print(condition_table(groups, title=title))
+        print_table(condition_table(groups, title=title))
 
 
 if __name__ == "__main__":

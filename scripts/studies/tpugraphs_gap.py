@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 from sklearn.linear_model import Ridge
 
-from gnnsched_cli.command import run_command, wide_console
+from gnnsched_cli.command import print_table, run_command
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.stats import kendall_tau
 from gnnsched_env.forecast.data import schema
@@ -61,7 +61,7 @@ def run(arguments: Arguments) -> None:
         means = [fmean(getattr(gap, name) for gap in found) for name in ("oracle", "within", "across")]
         least = min(gap.oracle - max(gap.within, gap.across) for gap in found)
         table.add_row(collection, str(len(test)), *(f"{value:.3f}" for value in (*means, least)))
-    wide_console(100).print(table)
+    print_table(table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

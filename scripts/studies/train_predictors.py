@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gnnsched_cli.command import run_command, wide_console
+from gnnsched_cli.command import run_command
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.predictors.datasets.dataset_files import load_dataset
 from gnnsched_env.predictors.levels import Level
@@ -36,7 +36,6 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def run(arguments: Arguments) -> None:
     """Train and write."""
-    console = wide_console(120)
     fleet = load_fleet(arguments.fleet)
     stored = load_dataset(arguments.data, fleet=fleet, level=Level.DEGREES)
     provenance = {name: stored.settings[name] for name in ("graphs", "seed", "most_vertices", "chunk_jobs", "code")}
@@ -45,7 +44,7 @@ def run(arguments: Arguments) -> None:
         trained = train(stored.dataset, distinct_pairs(fleet).pairs, level, {"training": provenance}, progress=None)
         path = arguments.out / f"{NAMES[level]}.npz"
         trained.save(path)
-        console.print(
+        print(
             f"{path}: {trained.level} known, {len(trained.keys)} pairs, {trained.forests.roots.size} trees, "
             f"{path.stat().st_size:,} bytes"
         )

@@ -12,7 +12,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from gnnsched_cli.command import run_command, wide_console
+from gnnsched_cli.command import print_table, run_command
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.hardware import load_fleet
@@ -23,7 +23,6 @@ from gnnsched_env.predictors.trees.regressors import REGRESSORS
 from gnnsched_env.predictors.trees.tree_training import BOOSTING_OF, FEATURES_OF
 from gnnsched_env.tables import distinct_pairs
 
-WIDTH = 130
 SETS = ("S1", "S2", "S3", "S4", "S5", "S6", "terms")
 SIZES = (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 
@@ -59,7 +58,6 @@ def candidates() -> list[Candidate]:
 
 def run(arguments: Arguments) -> None:
     """Validate and print."""
-    console = wide_console(WIDTH)
     fleet = load_fleet(arguments.fleet)
     pairs = distinct_pairs(fleet).pairs
     stored = load_dataset(arguments.data, fleet=fleet)
@@ -79,8 +77,8 @@ def run(arguments: Arguments) -> None:
             for size in sizes:
                 curve += learning_curve(candidate, every, pairs, [size], folds=arguments.folds)
                 advance(1)
-    console.print(_table(records))
-    console.print(_table(curve))
+    print_table(_table(records))
+    print_table(_table(curve))
     if arguments.json is not None:
         about = {"data": stored.settings, "fleet": fleet.name, "graphs": len(part.cycles), "folds": arguments.folds}
         arguments.json.parent.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,6 @@ from gnnsched_agents.sb3.saved_policy import (  # noqa: E402
     PLAIN,
     WEIGHTS,
     Sb3Policy,
-    agent_factory,
     read_network,
 )
 from gnnsched_agents.worlds import Workloads  # noqa: E402
@@ -38,6 +37,7 @@ from gnnsched_baselines.learned.pair_network import Network  # noqa: E402
 from gnnsched_env.common.errors import ConfigError, FileFormatError  # noqa: E402
 from gnnsched_env.envs.single_env import QueueEnv  # noqa: E402
 from gnnsched_env.evaluation import run_policy  # noqa: E402
+from gnnsched_env.evaluation.policies import policy_factory  # noqa: E402
 from gnnsched_env.scenario import load_scenario, scenario_table  # noqa: E402
 
 WORKLOADS = Workloads(sets=1, classes=8, jobs=20, window=6)
@@ -223,7 +223,7 @@ def test_a_model_gives_equal_actions_in_the_library_and_as_a_policy(training, tm
 def test_a_model_is_evaluated_in_either_mode(training, tmp_path, dataflow):
     training.save(tmp_path / "model.zip")
     scenario = load_scenario("hetero4").with_options(jobs=30, window=8, dataflow=dataflow)
-    factory = agent_factory(f"sb3:{tmp_path / 'model.zip'}")
+    factory = policy_factory(f"sb3:{tmp_path / 'model.zip'}", dispatch=False)
     runs = run_policy(factory, scenario, scenario_table(scenario), dispatch=False, seed=0, episodes=2)
     assert runs.per_episode("completion").shape == (2,)
     assert isinstance(runs.policy, Sb3Policy)
@@ -289,7 +289,7 @@ def test_no_pickle_is_executed(model, tmp_path):
     serialized = {name: {":type:": "x", ":serialized:": pickled} for name in values if name not in (CARD, *COUNTERS)}
     training = Sb3Training(CONFIGS["a2c"], WORKLOADS, 0)
     rewritten(model, {PLAIN: json.dumps({**values, **serialized}), "pytorch_variables.pth": pickle.dumps(payload)})
-    agent_factory(f"sb3:{model}")(*layout_and_table())
+    policy_factory(f"sb3:{model}", dispatch=False)(*layout_and_table())
     training.load(model)
     for content in (pickle.dumps(payload, 2), tensors(**{"scorer.w1": payload})):
         for name, load in ((WEIGHTS, training.load), (OPTIMIZER, training.load), (WEIGHTS, read_network)):
@@ -306,7 +306,7 @@ def test_a_model_of_something_else_is_refused(tmp_path):
     env = gymnasium.make("gnnsched/Queue-v0", jobs=4, window=4)
     contrib.MaskablePPO("MultiInputPolicy", env, n_steps=8, batch_size=8, device="cpu").save(tmp_path / "own.zip")
     with pytest.raises(FileFormatError, match="must be a model that `gnnsched train` saved"):
-        agent_factory(f"sb3:{tmp_path / 'own.zip'}")
+        policy_factory(f"sb3:{tmp_path / 'own.zip'}", dispatch=False)
 
 
 @pytest.mark.parametrize(
@@ -416,9 +416,10 @@ def test_bad_configs_are_refused(kind, options, message):
 
 
 def test_names_and_environments_are_checked(model):
-    for name in ("sb3:", "agent:x", "model.zip"):
-        with pytest.raises(ConfigError, match=r"must be sb3:FILE.zip"):
-            agent_factory(name)
+    with pytest.raises(ConfigError, match=r"must be sb3:FILE.zip"):
+        policy_factory("sb3:", dispatch=False)
+    with pytest.raises(ConfigError, match="is made for queue, not for dispatch"):
+        policy_factory(f"sb3:{model}", dispatch=True)
     layout, _ = layout_and_table()
     with pytest.raises(ConfigError, match="table"):
         Sb3Policy(layout, None, model)

@@ -3,16 +3,11 @@
 import json
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from rich.table import Table
 
-from gnnsched_cli import evaluate
-from gnnsched_cli.command import wide_console
-from gnnsched_cli.evaluate import NAMES, add_bound, print_whole
-from gnnsched_env.evaluation.distances import draw_instances, find_limits
+from gnnsched_cli.policy_names import FORMS
 from gnnsched_env.scenario import load_scenario, scenario_table
 from gnnsched_env.scenario.traces import write_trace
 
@@ -60,35 +55,6 @@ def test_a_long_name_of_versus_is_told_whole():
     assert result.stdout.count(own) == 2 and "…" not in result.stdout  # its row, and the legend
 
 
-def test_a_wide_table_is_not_cut(capsys):
-    table = Table(box=None)
-    table.add_column("a" * 300, no_wrap=True)
-    print_whole(wide_console(160), table)
-    assert "a" * 300 in capsys.readouterr().out
-
-
-def test_bounds_are_those_of_all_episodes_together():
-    scenario = load_scenario("hetero4").with_options(jobs=12)
-    table = scenario_table(scenario)
-    records = [{"mean_completion": 1000.0}]
-    add_bound(records, scenario, table, seed=3, episodes=2)
-    limits = find_limits(draw_instances(scenario, table, seed=3, episodes=2))
-    assert records[0]["ratio_to_bound"] == pytest.approx(1000.0 * 24 / limits.bound.sum())
-
-
-def test_bounds_show_how_far_they_are(monkeypatch):
-    told = []
-
-    @contextmanager
-    def bar(description, total, *, shown):
-        yield lambda amount: told.append((total, amount))
-
-    monkeypatch.setattr(evaluate, "progress_bar", bar)
-    scenario = load_scenario("hetero4").with_options(jobs=3)
-    add_bound([], scenario, scenario_table(scenario), seed=0, episodes=2)
-    assert told == [(2, 1), (2, 1)]
-
-
 @pytest.mark.parametrize(
     "program",
     ["-m gnnsched_cli evaluate", "-m gnnsched_cli bound", "-m gnnsched_cli schedule", "scripts/studies/robustness.py"],
@@ -96,7 +62,7 @@ def test_bounds_show_how_far_they_are(monkeypatch):
 def test_every_help_names_all_kinds_of_policies(program):
     command = [sys.executable, *program.split(), "--help"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert NAMES in " ".join(told.replace("│", " ").split())
+    assert FORMS in " ".join(told.replace("│", " ").split())
 
 
 def test_dispatch_runs_the_policies_made_for_it(tmp_path):

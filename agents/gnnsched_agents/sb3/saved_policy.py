@@ -10,7 +10,6 @@ reader, which executes no code, and the plain values in its JSON. The pickles in
 import io
 import json
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -18,8 +17,8 @@ from zipfile import BadZipFile, ZipFile
 from gnnsched_baselines.learned.pair_network import Network, made_for, network_of
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy
 from gnnsched_env.common.errors import ConfigError, FileFormatError, needs_extra
-from gnnsched_env.common.policy import Policy
 from gnnsched_env.envs import Layout
+from gnnsched_env.evaluation.policies import Found
 from gnnsched_env.tables import LatencyTable
 
 PREFIX = "sb3:"
@@ -45,16 +44,15 @@ class Sb3Policy(TrainedPolicy):
         super().__init__(layout, table=table, network=network)
 
 
-def agent_factory(name: str) -> Callable[[Layout, LatencyTable], Policy]:
-    """Return a factory of the policy "sb3:FILE.zip" for a layout and a table; the file is checked at once.
+def find_model(path: str) -> Found:
+    """Return the class of the policy "sb3:PATH" and the options that make it; the file is checked at once.
 
-    Raise ConfigError if the name contains no file, and FileFormatError as `Sb3Policy` does.
+    Raise ConfigError if no file is named, and FileFormatError as `Sb3Policy` does.
     """
-    path = name.removeprefix(PREFIX)
-    if not name.startswith(PREFIX) or not path:
-        raise ConfigError(f"policy {name!r}: must be {PREFIX}FILE.zip")
+    if not path:
+        raise ConfigError(f"policy {PREFIX!r}: must be {PREFIX}FILE.zip")
     read_network(Path(path))
-    return lambda layout, table: Sb3Policy(layout, table, path)
+    return Sb3Policy, {"path": path}
 
 
 def card_of(algorithm: str) -> dict[str, Any]:

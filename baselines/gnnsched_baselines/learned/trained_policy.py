@@ -18,7 +18,6 @@ from gnnsched_env.envs import Layout, decode_cycles, unflatten
 from gnnsched_env.tables import LatencyTable
 
 WEIGHTS = Path(__file__).with_name("weights")
-AGENT, LOOKAHEAD = "agent:", "lookahead:"  # prefix of the names of trained policies
 
 
 class ObservationReader:

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+import gnnsched_agents  # noqa: F401  registers sb3:FILE.zip
 from gnnsched_baselines import PLANNERS, POLICIES, make_policy
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import Knowledge
+from gnnsched_env.evaluation import policies as registry
+from gnnsched_env.evaluation.policies import policy_factories, policy_factory, register_policy, uninformed_factories
 from tests import toys
 from tests.baselines.situations import layout
 
@@ -86,9 +89,9 @@ def test_own_policies_are_loaded():
             "zzz",
             QUEUE,
             {},
-            r"unknown policy 'zzz' \(one of random, .*lookahead:FILE\.npz, .*, in the scripts, sb3:FILE",
+            r"unknown policy 'zzz' \(one of random, .*lookahead:FILE\.npz, .*module:Class\)",
         ),
-        ("sb3:a.zip", QUEUE, {}, "'sb3:a.zip': models .* are made policies by .*agent_factory"),
+        ("sb3:", QUEUE, {}, "must be sb3:FILE.zip"),
         ("agent:a.zip", QUEUE, {}, r"'agent:a\.zip': must name an \.npz file; use sb3:a\.zip for this file$"),
         ("lookahead:a.zip", QUEUE, {}, "use sb3:a.zip for this file, which plays it without looking ahead"),
         ("fifo", DISPATCH, {}, "policy 'fifo' is made for queue, not for dispatch"),
@@ -106,9 +109,9 @@ def test_own_policies_are_loaded():
         ("rollout", QUEUE, {"margin": float("inf")}, "rollout: margin must be a number of at least 0, got inf"),
         ("rollout", QUEUE, {"seed": True}, r"rollout: seed must be an integer in \[0, 2\^64\), got True"),
         ("no_such_module:Policy", QUEUE, {}, "must be module:Class of something importable"),
-        ("baselines:Nothing", QUEUE, {}, "must be module:Class of something importable"),
+        ("gnnsched_baselines:Nothing", QUEUE, {}, "must be module:Class of something importable"),
         (":Policy", QUEUE, {}, "must be module:Class of something importable"),
-        ("baselines:__name__", QUEUE, {}, "must name a class, got 'baselines'"),
+        ("gnnsched_baselines:__name__", QUEUE, {}, "must name a class, got 'gnnsched_baselines'"),
         (own(NoAct), QUEUE, {}, "NoAct must have a method act"),
         (own(NoKnowledge), QUEUE, {}, "knowledge must be a gnnsched_env.policy.Knowledge, got None"),
     ],
@@ -121,3 +124,39 @@ def test_errors_name_the_policy_and_the_rule(name, shape, options, message):
 def test_static_best_refuses_another_fleets_table():
     with pytest.raises(ConfigError, match="static_best: table must have the environment's choices"):
         make_policy("static_best", QUEUE, table=toys.table([[1, 2]]))
+
+
+def test_all_are_those_made_for_the_environment_without_planners():
+    queue, dispatch = (policy_factories(("all",), dispatch=dispatch) for dispatch in (False, True))
+    assert set(queue) == {name for name, kind in POLICIES.items() if "queue" in kind.environments}
+    assert "assignment" in queue and "assignment" not in dispatch and "rollout" not in queue
+    assert next(iter(policy_factories(("sjf", "all"), dispatch=False))) == "sjf"
+    assert set(uninformed_factories(dispatch=True)) == {"random", "round_robin", "least_loaded", "static"}
+
+
+@pytest.mark.parametrize(
+    ("name", "dispatch", "message"),
+    [("sfj", False, "did you mean 'sjf'"), ("fifo", True, "made for queue, not for dispatch"), ("agent:x", False, "x")],
+)
+def test_a_factory_refuses_a_name_before_it_is_called(name, dispatch, message):
+    with pytest.raises(ConfigError, match=message):
+        policy_factory(name, dispatch=dispatch)
+
+
+def test_a_name_is_registered_once(monkeypatch):
+    monkeypatch.setattr(registry, "POLICIES", dict(POLICIES))
+
+    class Own(WithLayout):
+        name = "own"
+
+    assert register_policy(Own) is register_policy(Own) is Own
+    assert policy_factory("own", dispatch=True)(DISPATCH, None).depth == 1
+    with pytest.raises(ConfigError, match="policy 'sjf': must be registered once"):
+        register_policy(type("Other", (WithLayout,), {"name": "sjf"}))
+
+
+def test_without_any_that_is_registered_the_error_says_how(monkeypatch):
+    for group in ("POLICIES", "PLANNERS"):
+        monkeypatch.setattr(registry, group, {})
+    with pytest.raises(ConfigError, match="none is registered: import gnnsched_baselines"):
+        policy_factory("sjf", dispatch=False)

@@ -1,20 +1,21 @@
+from gnnsched_cli.main import main
 from gnnsched_env.forecast.data.program import open_program
 from gnnsched_env.forecast.standin import made
-from scripts.studies import describe_tpugraphs, make_tpugraphs, tpugraphs_gap
+from scripts.studies import describe_tpugraphs, tpugraphs_gap
 
 TINY = ["--layouts", "1", "0", "0", "--tiles", "1", "0", "0", "--nodes", "876", "--configs", "109", "150"]
 
 
 def test_it_makes_describes_and_refuses_to_overwrite(tmp_path, capsys):
     out = ["--out", str(tmp_path / "data")]
-    assert make_tpugraphs.main([*out, "--seed", "4", *TINY]) == 0
+    assert main(["forecast", "standin", *out, "--seed", "4", *TINY]) == 0
     assert "5 files" in capsys.readouterr().out
     paths = list(made(tmp_path / "data"))
     first = [path.read_bytes() for path in paths]
     assert open_program(paths[0]).num_configs <= 150 and "_4_train_0000" in paths[0].name
-    assert make_tpugraphs.main([*out, "--seed", "4", *TINY]) == 2
+    assert main(["forecast", "standin", *out, "--seed", "4", *TINY]) == 2
     assert "must be empty unless forced" in capsys.readouterr().err
-    assert make_tpugraphs.main([*out, "--seed", "4", *TINY, "--force"]) == 0
+    assert main(["forecast", "standin", *out, "--seed", "4", *TINY, "--force"]) == 0
     assert [path.read_bytes() for path in made(tmp_path / "data")] == first
     capsys.readouterr()
     assert describe_tpugraphs.main(["--folder", str(tmp_path / "data")]) == 0
@@ -23,8 +24,11 @@ def test_it_makes_describes_and_refuses_to_overwrite(tmp_path, capsys):
 
 
 def test_bad_arguments_end_in_one_line(tmp_path, capsys):
-    for arguments, message in ((["--out", str(tmp_path), "--nodes", "10"], "nodes must be 876"),):
-        assert make_tpugraphs.main(arguments) == 2
+    for arguments, message in (
+        (["--out", str(tmp_path), "--nodes", "10"], "nodes must be 876"),
+        ([], "missing from gnnsched forecast standin: --out PATH"),
+    ):
+        assert main(["forecast", "standin", *arguments]) == 2
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1
 

@@ -1,0 +1,165 @@
+"""Policies by name: those that packages registered, and anybody's own as `module:Class`.
+
+`gnnsched_baselines` registers its heuristics and the trained policies (`agent:NAME`, `lookahead:NAME`) when it is
+imported, `gnnsched_agents` the models of Stable-Baselines3 (`sb3:FILE.zip`). Register yours with `register_policy`, or
+name it `module:Class` wherever a policy is asked for.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.policy import Knowledge, Policy
+from gnnsched_env.envs import Layout
+from gnnsched_env.evaluation.runs import PolicyFactory
+from gnnsched_env.tables import LatencyTable
+
+Kind = TypeVar("Kind", bound=type[Any])
+# What a family finds of a name: the class, and the options that the name adds to those of the caller.
+Found = tuple[type[Any], dict[str, Any]]
+
+ALL = "all"
+ENVIRONMENTS = ("queue", "dispatch")
+POLICIES: dict[str, type[Any]] = {}  # decide from the observation alone, in microseconds
+PLANNERS: dict[str, type[Any]] = {}  # are told the belief, by observe_belief, before each decision; take milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Policies whose names begin with a prefix; what the name goes on with is given to `find`, which checks it."""
+
+    prefix: str
+    forms: tuple[str, ...]  # such as "agent:NAME"
+    meaning: str  # one sentence
+    knowledge: Knowledge
+    environments: frozenset[str]
+    find: Callable[[str], Found]
+    shipped: tuple[str, ...] = ()  # the names, with their prefix, that come with a package
+
+
+FAMILIES: dict[str, Family] = {}
+
+
+def register_policy(kind: Kind) -> Kind:
+    """Register a policy's class by its attribute `name`, and return it; a class decorator.
+
+    The class has `knowledge`, `environments` (a frozenset of "queue" and "dispatch") and a method `act`; its
+    constructor takes the layout. One with a method `observe_belief` is a planner. Raise ConfigError where another class
+    has the name.
+    """
+    group = PLANNERS if hasattr(kind, "observe_belief") else POLICIES
+    if (POLICIES | PLANNERS).get(kind.name, kind) is not kind:
+        raise ConfigError(f"policy {kind.name!r}: must be registered once, but another class has this name")
+    group[kind.name] = kind
+    return kind
+
+
+def register_family(family: Family) -> None:
+    """Register policies by the prefix of their names; again does no harm."""
+    FAMILIES[family.prefix] = family
+
+
+def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None, **options: Any) -> Policy:
+    """Return the named policy for environments of a layout.
+
+    `name` is one that is registered ("sjf"), one of a family ("agent:NAME", a trained policy that ships, or
+    "agent:FILE.npz", one of your own; "lookahead:..." is the same one looking ahead, which must be told the belief), or
+    `module:Class`, whose constructor is called with the layout, or with nothing where it takes nothing. `table` goes to
+    policies that have a parameter of that name, `options` to all. Raise ConfigError where the name is unknown, the
+    policy is not made for the environment, or the options do not fit; FileFormatError where weights are bad.
+    """
+    kind, added = find_policy(name, dispatch=layout.dispatch)
+    policy = _construct(name, kind, layout, table, {**added, **options})
+    if not callable(getattr(policy, "act", None)):
+        raise ConfigError(f"policy {name!r}: {type(policy).__name__} must have a method act(observation, mask)")
+    if not isinstance(knowledge := getattr(policy, "knowledge", None), Knowledge):
+        raise ConfigError(f"policy {name!r}: knowledge must be a gnnsched_env.policy.Knowledge, got {knowledge!r}")
+    made: Policy = policy
+    return made
+
+
+def policy_factory(name: str, *, dispatch: bool) -> PolicyFactory:
+    """Return the function that makes a named policy for a layout and a table.
+
+    A bad name, and one of a policy that is not made for the environment, is refused at once, as by `make_policy`.
+    """
+    find_policy(name, dispatch=dispatch)
+    return lambda layout, table: make_policy(name, layout, table=table)
+
+
+def policy_factories(names: Iterable[str], *, dispatch: bool) -> dict[str, PolicyFactory]:
+    """Return a factory per named policy; "all" stands for all registered for the environment, planners left out."""
+    chosen: dict[str, PolicyFactory] = {}
+    for name in names:
+        own = [key for key, kind in POLICIES.items() if _fits(kind, dispatch=dispatch)] if name == ALL else [name]
+        chosen |= {key: policy_factory(key, dispatch=dispatch) for key in own}
+    return chosen
+
+
+def uninformed_factories(*, dispatch: bool) -> dict[str, PolicyFactory]:
+    """Return a factory per registered policy that knows no latencies: the best of them is what ratios refer to."""
+    every = policy_factories((ALL,), dispatch=dispatch)
+    return {name: every[name] for name in every if POLICIES[name].knowledge is Knowledge.NONE}
+
+
+def find_policy(name: str, *, dispatch: bool) -> Found:
+    """Return the class of a named policy, and the options that its name adds; see `make_policy` for errors."""
+    if not isinstance(name, str):
+        raise ConfigError(f"policy: name must be a string, got {name!r}")
+    kind, options = _found(name)
+    if not _fits(kind, dispatch=dispatch):
+        made_for = " and ".join(sorted(kind.environments))
+        raise ConfigError(f"policy {name!r} is made for {made_for}, not for {ENVIRONMENTS[dispatch]}")
+    return kind, options
+
+
+def _found(name: str) -> Found:
+    for prefix, family in FAMILIES.items():
+        if name.startswith(prefix):
+            return family.find(name.removeprefix(prefix))
+    if ":" in name:
+        return _outside_policy(name), {}
+    registered = POLICIES | PLANNERS
+    if name in registered:
+        return registered[name], {}
+    forms = [form for family in FAMILIES.values() for form in family.forms]
+    known = ", ".join([*registered, *forms, "module:Class"])
+    rule = f"one of {known}" if registered else "none is registered: import gnnsched_baselines"
+    raise ConfigError(f"unknown policy {name!r}{did_you_mean(name, registered)} ({rule})")
+
+
+def _fits(kind: type[Any], *, dispatch: bool) -> bool:
+    """Return whether a class is made for an environment; one that does not say is made for both."""
+    return ENVIRONMENTS[dispatch] in getattr(kind, "environments", ENVIRONMENTS)
+
+
+def _outside_policy(name: str) -> type[Any]:
+    module_name, _, attribute = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"policy {name!r}: must be module:Class of something importable ({error})") from error
+    if not inspect.isclass(found):
+        raise ConfigError(f"policy {name!r}: must name a class, got {found!r}")
+    return found
+
+
+def _construct(name: str, kind: Any, layout: Layout, table: LatencyTable | None, options: dict[str, Any]) -> Any:
+    signature = inspect.signature(kind)
+    takes_layout = any(
+        parameter.kind not in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD)
+        for parameter in signature.parameters.values()
+    )
+    positional = (layout,) if takes_layout else ()
+    if "table" in signature.parameters:
+        options = {"table": table, **options}
+    try:
+        signature.bind(*positional, **options)
+    except TypeError as error:
+        raise ConfigError(f"policy {name!r}: cannot be made from {signature} ({error})") from None
+    return kind(*positional, **options)

@@ -9,7 +9,7 @@ from gnnsched_env.bounds.annealing import improve
 from gnnsched_env.bounds.instance import CycleArray, Instance, Plan
 from gnnsched_env.bounds.lagrangian import lower_bound, start_windows
 from gnnsched_env.common.checks import Integer, Number
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError, needs_extra
 
 MOST_WORKERS = 64
 TRIES = 10  # settings of the local search that runs first
@@ -40,7 +40,7 @@ def optimum(
     the sum of the ends, and takes the schedule as a hint. Its unit is the cycle, so nothing is rounded. With one worker
     the search is repeatable, as far as time allows. Raise ConfigError if OR-tools is not installed.
     """
-    model_kit = _cp_model()
+    model_kit = import_solver()
     Number(above=0, finite=False).check("optimum", "seconds", seconds)
     Integer(1, MOST_WORKERS).check("optimum", "workers", workers)
     best = improve(instance, plan, tries=TRIES, seed=seed)
@@ -69,14 +69,10 @@ def optimum(
     return Optimum(plan=best, total=total, bound=bound)
 
 
-def _cp_model() -> Any:
-    """Return OR-tools' CP-SAT module, or raise ConfigError if it is not installed."""
-    try:
+def import_solver() -> Any:
+    """Return OR-tools' CP-SAT module; raise ConfigError, which names the extra, if it is not installed."""
+    with needs_extra("proving an optimum", "bounds"):
         from ortools.sat.python import cp_model
-    except ImportError as error:
-        raise ConfigError(
-            f"optimum: needs OR-tools, the extra `bounds` (pip install 'gnnsched-env[bounds]'): {error}"
-        ) from None
     return cp_model
 
 

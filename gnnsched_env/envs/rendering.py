@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Number, OneOf
-from gnnsched_env.common.errors import GnnSchedError
+from gnnsched_env.common.errors import ConfigError, GnnSchedError, needs_extra
 from gnnsched_env.envs.labels import DOWN_COLOUR, Colour, ScheduleLabels, round_step, shown_span, time_unit
 from gnnsched_env.envs.text_rendering import render_text
 from gnnsched_env.sim.schedule import RunState, Schedule
@@ -105,11 +105,10 @@ def import_pygame() -> Any:
     """Return pygame; raise RenderingUnavailable, which names the extra, if it is not installed."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
-        import pygame
-    except ImportError as error:
-        raise RenderingUnavailable(
-            'render_mode "human" and "rgb_array" need pygame: pip install "gnnsched-env[render]"'
-        ) from error
+        with needs_extra('render_mode "human" and "rgb_array"', "render"):
+            import pygame
+    except ConfigError as error:
+        raise RenderingUnavailable(str(error)) from error
     return pygame
 
 

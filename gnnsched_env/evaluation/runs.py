@@ -63,7 +63,7 @@ def run_policy(
     """Play episodes of seeds seed..seed+episodes-1, one each, and return their metrics.
 
     `table` holds the cycles of one inference; the factory gets the table of a job. The scenario's decision cost is
-    charged if predictions are used (`uses_predictions`). `advance` is told of episodes as they are played, in fractions.
+    charged if predictions are used (`uses_predictions`). `advance` is told of episodes as they are played.
     """
     settings = simulation_settings(scenario, table, dispatch=dispatch)
     return _run(factory, settings, scenario, table, seed, episodes, advance)

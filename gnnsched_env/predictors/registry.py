@@ -8,7 +8,7 @@ from typing import Final
 
 from gnnsched_env.common import store
 from gnnsched_env.common.disk_cache import cached
-from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
+from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean, needs_extra
 from gnnsched_env.common.store import GNN_PREDICTOR, TREE_PREDICTOR
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec
 from gnnsched_env.predictors.levels import Level
@@ -90,13 +90,8 @@ def _from_file(path: str) -> Predictor:
     """Return the predictor of the kind given in the file's manifest."""
     stored = store.load(path, *_KINDS)
     module, kind = _KINDS[stored.format].split(":")
-    try:
+    with needs_extra(stored.source, "gnn"):
         reader = getattr(import_module(module), kind)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"{stored.source}: it needs the extra `gnn` (pip install 'gnnsched-env[gnn]'), "
-            f"but {error.name} is not installed"
-        ) from error
     predictor: Predictor = reader.from_stored(stored)
     return predictor
 

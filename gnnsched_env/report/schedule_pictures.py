@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError, needs_extra
 from gnnsched_env.common.files import write_whole
 from gnnsched_env.envs.labels import COLOURS, DOWN_COLOUR, Colour, ScheduleLabels, time_unit
+from gnnsched_env.report.pyplot import import_pyplot
 from gnnsched_env.sim.schedule import RunState, Schedule
 from gnnsched_env.tables import LatencyTable
 
@@ -26,24 +27,25 @@ SLOW_FACTOR = 2  # a run is slow from this many times the job's smallest predict
 
 
 def check_picture(path: Path) -> None:
-    """Raise ConfigError if a picture's file name has no known ending."""
+    """Raise ConfigError if a picture's file name has no known ending, or Matplotlib is not installed."""
     if path.suffix not in FORMATS:
         raise ConfigError(f"picture {path}: must end in one of {', '.join(FORMATS)}, got {path.suffix!r}")
+    import_pyplot(path)
 
 
 def check_animation(path: Path) -> None:
-    """Raise ConfigError if an animation's file name does not end in .gif."""
+    """Raise ConfigError if an animation's file name does not end in .gif, or what makes it is not installed."""
     if path.suffix != ".gif":
         raise ConfigError(f"animation {path}: must end in .gif, got {path.suffix!r}")
+    with needs_extra(f"animation {path}", "render"):
+        import PIL  # noqa: F401
+        import pygame  # noqa: F401
 
 
 def plot_schedule(schedule: Schedule, labels: ScheduleLabels, out: Path, *, title: str = "") -> None:
     """Draw a schedule from its first to its last cycle into an image file."""
     check_picture(out)
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    pyplot = import_pyplot(out)
 
     rows = len(labels.accelerators)
     figure, (gantt, curve) = pyplot.subplots(
@@ -87,10 +89,7 @@ def plot_versus(
     are fastest.
     """
     check_picture(out)
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    pyplot = import_pyplot(out)
 
     height = max(1.6, 0.45 * len(labels.accelerators))
     shape: dict[str, Any] = {"figsize": (14, min(30.0, 2.8 + 2 * height)), "height_ratios": (height, height, 1.3)}

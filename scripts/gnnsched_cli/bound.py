@@ -83,12 +83,16 @@ def run(arguments: Arguments) -> None:
 
 def check(arguments: Arguments) -> None:
     """Raise ConfigError for options that contradict each other or cannot be met, before any work is done."""
+    from gnnsched_env.bounds.optimal import import_solver
+
     for name in ("load", "policies"):
         if getattr(arguments, name) == ():
             raise ConfigError(f"--{name}: needs at least one value")
     check_file("--json", arguments.json)
     if not arguments.seconds >= 0:
         raise ConfigError(f"--seconds: must be at least 0, got {arguments.seconds!r}")
+    if arguments.seconds:
+        import_solver()
     if arguments.moves is not None and arguments.moves < 1:
         raise ConfigError(f"--moves: must be at least 1, or there is no offline schedule, got {arguments.moves}")
     if arguments.known:

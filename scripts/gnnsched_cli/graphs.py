@@ -124,10 +124,10 @@ def describe(given: Describe) -> None:
     for option, value in (("count", given.count), ("seed", given.seed)):
         if value < 0:
             raise ConfigError(f"--{option} must be at least 0, got {value}")
+    sets = [load_graph_set(path) for path in given.paths]
     print("| set | graphs | mean vertices | mean edges | mean degree | max degree | mean clustering |")
     print("|---|---|---|---|---|---|---|")
-    for path in given.paths:
-        graphs = load_graph_set(path)
+    for graphs in sets:
         print(_row(graphs.name, graphs))
     for name in FAMILIES if given.count else ():
         rng = np.random.default_rng(given.seed)

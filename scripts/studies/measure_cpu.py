@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gnnsched_cli.command import run_command
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError, needs_extra
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.predictors.measured.measurements import load_measurements
 from gnnsched_env.predictors.measured.measuring import append_measurements, draw_jobs, write_synthetic_sets
@@ -64,10 +64,8 @@ def run(arguments: Arguments) -> None:
 
 
 def _device() -> Any:
-    try:
+    with needs_extra("measuring", "gnn"):
         from gnnsched_env.predictors.measured import cpu_device
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"measuring needs PyTorch ({error}): pip install 'gnnsched-env[gnn]'") from None
     return cpu_device
 
 

@@ -1,18 +1,15 @@
 """The bound's command line, as a user runs it."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from gnnsched_env.report.distance_table import distance_table, legend
-
-COMMAND = [sys.executable, "-m", "gnnsched_cli", "bound"]
+from tests.commands.running import gnnsched
 
 
 def run(*arguments):
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+    return gnnsched("bound", *arguments)
 
 
 def test_policies_on_a_scenario(tmp_path):

@@ -52,7 +52,7 @@ def test_a_comparison_of_other_settings_is_not_replaced(tree, capsys):
 def test_test_files_without_runtimes_are_known_before_any_work(tmp_path, capsys, monkeypatch):
     layout_file(tmp_path, name="a", configs=30)
     layout_file(tmp_path, name="b", configs=30, split="test", labelled=False)
-    monkeypatch.setattr("gnnsched_env.forecast.seed_comparison.prepare_all", None)
+    monkeypatch.setattr("scripts.studies.compare_forecasts.prepare_all", None)
     assert run(tmp_path, "--models", "boosting") == 2
     assert "no file to score has anything to rank; are they unlabelled" in capsys.readouterr().err
 

@@ -1,13 +1,12 @@
 """What the demonstration reads; that it runs is shown by continuous integration."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 from gnnsched_cli.demo import VARIABLE, graph_files
 from gnnsched_env.common.errors import FileFormatError
+from tests.commands.running import gnnsched
 
 
 def test_files_and_folders_are_unfolded_in_order(tmp_path):
@@ -24,12 +23,9 @@ def test_an_empty_folder_is_refused(tmp_path):
         graph_files(str(tmp_path))
 
 
-def test_a_missing_file_is_named(tmp_path):
-    missing = tmp_path / "none.npz"
-    command = [sys.executable, "-m", "gnnsched_cli", "demo"]
-    result = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, VARIABLE: str(missing)}
-    )
+def test_a_missing_file_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "none.npz"))
+    result = gnnsched("demo")
     assert result.returncode == 2
     assert "none.npz" in result.stderr
     assert "Traceback" not in result.stderr

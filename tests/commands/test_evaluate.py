@@ -1,21 +1,20 @@
 """The evaluation's command line, as a user runs it."""
 
 import json
-import subprocess
-import sys
+import re
 
 import numpy as np
 import pytest
 
+from gnnsched_baselines import PLANNERS, POLICIES
 from gnnsched_cli.policy_names import FORMS
 from gnnsched_env.scenario import load_scenario, scenario_table
 from gnnsched_env.scenario.traces import write_trace
-
-COMMAND = [sys.executable, "-m", "gnnsched_cli", "evaluate", "--jobs", "30", "--episodes", "3"]
+from tests.commands.running import gnnsched
 
 
 def run(*arguments):
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+    return gnnsched("evaluate", "--jobs", "30", "--episodes", "3", *arguments)
 
 
 def test_every_policy_on_the_embedded_workload(tmp_path):
@@ -55,14 +54,31 @@ def test_a_long_name_of_versus_is_told_whole():
     assert result.stdout.count(own) == 2 and "…" not in result.stdout  # its row, and the legend
 
 
-@pytest.mark.parametrize(
-    "program",
-    ["-m gnnsched_cli evaluate", "-m gnnsched_cli bound", "-m gnnsched_cli schedule", "scripts/studies/robustness.py"],
-)
-def test_every_help_names_all_kinds_of_policies(program):
-    command = [sys.executable, *program.split(), "--help"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+@pytest.mark.parametrize("name", ["evaluate", "bound", "schedule"])
+def test_every_help_names_all_kinds_of_policies(name):
+    told = gnnsched(name, "--help").stdout
     assert FORMS in " ".join(told.replace("│", " ").split())
+
+
+def test_the_list_tells_of_every_policy():
+    told = run("--list")
+    assert told.returncode == 0 and told.stderr == ""
+    rows = {line.split()[0]: line for line in told.stdout.splitlines() if line.strip()}
+    assert {*POLICIES, *PLANNERS, "agent:NAME", "lookahead:NAME", "sb3:FILE.zip", "module:Class"} <= set(rows)
+    assert rows["sjf"].split()[1:3] == ["predicted", "both"] and "smallest predicted latency" in rows["sjf"]
+    assert rows["rollout"].split()[1:3] == ["predicted", "queue"]
+    assert "queue_hetero4" in rows["agent:NAME"]
+
+
+@pytest.mark.parametrize(("columns", "options", "cut"), [(80, [], True), (200, [], False), (80, ["--wide"], False)])
+def test_the_table_fits_the_terminal(columns, options, cut, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the output for a terminal
+    monkeypatch.setenv("NO_COLOR", "1")
+    told = re.sub("\\x1b\\[[0-9;]*m", "", run("--policies", "sjf", "fifo", *options).stdout)
+    assert ("C p95" in told.split("C, E:")[0]) != cut == ("--wide shows all" in told)
+    if not options:
+        assert max(map(len, told.splitlines())) <= columns
 
 
 def test_dispatch_runs_the_policies_made_for_it(tmp_path):

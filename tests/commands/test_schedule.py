@@ -2,16 +2,14 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import pytest
 
-COMMAND = [sys.executable, "-m", "gnnsched_cli", "schedule", "--jobs", "20"]
+from tests.commands.running import gnnsched
 
 
 def run(*arguments):
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+    return gnnsched("schedule", "--jobs", "20", *arguments)
 
 
 def test_everything_that_is_asked_for_is_written(tmp_path):

@@ -211,7 +211,7 @@ def test_rendering_with_text_or_not_at_all_loads_no_pygame():
 def test_without_pygame_the_extra_is_named(mode, monkeypatch):
     env = make_rendered("queue", mode)
     monkeypatch.setitem(sys.modules, "pygame", None)
-    with pytest.raises(RenderingUnavailable, match=r'pip install "gnnsched-env\[render\]"') as caught:
+    with pytest.raises(RenderingUnavailable, match=r"pip install 'gnnsched-env\[render\]'") as caught:
         env.reset(seed=0)  # which draws in "human" mode
         env.render()
     assert isinstance(caught.value, gymnasium.error.DependencyNotInstalled)

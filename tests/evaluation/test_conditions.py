@@ -10,10 +10,10 @@ from gnnsched_env.common.policy import Knowledge
 from gnnsched_env.evaluation import evaluate, provenance, run_policy, run_unbounded, runs
 from gnnsched_env.evaluation.one_episode import play_episode
 from gnnsched_env.hardware import load_fleet
-from gnnsched_env.report.condition_table import condition_markdown
 from gnnsched_env.report.policy_table import changed_options, legend, policy_table
 from gnnsched_env.scenario import DecisionCost, Scenario, scenario_table, simulation_settings, table_rate
 from gnnsched_env.scenario.traces import write_trace
+from scripts.studies.robustness import condition_markdown
 from tests.envs.environments import hetero_table
 
 FAILING = {"up": 60.0, "down": 20.0}

@@ -7,7 +7,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.forecast.data.file_selection import Selection
 from gnnsched_env.forecast.models.boosting import BoostingSettings
 from gnnsched_env.forecast.models.ranker import Session
-from gnnsched_env.forecast.seed_comparison import ModelScores, compare, configured
+from scripts.studies.compare_forecasts import ModelScores, compare, configured
 from tests.forecast.little_files import layout_file
 
 SMALL = {"steps": 4, "validate_every": 2, "configs_a_step": 8}

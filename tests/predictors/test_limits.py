@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from gnnsched_env.common.errors import ConfigError, GraphError
 from gnnsched_env.hardware import load_fleet, make_model
-from gnnsched_env.predictors import metadata_limits as limits
-from gnnsched_env.predictors.metadata_limits import LAWS, metadata_limits, twin_degrees
 from gnnsched_env.tables import distinct_pairs, pair_cycles
 from gnnsched_env.workload import JobClasses
+from scripts.studies import plot_predictors as limits
+from scripts.studies.plot_predictors import LAWS, metadata_limits, twin_degrees
 
 
 def classes_of(*degrees):

@@ -7,16 +7,16 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.predictors import DatasetSpec, Level, labelled, make_predictor, score_predictions, training_chunk
 from gnnsched_env.predictors.decision_times import median_us, prediction_times
-from gnnsched_env.predictors.family_validation import (
+from gnnsched_env.predictors.trees.regressors import Boosting
+from gnnsched_env.tables import distinct_pairs
+from gnnsched_env.workload import synthetic_classes
+from scripts.studies.validate_predictors import (
     Candidate,
     closed_form_scores,
     family_folds,
     learning_curve,
     validate,
 )
-from gnnsched_env.predictors.trees.regressors import Boosting
-from gnnsched_env.tables import distinct_pairs
-from gnnsched_env.workload import synthetic_classes
 
 PAIRS = distinct_pairs(load_fleet("flexible4")).pairs[:2]
 SMALL = Boosting(trees=10, leaves=6, least=5)

@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from gnnsched_env.common.disk_cache import content_key
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError, needs_extra
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.forecast.encoding.portions import Portion
 from gnnsched_env.forecast.encoding.samples import Sample
@@ -289,8 +289,6 @@ def _some_nodes(portions: Sequence[Portion]) -> NDArray[np.float32]:
 
 
 def _writer(logs: Path) -> Any:
-    try:
+    with needs_extra("logs for TensorBoard", "agents"):
         from torch.utils.tensorboard import SummaryWriter
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"logs for TensorBoard need the package tensorboard: {error.name} is not installed") from None
     return SummaryWriter(str(logs))  # type: ignore[no-untyped-call]

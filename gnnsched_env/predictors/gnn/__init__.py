@@ -1,14 +1,10 @@
 """A GNN that reads a job's adjacency and predicts its cycles under any dataflow; needs the extra `gnn`."""
 
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import needs_extra
 
-try:
+with needs_extra("predictor 'gnn'", "gnn"):
     import torch as _torch  # noqa: F401
     import torch_geometric as _torch_geometric  # type: ignore[import-untyped]  # noqa: F401
-except ModuleNotFoundError as error:
-    raise ConfigError(
-        f"predictor 'gnn' needs the extra `gnn` (pip install 'gnnsched-env[gnn]'): {error.name} is not installed"
-    ) from error
 
 from gnnsched_env.predictors.gnn.gnn_predictor import GnnPredictor, shipped_gnn
 from gnnsched_env.predictors.gnn.gnn_training import TrainConfig, train_gnn

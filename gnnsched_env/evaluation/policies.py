@@ -1,4 +1,4 @@
-"""Policies by name: those that packages registered, and anybody's own as `module:Class`.
+"""Policies by name: those that packages registered, and a user's own as `module:Class`.
 
 `gnnsched_baselines` registers its heuristics and the trained policies (`agent:NAME`, `lookahead:NAME`) when it is
 imported, `gnnsched_agents` the models of Stable-Baselines3 (`sb3:FILE.zip`). Register yours with `register_policy`, or
@@ -23,8 +23,8 @@ Found = tuple[type[Any], dict[str, Any]]
 
 ALL = "all"
 ENVIRONMENTS = ("queue", "dispatch")
-POLICIES: dict[str, type[Any]] = {}  # decide from the observation alone, in microseconds
-PLANNERS: dict[str, type[Any]] = {}  # are told the belief, by observe_belief, before each decision; take milliseconds
+POLICIES: dict[str, type[Any]] = {}  # policies that decide from the observation alone, in microseconds
+PLANNERS: dict[str, type[Any]] = {}  # need observe_belief(belief) before each decision, which takes milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +65,11 @@ def register_family(family: Family) -> None:
 def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None, **options: Any) -> Policy:
     """Return the named policy for environments of a layout.
 
-    `name` is one that is registered ("sjf"), one of a family ("agent:NAME", a trained policy that ships, or
-    "agent:FILE.npz", one of your own; "lookahead:..." is the same one looking ahead, which must be told the belief), or
-    `module:Class`, whose constructor is called with the layout, or with nothing where it takes nothing. `table` goes to
-    policies that have a parameter of that name, `options` to all. Raise ConfigError where the name is unknown, the
-    policy is not made for the environment, or the options do not fit; FileFormatError where weights are bad.
+    `name` is a registered one ("sjf"); "agent:NAME", a shipped trained policy, or "agent:FILE.npz", one of your own
+    ("lookahead:..." adds lookahead to it, and needs `observe_belief` calls); "sb3:FILE.zip"; or `module:Class`, whose
+    constructor is called with the layout, or without arguments if it takes none. `table` goes to policies that have a
+    parameter of that name, `options` to all. Raise ConfigError if the name is unknown, the policy does not support the
+    environment, or the options do not fit; raise FileFormatError if weights are invalid.
     """
     kind, added = find_policy(name, dispatch=layout.dispatch)
     policy = _construct(name, kind, layout, table, {**added, **options})

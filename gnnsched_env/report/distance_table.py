@@ -11,6 +11,8 @@ from gnnsched_env.report.policy_table import ratio_text
 
 KILO = 1_000
 
+# Columns that a narrow terminal does without, the first one first.
+LEAVE_OUT = ("mean", "worst", "C")
 LEGEND = """C: completion time of a job, thousands of cycles; / bound: over a proved lower bound; / offline: over the
 best schedule found that knows all jobs from the start. These are ratios of means, ±: half of a paired 95 % interval;
 mean, worst: of the episodes' own ratios / offline. knows: what the policy knows of latencies."""

@@ -17,6 +17,8 @@ KILO = 1_000
 PICO_TO_MICRO = 1e-6
 LONGEST_HEADING = 24  # longer policy names are not used as a column's heading
 
+# Columns that a narrow terminal does without, the first one first.
+LEAVE_OUT = ("C p95", "E / uninf.", "used", "slowd.", "E", "cap.", "wC", "tard.", "abort.", "up", "uJ", "C / uninf.")
 LEGEND = """C, E: completion and execution time of a job, thousands of cycles; slowd.: completion over the shortest.
 cap.: a bound on the load that the policy can sustain (the fleet's is 1); ! marks one below this load, whose means
 grow with the number of jobs. SJF*: clairvoyant shortest-job-first in Queue-v0 with an unbounded window.

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from gnnsched_env.scenario import Scenario
     from gnnsched_env.tables import LatencyTable
 
-# Columns that a narrow terminal does without, the first one first.
-LEAVE_OUT = ("mean", "worst", "C")
-
 
 @with_options(only=("jobs", "window", "arrivals"))
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +105,7 @@ def show_load(
     from gnnsched_env.common.progress import progress_bar
     from gnnsched_env.evaluation import run_policy
     from gnnsched_env.evaluation.distances import distance_records, draw_instances, find_limits, played_plans
-    from gnnsched_env.report.distance_table import distance_table
+    from gnnsched_env.report.distance_table import LEAVE_OUT, distance_table
 
     seed, episodes = arguments.seed, arguments.episodes
     instances = draw_instances(scenario, table, seed=seed, episodes=episodes)  # refuses first what has no bound
@@ -140,7 +137,7 @@ def show_known(factories: "Mapping[str, PolicyFactory]", arguments: Arguments) -
     """Play every known instance under all policies, print the distances to the optima by fleet and return them."""
     from gnnsched_env.bounds import known_optima
     from gnnsched_env.evaluation.known_distances import known_records
-    from gnnsched_env.report.distance_table import distance_table
+    from gnnsched_env.report.distance_table import LEAVE_OUT, distance_table
 
     known = known_optima()
     records = known_records(known, factories, window=changes(arguments).get("window"))

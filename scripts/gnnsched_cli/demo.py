@@ -13,7 +13,6 @@ from rich import box
 from rich.table import Table
 
 from gnnsched_cli.command import print_table, print_text
-from gnnsched_cli.evaluate import LEAVE_OUT
 from gnnsched_cli.policy_names import register_policies
 from gnnsched_env.common.errors import FileFormatError
 
@@ -35,7 +34,7 @@ class Arguments:
 def run(arguments: Arguments) -> None:
     """Print the predictor's scores and the policies' tables."""
     from gnnsched_env.evaluation import compare, with_graphs
-    from gnnsched_env.report import LEGEND, policy_table
+    from gnnsched_env.report.policy_table import LEAVE_OUT, LEGEND, policy_table
     from gnnsched_env.scenario import load_scenario, scenario_table
 
     register_policies()

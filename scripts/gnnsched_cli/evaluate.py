@@ -20,9 +20,6 @@ from gnnsched_env.common.errors import ConfigError
 if TYPE_CHECKING:
     from gnnsched_env.scenario import Scenario
 
-# Columns that a narrow terminal does without, the first one first.
-LEAVE_OUT = ("C p95", "E / uninf.", "used", "slowd.", "E", "cap.", "wC", "tard.", "abort.", "up", "uJ", "C / uninf.")
-
 
 @with_options()
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +63,7 @@ def run(arguments: Arguments) -> None:
     from gnnsched_env.common.files import write_json
     from gnnsched_env.evaluation import add_bound, compare, policy_factories, provenance, with_graphs
     from gnnsched_env.evaluation.compare import mixes
-    from gnnsched_env.report.policy_table import changed_options, legend, policy_table
+    from gnnsched_env.report.policy_table import LEAVE_OUT, changed_options, legend, policy_table
     from gnnsched_env.scenario import scenario_table
 
     register_policies()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from gnnsched_cli.command import INTERRUPTED, check_file, check_folder, counted, plain, print_table, print_text
-from gnnsched_cli.forecast import Files, Predict, Score, Train
+from gnnsched_cli.forecast_options import Files, Predict, Score, Train
 from gnnsched_cli.forecast_tables import CEILING, LEAVE_OUT, LEGEND, ceiling_table, collection_table, graph_table
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import write_json

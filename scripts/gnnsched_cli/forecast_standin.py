@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 
-from gnnsched_cli.forecast import Standin
+from gnnsched_cli.forecast_options import Standin
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.forecast.standin import SIZES, plan, write_standin
 

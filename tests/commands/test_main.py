@@ -15,7 +15,7 @@ from tests.commands.running import gnnsched
 ROOT = Path(__file__).parents[2]
 HEAVY = ("numba", "torch", "lightgbm", "matplotlib", "sklearn", "stable_baselines3", "ortools", "pygame")
 # Their options are declared beside what the simulator compiles.
-WITH_NUMBA = ("train",)
+WITH_NUMBA = ("train", "evaluate", "schedule", "bound")
 
 
 def test_the_entry_point_is_main():
@@ -80,9 +80,9 @@ def test_bad_input_is_one_line_and_status_2(words, message):
 
 def test_defaults_that_help_shows_are_the_library_s():
     """They are written twice, so that help need not import what computes."""
-    from gnnsched_cli import forecast, score_predictor
-    from gnnsched_env.forecast.training.fitting import HELD_SHARE
+    from gnnsched_cli import forecast_options, score_predictor
+    from gnnsched_env.forecast.encoding.portions import HELD_SHARE
     from gnnsched_env.predictors.graph_scores import SAMPLES
 
     assert score_predictor.Arguments(predictor="exact", graphs=()).samples == SAMPLES
-    assert forecast.Train(data=(), out=Path()).held_share == HELD_SHARE
+    assert forecast_options.Train(data=(), out=Path()).held_share == HELD_SHARE

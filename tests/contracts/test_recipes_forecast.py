@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.contracts.recipes import copy_of_the_packages, follow, run
+from tests.contracts.recipe_steps import copy_of_the_packages, follow, run
 from tests.forecast.little_files import layout_file
 
 PAGE = "add_a_tpugraphs_model.md"

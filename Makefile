@@ -1,5 +1,6 @@
 # make demo   sets up and schedules real (or embedded) graphs on a fleet
 # make test   sets up and runs every test
+# make test-quick  runs the tests that take less than two seconds each
 # make check  what continuous integration runs: lint, format, types, import contract, tests
 # make bench  prints the figures of docs/results/performance.md
 # make soak   plays random scenarios for SOAK_STEPS steps, everything checked after each (docs/reference/reliability.md)
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup setup-dev demo test test-no-jit check lint types imports bench soak clean
+.PHONY: setup setup-dev demo test test-quick test-no-jit check lint types imports bench soak clean
 
 setup: $(VENV)/.setup
 setup-dev: $(VENV)/.setup-dev
@@ -32,6 +33,9 @@ demo: setup
 test: setup-dev
 	$(BIN)/python -m pytest -n 2
 	$(MAKE) --no-print-directory test-no-jit
+
+test-quick: setup-dev
+	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
 test-no-jit: setup-dev
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 -m kernels -W ignore:overflow:RuntimeWarning

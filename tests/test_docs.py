@@ -88,7 +88,7 @@ def test_the_tutorials_policy_is_better_than_first_come_first_served(tmp_path):
     (tmp_path / "my_policy.py").write_text(re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0], encoding="utf-8")
     command = re.findall(r"^    gnnsched evaluate (.*)$", text, re.MULTILINE)[0].split()
     command[command.index("--episodes") + 1] = "4"
-    code = f"import sys; sys.argv[1:] = {command!r}; from gnnsched_cli.evaluate import main; main()"
+    code = f"import sys; from gnnsched_cli.main import main; sys.exit(main(['evaluate', *{command!r}]))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     ratios = dict(re.findall(r"^ (\S+) .*? (\d\.\d{3}) ±", done.stdout, re.MULTILINE))

@@ -1,6 +1,5 @@
 """Trainings from TOML files: a named training as `base`, and the options that differ from it."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from gnnsched_agents.training_config import TrainConfig, config_names, named_config
 from gnnsched_env.common.checks import check_known
-from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
+from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.files import read_toml
 
 BASE = "base"  # the key that names the training to start from
 SUFFIX = ".toml"
@@ -26,12 +26,7 @@ def read_config(path: Path) -> TrainConfig:
 
     Raise FileFormatError if it is no TOML, and ConfigError, naming the key, if a key is unknown or its value invalid.
     """
-    try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{path}: must be a TOML file ({error})") from None
+    given = read_toml(path)
     base = given.pop(BASE, None)
     if base not in (known := config_names()):
         rule = f"must name the config to start from, one of {', '.join(known)}"

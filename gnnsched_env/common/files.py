@@ -1,4 +1,4 @@
-"""Atomic writing of files, and readers of npz and JSON files that raise FileFormatError for any defect."""
+"""Atomic writing of files, and readers of npz, JSON and TOML files that raise FileFormatError for any defect."""
 
 import contextlib
 import csv
@@ -6,10 +6,12 @@ import errno
 import io
 import json
 import os
+import tomllib
 import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -122,6 +124,17 @@ def read_json(path: str | os.PathLike[str], source: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FileFormatError(f"{source}: must hold a JSON object, got {type(value).__name__}")
     return value
+
+
+def read_toml(path: Path | Traversable, source: str = "") -> dict[str, Any]:
+    """Return the table of a TOML file; FileFormatError where it is missing or no TOML."""
+    source = source or str(path)
+    try:
+        return tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        raise FileFormatError(f"{source}: cannot be read: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FileFormatError(f"{source}: must be a TOML file ({error})") from None
 
 
 _ZIP_MAGIC = b"PK"

@@ -1,7 +1,6 @@
 """Unit energies: the cost of one multiply-accumulate and of one access, from presets or from a user's TOML file."""
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -9,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from gnnsched_env.common.checks import Number, Text, check_fields
-from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
+from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.files import read_toml
 from gnnsched_env.hardware import toml_format
 
 DEFAULT_ENERGIES = "float32_45nm"
@@ -59,7 +59,7 @@ def list_unit_energies() -> tuple[str, ...]:
 def load_unit_energies(name_or_path: str | Path = DEFAULT_ENERGIES) -> UnitEnergies:
     """Return a preset by name, or the only [[unit_energies]] of a TOML file by path."""
     if isinstance(name_or_path, Path) or str(name_or_path).endswith(".toml"):
-        found = _parse(str(name_or_path), _read(Path(name_or_path)))
+        found = _parse(str(name_or_path), read_toml(Path(name_or_path)))
         if len(found) != 1:
             raise ConfigError(f"{name_or_path}: must define exactly one [[unit_energies]], got {len(found)}")
         return next(iter(found.values()))
@@ -72,21 +72,10 @@ def load_unit_energies(name_or_path: str | Path = DEFAULT_ENERGIES) -> UnitEnerg
 
 @cache
 def _presets() -> dict[str, UnitEnergies]:
-    return _parse("energy.toml", toml_format.preset_folder().joinpath("energy.toml").read_bytes())
+    return _parse("energy.toml", read_toml(toml_format.preset_folder().joinpath("energy.toml")))
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
-
-
-def _parse(origin: str, data: bytes) -> dict[str, UnitEnergies]:
-    try:
-        document = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{origin}: not a TOML file: {error}") from None
+def _parse(origin: str, document: dict[str, Any]) -> dict[str, UnitEnergies]:
     _check_keys(origin, document, ("unit_energies",), required=())
     entries = document.get("unit_energies", [])
     if not isinstance(entries, list):

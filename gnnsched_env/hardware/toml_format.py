@@ -1,6 +1,5 @@
 """The TOML format of hardware: parse a file and check every key and type, before names are looked up."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -8,7 +7,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.files import read_toml
 from gnnsched_env.hardware.dataflow import Dataflow
 from gnnsched_env.hardware.fleet import DEFAULT_CLOCK_HZ
 from gnnsched_env.hardware.taxonomy import Taxonomy
@@ -46,16 +46,12 @@ class HardwareFile:
 
 def read_hardware_file(path: Path) -> HardwareFile:
     """Read a user's file."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
-    return _parse(str(path), data)
+    return _parse(str(path), read_toml(path))
 
 
 def read_preset(name: str) -> HardwareFile:
     """Read a file of the package's presets folder."""
-    return _parse(name, preset_folder().joinpath(name).read_bytes())
+    return _parse(name, read_toml(preset_folder().joinpath(name)))
 
 
 def preset_folder() -> Traversable:
@@ -76,11 +72,7 @@ _ACCELERATOR_KEYS = {"name", "dataflows", "clock_hz"} | _ACCELERATOR_NUMBERS
 _FLEET_KEYS = {"name", "clock_hz", "accelerators"}
 
 
-def _parse(origin: str, data: bytes) -> HardwareFile:
-    try:
-        document = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{origin}: not a TOML file: {error}") from None
+def _parse(origin: str, document: Table) -> HardwareFile:
     _check_keys(origin, document, allowed=_TOP_KEYS, required=set())
     try:
         dataflows = {name: _dataflow(entry) for name, entry in _entries(document, "dataflow").items()}

@@ -1,13 +1,13 @@
 """`Scenario`: a fleet, a workload, a predictor, its cost and the environment's options, from a TOML file or Python."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
 from gnnsched_env.common.checks import Integer, OneOf, check_keys, check_known
-from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.files import read_toml
 from gnnsched_env.hardware import Fleet, list_fleets, load_fleet
 from gnnsched_env.predictors import DEFAULT_PREDICTOR, check_predictor
 from gnnsched_env.scenario.options import (
@@ -96,12 +96,7 @@ class Scenario:
     def from_toml(cls, path: str | Path) -> Self:
         """Read a scenario file; relative paths in it start from its folder."""
         source = Path(path)
-        try:
-            data = tomllib.loads(source.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise FileFormatError(f"{source}: cannot be read: {error.strerror or error}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise FileFormatError(f"{source}: not a TOML file ({error})") from None
+        data = read_toml(source)
         return cls._from_dict(data, origin=str(source), folder=source.parent)
 
     @classmethod

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from gnnsched_cli.command import check_file
 
@@ -152,7 +153,7 @@ def compile_kernels() -> None:
     from gnnsched_env.workload import synthetic_classes
 
     pair_cycles(synthetic_classes(4), distinct_pairs(load_fleet("hetero4")).pairs)
-    envs = gymnasium.make_vec("gnnsched/Queue-v0", num_envs=1, jobs=3)
+    envs: Any = gymnasium.make_vec("gnnsched/Queue-v0", num_envs=1, jobs=3)
     observation, info = envs.reset(seed=0)
     policy = make_policy("agent:queue_hetero4", envs.unwrapped.layout, table=envs.unwrapped.table)
     envs.step(policy.act(observation, info["action_mask"].astype(bool)))

@@ -7,7 +7,7 @@ import pytest
 
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import FileFormatError
-from gnnsched_env.common.files import read_json, read_npz, write_json, write_npz
+from gnnsched_env.common.files import read_json, read_npz, read_toml, write_json, write_npz
 
 TOY, OTHER = store.Format("gnnsched-toy", 2, "toy"), store.Format("gnnsched-other", 1, "other toy")
 ARRAYS = {"numbers": np.arange(1_000), "one": np.float32(0.5)}
@@ -100,3 +100,15 @@ def test_json_comes_back_and_what_is_none_is_refused(tmp_path):
             read_json(path)
     with pytest.raises(FileFormatError, match="cannot be read: No such file"):
         read_json(tmp_path / "none.json")
+
+
+def test_toml_is_read_and_what_is_none_is_refused(tmp_path):
+    path = tmp_path / "about.toml"
+    path.write_text("[a]\nb = 1\n")
+    assert read_toml(path) == {"a": {"b": 1}}
+    for text in ("a =", "\xff"):
+        path.write_text(text, encoding="latin-1")
+        with pytest.raises(FileFormatError, match=r"about\.toml: must be a TOML file"):
+            read_toml(path)
+    with pytest.raises(FileFormatError, match="cannot be read: No such file"):
+        read_toml(tmp_path / "none.toml")

@@ -27,8 +27,8 @@ def test_parts_are_rows(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "must be JSON"),
-        ("[1, 2]", "object of named lists of rows, got list"),
+        ("{", "must be a JSON file"),
+        ("[1, 2]", "object, got list"),
         ("{}", "object of named lists"),
         ('{"a": []}', "part 'a' must be a list of rows"),
         ('{"a": [1], "b": [1.5]}', "part 'b' must be a list of rows"),

@@ -114,7 +114,7 @@ def test_a_file_serves_wherever_a_name_does(write, as_text):
         ('1, "f"]', '1, "q"]', ConfigError, "dataflow 'own': tile expression 'q': 'q' is not allowed"),
         ('1, "f"]', "1]", ConfigError, "aggregation must list three tiles"),
         ("VsFsNt", "VsFsN", ConfigError, "taxonomy must look like"),
-        ("[fleet]", "[fleet", FileFormatError, "not a TOML file"),
+        ("[fleet]", "[fleet", FileFormatError, "must be a TOML file"),
     ],
 )
 def test_a_bad_file_is_refused_with_the_reason(write, old, new, error, message):

@@ -150,7 +150,7 @@ def test_a_fleets_own_file_is_named_too(tmp_path):
 
 
 def test_unreadable_files(tmp_path):
-    with pytest.raises(FileFormatError, match="not a TOML file"):
+    with pytest.raises(FileFormatError, match="must be a TOML file"):
         load_scenario(write(tmp_path, "name = "))
     with pytest.raises(FileFormatError, match="cannot be read"):
         load_scenario(tmp_path / "none.toml")

@@ -61,7 +61,7 @@ def test_a_bad_file_is_refused(tmp_path, text, message):
 
 def test_files_that_are_not_toml_or_not_there_are_refused(tmp_path):
     (tmp_path / "bad.toml").write_bytes(b"\xff")
-    for name, message in (("bad.toml", "not a TOML file"), ("none.toml", "cannot be read")):
+    for name, message in (("bad.toml", "must be a TOML file"), ("none.toml", "cannot be read")):
         with pytest.raises(FileFormatError, match=message):
             load_unit_energies(tmp_path / name)
 

@@ -1,12 +1,12 @@
 """Parts of one file's configurations, to train on some and score others: a JSON object of named lists of rows."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
+from gnnsched_env.common.files import read_json
 from gnnsched_env.forecast.data.duplicates import merge
 from gnnsched_env.forecast.data.program import Program
 
@@ -15,14 +15,9 @@ IntArray = NDArray[np.int64]
 
 def read_split(path: str | Path) -> dict[str, IntArray]:
     """Return the parts of a split file by name, int64 [k] each; FileFormatError where a part is no list of rows."""
-    if not Path(path).is_file():
-        raise FileFormatError(f"split {path}: no such file")
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise FileFormatError(f"{path}: must be JSON: {error}") from None
-    if not isinstance(content, dict) or not content:
-        raise FileFormatError(f"{path}: must hold an object of named lists of rows, got {type(content).__name__}")
+    content = read_json(path)
+    if not content:
+        raise FileFormatError(f"{path}: must hold an object of named lists of rows, got none")
     return {name: _rows(path, name, rows) for name, rows in content.items()}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.common.files import write_whole
+from gnnsched_env.common.files import write_json
 from gnnsched_env.forecast.standin.standin_programs import Size, make, plan
 
 LABEL: Final = "synthetic stand-in; a score on it says nothing about real collections"
@@ -30,8 +30,7 @@ def write_standin(
         _remove(folder)
     paths = [spec.path.as_posix() for spec in specs]
     manifest = {"what": LABEL, "seed": seed, "size": asdict(size), "files": paths}
-    text = json.dumps(manifest, indent=1) + "\n"
-    write_whole(folder / MANIFEST, lambda file: file.write(text.encode()))
+    write_json(folder / MANIFEST, manifest)
     written = 0
     for done, spec in enumerate(specs, start=1):
         path = make(spec).write(folder)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import FileFormatError, GraphError
+from gnnsched_env.common.errors import ConfigError, FileFormatError, GraphError
 from gnnsched_env.cycles.domain import MOST_FEATURES
 from gnnsched_env.graphs import GraphSet, load_graph_set
 from gnnsched_env.hardware import make_model
@@ -291,7 +291,7 @@ def _load_set(line: _Line, file: str) -> GraphSet:
         raise line.refuse("graph_file", "must name a graph file that exists")
     try:
         return load_graph_set(path)
-    except (FileFormatError, GraphError, OSError) as error:
+    except (ConfigError, FileFormatError, GraphError, OSError) as error:
         raise FileFormatError(f"{line.path}, line {line.number}, column graph_file: {error}") from None
 
 

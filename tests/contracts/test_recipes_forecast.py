@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.contracts.recipe_steps import copy_of_the_packages, follow, run
+from tests.contracts.recipes import Copy
 from tests.forecast.little_files import layout_file
 
 PAGE = "add_a_tpugraphs_model.md"
@@ -31,17 +31,17 @@ print(type(ranker.shape).__name__, len(scores), float(scores.std()) > 0)
 )
 def test_a_model_is_one_or_two_files(section, model, shape, files, tmp_path):
     pytest.importorskip("torch", reason="torch is not installed")
-    copy = copy_of_the_packages(tmp_path / "copy")
-    assert len(follow(PAGE, copy, section=section)) == files
+    copy = Copy(tmp_path / "copy")
+    assert copy.follow(PAGE, section) == files
     paths = [layout_file(tmp_path, name=f"p{k}", configs=20, seed=k) for k in range(2)]
     command = "-m", "gnnsched_cli", "forecast", "train"
-    helped = run(copy, *command, "--model", model, "--help", COLUMNS="200")
+    helped = copy.run(*command, "--model", model, "--help", COLUMNS="200")
     assert f"boosting, {model};" in helped or f"{model}, attention, boosting;" in helped
     assert ("--model.rounds" in helped) == (model == "gated")
     out = tmp_path / "out"
-    run(copy, *command, "--data", tmp_path, "--out", out, "--model", model, "--device", "cpu", *TINY)
-    assert run(copy, "-c", READ, out / "ranker.npz", paths[0]).split() == [shape, "20", "True"]
+    copy.run(*command, "--data", tmp_path, "--out", out, "--model", model, "--device", "cpu", *TINY)
+    assert copy.run("-c", READ, out / "ranker.npz", paths[0]).split() == [shape, "20", "True"]
     scores = tmp_path / "scores.json"
-    run(copy, *command[:-1], "score", "--data", *paths, "--ranker", out / "ranker.npz", "--json", scores)
+    copy.run(*command[:-1], "score", "--data", *paths, "--ranker", out / "ranker.npz", "--json", scores)
     taus = [graph["tau"] for graph in json.loads(scores.read_text())["graphs"]]
     assert len(taus) == 2 and np.isfinite(taus).all()

@@ -1,8 +1,5 @@
 """docs/how-to/add_a_dataflow.md and add_a_fleet.md, followed on a copy of the presets."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,19 +8,13 @@ from gnnsched_env.hardware import bind, list_dataflows, list_fleets, load_fleet
 from gnnsched_env.predictors import default_table
 from gnnsched_env.scenario import list_scenarios, load_scenario, scenario_table
 from gnnsched_env.workload import synthetic_classes
-
-HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to"
-
-
-def blocks(page, language):
-    """Return the code of a page's blocks."""
-    return re.findall(rf"```{language}\n(.*?)```", (HOW_TO / page).read_text(encoding="utf-8"), re.DOTALL)
+from tests.contracts.recipes import examples
 
 
 def follow(page):
     """Run a page's Python, block after block, and return its names."""
     names = {}
-    for code in blocks(page, "python"):
+    for code in examples(page):
         exec(compile(code, page, "exec"), names)
     return names
 
@@ -42,7 +33,7 @@ def assert_replayed(table, fleet):
 
 @pytest.mark.parametrize("place", [0, -1])
 def test_a_dataflow_is_one_entry_in_one_file(presets, capsys, place):
-    (entry,) = blocks("add_a_dataflow.md", "toml")
+    (entry,) = examples("add_a_dataflow.md", "toml")
     presets.insert("dataflows.toml", entry, place=place)
     assert "SP3" in list_dataflows()
     names = follow("add_a_dataflow.md")
@@ -56,7 +47,7 @@ def test_a_dataflow_is_one_entry_in_one_file(presets, capsys, place):
 
 
 def test_a_fleet_is_one_file(presets, tmp_path):
-    fleet_file, own = blocks("add_a_fleet.md", "toml")
+    fleet_file, own = examples("add_a_fleet.md", "toml")
     presets.write("fleets/edge3.toml", fleet_file)
     assert "edge3" in list_fleets() and "edge3" in list_scenarios()
     env = follow("add_a_fleet.md")["env"].unwrapped

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contracts.recipes import ROOT, Recipe, patched, run
+from tests.contracts.recipes import ROOT, Copy, examples, patched, run
 
 pytestmark = pytest.mark.slow  # a copy compiles its kernels anew
 
@@ -33,15 +33,15 @@ for _ in range(100):
 @pytest.fixture(scope="module")
 def played():
     """Return what the shipped agents do, as text."""
-    text = run(ROOT, PLAY)
+    text = run(ROOT, "-c", PLAY)
     assert len(set(text.splitlines())) > 100
     return text
 
 
 def test_a_policy_is_two_files(tmp_path):
-    recipe = Recipe("add_a_policy.md", tmp_path)
-    assert len(recipe.touched) <= 2
-    assert recipe.run(recipe.examples[0]) == "legal True\n"
+    copy = Copy(tmp_path)
+    assert copy.follow("add_a_policy.md") <= 2
+    assert copy.run("-c", examples("add_a_policy.md")[0]) == "legal True\n"
     contract = """
 import sys, pytest, gnnsched_baselines
 root = sys.argv[1]
@@ -50,13 +50,13 @@ status = pytest.main([*words, "-c", f"{root}/pyproject.toml", "-o", "pythonpath=
 print(gnnsched_baselines.__file__)
 sys.exit(status)
 """
-    told = recipe.run(contract, ROOT)
+    told = copy.run("-c", contract, ROOT)
     assert "[100%]" in told and told.splitlines()[-1].startswith(str(tmp_path))
 
 
 def test_a_training_method_is_two_files(tmp_path):
-    recipe = Recipe("add_a_training_method.md", tmp_path)
-    assert len(recipe.touched) <= 2
+    copy = Copy(tmp_path)
+    assert copy.follow("add_a_training_method.md") <= 2
     code = """
 import sys
 from dataclasses import replace
@@ -77,21 +77,21 @@ result = train(config, parts, progress=False)
 one, other = ([array.tolist() for array in load_network(folder / "last.npz")[0].arrays] for folder in (whole, parts))
 print(result.finished, result.iteration, one == other)
 """
-    assert recipe.run(code, tmp_path) == "True 8 True\n"
+    assert copy.run("-c", code, tmp_path) == "True 8 True\n"
 
 
 def test_an_observation_feature_is_two_files_and_weights_stay_valid(tmp_path, played):
-    recipe = Recipe("add_an_observation_feature.md", tmp_path, "What every policy sees")
-    assert len(recipe.touched) <= 3
-    shown = recipe.run(recipe.examples[0]).strip().strip("[]").split()
+    copy = Copy(tmp_path)
+    assert copy.follow("add_an_observation_feature.md", "What every policy sees") <= 3
+    shown = copy.run("-c", examples("add_an_observation_feature.md")[0]).strip().strip("[]").split()
     assert len(shown) == 2 and all(0 < float(share) <= 1 for share in shown)
-    assert recipe.run(PLAY) == played
+    assert copy.run("-c", PLAY) == played
 
 
 def test_a_feature_of_trained_policies_is_two_files_and_weights_stay_valid(tmp_path, played):
-    recipe = Recipe("add_an_observation_feature.md", tmp_path, "What trained policies read")
-    assert len(recipe.touched) <= 3
-    assert recipe.run(PLAY) == played
+    copy = Copy(tmp_path)
+    assert copy.follow("add_an_observation_feature.md", "What trained policies read") <= 3
+    assert copy.run("-c", PLAY) == played
     code = """
 import numpy as np
 from gnnsched_agents.worlds import Workloads, make_world, training_table
@@ -112,7 +112,7 @@ for _ in range(60):
     assert (rows[~pairs, COLUMN.shortest_here] == 0).all()
 print(len(FEATURES), FEATURES[COLUMN.shortest_here])
 """
-    assert recipe.run(code) == "37 shortest_here\n"
+    assert copy.run("-c", code) == "37 shortest_here\n"
 
 
 def test_a_diff_must_fit_at_one_place():

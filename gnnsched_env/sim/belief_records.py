@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gnnsched_env.common.compiled import helper, kernel
 from gnnsched_env.sim import transition as kernels
 from gnnsched_env.sim.records import IDLE, NEVER, RecordArray
+from gnnsched_env.sim.rewards import clear_sums
 
 KNOWN_LANE = np.dtype(
     [
@@ -225,7 +226,8 @@ def _continue_lane(known: Any, lane: Any, place: int, unused: int, total: int) -
     lane["last_arrival"] = known["last_arrival"]
     lane["recent_gap"] = known["recent_gap"]
     lane["weight"] = known["weight"]
-    lane["integral"] = lane["weighted"] = lane["late"] = lane["energy"] = lane["total_energy"] = 0.0
+    clear_sums(lane)
+    lane["total_energy"] = 0.0
     lane["potential"] = lane["reward"] = 0.0
     lane["steps"] = lane["aborted"] = 0
     lane["first"] = lane["idle"] = lane["running"] = 0

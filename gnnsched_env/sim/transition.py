@@ -16,6 +16,15 @@ import numpy as np
 
 from gnnsched_env.common.compiled import announced, bare_kernel, fetch_ahead, inlined, move_cells
 from gnnsched_env.common.random_streams import stream_key, uniform
+from gnnsched_env.sim.rewards import (
+    accrue_arrival,
+    accrue_failure,
+    accrue_finish,
+    accrue_start,
+    accrue_time,
+    charge,
+    clear_sums,
+)
 
 NEVER = 1 << 62
 AHEAD = 3  # lanes by which memory is asked for before it is needed
@@ -276,10 +285,7 @@ def _clear(settings, i, lanes, accelerators, jobs, seed, episode):
     lane["waiting_work"] = 0
     lane["shown_work"] = 0
     lane["weight"] = 0.0
-    lane["integral"] = 0.0
-    lane["weighted"] = 0.0
-    lane["late"] = 0.0
-    lane["energy"] = 0.0
+    clear_sums(lane)
     lane["total_energy"] = 0.0
     lane["elapsed"] = 0
     lane["steps"] = 0
@@ -366,9 +372,8 @@ def _enqueue(settings, classes, i, lanes, accelerators, jobs, queue):
     record = jobs[i, job]
     arrival = record["arrival"]
     waited = np.float64(lane["time"] - arrival)  # not Python's: times a float32 weight it would give a float32
-    lane["integral"] += waited
+    accrue_arrival(settings, lane, record, waited)
     if settings[0]["mixed"]:
-        lane["weighted"] += record["weight"] * waited
         lane["weight"] += record["weight"]
     place = lane["head"] + lane["waiting"]
     if settings[0]["shortest_first"]:
@@ -452,7 +457,7 @@ def _start(pairs, devices, i, owner, lanes, accelerators, jobs, job, job_class, 
     accelerator["finish"] = finish
     accelerator["believed_finish"] = lane["time"] + pair["predicted"] + extra
     accelerator["busy_cycles"] += duration
-    lane["energy"] += pair["energy"]
+    accrue_start(lane, record, pair)
     lane["idle"] -= 1
     lane["running"] += 1
     if finish < lane["soonest"] or (finish == lane["soonest"] and owner < lane["first"]):
@@ -480,9 +485,8 @@ def _finish(settings, pairs, devices, i, owner, lanes, accelerators, jobs):
     record = jobs[i, accelerator["job"]]
     record["finish"] = lane["time"]
     lane["done"] += 1
+    accrue_finish(settings, lane, record)
     if settings[0]["mixed"]:  # what is not charged is not read: the record may be far away
-        if lane["time"] > record["due"]:
-            lane["late"] += float(lane["time"] - record["due"])
         lane["weight"] = lane["weight"] - record["weight"] if lane["arrived"] > lane["done"] else 0.0
     _vacate(i, owner, lanes, accelerators)
     lane["idle"] += 1
@@ -546,7 +550,7 @@ def _abort(settings, classes, pairs, i, owner, lanes, accelerators, jobs, queue,
     pair = pairs[record["job_class"], record["choice"]]
     lost = accelerator["finish"] - lane["time"]
     accelerator["busy_cycles"] -= lost
-    lane["energy"] -= pair["energy"] * (float(lost) / float(accelerator["finish"] - record["start"]))
+    accrue_failure(lane, record, pair, float(lost) / float(accelerator["finish"] - record["start"]))
     entry = aborted[i, lane["aborted"] % aborted.shape[1]]
     entry["job"] = job
     entry["accelerator"] = owner
@@ -657,10 +661,7 @@ def _next_event(settings, classes, pairs, devices, i, lanes, accelerators, jobs,
     """Process one event: the earliest; at the same time completions, then failures and repairs, then arrivals."""
     lane = lanes[i]
     moment = min(lane["soonest"], lane["next_ready"], lane["next_change"])
-    passed = float(moment - lane["time"])
-    lane["integral"] += float(lane["arrived"] - lane["done"]) * passed
-    if settings[0]["mixed"]:
-        lane["weighted"] += lane["weight"] * passed
+    accrue_time(settings, lane, float(moment - lane["time"]))
     lane["time"] = moment
     if lane["soonest"] == moment:
         _finish(settings, pairs, devices, i, lane["first"], lanes, accelerators, jobs)
@@ -692,26 +693,16 @@ def _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, qu
 
 @inlined
 def _settle(settings, classes, i, lanes, accelerators, queue):
-    """Close the step's books: the reward is minus what the objective charges, in units of `unit`.
-
-    It charges the time-integral of jobs in the system, the same weighted, the time by which jobs that finished were
-    late, and energy.
-    """
+    """Close the step's books: the reward is minus what the objective charges, in units of `unit`."""
     lane = lanes[i]
-    cost = settings[0]["completion"] * lane["integral"]
-    if settings[0]["mixed"]:
-        cost += settings[0]["weighted"] * lane["weighted"] + settings[0]["tardiness"] * lane["late"]
-        cost += settings[0]["energy"] * lane["energy"]
+    cost = charge(settings[0], lane)
     if settings[0]["shaped"]:
         potential = drain_cost(settings, classes, i, lanes, accelerators, queue)
         cost += potential - lane["potential"]
         lane["potential"] = potential
     lane["reward"] = -cost / settings[0]["unit"]
-    lane["integral"] = 0.0
-    lane["weighted"] = 0.0
-    lane["late"] = 0.0
     lane["total_energy"] += lane["energy"]
-    lane["energy"] = 0.0
+    clear_sums(lane)
     lane["elapsed"] = lane["time"] - lane["decided"]
     lane["decided"] = lane["time"]
     lane["steps"] += 1

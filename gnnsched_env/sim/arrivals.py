@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Annotated
 
 from gnnsched_env.common.checks import Number, OneOf
-from gnnsched_env.sim import transition as kernels
+from gnnsched_env.sim import random_jobs
 
 DIURNAL_STEPS = 96  # a quarter of an hour each, of a day
 
@@ -20,9 +20,9 @@ Phases = tuple[tuple[float, float], ...]
 class Modulation(IntEnum):
     """How the arrival rate changes: not at all, through phases of fixed length, or of exponentially distributed."""
 
-    STEADY = kernels.STEADY
-    PERIODIC = kernels.PERIODIC
-    MARKOV = kernels.MARKOV
+    STEADY = random_jobs.STEADY
+    PERIODIC = random_jobs.PERIODIC
+    MARKOV = random_jobs.MARKOV
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.sim import transition as kernels
+from gnnsched_env.sim.random_jobs import set_ready
 from gnnsched_env.sim.records import IDLE, JOB, RecordArray
 from gnnsched_env.sim.settings import SimulationSettings
 
@@ -117,7 +117,7 @@ class Feed:
         jobs[first : first + len(fresh)] = fresh
         self.simulation.lanes["loaded"][lane] = first + len(fresh)
         if self.simulation.config.decision:
-            kernels.set_ready(self.simulation.settings, lane, self.simulation.jobs, *self.simulation.predictor)
+            set_ready(self.simulation.settings, lane, self.simulation.jobs, *self.simulation.predictor)
 
 
 class _Stream:

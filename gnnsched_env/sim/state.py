@@ -1,7 +1,7 @@
 """A batch of simulated fleets: what a simulation needs, and the class that owns its record arrays.
 
 Lanes are independent fleets; every array has the lane as its first axis. Times are int64 cycles. The dynamics live in
-`kernels.py` alone; `records.py` lays out memory, this module fills the tables and calls the kernels.
+`transition.py` alone; `records.py` lays out memory, this module fills the tables and calls the transition.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.sim import transition as kernels
+from gnnsched_env.sim import random_jobs, transition
 from gnnsched_env.sim.feed import CAPACITY, Feed, JobSource
 from gnnsched_env.sim.job_table import job_table
 from gnnsched_env.sim.records import (
@@ -43,7 +43,7 @@ LONGEST_RISK = 4.0  # the longest job's latency over the mean time between failu
 
 
 class Simulation:
-    """A batch of fleets that share a latency table; `kernels.py` moves them from decision to decision.
+    """A batch of fleets that share a latency table; `transition.py` moves them from decision to decision.
 
     The table given is of one inference; `table`, `true` and `predicted` are of a job, `repeats` inferences.
 
@@ -112,12 +112,12 @@ class Simulation:
         np.copyto(self.episodes, episodes, where=which)
         if self.feed is None:
             drawn = (self.settings, *self._streams, self.lanes, self.jobs, *self.predictor)
-            kernels.draw(*drawn, seeds, episodes, which)
+            random_jobs.draw(*drawn, seeds, episodes, which)
         else:
             self.feed.load(which)
         for lane in np.flatnonzero(which).tolist() if self.streaming else ():
             self.forgotten[lane] = JobTotals()
-        kernels.reset(*self.state, seeds, episodes, which)
+        transition.reset(*self.state, seeds, episodes, which)
         self.refill()
 
     def step(self, actions: NDArray[np.int64], first: int = 0, stop: int | None = None) -> None:
@@ -125,7 +125,7 @@ class Simulation:
 
         Only the lanes from `first` to before `stop` move (all by default).
         """
-        kernels.step(*self.state, actions, first, len(self.lanes) if stop is None else stop)
+        transition.step(*self.state, actions, first, len(self.lanes) if stop is None else stop)
         self.refill()
 
     @property
@@ -138,7 +138,7 @@ class Simulation:
         while self.feed is not None and self.streaming and self.lanes["starved"].any():
             for lane in np.flatnonzero(self.lanes["starved"]).tolist():
                 self.forgotten[lane].add(self.feed.refill(lane), self.true)
-            kernels.resume(*self.state)
+            transition.resume(*self.state)
 
     def grow(self, held: int) -> None:
         """Make room for `held` jobs in each lane."""
@@ -165,7 +165,7 @@ class Simulation:
         for number, accelerator in enumerate(self.accelerators[lane]):
             moments = np.zeros(int(accelerator["changes"]), np.int64)
             if len(moments):
-                kernels.changes_until(self.settings, accelerator["key"], now, moments)
+                transition.changes_until(self.settings, accelerator["key"], now, moments)
             ends = [*moments[1::2].tolist(), now]
             intervals += [(number, start, end) for start, end in zip(moments[::2].tolist(), ends, strict=False)]
         return np.array(intervals, DOWN)

@@ -67,26 +67,26 @@ def _price(text: str) -> Number:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """The price of each term: the objective is their weighted sum."""
+    """The price of each term: the objective is the sum of the terms, each times its price."""
 
     completion: Annotated[
         float,
-        _price("Of jobs in the system, integrated over time."),
+        _price("Price of the time that a job spends in the system."),
         Term("integral", _completion),
     ] = 1.0
     weighted: Annotated[
         float,
-        _price("Of the weights of jobs in the system, integrated over time."),
+        _price("Price of the time that a job spends in the system, times the job's weight."),
         Term("weighted", _weighted),
     ] = 0.0
     tardiness: Annotated[
         float,
-        _price("Of the time by which jobs finish after their deadline, charged when they finish."),
+        _price("Price of the time by which a job misses its deadline, charged when it finishes."),
         Term("late", _tardiness),
     ] = 0.0
     energy: Annotated[
         float,
-        _price("Of the energy of runs, charged when they start; a failure gives back what was not used."),
+        _price("Price of a run's energy, charged when it starts; a failure gives back what was not used."),
         Term("energy", _energy, unit=mean_least_energy),
     ] = 0.0
 
@@ -162,7 +162,7 @@ charge: Any = inlined(objective)
 
 
 def episode_charges(prices: NDArray[np.void], jobs: NDArray[np.void], lanes: NDArray[np.void]) -> Totals:
-    """Return float64 [L]: what the objective charges for finished episodes, cycles.
+    """Return what the objective charges for finished episodes: float64 [L] cycles.
 
     `prices` SETTINGS [1], `jobs` JOB [L, J] of which all have finished, `lanes` LANE [L].
     """

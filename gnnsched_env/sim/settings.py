@@ -34,31 +34,35 @@ class SimulationSettings(Prices):
     (`rewards.Prices`), in cycles a unit of what they charge.
     """
 
-    mean_gap: Annotated[float, Number(above=0.0, help="Cycles between arrivals, on average.")]
-    unit: Annotated[float, Number(above=0.0, help="Cycles; rewards are in this unit.")]
-    jobs: Annotated[int, Integer(1, help="Arrivals an episode.")]
-    window: Annotated[int, Integer(1, help="Slots that the agent sees.")]
+    mean_gap: Annotated[float, Number(above=0.0, help="Mean cycles between arrivals.")]
+    unit: Annotated[float, Number(above=0.0, help="Cycles that a reward of -1 stands for.")]
+    jobs: Annotated[int, Integer(1, help="Jobs in an episode.")]
+    window: Annotated[int, Integer(1, help="Waiting jobs that the agent sees.")]
     dispatch: bool = False
-    """A decision at each arrival, instead of a central queue."""
+    """A decision is due at each arrival; otherwise jobs wait in a central queue."""
     window_order: WindowOrder = WindowOrder.ARRIVAL
     choose_dataflow: bool = True
-    """An action names a choice, instead of an accelerator (and then the predicted best dataflow there)."""
+    """An action names a choice; otherwise an accelerator, which takes the dataflow predicted best there."""
     shaped: bool = False
     """The reward includes the change of the drain potential."""
-    repeats: Annotated[int, Integer(1, help="Inferences a job, all of one class.")] = 1
-    decision: Annotated[int, Integer(0, help="Cycles to predict a job; 0: jobs come to the scheduler at once.")] = 0
-    workers: Annotated[int, Integer(1, MOST_WORKERS, help="Predictions that may be under way at once.")] = 1
+    repeats: Annotated[int, Integer(1, help="Inferences in a job, all of one class.")] = 1
+    decision: Annotated[int, Integer(0, help="Cycles to predict a job; with 0 jobs come to the scheduler at once.")] = 0
+    workers: Annotated[int, Integer(1, MOST_WORKERS, help="Predictions that may run at once.")] = 1
     cached: bool = False
-    """A class is predicted once an episode, then looked up."""
-    lookup: Annotated[int, Integer(0, help="Cycles of a lookup.")] = 0
+    """Each class is predicted once in an episode, and then looked up."""
+    lookup: Annotated[int, Integer(0, help="Cycles that a lookup of a cached prediction takes.")] = 0
     modulation: Modulation = Modulation.STEADY
     phases: Phases = ()
-    drift: Annotated[float, Number(least=0.0, most=1.0, help="How far the shares of the table's groups swing.")] = 0.0
-    mix_jobs: Annotated[int, Integer(1, help="Jobs in which a drifting mix goes once through all its turns.")] = 1
+    drift: Annotated[
+        float, Number(least=0.0, most=1.0, help="How far the shares of the table's groups of classes swing.")
+    ] = 0.0
+    mix_jobs: Annotated[int, Integer(1, help="Jobs in which a drifting mix goes through all its turns.")] = 1
     priorities: tuple[tuple[float, float], ...] = ()
     slack: tuple[float, float] | None = None
-    mean_up: Annotated[float, Number(least=0.0, help="Cycles until a failure, on average; 0: nothing fails.")] = 0.0
-    mean_down: Annotated[float, Number(least=0.0, help="Cycles until a repair; 0 where nothing fails.")] = 0.0
+    mean_up: Annotated[float, Number(least=0.0, help="Mean cycles until an accelerator fails; with 0 none does.")] = 0.0
+    mean_down: Annotated[
+        float, Number(least=0.0, help="Mean cycles until a failed accelerator is repaired; 0 if none fails.")
+    ] = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self, "simulation", but=declared(Prices))

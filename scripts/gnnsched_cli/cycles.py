@@ -217,8 +217,9 @@ def _header(subject: Subject, arguments: Arguments) -> str:
     if subject.drawn:
         ids = ", ".join(str(i) for i in subject.drawn[:10]) + (", ..." if len(subject.drawn) > 10 else "")
         drawn = f" ({len(subject.drawn)} of {subject.of} graphs drawn with seed {arguments.seed}: {ids})"
+    name = graph.name.removesuffix("[0]") if subject.of == 1 else graph.name
     return (
-        f"{graph.name}{drawn}: {graph.num_vertices} vertices, {graph.num_edges} stored edges; {model.name} {widths}; "
+        f"{name}{drawn}: {graph.num_vertices} vertices, {graph.num_edges} stored edges; {model.name} {widths}; "
         f"{accelerator.name}, {accelerator.pes} PEs at {arguments.clock_hz / 1e9:g} GHz; quirks {arguments.quirks}"
     )
 

@@ -37,19 +37,19 @@ class Arguments:
     """Arrival rates, as shares of the fleet's largest sustainable rate (the scenario's by default)."""
     policies: Policies = ("all",)
     episodes: int = 5
-    """Episodes, of seeds seed, seed + 1, ..."""
+    """Number of episodes; their seeds are --seed, --seed + 1, ..."""
     seed: int = 0
     """Seed of the first episode."""
     moves: int | None = None
-    """Moves of the local search (10,000 a job by default)."""
+    """Number of moves of the local search (10,000 per job by default)."""
     tries: int = 2
-    """Local searches an episode."""
+    """Number of local searches per episode."""
     rounds: int = 1500
-    """Rounds of the lower bound, at most, for each width of its prices."""
+    """Largest number of rounds of the lower bound for each width of its prices."""
     seconds: float = 0.0
-    """How long CP-SAT may try to prove an episode's optimum (0: not at all; needs the extra `bounds`)."""
+    """Seconds for which CP-SAT may try to prove an episode's optimum; 0: it does not try. Needs the extra `bounds`."""
     json: Path | None = None
-    """Where to write the records."""
+    """JSON file to write the records to."""
 
 
 def run(arguments: Arguments) -> None:

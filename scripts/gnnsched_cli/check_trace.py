@@ -26,7 +26,7 @@ class Arguments:
     file: tyro.conf.Positional[Path]
     """The trace, a CSV file."""
     scenario: str | None = None
-    """A preset or a scenario's TOML file: classes must be its workload's, and the load on its fleet is printed."""
+    """A preset or a scenario's TOML file: classes must be in its workload, and the load on its fleet is printed."""
 
 
 def run(arguments: Arguments) -> int:

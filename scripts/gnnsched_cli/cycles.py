@@ -43,11 +43,11 @@ class Arguments:
     classes: int | None = None
     """Output width; by default the data set's (an edge list or a matrix has none)."""
     batch: int = 1
-    """Graphs drawn from a set of several, without replacement, as one block-diagonal batch."""
+    """Number of graphs to draw from a set, without replacement, as one block-diagonal batch."""
     seed: int = 0
-    """Seed that the graphs of a batch are drawn with."""
+    """Seed of the draw of a batch."""
     clock_hz: int = DEFAULT_CLOCK_HZ
-    """Clock of the accelerator, which turns cycles into microseconds."""
+    """Clock of the accelerator in Hz, which turns cycles into microseconds."""
     quirks: Literal["corrected", "golden_corrected", "fixed_empty_rows", "reference"] = "corrected"
     """Which errors of the OMEGA simulator are kept: "reference" keeps all of them, "corrected" none."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
@@ -217,8 +217,9 @@ def _header(subject: Subject, arguments: Arguments) -> str:
     if subject.drawn:
         ids = ", ".join(str(i) for i in subject.drawn[:10]) + (", ..." if len(subject.drawn) > 10 else "")
         drawn = f" ({len(subject.drawn)} of {subject.of} graphs drawn with seed {arguments.seed}: {ids})"
+    name = graph.name.removesuffix("[0]") if subject.of == 1 else graph.name
     return (
-        f"{graph.name}{drawn}: {graph.num_vertices} vertices, {graph.num_edges} stored edges; {model.name} {widths}; "
+        f"{name}{drawn}: {graph.num_vertices} vertices, {graph.num_edges} stored edges; {model.name} {widths}; "
         f"{accelerator.name}, {accelerator.pes} PEs at {arguments.clock_hz / 1e9:g} GHz; quirks {arguments.quirks}"
     )
 

@@ -32,9 +32,9 @@ class Arguments:
     """Say what is installed, whether it works, and how to mend what does not."""
 
     compile: bool = False
-    """Compile every kernel that is not compiled yet, about a minute, so that no later command has to."""
+    """Compile every kernel that is not compiled yet, so that no later command has to; takes about a minute."""
     json: Path | None = None
-    """Where to write the findings as JSON."""
+    """JSON file to write the findings to."""
 
 
 @dataclass(frozen=True, kw_only=True)

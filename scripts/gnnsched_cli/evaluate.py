@@ -42,20 +42,20 @@ class Arguments:
     """Cycles that an accelerator takes to change its dataflow (the fleet's by default)."""
     policies: Policies = ("all",)
     episodes: int = 100
-    """Episodes a policy, of seeds seed, seed + 1, ..."""
+    """Number of episodes per policy; their seeds are --seed, --seed + 1, ..."""
     seed: int = 0
     """Seed of the first episode."""
     versus: str | None = None
-    """A policy, named as above, that all are compared with besides, in pairs of episodes."""
+    """A policy that all others are also compared with, in pairs of episodes."""
     bound: bool = False
-    """Also show how far each policy is above a proved lower bound: some 6 to 10 seconds an episode of 1,000 jobs, which
-    makes 10 to 17 minutes a load for the 100 episodes that are the default."""
+    """Also show how far each policy is above a proved lower bound: 6 to 10 seconds per episode of 1,000
+    jobs, so 10 to 17 minutes per load for the default of 100 episodes."""
     json: Path | None = None
-    """Where to write the records."""
+    """JSON file to write the records to."""
     wide: tyro.conf.FlagCreatePairsOff[bool] = False
     """Show all columns, however narrow the terminal is."""
     list: tyro.conf.FlagCreatePairsOff[bool] = False
-    """List the policies that there are, and evaluate nothing."""
+    """List the available policies and stop."""
 
 
 def run(arguments: Arguments) -> None:

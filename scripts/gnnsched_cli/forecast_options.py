@@ -20,17 +20,17 @@ class Files:
     data: tuple[Path, ...]
     """The data set's root (it holds npz/, npz_all/npz/, or layout/ and tile/), or .npz files."""
     collection: tuple[str, ...] = ()
-    """Such as layout:xla:default or tile:xla; none: all that are there (to train: layouts or tiles alone)."""
+    """Collections such as layout:xla:default or tile:xla; none: all. Training takes either layouts or tiles."""
     name: tuple[str, ...] = ()
-    """Files to take, without suffix; none: all."""
+    """Names of the files to use, without suffix; none: all."""
     limit: int | None = None
-    """How many files of each collection at most."""
+    """Largest number of files of each collection."""
     cache: Path | None = None
-    """A folder that keeps layouts in a form that is read faster."""
+    """Folder that keeps layout configurations in a form that is read faster."""
     device: str = "auto"
-    """A torch device; auto is a GPU when there is one."""
+    """Device of torch; "auto": a GPU if there is one, else the CPU."""
     progress: bool | None = None
-    """Show a bar; none: if stderr is a terminal."""
+    """Show a progress bar; none: only if stderr is a terminal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,24 +38,24 @@ class Train(Files):
     """Train a ranker; the same command goes on where a stopped or killed training was."""
 
     out: Path
-    """Where ranker.npz, checkpoint and TensorBoard's events go."""
+    """Folder for ranker.npz, the checkpoint and TensorBoard's events."""
     model: Annotated[str, tyro.conf.arg(help=f"{', '.join(MODELS)}; the options below change its settings.")] = DEFAULT
     training: Annotated[RankerSettings, tyro.conf.arg(name="")] = field(default_factory=NetworkSettings)
     minutes: float | None = None
-    """Stop then; the same command goes on."""
+    """Minutes after which to stop; the same command continues the training. None: no limit."""
     held_share: float = 0.1
-    """What is held back to choose the best weights: of five programs and more a share of them, else of each one's
+    """Share held back to choose the best weights: a share of the programs if there are five or more, else of each one's
     configurations."""
     split: Path | None = None
-    """A JSON file of named parts of the configurations of one program."""
+    """JSON file that names parts of the configurations of one program."""
     train_part: str = "train"
-    """The part to train on, with --split."""
+    """Part to train on, if --split is given."""
     score_part: str | None = None
-    """The part to score when trained, with --split; it must have no configuration in common with the other."""
+    """Part to score after training, if --split is given; it must share no configuration with the part trained on."""
     leave_one_out: bool = False
-    """Train on all files but one, score that one, for each file; writes scores.json."""
+    """For each file: train on all the others, then score it. Writes scores.json."""
     tensorboard: bool | None = None
-    """Write events; none: if TensorBoard is installed."""
+    """Write events for TensorBoard; none: only if it is installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,21 +65,22 @@ class Score(Files):
     ranker: tuple[str, ...]
     """A ranker.npz, several as COLLECTION=PATH, `random`, or `ridge` (needs --split; fitted to --train-part)."""
     files: Literal["train", "valid", "test"] | None = None
-    """Which files of the data set; none: train with --split, else valid."""
+    """Which part of the data set; none: "train" if --split is given, else "valid"."""
     split: Path | None = None
-    """A JSON file of named parts of the configurations of one program."""
+    """JSON file that names parts of the configurations of one program."""
     score_part: str = "heldout"
-    """The part to score, with --split."""
+    """Part to score, if --split is given."""
     train_part: str = "train"
-    """The part that was trained on (`ridge` is fitted to it): no configuration of it may be in the scored part."""
+    """Part that the ranker was trained on (`ridge` is fitted to it); it must share no configuration with the scored
+    part."""
     merged: bool = False
-    """Count equal configurations once, with the mean of their runtimes; else each row with its own."""
+    """Count equal configurations once, with the mean of their runtimes, instead of each row with its own."""
     ceiling: bool = False
-    """Also estimate from duplicate configurations which tau noise leaves to a perfect predictor (of rows)."""
+    """Also estimate from duplicate configurations the tau that a perfect predictor would reach despite noise."""
     seed: int = 0
-    """Of `random`."""
+    """Seed of the ranker `random`."""
     json: Path | None = None
-    """Where to write the scores."""
+    """JSON file to write the scores to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +90,11 @@ class Predict(Files):
     ranker: tuple[str, ...]
     """A ranker.npz, several as COLLECTION=PATH, or `random`."""
     out: Path
-    """The CSV file."""
+    """CSV file to write the submission to."""
     files: Literal["train", "valid", "test"] = "test"
-    """Which files of the data set."""
+    """Which part of the data set."""
     seed: int = 0
-    """Of `random`."""
+    """Seed of the ranker `random`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,20 +105,20 @@ class Standin:
     """
 
     out: Path
-    """Folder of the data set."""
+    """Folder to write the data set to."""
     seed: int = 0
     """Seed of all programs."""
     size: Literal["small", "medium", "large"] = "small"
-    """small: to test and train on in minutes; large: as many files as the real data set."""
+    """Size of the data set; small: trained on in minutes; large: as many files as the real data set."""
     layouts: tuple[int, int, int] | None = None
-    """Programs of each family (xla, nlp) in train, valid and test, instead of the size's."""
+    """Numbers of programs of each family (xla, nlp) in train, valid and test; none: as --size says."""
     tiles: tuple[int, int, int] | None = None
-    """Kernels in train, valid and test, instead of the size's."""
+    """Numbers of kernels in train, valid and test; none: as --size says."""
     nodes: int | None = None
-    """Most operations of a graph, at least 876, instead of the size's."""
+    """Largest number of operations of a graph, at least 876; none: as --size says."""
     configs: tuple[int, int] | None = None
-    """Fewest (at least 109) and most configurations of a layout program, instead of the size's."""
+    """Smallest (at least 109) and largest number of configurations of a layout program; none: as --size says."""
     specials: bool | None = None
     """Add the odd files (20,000 and 40,000 nodes, 20,000 configurations, hidden runtimes, ...) or leave them out."""
     force: bool = False
-    """Replace a stand-in that is there."""
+    """Replace an earlier stand-in in the folder."""

@@ -32,23 +32,23 @@ class Arguments:
     """Queue-v0 (a central queue) or Dispatch-v0 (a decision at each arrival)."""
     policy: Policy = "assignment"
     jobs: int = 200
-    """Jobs of the episode."""
+    """Number of jobs of the episode."""
     seed: int = 0
     """Seed of the episode."""
     versus: str | None = None
-    """Another policy that plays the same jobs: both charts, and a table of what differs; --png draws both."""
+    """Another policy to play the same jobs: both charts are shown, with a table of differences; --png draws both."""
     episodes: int = 1
-    """Episodes that the table of --versus is over, of seeds from --seed on; the first is drawn."""
+    """Number of episodes in the table of --versus; their seeds are --seed, --seed + 1, ...; the first is drawn."""
     csv: Path | None = None
-    """Where to write one row a job."""
+    """CSV file to write the jobs to, one row each."""
     trace: Path | None = None
-    """Where to write a trace (JSON) that ui.perfetto.dev opens."""
+    """JSON file to write a trace to, which ui.perfetto.dev opens."""
     png: Path | None = None
-    """Where to draw the whole episode (.png, .svg, .pdf)."""
+    """Picture of the whole episode to write (.png, .svg or .pdf)."""
     gif: Path | None = None
-    """Where to write an animation (.gif) of what render_mode "rgb_array" shows."""
+    """Animation to write (.gif) of what render_mode "rgb_array" shows."""
     gif_every: int = 5
-    """Decisions between two frames of the animation."""
+    """Number of decisions between two frames of the animation."""
 
 
 def run(arguments: Arguments) -> None:

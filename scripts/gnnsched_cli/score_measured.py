@@ -31,15 +31,15 @@ class Arguments:
     """Train on measured latencies, predict those of graph files that were held out, and score."""
 
     csv: Path
-    """Measured latencies; docs/how-to/measure_your_device.md tells the format."""
+    """CSV file of measured latencies; docs/how-to/measure_your_device.md describes the format."""
     synthetic: tuple[str, ...] = ()
     """Names of the synthetic sets to train on (by default those that begin with "synthetic_")."""
     targets: tuple[str, ...] = ()
     """Names of the sets to test on (by default all that are not synthetic)."""
     level: Literal["metadata", "degrees", "structure"] = "degrees"
-    """What is known of a job."""
+    """What the predictor knows of a job."""
     json: Path | None = None
-    """Where to write the records."""
+    """JSON file to write the records to."""
 
 
 def run(arguments: Arguments) -> None:

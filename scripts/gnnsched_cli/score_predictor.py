@@ -40,17 +40,17 @@ class Arguments:
     hidden: tuple[int, ...] = (16,)
     """Widths of the hidden layers; none for a single layer (`--hidden` alone)."""
     batch_sizes: tuple[int, ...] = (1, 4, 16, 64)
-    """Sizes above a file's number of graphs are left out for it."""
+    """Numbers of graphs in a batch; sizes above a file's number of graphs are left out for it."""
     samples: int = 200
-    """Different batches of each size, at most."""
+    """Largest number of different batches of each size."""
     seed: int = 0
-    """Seed that the batches are drawn with."""
+    """Seed of the batches."""
     confidence: float = 0.95
-    """Confidence of the intervals."""
+    """Confidence level of the intervals."""
     confusion: bool = False
-    """Also print, for each file, how often which choice was best and which was chosen."""
+    """Also print, for each file, how often each choice was the best one, and which was chosen then."""
     json: Path | None = None
-    """Where to write the records."""
+    """JSON file to write the records to."""
 
 
 def run(arguments: Arguments) -> None:

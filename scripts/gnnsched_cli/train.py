@@ -35,9 +35,9 @@ class Arguments:
     config: Annotated[str, tyro.conf.arg(help=WHICH)]
     training: Annotated[TrainConfig, tyro.conf.arg(name="")]
     folder: Path | None = None
-    """Where checkpoint, weights and events go; none: out/train/NAME-SEED. A training that it holds is continued."""
+    """Folder for checkpoint, weights and events; none: out/train/NAME-SEED. A training in it is continued."""
     progress: bool | None = None
-    """Show a bar; none: if stderr is a terminal."""
+    """Show a progress bar; none: only if stderr is a terminal."""
     command: tyro.conf.Suppress[str] = ""
     """The command line, which the weights' card tells."""
 

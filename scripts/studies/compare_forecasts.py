@@ -160,27 +160,27 @@ class Arguments:
     out: Path
     """Where a folder for each model and seed goes, and comparison.json; the same command goes on where it stopped."""
     models: tuple[str, ...] = ("nn", "gnn32", "gnn64", "sage", "attention")
-    """Of nn, gnn32, gnn64, sage, attention, boosting; each is compared with the one before."""
+    """Models to train, in order: each is compared with the one before it."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Each model is trained with each."""
+    """Seeds; each model is trained with each of them."""
     files: Literal["valid", "test"] = "test"
     """Which files to score; test files of the real data set have no runtimes."""
     steps: int | None = None
-    """Of all networks; none: each model's own."""
+    """Number of steps of all networks; none: each model's own."""
     graphs_a_step: int | None = None
-    """Programs a step, of all networks; none: each model's own."""
+    """Number of programs in each step of all networks; none: each model's own."""
     configs_a_step: int | None = None
-    """Configurations a program and step, of all networks; none: each model's own."""
+    """Number of configurations of each program in each step of all networks; none: each model's own."""
     hops: int | None = None
-    """How far from configurable operations graphs are kept, of all networks; none: each model's own."""
+    """Distance in edges from configurable operations up to which graphs are kept; none: each model's own."""
     limit: int | None = None
-    """How many files to train on, and to score, at most."""
+    """Largest number of files to train on, and to score."""
     cache: Path | None = None
     """A folder that keeps layouts in a form that is read faster."""
     device: str = "auto"
-    """A torch device; auto is a GPU when there is one."""
+    """Device of torch; "auto": a GPU if there is one, else the CPU."""
     progress: bool | None = None
-    """Show a bar; none: if stderr is a terminal."""
+    """Show a progress bar; none: only if stderr is a terminal."""
 
 
 def main(words: Sequence[str] | None = None) -> int:

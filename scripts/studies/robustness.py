@@ -92,19 +92,19 @@ class Arguments:
     """Scenarios: presets or TOML files."""
     load: float = 0.8
     jobs: int = 1000
-    """Jobs an episode."""
+    """Number of jobs per episode."""
     episodes: int = 20
-    """Episodes a policy, of seeds seed, seed + 1, ..."""
+    """Number of episodes per policy; their seeds are --seed, --seed + 1, ..."""
     policies: Policies = ("all",)
     rollout_episodes: int = 0
-    """Episodes of the policies that plan (rollout), a thousand times as slow; 0 leaves them out."""
+    """Number of episodes of planning policies (rollout), which are a thousand times as slow; 0 leaves them out."""
     seed: int = 0
     processes: int = 1
-    """Pairs of fleet and condition that are played at once."""
+    """Number of pairs of fleet and condition that are played at once."""
     markdown: bool = False
     """Print Markdown."""
     json: Path | None = None
-    """Where to write the records."""
+    """JSON file to write the records to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +141,7 @@ def run(arguments: Arguments) -> None:
 
 
 def check(arguments: Arguments) -> None:
-    """Refuse what cannot be meant, before the work."""
+    """Raise ConfigError for options that contradict each other, before any work is done."""
     for name, least in (("episodes", 1), ("rollout_episodes", 0), ("processes", 1)):
         if getattr(arguments, name) < least:
             option = name.replace("_", "-")

@@ -48,6 +48,8 @@ def test_the_header_says_what_was_drawn(graph_file, capsys):
     output = capsys.readouterr().out
     assert "(3 of 3 graphs drawn with seed 0: " in output
     assert "T_Va,T_N,T_Fa | T_Vc,T_G,T_Fc" in output
+    assert _run("karate") == 0
+    assert capsys.readouterr().out.startswith("karate: 34 vertices")
 
 
 def test_an_edge_list_needs_widths(tmp_path, capsys):

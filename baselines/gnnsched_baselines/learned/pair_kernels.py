@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from gnnsched_baselines.assignment import plan
-from gnnsched_baselines.learned.matrix_product import COLUMNS, ROWS, add_block_scores, write_block
 from gnnsched_baselines.learned.pair_features import COLUMN as AT
 from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES
 from gnnsched_env.common.compiled import bare_kernel, inlined, inlined_with
@@ -524,48 +523,50 @@ def score(rows, count, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores):
     `rows` float32 [n, F]; `w1` [F, H], `b1` [H], `w2`, `u2` [H, H], `b2`, `w3` [H], `skip` [F] float32. Scratch:
     `hidden` float32 [n, H], `pooled` float32 [2, H]. Written: `scores` float32 [n].
     """
-    width, last, zero, lowest = len(b1), count - 1, np.float32(0.0), np.float32(-np.inf)
-    whole = width // COLUMNS * COLUMNS
-    mean, shared, shares = pooled[0], pooled[1], scores[:count]
-    for column in range(0, whole, COLUMNS):
-        for row in range(0, count, ROWS):
-            write_block(rows, row, last, w1, column, b1, zero, hidden)
-    for k in range(whole, width):
-        for r in range(count):
-            hidden[r, k] = max(zero, b1[k] + _product(rows, r, w1, k))
-    for r in range(count):
-        shares[r] = np.float32(1.0) / np.float32(count)
+    width, zero, share = len(b1), np.float32(0.0), np.float32(1.0) / np.float32(count)
+    mean, shared = pooled[0], pooled[1]
     for k in range(width):
         mean[k] = zero
-    for column in range(0, whole, COLUMNS):
-        write_block(shares, 0, 0, hidden, column, mean, lowest, mean)
-    for k in range(whole, width):
-        for r in range(count):
-            mean[k] += shares[r] * hidden[r, k]
-    for column in range(0, whole, COLUMNS):
-        write_block(mean, 0, 0, u2, column, b2, lowest, shared)
-    for k in range(whole, width):
-        shared[k] = b2[k] + _product(pooled, 0, u2, k)
+        shared[k] = b2[k]
     for r in range(count):
+        for k in range(width):
+            hidden[r, k] = b1[k]
+        _add_product(rows, r, w1, hidden, r)
+        for k in range(width):
+            hidden[r, k] = max(zero, hidden[r, k])
+            mean[k] += share * hidden[r, k]
+    _add_product(pooled, 0, u2, pooled, 1)
+    for r in range(count):
+        second = mean  # which has been used
+        for k in range(width):
+            second[k] = shared[k]
+        _add_product(hidden, r, w2, pooled, 0)
         total = zero
         for f in range(NUM_FEATURES):
             total += rows[r, f] * skip[f]
+        for k in range(width):
+            total += max(zero, second[k]) * w3[k]
         scores[r] = total
-    for row in range(0, count, ROWS):
-        for column in range(0, whole, COLUMNS):
-            add_block_scores(hidden, row, last, w2, column, shared, w3, scores)
-    for k in range(whole, width):
-        for r in range(count):
-            scores[r] += max(zero, shared[k] + _product(hidden, r, w2, k)) * w3[k]
 
 
 @_fast
-def _product(values, row, matrix, column):
-    """Return one cell of the product of two matrices."""
-    total = np.float32(0.0)
-    for f in range(values.shape[1]):
-        total += values[row, f] * matrix[f, column]
-    return total
+def _add_product(values, row, matrix, out, to):
+    """Add the product of a row of `values` and a matrix to row `to` of `out`.
+
+    Eight rows of the matrix at a time, so that `out` is read and written an eighth as often.
+    """
+    height, width = values.shape[1], out.shape[1]
+    whole = height - height % 8
+    for f in range(0, whole, 8):
+        v0, v1, v2, v3 = values[row, f], values[row, f + 1], values[row, f + 2], values[row, f + 3]
+        v4, v5, v6, v7 = values[row, f + 4], values[row, f + 5], values[row, f + 6], values[row, f + 7]
+        for k in range(width):
+            low = v0 * matrix[f, k] + v1 * matrix[f + 1, k] + v2 * matrix[f + 2, k] + v3 * matrix[f + 3, k]
+            high = v4 * matrix[f + 4, k] + v5 * matrix[f + 5, k] + v6 * matrix[f + 6, k] + v7 * matrix[f + 7, k]
+            out[to, k] += low + high
+    for f in range(whole, height):
+        for k in range(width):
+            out[to, k] += values[row, f] * matrix[f, k]
 
 
 @bare_kernel

@@ -54,9 +54,9 @@ class BoostingSettings(RankerSettings):
     rate: Annotated[float, Number(above=0.0, most=1.0)] = 0.05
     """Learning rate."""
     columns: Annotated[float, Number(above=0.0, most=1.0)] = 0.5
-    """Share of the columns that a tree sees."""
+    """Share of the columns that each tree is given."""
     most: Annotated[int, Integer(2)] = 50_000
-    """Most configurations taken of a program."""
+    """Largest number of configurations taken from a program."""
 
     def fit(self, parts: Sequence[Portion], session: Session, held_share: float) -> Fitted:
         """Fit trees to all parts; nothing is held back, and there is nothing to go on with."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Loss(StrEnum):
-    """What a step goes down, over the configurations of one program."""
+    """Loss functions over the configurations of one program."""
 
     MSE = "mse"  # squared error of standardised targets
     HINGE = "hinge"  # of every pair of unequal targets
@@ -25,7 +25,7 @@ class Loss(StrEnum):
 
 
 class TargetScale(StrEnum):
-    """What stands for a runtime where its size counts (MSE); standardised within each program."""
+    """Targets of the squared error, made of runtimes and standardised within each program."""
 
     LOG = "log"  # its logarithm
     RANK = "rank"  # its place in the order, ties sharing theirs
@@ -40,11 +40,11 @@ class NetworkShape:
     """
 
     width: Annotated[int, Integer(1)] = 64
-    """Channels."""
+    """Number of channels."""
     dropout: Annotated[float, Number(least=0.0, below=1.0)] = 0.0
     """Probability of dropping a channel in training."""
     segment: Annotated[int, Integer(1)] = 1_000
-    """Largest number of operations of a piece; programs of more are cut into several."""
+    """Largest number of operations in a segment; larger programs are cut into several."""
 
     def __post_init__(self) -> None:
         check_fields(self, "forecast model")
@@ -85,11 +85,11 @@ class ConvolutionShape(NetworkShape):
     norm: Annotated[str, OneOf(("none", "layer", "instance"))] = "layer"
     """none, layer (over channels) or instance (over operations); it follows each convolution but the last."""
     residual: bool = False
-    """Let each convolution but the first add to what it reads."""
+    """Add each convolution's input to its output (except the first's)."""
     attention: bool = False
-    """Look at some other configurations of the program before each convolution but the first."""
+    """Attend to other configurations of the program before each convolution except the first."""
     directed: bool = False
-    """Use one matrix for each way of an edge; only for sage and sage_mean."""
+    """Use a weight matrix for each direction of an edge; only for sage and sage_mean."""
     references: Annotated[int, Integer(1)] = 8
     """Number of configurations of the program that attention looks at."""
 
@@ -134,29 +134,29 @@ class NetworkSettings(RankerSettings):
     target: Annotated[TargetScale, OneOf(tuple(TargetScale))] = TargetScale.LOG
     """What mse compares scores with; standardised within each program."""
     standardise: bool = True
-    """Before the loss, bring scores to mean 0 and deviation 1 over a program's configurations, if three or more."""
+    """Standardise scores over a program's configurations, if there are three or more, before the loss."""
     margin: Annotated[float, Number(above=0.0)] = 1.0
     """Margin of the pairwise hinge loss."""
     steps: Annotated[int, Integer(1)] = 5_000
-    """Optimiser steps."""
+    """Number of optimiser steps."""
     graphs_a_step: Annotated[int, Integer(1)] = 4
-    """Programs that a step is taken on."""
+    """Number of programs in each step."""
     configs_a_step: Annotated[int, Integer(2)] = 16
-    """Configurations of each program that a step is taken on."""
+    """Number of configurations of each program in each step."""
     rate: Annotated[float, Number(above=0.0)] = 4e-3
     """Peak learning rate of AdamW: linear warm-up, then cosine decay."""
     decay: Annotated[float, Number(least=0.0)] = 1e-4
     """Weight decay of AdamW."""
     clip: Annotated[float, Number(above=0.0)] = 1.0
-    """Norm at which gradients are clipped."""
+    """Largest norm of gradients; larger ones are clipped."""
     average: Annotated[float, Number(least=0.0, below=1.0)] = 0.98
-    """Decay of the running mean of the weights that is kept; 0 keeps the weights themselves."""
+    """Decay of the running mean of the weights, which is what is saved; 0: the weights themselves are saved."""
     validate_every: Annotated[int, Integer(1)] = 200
-    """Steps between validations; a checkpoint is written at each."""
+    """Number of steps between validations; a checkpoint is written at each."""
     validation_configs: Annotated[int, Integer(0)] = 1_000
-    """Configurations of each held-back program to rank at a validation; 0: all."""
+    """Number of configurations of each held-back program ranked at a validation; 0: all."""
     hops: Annotated[int | None, Integer(0)] = 5
-    """Edges from configurable operations up to which the graph is kept; None: all of it. Rankers remember it."""
+    """Distance in edges from configurable operations up to which the graph is kept; None: all of it."""
 
     def __post_init__(self) -> None:
         check_fields(self, "forecast training")

@@ -100,7 +100,7 @@ class RankerSettings:
     FORMAT: ClassVar[Format]
 
     seed: Annotated[int, Integer(0)] = 0
-    """Seed of all that is drawn."""
+    """Seed of all random draws."""
 
     def __post_init__(self) -> None:
         check_fields(self, "forecast training")

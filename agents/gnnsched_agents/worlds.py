@@ -99,7 +99,7 @@ class World:
 def make_world(workloads: Workloads, table: LatencyTable, load: float, lanes: int) -> World:
     """Return a world of `lanes` lanes; its table holds the cycles of one inference."""
     scenario = load_scenario(workloads.scenario).with_options(
-        load=load, jobs=workloads.jobs, window=workloads.window, dataflow="predicted_best"
+        load=load, jobs=workloads.jobs, window=workloads.window, dataflow="predicted_best", returns="total"
     )
     settings = simulation_settings(scenario, table, dispatch=False)
     batch = scenario_batch(scenario, table, settings, lanes=lanes)

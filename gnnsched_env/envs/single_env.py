@@ -26,9 +26,10 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
     """One fleet, one stream of jobs; see DispatchEnv and QueueEnv for what an action means.
 
     Observation: a dict of float32 arrays in [0, 1], named and laid out by `layout` (read them with `unflatten`).
-    Reward: minus the time-integral of the jobs in the system since the last decision, in units of the workload's mean
-    best predicted latency (`metadata["reward_unit_cycles"]`), so the undiscounted return is minus the total completion
-    time.
+    Reward: minus the time-integral of the jobs in the system since the last decision, over the number of jobs, in units
+    of the workload's mean best predicted latency (`metadata["service_cycles"]`), so the undiscounted return is minus
+    the mean completion time. With `returns="total"` it is not divided by the number of jobs, and the return is minus
+    the total completion time. A reward of -1 stands for `metadata["reward_unit_cycles"]` cycles.
     `info`: "action_mask" (int8, 1 where legal), "elapsed" (cycles since the last decision), "legal" (whether the last
     action was legal), "time" (cycles); at the end also "metrics" (see `sim.summarise`).
     An episode has exactly `jobs` arrivals and ends when all are done. If the scenario charges for decisions, a job is
@@ -54,6 +55,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         window: int | None = None,
         window_order: str | None = None,
         dataflow: str | None = None,
+        returns: str | None = None,
         shaping: str | None = None,
         repeats: int | None = None,
         predictor: str | None = None,
@@ -79,6 +81,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
             "window": window,
             "window_order": window_order,
             "dataflow": dataflow,
+            "returns": returns,
             "shaping": shaping,
             "repeats": repeats,
             "predictor": predictor,
@@ -96,7 +99,11 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         self.layout = self.batch.layout
         self.observation_space = self.layout.observation_space()  # type: ignore[assignment]
         self.action_space = self.layout.action_space()  # type: ignore[assignment]
-        self.metadata = {**self.metadata, "reward_unit_cycles": made.reward_unit_cycles}
+        self.metadata = {
+            **self.metadata,
+            "reward_unit_cycles": made.reward_unit_cycles,
+            "service_cycles": self.table.mean_shortest_predicted,
+        }
         self.render_mode = render_mode
         self.labels = ScheduleLabels.of(self.table, self.scenario.fleet.clock_hz)
         self._renderer = (

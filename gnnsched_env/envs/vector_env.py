@@ -87,6 +87,7 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
             **self.metadata,
             "autoreset_mode": self.autoreset_mode,
             "reward_unit_cycles": made.reward_unit_cycles,
+            "service_cycles": self.table.mean_shortest_predicted,
         }
         self._actions = np.zeros(self.num_envs, np.int64)
         self._seeds = np.zeros(self.num_envs, np.uint64)

@@ -223,6 +223,13 @@ class EnvironmentOptions:
             help="Who chooses a job's dataflow: the action, or the predictions on the accelerator.",
         ),
     ] = "agent"
+    returns: Annotated[
+        str,
+        OneOf(
+            ("mean", "total"),
+            help="What the undiscounted return of an episode is minus: its jobs' mean cost, or their total cost.",
+        ),
+    ] = "mean"
     shaping: Annotated[
         str,
         OneOf(

@@ -130,7 +130,8 @@ def simulation_settings(scenario: Scenario, table: LatencyTable, *, dispatch: bo
     if trace:  # what it brings of deadlines and weights is in its jobs; only that the times are shown is set here
         settings |= {"modulation": Modulation.STEADY, "phases": (), "drift": 0.0}
         settings |= {"priorities": ((1.0, 1.0),), "slack": (0.0, 0.0) if trace.deadlines else None}
-    return SimulationSettings(mean_gap=units.mean_gap, unit=units.unit, dispatch=dispatch, repeats=repeats, **settings)
+    unit = units.unit * (settings["jobs"] if scenario.environment.returns == "mean" else 1)
+    return SimulationSettings(mean_gap=units.mean_gap, unit=unit, dispatch=dispatch, repeats=repeats, **settings)
 
 
 def mean_service(table: LatencyTable) -> float:

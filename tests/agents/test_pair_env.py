@@ -30,7 +30,7 @@ def random_actions(masks, rng):
 def naive_rows(env):
     """Return what the Reader tells of each lane, row by row at its action's place."""
     simulation, layout = env.batch.batch.simulation, env.batch.layout
-    reader = Reader(simulation, layout, machine_features(simulation.table), env.batch.metadata["reward_unit_cycles"])
+    reader = Reader(simulation, layout, machine_features(simulation.table), env.batch.metadata["service_cycles"])
     reader.describe()
     lanes = []
     for lane in range(env.num_envs):

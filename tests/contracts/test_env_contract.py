@@ -82,13 +82,25 @@ def test_observations_stay_in_their_space(make_env, options):
 
 @pytest.mark.parametrize("options", PLAIN)
 @pytest.mark.parametrize("legal_only", [True, False])
-def test_the_return_is_minus_the_total_completion_time(make_env, legal_only, options):
+def test_the_return_is_minus_the_mean_completion_time(make_env, legal_only, options):
     env = make_env(**options)
     for seed in range(5):
         rewards, _ = random_episode(env, seed, legal_only=legal_only)
         jobs = env.batch.simulation.jobs[0]
-        total = int((jobs["finish"] - jobs["arrival"]).sum())
-        assert rewards.sum() == pytest.approx(-total / env.metadata["reward_unit_cycles"], rel=1e-12)
+        completion = jobs["finish"] - jobs["arrival"]
+        assert rewards.sum() == pytest.approx(-completion.mean() / env.metadata["service_cycles"], rel=1e-12)
+        assert rewards.sum() == pytest.approx(-completion.sum() / env.metadata["reward_unit_cycles"], rel=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"reward": {"energy": 0.5}}, {"shaping": "drain"}])
+def test_total_returns_are_the_mean_ones_times_the_jobs(make_env, options):
+    options = {**options, "jobs": 24}
+    mean, total = make_env(**options), make_env(**options, returns="total")
+    assert total.metadata["reward_unit_cycles"] == total.metadata["service_cycles"] == mean.metadata["service_cycles"]
+    for seed in range(3):
+        rewards, _ = random_episode(mean, seed)
+        more, _ = random_episode(total, seed)
+        assert more == pytest.approx(24 * rewards, rel=1e-12)
 
 
 @pytest.mark.parametrize("options", PLAIN)

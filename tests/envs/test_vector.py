@@ -232,7 +232,8 @@ def test_make_vec_gives_the_native_batch(name, kind, recwarn):
     env = gymnasium.make_vec(name, num_envs=3, jobs=5, autoreset_mode="SameStep", copy=True)
     assert isinstance(env, kind)
     assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
-    assert env.metadata["reward_unit_cycles"] == gymnasium.make(name).unwrapped.metadata["reward_unit_cycles"]
+    assert env.metadata["service_cycles"] == gymnasium.make(name).unwrapped.metadata["service_cycles"]
+        assert env.metadata["reward_unit_cycles"] == env.batch.simulation.config.jobs * env.metadata["service_cycles"]
     observation, infos = env.reset(seed=0)
     assert env.observation_space.contains(observation)
     assert infos["action_mask"].dtype == np.int8

@@ -258,7 +258,7 @@ def test_energy_is_in_units_of_the_mean_least_energy():
     settings = simulation_settings(chosen, table, dispatch=True)
     simulation = Simulation(table, settings)
     least = float(table.weights @ simulation.pairs["energy"].min(axis=1))
-    assert settings.energy * least / settings.unit == pytest.approx(3.0)
+    assert settings.energy * least / settings.unit == pytest.approx(3.0 / settings.jobs)
     bare = replace(chosen, table=replace(hetero_table(), energy_pj=None))
     with pytest.raises(ConfigError, match="reward: energy needs a latency table with energies"):
         simulation_settings(bare, scenario_table(bare), dispatch=True)

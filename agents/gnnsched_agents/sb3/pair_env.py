@@ -83,7 +83,7 @@ class PairVecEnv(Sb3VecEnv):
         if options.pop("dataflow", "predicted_best") != "predicted_best":
             raise ConfigError("PairVecEnv: a row names a slot and an accelerator, dataflow must be 'predicted_best'")
         super().__init__(QUEUE_ID, num_envs, dataflow="predicted_best", **options)
-        self.unit = float(self.batch.metadata["reward_unit_cycles"])
+        self.unit = float(self.batch.table.mean_shortest_predicted)
         simulation, layout = self.batch.batch.simulation, self.batch.layout
         self._reader = Reader(simulation, layout, machine_features(simulation.table), self.unit)
         self._rows = Rows(layout)

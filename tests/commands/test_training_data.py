@@ -40,6 +40,7 @@ def test_bad_options_end_with_one_line(monkeypatch, capsys, tmp_path, options, m
     assert not (tmp_path / "set").exists()
 
 
+@pytest.mark.slow
 def test_coverage_is_plotted(monkeypatch, capsys, tmp_path):
     pytest.importorskip("matplotlib")
     graphs = draw_graphs("molecule", np.random.default_rng(0), 5)

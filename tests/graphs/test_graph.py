@@ -24,6 +24,7 @@ def build(drawn, *, undirected=True, name=""):
     return Graph.from_edges(vertices, [s for s, _ in edges], [t for _, t in edges], undirected=undirected, name=name)
 
 
+@pytest.mark.slow
 @given(edge_lists(), st.booleans())
 def test_from_edges_agrees_with_sets(drawn, undirected):
     graph = build(drawn, undirected=undirected)

@@ -82,6 +82,7 @@ def test_provenance_is_inside(whole):
     assert load_dataset(whole).settings == settings
 
 
+@pytest.mark.slow
 def test_files_do_not_depend_on_the_workers(whole, tmp_path):
     assert build(tmp_path / "two", workers=2) == 3
     assert contents(tmp_path / "two") == contents(whole)
@@ -93,6 +94,7 @@ def test_a_finished_data_set_is_not_built_again(copy):
     assert {path: path.stat().st_mtime_ns for path in copy.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_killed_build_resumes_to_the_same_bytes(tmp_path, whole):
     folder = tmp_path / "killed"
     code = (

@@ -19,6 +19,7 @@ degree_lists = st.lists(st.one_of(st.integers(0, 12), st.integers(0, 3_000)), mi
 PAIRS = [(load_accelerator("omega512"), load_dataflow(name)) for name in ("Seq1", "PP2")]
 
 
+@pytest.mark.slow
 @pytest.mark.kernels
 @given(degree_lists)
 def test_the_summary_of_degrees_agrees_with_the_naive_twin(degrees):

@@ -192,6 +192,7 @@ def fill(folder, measure=None, *, families=("near", "far", "real"), jobs=40):
     return path
 
 
+@pytest.mark.slow
 def test_operation_rates_are_recovered(tmp_path):
     measured = load_measurements(fill(tmp_path, Machine(scatter=0.0)))
     inputs = mm.measured_inputs(measured.classes, Level.METADATA)
@@ -220,6 +221,7 @@ def test_held_out_sets_are_predicted_and_compared(tmp_path):
         assert record["noise"] == pytest.approx(0.02, abs=0.001)
 
 
+@pytest.mark.slow
 def test_what_operations_do_not_explain_is_learnt(tmp_path):
     measured = load_measurements(fill(tmp_path, Machine(cliff=200), jobs=60))
     inputs = mm.measured_inputs(measured.classes)

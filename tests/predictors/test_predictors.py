@@ -80,6 +80,7 @@ def test_what_lies_outside_the_training_range_is_named_and_still_predicted():
     assert not predictor.domain.in_domain(wide).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("regressor", "joint"), [*((name, False) for name in REGRESSORS), ("lightgbm", True)])
 def test_every_regressor_learns(regressor, joint, dataset):
     classes = synthetic_classes(32)
@@ -90,6 +91,7 @@ def test_every_regressor_learns(regressor, joint, dataset):
     assert (again.predict(classes, PAIRS[:3]) == predictor.predict(classes, PAIRS[:3])).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", ["S1", "S2", "S3", "S4", "S5", "S6", "terms"])
 def test_every_feature_set_and_target_fits_the_training_set(features, dataset):
     for target in ("log",) if features == "S1" else ("log", "residual"):

@@ -42,6 +42,7 @@ def forbid(monkeypatch, module, *names):
         monkeypatch.setattr(module, name, refuse)
 
 
+@pytest.mark.slow
 def test_a_built_table_holds_truth_and_predictions():
     classes, fleet = synthetic_classes(12), load_fleet("hetero4")
     table = build_table(classes, fleet, training=TINY, cache=False)
@@ -52,11 +53,13 @@ def test_a_built_table_holds_truth_and_predictions():
     assert table.provenance["fleet"] == fleet.digest()
 
 
+@pytest.mark.slow
 def test_exact_predictions_are_the_truth():
     table = build_table(synthetic_classes(8), load_fleet("hetero4"), predictor="exact", training=TINY)
     assert (table.predicted_cycles == table.true_cycles).all()
 
 
+@pytest.mark.slow
 def test_the_cache_serves_equal_hardware_under_any_name(monkeypatch, folder):
     classes = synthetic_classes(8)
     first = build_table(classes, load_fleet("hetero4"), training=TINY)
@@ -71,6 +74,7 @@ def test_the_cache_serves_equal_hardware_under_any_name(monkeypatch, folder):
     assert (flexible.predicted_cycles[:, position] == first.predicted_cycles[:, -2]).all()
 
 
+@pytest.mark.slow
 def test_other_classes_reuse_the_training_set(monkeypatch):
     fleet, others = load_fleet("hetero4"), synthetic_classes(8, seed=5)
     first = build_table(synthetic_classes(8), fleet, training=TINY)
@@ -80,6 +84,7 @@ def test_other_classes_reuse_the_training_set(monkeypatch):
     assert (second.predicted_cycles != first.predicted_cycles).any()
 
 
+@pytest.mark.slow
 def test_another_training_set_or_fleet_misses_the_cache():
     classes = synthetic_classes(8)
     first = build_table(classes, load_fleet("hetero4"), training=TINY)
@@ -90,6 +95,7 @@ def test_another_training_set_or_fleet_misses_the_cache():
     assert little.mean_log_cycles.shape == (27,) and set(little.mean_log_cycles) > set(first.mean_log_cycles)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED_FLEETS)
 def test_means_belong_to_the_choices(name):
     fleet, shipped = load_fleet(name), shipped_predictor("gradient_boosting")
@@ -98,6 +104,7 @@ def test_means_belong_to_the_choices(name):
         assert table.mean_log_cycles.tolist() == shipped.mean_log_cycles[places].tolist()
 
 
+@pytest.mark.slow
 def test_the_shipped_table_holds_what_the_shipped_predictor_says():
     classes, fleet = synthetic_classes(), load_fleet("big_little")
     pairs = [(choice.accelerator, choice.dataflow) for choice in fleet.choices]
@@ -140,6 +147,7 @@ def test_the_shipped_table_serves_every_preset_fleet(name):
     assert scores.accuracy >= 97.0 and scores.mape < 1.0 and scores.mean_regret < 1.001
 
 
+@pytest.mark.slow
 def test_the_shipped_truth_is_what_the_cost_model_says():
     classes, fleet = synthetic_classes(), load_fleet("big_little")
     table = default_table("big_little")
@@ -160,6 +168,7 @@ def test_an_unknown_fleet_has_no_shipped_table():
         default_table("hetero")
 
 
+@pytest.mark.slow
 def test_the_shipped_table_imports_no_learning_library():
     code = (
         "import sys; from gnnsched_env.predictors import default_table; default_table('hetero4'); "

@@ -43,6 +43,7 @@ def predictor(regression):
     return TreePredictor.of(regression[1], "toy", means, {"seed": 3})
 
 
+@pytest.mark.slow
 def test_trees_agree_with_lightgbm_and_with_the_naive_twin(regression, predictor):
     dataset, trained = regression
     for p, model in enumerate(trained.models):

@@ -1,8 +1,8 @@
-"""The sections of a scenario: which jobs come and when, what deciding costs, what fails, what is charged.
+"""The sections of a scenario: which jobs arrive and when, what deciding costs, what fails, what is charged.
 
-An option is declared once, as a field with its type, default, rule and help. What `gymnasium.make` takes, what a
-scenario's TOML file holds, the option of command lines (where the rule names one), what is checked and what records
-tell follows from the fields. A section's `settings` say what the simulator is told of it.
+An option is declared once, as a field with its type, default, rule and help. Arguments of `gymnasium.make`, keys of a
+scenario's TOML file, options of command lines (if the rule names one), checks and entries of records follow from it.
+`settings` of a section returns what the simulator needs of it.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ WEIGHTS = f"from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Units:
-    """What the units of options are, for one scenario and its latency table (of one inference).
+    """The units in which options are given, for one scenario and its latency table (of one inference).
 
     `mean_gap`: cycles between arrivals; `unit`: cycles of a mean job's best as predicted, `service` as it is;
     `jobs`: those of an episode where no number is given; `dispatch`: a decision at each arrival.
@@ -53,9 +53,10 @@ class Units:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShortForm:
-    """How a section can be given in short: `what` in words, and the fields that `read` makes of it (None: refused).
+    """How a section can be given in short, as in `failures=(200, 20)`.
 
-    `kind` is its type on command lines, None where it has no option there; `help` says what it is.
+    `what` names the short form in errors. `read` returns the fields that a value stands for, None if it is no such
+    form. `kind` is its type on command lines, None if it has no option there, and `help` the option's help.
     """
 
     what: str
@@ -109,25 +110,25 @@ def _one_price(given: Any) -> Mapping[str, Any] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Which jobs come: those of graph files, or the embedded synthetic classes, and the model that each job runs.
+    """Which jobs arrive: those of graph files, or the embedded synthetic classes, and the model that each job runs.
 
     Each file is equally likely; a graph set gives `classes_per_file` batches, their sizes spread evenly over
     `batch_sizes`; a file of one graph is one class.
     """
 
     graphs: Annotated[
-        tuple[str, ...], ListOf(FilePath(), help="Graph files (.npz), equally likely; none: synthetic classes.")
+        tuple[str, ...],
+        ListOf(FilePath(), help="Graph files (.npz), all equally likely; without any, the embedded synthetic classes."),
     ] = ()
-    model: Annotated[str, OneOf(tuple(MODEL_KINDS), help="The GNN that each job runs.")] = "gcn"
-    hidden: Annotated[
-        tuple[int, ...], ListOf(Integer(1), help="Widths between a graph's input features and its classes.")
-    ] = (16,)
+    model: Annotated[str, OneOf(tuple(MODEL_KINDS), help="GNN that each job runs.")] = "gcn"
+    hidden: Annotated[tuple[int, ...], ListOf(Integer(1), help="Widths of the GNN's hidden layers.")] = (16,)
     batch_sizes: Annotated[
-        tuple[int, ...], ListOf(Integer(1), fewest=1, help="Graphs a job, equally likely, where a file is a set.")
+        tuple[int, ...],
+        ListOf(Integer(1), fewest=1, help="Graphs in the batch of a job, equally likely, if a file is a graph set."),
     ] = (1, 4, 16, 64)
     classes_per_file: Annotated[int, Integer(1, help="Batches drawn from each graph set.")] = 120
-    seed: Annotated[int, Integer(0, help="Seed of the batches, or of the synthetic classes.")] = 0
-    repeats: Annotated[int, Integer(1, MOST_REPEATS, help="Inferences a job.", option="repeats")] = 1
+    seed: Annotated[int, Integer(0, help="Seed that draws the batches, or the synthetic classes.")] = 0
+    repeats: Annotated[int, Integer(1, MOST_REPEATS, help="Inferences in each job.", option="repeats")] = 1
 
     def __post_init__(self) -> None:
         check_fields(self, "workload")
@@ -147,18 +148,24 @@ class DecisionCost:
         Number(
             least=0.0,
             most=LONGEST_DECISION_US,
-            help="Microseconds to predict a job, charged to policies that use predictions; 0: nothing is charged.",
+            help="Microseconds that predicting a job takes, charged to policies that use predictions.",
             option="decision-us",
         ),
     ] = 0.0
     workers: Annotated[
-        int, Integer(1, MOST_WORKERS, help="Predictions that may be under way at once.", option="decision-workers")
+        int, Integer(1, MOST_WORKERS, help="Predictions that may run at once.", option="decision-workers")
     ] = 1
     cached: Annotated[
-        bool, Flag(help="Predict a class once an episode, then look it up.", option="decision-cached")
+        bool, Flag(help="Predict each class of jobs once in an episode, and then look it up.", option="decision-cached")
     ] = False
     lookup_us: Annotated[
-        float, Number(least=0.0, most=LONGEST_DECISION_US, help="Microseconds of a lookup.", option="lookup-us")
+        float,
+        Number(
+            least=0.0,
+            most=LONGEST_DECISION_US,
+            help="Microseconds that a lookup of a cached prediction takes.",
+            option="lookup-us",
+        ),
     ] = 0.0
 
     def __post_init__(self) -> None:
@@ -171,7 +178,7 @@ class DecisionCost:
             raise ConfigError(f"decision: lookup_us must be 0 unless cached is true, got {self.lookup_us!r}")
 
     def settings(self, units: Units) -> dict[str, Any]:
-        """Return what the simulator is told."""
+        """Return the simulator's settings that follow from the section, by name."""
         return {
             "decision": units.cycles(self.latency_us),
             "workers": self.workers,
@@ -194,27 +201,41 @@ class EnvironmentOptions:
         ),
     ] = 0.8
     jobs: Annotated[
-        int | None, Integer(1, MOST_JOBS, help="Jobs an episode; none: 1,000, or all of a trace.", option="jobs")
+        int | None,
+        Integer(
+            1, MOST_JOBS, help="Jobs in an episode; without a number 1,000, or all jobs of a trace.", option="jobs"
+        ),
     ] = None
     window: Annotated[
         int, Integer(1, MOST_JOBS, help="Waiting jobs that a policy sees in Queue-v0.", option="window")
     ] = 32
     window_order: Annotated[
-        str, OneOf(("arrival", "shortest"), help="Show the oldest jobs, or those of smallest predicted latency.")
+        str,
+        OneOf(
+            ("arrival", "shortest"),
+            help="Waiting jobs that the window shows: the oldest, or those of smallest predicted latency.",
+        ),
     ] = "arrival"
     dataflow: Annotated[
         str,
-        OneOf(("agent", "predicted_best"), help="Who chooses it: the action, or predictions on the accelerator."),
+        OneOf(
+            ("agent", "predicted_best"),
+            help="Who chooses a job's dataflow: the action, or the predictions on the accelerator.",
+        ),
     ] = "agent"
     shaping: Annotated[
-        str, OneOf(("none", "drain"), help="What the reward adds: nothing, or a potential that telescopes.")
+        str,
+        OneOf(
+            ("none", "drain"),
+            help="Potential that shapes the reward: none, or the believed cost of draining the system.",
+        ),
     ] = "none"
 
     def __post_init__(self) -> None:
         check_fields(self, "environment")
 
     def settings(self, units: Units) -> dict[str, Any]:
-        """Return what the simulator is told."""
+        """Return the simulator's settings that follow from the section, by name."""
         return {
             "jobs": self.jobs or units.jobs,
             "window": 1 if units.dispatch else self.window,
@@ -226,7 +247,7 @@ class EnvironmentOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Arrivals(ChosenProcess):
-    """When jobs come, what is asked of them, and how their mix changes. On average the rate is that of the load.
+    """When jobs arrive, how their mix changes, and their deadlines and weights; the mean rate is that of the load.
 
     A drifting mix swings the shares of the workload's groups (files, families) one after the other. Deadlines and
     priorities may be any sequences, numpy arrays too. A trace (docs/reference/traces.md) brings times, jobs, deadlines
@@ -236,34 +257,40 @@ class Arrivals(ChosenProcess):
     short_form: ClassVar = ShortForm(what="a process, or the path of a trace", read=_trace_or_process)
 
     drift: Annotated[
-        float, Number(least=0.0, most=1.0, help="How far the mix of jobs swings; 0 keeps it.", option="drift")
+        float,
+        Number(least=0.0, most=1.0, help="How far the mix of jobs swings, from 0 (it does not) to 1.", option="drift"),
     ] = 0.0
-    drift_jobs: Annotated[int, Integer(1, MOST_JOBS, help="Jobs in which a drifting mix goes once round.")] = 1_000
+    drift_jobs: Annotated[
+        int, Integer(1, MOST_JOBS, help="Jobs in which a drifting mix comes back to where it was.")
+    ] = 1_000
     deadlines: Annotated[
         tuple[float, float] | None,
         Parsed(
             f"[least, most], mean service times, 0 <= least <= most <= {LATEST:g}",
             _deadlines,
-            help="Jobs are due so many mean service times after arrival, evenly distributed; by default never.",
+            help="Range of the time from a job's arrival until it is due, in mean service times; by default never.",
         ),
     ] = None
     priorities: Annotated[
         tuple[tuple[float, float], ...],
         ListOf(
             Parsed(f"[weight, share] pairs, both {WEIGHTS}", _priority),
-            help="Weights of jobs, and the share of the jobs that each has; by default every job weighs 1.",
+            help="Pairs of a weight and the share of the jobs that have it; by default every job weighs 1.",
         ),
     ] = ()
     trace: Annotated[
         str | None,
-        FilePath(help="A CSV file of jobs to replay: it brings times, jobs, deadlines and weights.", option="trace"),
+        FilePath(
+            help="CSV file of jobs to replay; it gives their arrival times, classes, deadlines and weights.",
+            option="trace",
+        ),
     ] = None
 
     def __post_init__(self) -> None:
         check_fields(self, "arrivals")
 
     def settings(self, units: Units) -> dict[str, Any]:
-        """Return what the simulator is told where there is no trace."""
+        """Return the simulator's settings that follow from the section where there is no trace, by name."""
         modulation, phases = self.phases(units.mean_gap)
         slack = self.deadlines and (self.deadlines[0] * units.service, self.deadlines[1] * units.service)
         return {
@@ -287,28 +314,31 @@ class Failures:
         what="two numbers, up and down",
         read=_up_and_down,
         kind=tuple[float, float],
-        help="Mean times until an accelerator fails and until it is repaired, in mean service times; 0 5: none fails.",
+        help="Mean times until an accelerator fails and until it is repaired, in mean service times; 0 1: none fails.",
     )
 
     up: Annotated[
         float,
-        Number(least=0.0, most=1e9, help="Mean time until an accelerator fails, in mean service times; 0: none does."),
+        Number(
+            least=0.0, most=1e9, help="Mean time until an accelerator fails, in mean service times; with 0 none does."
+        ),
     ] = 0.0
     down: Annotated[
-        float, Number(above=0.0, most=1e9, help="Mean time until it is repaired, in mean service times.")
+        float,
+        Number(above=0.0, most=1e9, help="Mean time until a failed accelerator is repaired, in mean service times."),
     ] = 20.0
 
     def __post_init__(self) -> None:
         check_fields(self, "failures")
 
     def settings(self, units: Units) -> dict[str, Any]:
-        """Return what the simulator is told."""
+        """Return the simulator's settings that follow from the section, by name."""
         return {"mean_up": self.up * units.service, "mean_down": self.down * units.service if self.up else 0.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionError:
-    """How wrong predictions are made, on top of the predictor's own error.
+    """Errors of predictions that come on top of the predictor's own.
 
     A predicted latency is multiplied by `bias` x exp(`noise` x z), z standard normal, one draw for each class and
     choice.
@@ -318,12 +348,15 @@ class PredictionError:
         what="one or two numbers, noise and bias",
         read=_noise_and_bias,
         kind=tuple[float, ...],
-        help="Log-normal noise of predictions, and their bias (a factor) if another number follows.",
+        help="Log-normal noise on predicted latencies, optionally followed by their bias, a factor.",
     )
 
-    noise: Annotated[float, Number(least=0.0, most=5.0, help="Standard deviation of the factor's logarithm.")] = 0.0
-    bias: Annotated[float, Number(above=0.0, most=1e3, help="Median of the factor.")] = 1.0
-    seed: Annotated[int, Integer(0, help="Seed of the draws.")] = 0
+    noise: Annotated[
+        float,
+        Number(least=0.0, most=5.0, help="Standard deviation of the logarithm of the factor on predicted latencies."),
+    ] = 0.0
+    bias: Annotated[float, Number(above=0.0, most=1e3, help="Median of the factor on predicted latencies.")] = 1.0
+    seed: Annotated[int, Integer(0, help="Seed that draws the factors on predicted latencies.")] = 0
 
     def __post_init__(self) -> None:
         check_fields(self, "prediction_error")
@@ -331,13 +364,13 @@ class PredictionError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reward(Prices):
-    """What is charged, each in units of a mean job's best: the reward is minus the weighted sum."""
+    """Prices of what the reward charges, in units of a mean job's best latency: it is minus the weighted sum."""
 
     short_form: ClassVar = ShortForm(
         what="the name of a price, which alone is charged",
         read=_one_price,
         kind=Literal[tuple(TERMS)],
-        help="Charge agents for this alone; no heuristic changes.",
+        help="Term that the reward charges alone; heuristics do not look at the reward.",
     )
 
     def __post_init__(self) -> None:
@@ -346,5 +379,5 @@ class Reward(Prices):
             raise ConfigError(f"reward: one of {', '.join(TERMS)} must be above 0, got only zeros")
 
     def settings(self, units: Units) -> dict[str, Any]:
-        """Return what the simulator is told."""
+        """Return the simulator's settings that follow from the section, by name."""
         return {**in_cycles(self, unit=units.unit, table=units.table, repeats=units.repeats)}

@@ -1,4 +1,4 @@
-"""Jobs that come from outside, a trace for example, instead of being drawn: loaded part by part, in bounded memory.
+"""Jobs that are read from a source, a trace for example, instead of being drawn: loaded in parts, in bounded memory.
 
 A lane holds the jobs that are in the system and some that are still to come. When those have come, what has finished is
 counted and forgotten, what has not moves to the front, and the next part is read.
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.sim import transition as kernels
+from gnnsched_env.sim.random_jobs import set_ready
 from gnnsched_env.sim.records import IDLE, JOB, RecordArray
 from gnnsched_env.sim.settings import SimulationSettings
 
@@ -31,12 +31,12 @@ class JobSource(Protocol):
         ...
 
     def chunks(self, size: int) -> Iterator[NDArray[np.void]]:
-        """Yield all jobs, part by part."""
+        """Yield all jobs, at most `size` at a time."""
         ...
 
 
 class Fed(Protocol):
-    """What is fed: a simulation, whose arrays `state.Simulation` describes."""
+    """The simulation whose lanes a feed loads; `state.Simulation` describes its arrays."""
 
     config: SimulationSettings
     settings: RecordArray
@@ -117,7 +117,7 @@ class Feed:
         jobs[first : first + len(fresh)] = fresh
         self.simulation.lanes["loaded"][lane] = first + len(fresh)
         if self.simulation.config.decision:
-            kernels.set_ready(self.simulation.settings, lane, self.simulation.jobs, *self.simulation.predictor)
+            set_ready(self.simulation.settings, lane, self.simulation.jobs, *self.simulation.predictor)
 
 
 class _Stream:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.sim.rewards import TERMS
+
 IDLE = -1
 NEVER = 1 << 62
 
@@ -47,11 +49,8 @@ LANE = _layout(
     ("shown_work", "i8"),  # of those among them that the window shows
     ("last_arrival", "i8"),  # arrival of the last job that has come
     ("weight", "f8"),  # sum of the weights of the jobs in the system
-    ("integral", "f8"),  # jobs in the system x cycles since the last decision
-    ("weighted", "f8"),  # their weights x cycles since the last decision
-    ("late", "f8"),  # cycles by which the jobs finished since the last decision were late
-    ("energy", "f8"),  # picojoules since the last decision
-    ("total_energy", "f8"),  # ... of the episode until the last decision
+    *((term.accrued, "f8") for term in TERMS.values()),  # what each reward term has accrued since the last decision
+    ("total_energy", "f8"),  # picojoules of the episode until the last decision
     ("elapsed", "i8"),  # cycles between the last two decisions
     ("steps", "i8"),
     ("recent_gap", "f8"),  # moving average of the gaps between arrivals

@@ -1,4 +1,4 @@
-"""What a simulation needs beside the latency table: rates, episode length, rules, prices; its record for kernels."""
+"""The settings of a simulation (rates, episode length, rules, prices) and the record that kernels read of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -34,43 +34,53 @@ class SimulationSettings(Prices):
     (`rewards.Prices`), in cycles a unit of what they charge.
     """
 
-    mean_gap: Annotated[float, Number(above=0.0, help="Cycles between arrivals, on average.")]
-    unit: Annotated[float, Number(above=0.0, help="Cycles; rewards are in this unit.")]
-    jobs: Annotated[int, Integer(1, help="Arrivals an episode.")]
-    window: Annotated[int, Integer(1, help="Slots that the agent sees.")]
+    mean_gap: Annotated[float, Number(above=0.0, help="Mean cycles between arrivals.")]
+    unit: Annotated[float, Number(above=0.0, help="Cycles that a reward of -1 stands for.")]
+    jobs: Annotated[int, Integer(1, help="Jobs in an episode.")]
+    window: Annotated[int, Integer(1, help="Waiting jobs that the agent sees.")]
     dispatch: bool = False
-    """A decision at each arrival, instead of a central queue."""
+    """A decision is due at each arrival; otherwise jobs wait in a central queue."""
     window_order: WindowOrder = WindowOrder.ARRIVAL
     choose_dataflow: bool = True
-    """An action names a choice, instead of an accelerator (and then the predicted best dataflow there)."""
+    """An action names a choice; otherwise an accelerator, which takes the dataflow predicted best there."""
     shaped: bool = False
     """The reward includes the change of the drain potential."""
-    repeats: Annotated[int, Integer(1, help="Inferences a job, all of one class.")] = 1
-    decision: Annotated[int, Integer(0, help="Cycles to predict a job; 0: jobs come to the scheduler at once.")] = 0
-    workers: Annotated[int, Integer(1, MOST_WORKERS, help="Predictions that may be under way at once.")] = 1
+    repeats: Annotated[int, Integer(1, help="Inferences in a job, all of one class.")] = 1
+    decision: Annotated[int, Integer(0, help="Cycles to predict a job; with 0 jobs come to the scheduler at once.")] = 0
+    workers: Annotated[int, Integer(1, MOST_WORKERS, help="Predictions that may run at once.")] = 1
     cached: bool = False
-    """A class is predicted once an episode, then looked up."""
-    lookup: Annotated[int, Integer(0, help="Cycles of a lookup.")] = 0
+    """Each class is predicted once in an episode, and then looked up."""
+    lookup: Annotated[int, Integer(0, help="Cycles that a lookup of a cached prediction takes.")] = 0
     modulation: Modulation = Modulation.STEADY
     phases: Phases = ()
-    drift: Annotated[float, Number(least=0.0, most=1.0, help="How far the shares of the table's groups swing.")] = 0.0
-    mix_jobs: Annotated[int, Integer(1, help="Jobs in which a drifting mix goes once through all its turns.")] = 1
+    drift: Annotated[
+        float, Number(least=0.0, most=1.0, help="How far the shares of the table's groups of classes swing.")
+    ] = 0.0
+    mix_jobs: Annotated[int, Integer(1, help="Jobs in which a drifting mix goes through all its turns.")] = 1
     priorities: tuple[tuple[float, float], ...] = ()
     slack: tuple[float, float] | None = None
-    mean_up: Annotated[float, Number(least=0.0, help="Cycles until a failure, on average; 0: nothing fails.")] = 0.0
-    mean_down: Annotated[float, Number(least=0.0, help="Cycles until a repair; 0 where nothing fails.")] = 0.0
+    mean_up: Annotated[float, Number(least=0.0, help="Mean cycles until an accelerator fails; with 0 none does.")] = 0.0
+    mean_down: Annotated[
+        float, Number(least=0.0, help="Mean cycles until a failed accelerator is repaired; 0 if none fails.")
+    ] = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self, "simulation", but=declared(Prices))
         for name in declared(Prices):
             Number(least=0.0).check("simulation", name, getattr(self, name))
         if (self.mean_up > 0) != (self.mean_down > 0):
-            raise ConfigError(f"simulation: mean_up and mean_down must both be 0 or both above, got {self.mean_up!r}")
+            raise ConfigError(
+                f"simulation: mean_up and mean_down must both be 0 or both be above 0, got {self.mean_up!r} and "
+                f"{self.mean_down!r}"
+            )
         self._check_phases()
 
     def _check_phases(self) -> None:
         if (self.modulation is Modulation.STEADY) != (not self.phases):
-            raise ConfigError(f"simulation: phases must be given where the rate changes, got {self.phases!r}")
+            raise ConfigError(
+                f"simulation: phases must be given if the rate changes and only then, got {self.phases!r} with "
+                f"{self.modulation.name}"
+            )
         bad = [phase for phase in self.phases if not (phase[0] > 0 and phase[1] >= 0 and np.isfinite(phase).all())]
         if bad or (self.phases and sum(length * rate for length, rate in self.phases) <= 0):
             raise ConfigError(
@@ -90,7 +100,7 @@ class SimulationSettings(Prices):
         return row
 
 
-# What the kernels read beside the fields that are numbers.
+# What the kernels read besides the fields that are numbers.
 _DERIVED: dict[str, Callable[[SimulationSettings], float]] = {
     "shortest_first": lambda settings: settings.window_order,
     "modulation": lambda settings: settings.modulation,

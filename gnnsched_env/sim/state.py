@@ -1,7 +1,7 @@
 """A batch of simulated fleets: what a simulation needs, and the class that owns its record arrays.
 
 Lanes are independent fleets; every array has the lane as its first axis. Times are int64 cycles. The dynamics live in
-`kernels.py` alone; `records.py` lays out memory, this module fills the tables and calls the kernels.
+`transition.py` alone; `records.py` lays out memory, this module fills the tables and calls the transition.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.sim import transition as kernels
+from gnnsched_env.sim import random_jobs, transition
 from gnnsched_env.sim.feed import CAPACITY, Feed, JobSource
 from gnnsched_env.sim.job_table import job_table
 from gnnsched_env.sim.records import (
@@ -43,7 +43,7 @@ LONGEST_RISK = 4.0  # the longest job's latency over the mean time between failu
 
 
 class Simulation:
-    """A batch of fleets that share a latency table; `kernels.py` moves them from decision to decision.
+    """A batch of fleets that share a latency table; `transition.py` moves them from decision to decision.
 
     The table given is of one inference; `table`, `true` and `predicted` are of a job, `repeats` inferences.
 
@@ -112,12 +112,12 @@ class Simulation:
         np.copyto(self.episodes, episodes, where=which)
         if self.feed is None:
             drawn = (self.settings, *self._streams, self.lanes, self.jobs, *self.predictor)
-            kernels.draw(*drawn, seeds, episodes, which)
+            random_jobs.draw(*drawn, seeds, episodes, which)
         else:
             self.feed.load(which)
         for lane in np.flatnonzero(which).tolist() if self.streaming else ():
             self.forgotten[lane] = JobTotals()
-        kernels.reset(*self.state, seeds, episodes, which)
+        transition.reset(*self.state, seeds, episodes, which)
         self.refill()
 
     def step(self, actions: NDArray[np.int64], first: int = 0, stop: int | None = None) -> None:
@@ -125,7 +125,7 @@ class Simulation:
 
         Only the lanes from `first` to before `stop` move (all by default).
         """
-        kernels.step(*self.state, actions, first, len(self.lanes) if stop is None else stop)
+        transition.step(*self.state, actions, first, len(self.lanes) if stop is None else stop)
         self.refill()
 
     @property
@@ -134,11 +134,11 @@ class Simulation:
         return (self.settings, *self._tables, self.lanes, self.accelerators, self.jobs, self.queue, self.aborted)
 
     def refill(self) -> None:
-        """Let lanes go on that have run out of loaded jobs (the kernels stop there)."""
+        """Load more jobs for the lanes that have run out of them, where the kernels stop, and run those lanes on."""
         while self.feed is not None and self.streaming and self.lanes["starved"].any():
             for lane in np.flatnonzero(self.lanes["starved"]).tolist():
                 self.forgotten[lane].add(self.feed.refill(lane), self.true)
-            kernels.resume(*self.state)
+            transition.resume(*self.state)
 
     def grow(self, held: int) -> None:
         """Make room for `held` jobs in each lane."""
@@ -165,7 +165,7 @@ class Simulation:
         for number, accelerator in enumerate(self.accelerators[lane]):
             moments = np.zeros(int(accelerator["changes"]), np.int64)
             if len(moments):
-                kernels.changes_until(self.settings, accelerator["key"], now, moments)
+                transition.changes_until(self.settings, accelerator["key"], now, moments)
             ends = [*moments[1::2].tolist(), now]
             intervals += [(number, start, end) for start, end in zip(moments[::2].tolist(), ends, strict=False)]
         return np.array(intervals, DOWN)
@@ -194,7 +194,7 @@ def _as_keys(values: Sequence[int] | NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _check_horizon(table: LatencyTable, settings: SimulationSettings) -> None:
-    """Refuse what could run past int64: an episode is at most all its gaps, latencies and predictions in a row.
+    """Raise ConfigError if times could exceed int64: an episode is at most all its gaps, latencies and predictions.
 
     A changing rate stretches gaps by at most a few phases; failures could repeat a job without end, so a job must
     usually finish between two of them. Repairs, a last failure and a last deadline come on top.
@@ -217,12 +217,12 @@ def _check_horizon(table: LatencyTable, settings: SimulationSettings) -> None:
 
 
 def _check_failures(table: LatencyTable, settings: SimulationSettings) -> None:
-    """Refuse failures so frequent that jobs may never finish, or that nothing but failures would be simulated."""
+    """Raise ConfigError for failures so frequent that jobs may never finish, or that little else is simulated."""
     least = float(table.true_cycles.max()) / LONGEST_RISK
     if settings.mean_up < least:
         raise ConfigError(
             f"simulation: the mean time between failures must be at least {least:,.0f} cycles, a quarter of the "
-            f"longest latency, else jobs may never finish: {least / settings.mean_up:.4g} times what was given, "
+            f"longest latency, or jobs may never finish; that is {least / settings.mean_up:.4g} times what was given, "
             f"{settings.mean_up:,.0f} cycles"
         )
     changes = 2 * table.num_accelerators * settings.jobs * settings.mean_gap / (settings.mean_up + settings.mean_down)

@@ -1,13 +1,13 @@
 """The one transition: an event-driven fleet, compiled over a batch of lanes.
 
-Every function works on the record arrays that `records.py` lays out; `simulate` names those of a call in one order:
+Every function works on the record arrays that `records.py` lays out; `step` names those of a call in one order:
 `settings` [1], `classes` [C], `pairs` [C, K], `best` int64 [C, A], `owners` int64 [K], `devices` [A] (the tables), and
 `lanes` [L], `accelerators` [L, A], `jobs` [L, J], `queue` [L, J], `aborted` [L, M] (the state).
 Events have a total order: time, then completions before failures and repairs before arrivals, then the accelerator's
 index or the job's number. A job comes to the scheduler (that is its arrival as an event) when its prediction is done:
 at once where predicting costs nothing. Its completion time counts from its arrival.
-Random numbers are counter-based (splitmix64, Steele, Lea and Flood 2014, keyed by seed, episode and purpose, counted by
-job or by failure), so they depend on neither actions nor lanes. An episode's jobs are drawn when it starts.
+An episode's jobs are drawn before it starts (`random_jobs.py`); failures are drawn here, by counter-based streams keyed
+by seed, episode and accelerator, so that they depend neither on actions nor on other lanes.
 """
 
 import math
@@ -16,153 +16,21 @@ import numpy as np
 
 from gnnsched_env.common.compiled import announced, bare_kernel, fetch_ahead, inlined, move_cells
 from gnnsched_env.common.random_streams import stream_key, uniform
+from gnnsched_env.sim.records import NEVER
+from gnnsched_env.sim.rewards import (
+    accrue_arrival,
+    accrue_failure,
+    accrue_finish,
+    accrue_start,
+    accrue_time,
+    charge,
+    clear_sums,
+)
 
-NEVER = 1 << 62
 AHEAD = 3  # lanes by which memory is asked for before it is needed
 UNCHANGED = 1 << 30  # no slot of the window, as in lanes["rewrite"]
-GAP_PURPOSE = 1
-CLASS_PURPOSE = 2
-PHASE_PURPOSE = 3
-SLACK_PURPOSE = 4
-WEIGHT_PURPOSE = 5
-FAILURE_PURPOSE = 64  # and those above it: one stream an accelerator
+FAILURE_PURPOSE = 64  # and those above it: one stream an accelerator; those below are of `random_jobs`
 GAP_MEMORY = 16.0  # gaps over which the recent arrival rate is averaged
-STEADY, PERIODIC, MARKOV = 0, 1, 2  # how the arrival rate changes
-
-
-@announced("the simulator", 20)
-@bare_kernel
-def draw(settings, mixes, guide, phases, priorities, lanes, jobs, free, known, seeds, episodes, which):
-    """Draw the jobs of the lanes named by `which`: arrivals, classes, due times, weights, and when each is predicted.
-
-    `mixes` float64 [M, C]: cumulative shares of the classes, in turn; `guide` int32 [M, n]: where to begin to search
-    them; `phases` (records): lengths and rates of the
-    arrival process; `priorities` float64 [N, 2]: cumulative share and weight. `free` int64 [workers] and `known` uint8
-    [C] are scratch of the predictor.
-    """
-    for i in range(len(lanes)):
-        if which[i]:
-            _draw_arrivals(settings, phases, i, jobs, seeds[i], episodes[i])
-            _draw_jobs(settings, mixes, guide, priorities, i, jobs, seeds[i], episodes[i])
-            set_ready(settings, i, jobs, free, known)
-
-
-@inlined
-def _draw_arrivals(settings, phases, i, jobs, seed, episode):
-    """Draw arrival times: a Poisson process, its rate constant or changing from phase to phase.
-
-    A gap is an exponential draw of mean 1, spent at the rate of each phase that it passes.
-    """
-    key = stream_key(seed, episode, GAP_PURPOSE)
-    mean_gap, kind = settings[0]["mean_gap"], settings[0]["modulation"]
-    arrival = np.int64(0)
-    if kind == STEADY:
-        for number in range(jobs.shape[1]):
-            arrival += np.int64(math.floor(-math.log(1.0 - uniform(key, number)) * mean_gap + 0.5))
-            jobs[i, number]["arrival"] = arrival
-        return
-    phase_key = stream_key(seed, episode, PHASE_PURPOSE)
-    phase, left = _first_phase(kind, phases, phase_key)
-    passed = 1
-    for number in range(jobs.shape[1]):
-        due = -math.log(1.0 - uniform(key, number)) * mean_gap
-        gap = 0.0
-        while phases[phase]["rate"] * left <= due:
-            due -= phases[phase]["rate"] * left
-            gap += left
-            phase = (phase + 1) % len(phases)
-            left = phases[phase]["length"]
-            if kind == MARKOV:
-                passed += 1
-                left *= -math.log(1.0 - uniform(phase_key, passed))
-        spent = due / phases[phase]["rate"]
-        left -= spent
-        arrival += np.int64(math.floor(gap + spent + 0.5))
-        jobs[i, number]["arrival"] = arrival
-
-
-@inlined
-def _first_phase(kind, phases, key):
-    """Return the phase in which an episode starts and what is left of it: a random moment of the process."""
-    total = 0.0
-    for p in range(len(phases)):
-        total += phases[p]["length"]
-    moment = uniform(key, 0) * total
-    phase = 0
-    while phase < len(phases) - 1 and moment >= phases[phase]["length"]:
-        moment -= phases[phase]["length"]
-        phase += 1
-    if kind == MARKOV:
-        return phase, -math.log(1.0 - uniform(key, 1)) * phases[phase]["length"]
-    return phase, phases[phase]["length"] - moment
-
-
-@inlined
-def _draw_jobs(settings, mixes, guide, priorities, i, jobs, seed, episode):
-    """Draw what each job is: its class from the mix of its time, its due time and its weight."""
-    class_key = stream_key(seed, episode, CLASS_PURPOSE)
-    slack_key = stream_key(seed, episode, SLACK_PURPOSE)
-    weight_key = stream_key(seed, episode, WEIGHT_PURPOSE)
-    low, span = settings[0]["slack_low"], settings[0]["slack_high"] - settings[0]["slack_low"]
-    for number in range(jobs.shape[1]):
-        job = jobs[i, number]
-        turn = 0
-        if len(mixes) > 1:
-            turn = number % settings[0]["mix_jobs"] * len(mixes) // settings[0]["mix_jobs"]
-        job["job_class"] = _search(mixes, guide, turn, uniform(class_key, number))
-        job["due"] = NEVER
-        if settings[0]["due"]:
-            job["due"] = job["arrival"] + np.int64(math.floor(low + span * uniform(slack_key, number) + 0.5))
-        job["weight"] = priorities[0, 1]
-        if len(priorities) > 1:
-            place = 0
-            part = uniform(weight_key, number)
-            while place < len(priorities) - 1 and priorities[place, 0] <= part:
-                place += 1
-            job["weight"] = priorities[place, 1]
-
-
-@inlined
-def _search(shares, guide, row, part):
-    """Return the first place of a row of cumulative shares that is above `part`, at most the last.
-
-    `guide` tells where to begin, for each of its equal parts of [0, 1) (an indexed search, Chen and Asau 1974).
-    """
-    place = guide[row, int(part * guide.shape[1])]
-    while place < shares.shape[1] - 1 and shares[row, place] <= part:
-        place += 1
-    return place
-
-
-@bare_kernel
-def set_ready(settings, i, jobs, free, known):
-    """Set when each job comes to the scheduler: when it and all jobs before it have been predicted.
-
-    All predictions take equally long, so workers finish in the order in which they started: number n of an episode
-    takes the worker of number n - k, k being the workers. A lookup needs no worker.
-    """
-    if settings[0]["decision"] == 0:
-        for number in range(jobs.shape[1]):
-            jobs[i, number]["ready"] = jobs[i, number]["arrival"]
-        return
-    for w in range(len(free)):
-        free[w] = 0
-    for c in range(len(known)):
-        known[c] = 0
-    started = 0
-    last = np.int64(0)
-    for number in range(jobs.shape[1]):
-        job = jobs[i, number]
-        if settings[0]["cached"] and known[job["job_class"]]:
-            ready = job["arrival"] + settings[0]["lookup"]
-        else:
-            known[job["job_class"]] = 1
-            worker = started % len(free)
-            started += 1
-            ready = max(job["arrival"], free[worker]) + settings[0]["decision"]
-            free[worker] = ready
-        last = max(last, ready)
-        job["ready"] = last
 
 
 @announced("the simulator", 20)
@@ -276,10 +144,7 @@ def _clear(settings, i, lanes, accelerators, jobs, seed, episode):
     lane["waiting_work"] = 0
     lane["shown_work"] = 0
     lane["weight"] = 0.0
-    lane["integral"] = 0.0
-    lane["weighted"] = 0.0
-    lane["late"] = 0.0
-    lane["energy"] = 0.0
+    clear_sums(lane)
     lane["total_energy"] = 0.0
     lane["elapsed"] = 0
     lane["steps"] = 0
@@ -366,9 +231,8 @@ def _enqueue(settings, classes, i, lanes, accelerators, jobs, queue):
     record = jobs[i, job]
     arrival = record["arrival"]
     waited = np.float64(lane["time"] - arrival)  # not Python's: times a float32 weight it would give a float32
-    lane["integral"] += waited
+    accrue_arrival(settings, lane, record, waited)
     if settings[0]["mixed"]:
-        lane["weighted"] += record["weight"] * waited
         lane["weight"] += record["weight"]
     place = lane["head"] + lane["waiting"]
     if settings[0]["shortest_first"]:
@@ -452,7 +316,7 @@ def _start(pairs, devices, i, owner, lanes, accelerators, jobs, job, job_class, 
     accelerator["finish"] = finish
     accelerator["believed_finish"] = lane["time"] + pair["predicted"] + extra
     accelerator["busy_cycles"] += duration
-    lane["energy"] += pair["energy"]
+    accrue_start(lane, record, pair)
     lane["idle"] -= 1
     lane["running"] += 1
     if finish < lane["soonest"] or (finish == lane["soonest"] and owner < lane["first"]):
@@ -480,9 +344,8 @@ def _finish(settings, pairs, devices, i, owner, lanes, accelerators, jobs):
     record = jobs[i, accelerator["job"]]
     record["finish"] = lane["time"]
     lane["done"] += 1
+    accrue_finish(settings, lane, record)
     if settings[0]["mixed"]:  # what is not charged is not read: the record may be far away
-        if lane["time"] > record["due"]:
-            lane["late"] += float(lane["time"] - record["due"])
         lane["weight"] = lane["weight"] - record["weight"] if lane["arrived"] > lane["done"] else 0.0
     _vacate(i, owner, lanes, accelerators)
     lane["idle"] += 1
@@ -546,7 +409,7 @@ def _abort(settings, classes, pairs, i, owner, lanes, accelerators, jobs, queue,
     pair = pairs[record["job_class"], record["choice"]]
     lost = accelerator["finish"] - lane["time"]
     accelerator["busy_cycles"] -= lost
-    lane["energy"] -= pair["energy"] * (float(lost) / float(accelerator["finish"] - record["start"]))
+    accrue_failure(lane, record, pair, float(lost) / float(accelerator["finish"] - record["start"]))
     entry = aborted[i, lane["aborted"] % aborted.shape[1]]
     entry["job"] = job
     entry["accelerator"] = owner
@@ -657,10 +520,7 @@ def _next_event(settings, classes, pairs, devices, i, lanes, accelerators, jobs,
     """Process one event: the earliest; at the same time completions, then failures and repairs, then arrivals."""
     lane = lanes[i]
     moment = min(lane["soonest"], lane["next_ready"], lane["next_change"])
-    passed = float(moment - lane["time"])
-    lane["integral"] += float(lane["arrived"] - lane["done"]) * passed
-    if settings[0]["mixed"]:
-        lane["weighted"] += lane["weight"] * passed
+    accrue_time(settings, lane, float(moment - lane["time"]))
     lane["time"] = moment
     if lane["soonest"] == moment:
         _finish(settings, pairs, devices, i, lane["first"], lanes, accelerators, jobs)
@@ -692,26 +552,16 @@ def _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, qu
 
 @inlined
 def _settle(settings, classes, i, lanes, accelerators, queue):
-    """Close the step's books: the reward is minus what the objective charges, in units of `unit`.
-
-    It charges the time-integral of jobs in the system, the same weighted, the time by which jobs that finished were
-    late, and energy.
-    """
+    """Close the step's books: the reward is minus what the objective charges, in units of `unit`."""
     lane = lanes[i]
-    cost = settings[0]["completion"] * lane["integral"]
-    if settings[0]["mixed"]:
-        cost += settings[0]["weighted"] * lane["weighted"] + settings[0]["tardiness"] * lane["late"]
-        cost += settings[0]["energy"] * lane["energy"]
+    cost = charge(settings[0], lane)
     if settings[0]["shaped"]:
         potential = drain_cost(settings, classes, i, lanes, accelerators, queue)
         cost += potential - lane["potential"]
         lane["potential"] = potential
     lane["reward"] = -cost / settings[0]["unit"]
-    lane["integral"] = 0.0
-    lane["weighted"] = 0.0
-    lane["late"] = 0.0
     lane["total_energy"] += lane["energy"]
-    lane["energy"] = 0.0
+    clear_sums(lane)
     lane["elapsed"] = lane["time"] - lane["decided"]
     lane["decided"] = lane["time"]
     lane["steps"] += 1

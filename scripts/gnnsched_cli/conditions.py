@@ -78,7 +78,8 @@ def changes(arguments: Any) -> dict[str, Any]:
         if value is None:
             continue
         if option.field is None:
-            found[option.section] = value
+            fields = SECTIONS[option.section].short_form.read(value)
+            found[option.section] = value if fields is None else {**fields, **found.get(option.section, {})}
         elif option.section in FLAT:
             found[option.field] = value
         else:

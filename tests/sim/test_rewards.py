@@ -7,6 +7,7 @@ import pytest
 
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim import Simulation, SimulationSettings, seed_arrays
+from gnnsched_env.sim.rewards import TERMS, episode_charges
 from tests import toys
 from tests.twins import draws as naive_draws
 
@@ -137,6 +138,25 @@ def test_parts_add_up_in_units():
         [1.0, 8.0], unit=10.0, completion=1.0, weighted=0.5, tardiness=2.0, slack=(5.0, 5.0), dispatch=False, window=2
     )
     assert finished(fleet, [0, 0]) == pytest.approx([-(8 + 0.5 * 36) / 10, -(4 + 0.5 * 32 + 2.0 * 3) / 10])
+
+
+@pytest.mark.parametrize("dispatch", [False, True])
+@pytest.mark.parametrize("name", TERMS)
+def test_each_term_charges_in_steps_what_it_states_of_whole_episodes(name, dispatch):
+    fleet = fleet_of(
+        [[100, 300], [250, 90], [40, 50]], [[1.0, 2.0], [3.0, 5.0], [7.0, 4.0]], jobs=200, mean_gap=60.0, seed=3,
+        dispatch=dispatch, window=4, slack=(100.0, 600.0), priorities=((1.0, 2.0), (5.0, 1.0)), mean_up=900.0,
+        mean_down=100.0, **{**dict.fromkeys(TERMS, 0.0), name: 1.0},
+    )  # fmt: skip
+    actions = iter(np.random.default_rng(5).integers(0, 2 if dispatch else 9, 10_000).tolist())
+    rewards = []
+    while not fleet.lanes["ended"][0]:
+        rewards += toys.play(fleet, [next(actions)])
+        assert not any(fleet.lanes[term.accrued][0] for term in TERMS.values())
+    charged = TERMS[name].total(fleet.jobs, fleet.lanes)[0]
+    assert charged > 0 and fleet.lanes["aborted"][0] > 0
+    assert -sum(rewards) == pytest.approx(charged, rel=1e-9)
+    assert episode_charges(fleet.settings, fleet.jobs, fleet.lanes).tolist() == [charged]
 
 
 def test_shaping_adds_what_telescopes():

@@ -201,26 +201,6 @@ def assortativity(indptr: IntArray, indices: IndexArray) -> float:
     return (n * sum_xy - sum_x * sum_y) / np.sqrt(spread) if spread > 0.0 else 0.0
 
 
-@kernel
-def tree_sums(
-    columns: FloatArray,
-    features: IntArray,
-    thresholds: FloatArray,
-    children: IntArray,
-    values: FloatArray,
-    roots: IntArray,
-) -> FloatArray:
-    """Return float64 [rows]: for each row of `columns` [rows, columns], the leaf values of all trees summed.
-
-    Nodes lie in one array: `features` int64 [nodes] (LEAF at a leaf), `thresholds` (go left if <=), `children`
-    [nodes, 2] (greater than the node), `values`; `roots` [trees].
-    """
-    out = np.zeros(columns.shape[0], np.float64)
-    for i in range(columns.shape[0]):
-        out[i] = _forest_sum(columns[i], features, thresholds, children, values, roots)
-    return out
-
-
 @helper
 def _forest_sum(
     columns: FloatArray,
@@ -230,7 +210,11 @@ def _forest_sum(
     values: FloatArray,
     roots: IntArray,
 ) -> float:
-    """Return the leaf values that one row's `columns` reach, summed over the trees."""
+    """Return the leaf values that one row's `columns` [columns] reach, summed over the trees.
+
+    Nodes lie in one array: `features` int64 [nodes] (LEAF at a leaf), `thresholds` (go left if <=), `children`
+    [nodes, 2] (greater than the node), `values`; `roots` [trees].
+    """
     total = 0.0
     for root in roots:
         node = root

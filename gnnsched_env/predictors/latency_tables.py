@@ -13,11 +13,11 @@ from gnnsched_env.common.disk_cache import cached, code_digest, content_key
 from gnnsched_env.hardware import Fleet, load_fleet
 from gnnsched_env.hardware.energy import UnitEnergies, load_unit_energies
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec
+from gnnsched_env.predictors.datasets.training_set import DEFAULT_TRAINING, Arrays, Keep, TrainingSet
 from gnnsched_env.predictors.levels import Level
 from gnnsched_env.predictors.protocol import KeptPredictor, Predictor
 from gnnsched_env.predictors.registry import DEFAULT_PREDICTOR, check_predictor, make_predictor
-from gnnsched_env.predictors.trees.tree_predictor import TreePredictor
-from gnnsched_env.predictors.trees.tree_training import DEFAULT_TRAINING, Arrays, Keep, Trainer
+from gnnsched_env.predictors.trees.tree_training import training_means
 from gnnsched_env.tables import DistinctPairs, LatencyTable, choice_keys, distinct_pairs, pair_cycles
 from gnnsched_env.tables.energy import pair_energy
 from gnnsched_env.version import __version__
@@ -169,11 +169,8 @@ class _Build:
 
     def mean_log_cycles(self) -> FloatArray:
         """Return mean logarithms of cycles, float64 [P], over the default predictor's training set."""
-        shipped = make_predictor(DEFAULT_PREDICTOR)
-        assert isinstance(shipped, TreePredictor)
-        if self.training == DEFAULT_TRAINING and shipped.covers(self.distinct.pairs):
-            return shipped.mean_log_cycles[shipped.places(self.distinct.pairs)]
-        return Trainer(self.distinct.pairs, self.training, keep=self.keep, progress=self.progress).means()
+        jobs = TrainingSet(self.distinct.pairs, self.training, keep=self.keep, progress=self.progress)
+        return training_means(jobs)
 
 
 def _remembered() -> Keep:

@@ -1,4 +1,4 @@
-"""The contract of every predictor that needs no torch, and what each promises beyond it."""
+"""The contract of every predictor, and what each promises beyond it."""
 
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.graphs import Graph
 from gnnsched_env.hardware import load_accelerator, load_dataflow, load_fleet, make_model
 from gnnsched_env.predictors import (
+    PREDICTORS,
     DatasetSpec,
     Job,
     Level,
@@ -21,9 +22,10 @@ from gnnsched_env.predictors.training_range import Domain
 from gnnsched_env.predictors.trees.tree_training import Boosting, train
 from gnnsched_env.tables import distinct_pairs, pair_cycles
 from gnnsched_env.workload import synthetic_classes
+from tests.extras import needs
 from tests.predictors.jobs import classes_of
 
-NAMES = ("gradient_boosting", "gradient_boosting_metadata", "closed_form", "closed_form_metadata", "exact")
+NAMES = [name if name != "gnn" else pytest.param(name, marks=needs("torch", "torch_geometric")) for name in PREDICTORS]
 PAIRS = distinct_pairs(load_fleet("flexible4")).pairs
 
 
@@ -35,7 +37,7 @@ def dataset():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_predictor_gives_whole_cycles_class_by_class(name):
-    predictor, classes = make_predictor(name), synthetic_classes(24, hidden=(16, 8))
+    predictor, classes = make_predictor(name, PAIRS), synthetic_classes(24, hidden=(16, 8))
     predicted = predictor.predict(classes, PAIRS)
     assert predictor.name == name and isinstance(predictor.level, Level)
     assert predicted.shape == (24, 9) and predicted.dtype == np.int64 and predicted.min() >= 1
@@ -47,7 +49,9 @@ def test_a_predictor_gives_whole_cycles_class_by_class(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_job_at_a_time_is_predicted_the_same(name):
-    predictor, classes = make_predictor(name), synthetic_classes(16)
+    predictor, classes = make_predictor(name, PAIRS), synthetic_classes(16)
+    if not hasattr(predictor, "for_pairs"):
+        pytest.skip("it predicts classes only")
     one = predictor.for_pairs(PAIRS)
     rows = [one(Job(degrees, model)) for degrees, model in zip(classes.degrees, classes.models, strict=True)]
     assert (np.array(rows) == predictor.predict(classes, PAIRS)).all()
@@ -55,7 +59,9 @@ def test_one_job_at_a_time_is_predicted_the_same(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_predictor_knows_no_more_than_its_level(name):
-    predictor = make_predictor(name)
+    predictor = make_predictor(name, PAIRS)
+    if predictor.level.rank > Level.DEGREES.rank:
+        pytest.skip("it reads the graph")
     flat, skewed = predictor.predict(classes_of([4] * 64, [1] * 63 + [193]), PAIRS)
     assert (flat.tolist() == skewed.tolist()) == (predictor.level is Level.METADATA)
 

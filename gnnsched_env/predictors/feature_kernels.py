@@ -1,14 +1,11 @@
 """Compiled kernels of the predictors: summaries of row degrees, closed-form cycles, trees. Plain arrays in and out."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.compiled import helper, kernel
 
 IntArray = NDArray[np.int64]
-IndexArray = NDArray[np.integer[Any]]
 FloatArray = NDArray[np.float64]
 Records = NDArray[np.void]
 
@@ -172,33 +169,6 @@ def _row_cycles(folds: float, record: Records) -> float:
         + record["base"]
         + max(step + lines * record["groups"], step * record["groups"] + lines)
     )
-
-
-@kernel
-def assortativity(indptr: IntArray, indices: IndexArray) -> float:
-    """Return the Pearson correlation of the degrees at both ends of the entries, loops left out; 0 if undefined."""
-    n = 0
-    sum_x = 0.0
-    sum_y = 0.0
-    sum_xx = 0.0
-    sum_yy = 0.0
-    sum_xy = 0.0
-    for row in range(indptr.size - 1):
-        x = float(indptr[row + 1] - indptr[row])
-        for entry in range(indptr[row], indptr[row + 1]):
-            other = indices[entry]
-            if other != row:
-                y = float(indptr[other + 1] - indptr[other])
-                n += 1
-                sum_x += x
-                sum_y += y
-                sum_xx += x * x
-                sum_yy += y * y
-                sum_xy += x * y
-    if n == 0:
-        return 0.0
-    spread = (n * sum_xx - sum_x * sum_x) * (n * sum_yy - sum_y * sum_y)
-    return (n * sum_xy - sum_x * sum_y) / np.sqrt(spread) if spread > 0.0 else 0.0
 
 
 @helper

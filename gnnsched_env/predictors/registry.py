@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from gnnsched_env.common import store
-from gnnsched_env.common.disk_cache import cached
 from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
 from gnnsched_env.common.store import GNN_PREDICTOR, TREE_PREDICTOR, Format, Stored
-from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec
-from gnnsched_env.predictors.datasets.training_set import DEFAULT_TRAINING, Keep, TrainingSet
+from gnnsched_env.predictors.datasets.training_set import TrainingSet
 from gnnsched_env.predictors.levels import Level
 from gnnsched_env.predictors.protocol import ClosedFormPredictor, ExactPredictor, Predictor
 from gnnsched_env.predictors.trees.tree_predictor import TreePredictor
@@ -54,22 +52,18 @@ DEFAULT_PREDICTOR = "gradient_boosting"
 
 
 def make_predictor(
-    name: str | Path,
-    pairs: Sequence[Pair] | None = None,
-    *,
-    training: DatasetSpec = DEFAULT_TRAINING,
-    keep: Keep = cached,
-    progress: bool | None = None,
+    name: str | Path, pairs: Sequence[Pair] | None = None, *, jobs: TrainingSet | None = None
 ) -> Predictor:
     """Return a predictor by name (PREDICTORS), or from a file that a predictor's `save` wrote.
 
-    Gradient boosting ships for the preset pairs; for others (`pairs`), or with other `training`, it is trained on
-    synthetic jobs, about a minute, and kept (`keep`). `progress`: bars on stderr (None: if that is a terminal).
+    Gradient boosting ships for the preset pairs. For others it is trained on `jobs`, by default `TrainingSet(pairs)`:
+    synthetic jobs, about a minute, kept on disk. Raise ConfigError for an unknown name, or if pairs are needed and not
+    given; FileFormatError for a file that is missing or invalid.
     """
     name = str(name)
     check_predictor(name)
     if name in MAKERS:
-        return MAKERS[name](TrainingSet(pairs, training, keep=keep, progress=progress))
+        return MAKERS[name](TrainingSet(pairs) if jobs is None else jobs)
     stored = store.load(name, *READERS)
     return READERS[stored.format](stored)
 

@@ -19,7 +19,8 @@ from gnnsched_env.predictors import (
     make_predictor,
     score_predictions,
 )
-from gnnsched_env.predictors.trees import tree_training as training
+from gnnsched_env.predictors.datasets import training_set
+from gnnsched_env.predictors.trees import tree_training
 from gnnsched_env.predictors.trees.tree_predictor import shipped_predictor
 from gnnsched_env.tables import true_cycles
 from gnnsched_env.workload import classes_from_files, synthetic_classes
@@ -65,7 +66,8 @@ def test_the_cache_serves_equal_hardware_under_any_name(monkeypatch, folder):
     first = build_table(classes, load_fleet("hetero4"), training=TINY)
     kept = sorted(folder.iterdir())
     forbid(monkeypatch, latency_tables, "pair_cycles")
-    forbid(monkeypatch, training, "training_chunk", "train")
+    forbid(monkeypatch, training_set, "training_chunk")
+    forbid(monkeypatch, tree_training, "train")
     again = build_table(classes, load_fleet("hetero4"), training=TINY)
     assert (first.predicted_cycles == again.predicted_cycles).all()
     flexible = build_table(classes, load_fleet("flexible4"), training=TINY)
@@ -78,7 +80,8 @@ def test_the_cache_serves_equal_hardware_under_any_name(monkeypatch, folder):
 def test_other_classes_reuse_the_training_set(monkeypatch):
     fleet, others = load_fleet("hetero4"), synthetic_classes(8, seed=5)
     first = build_table(synthetic_classes(8), fleet, training=TINY)
-    forbid(monkeypatch, training, "training_chunk", "train")
+    forbid(monkeypatch, training_set, "training_chunk")
+    forbid(monkeypatch, tree_training, "train")
     second = build_table(others, fleet, training=TINY)
     assert (second.true_cycles == true_cycles(others, fleet)).all()
     assert (second.predicted_cycles != first.predicted_cycles).any()
@@ -115,7 +118,8 @@ def test_the_shipped_table_holds_what_the_shipped_predictor_says():
 
 
 def test_the_shipped_predictor_serves_preset_pairs_without_training(monkeypatch):
-    forbid(monkeypatch, training, "training_chunk", "train")
+    forbid(monkeypatch, training_set, "training_chunk")
+    forbid(monkeypatch, tree_training, "train")
     classes, fleet = synthetic_classes(4, model_kind="sage", hidden=(64,)), load_fleet("hetero4")
     table = build_table(classes, fleet)
     assert score_predictions(table.true_cycles, table.predicted_cycles).mape < 1.0

@@ -83,38 +83,7 @@ def test_what_lies_outside_the_training_range_is_named_and_still_predicted():
     assert predictor.out_of_domain(synthetic_classes(8)) == ((),) * 8
 
 
-<<<<<<< HEAD
-@pytest.mark.slow
-@pytest.mark.parametrize(("regressor", "joint"), [*((name, False) for name in REGRESSORS), ("lightgbm", True)])
-def test_every_regressor_learns(regressor, joint, dataset):
-    classes = synthetic_classes(32)
-    predictor = RegressionPredictor(regressor, "S5", joint=joint, boosting=SMALL).fit(dataset, PAIRS[:3])
-    scores = score_predictions(pair_cycles(classes, PAIRS[:3]), predictor.predict(classes, PAIRS[:3]))
-    assert scores.mape < 1.0
-    again = RegressionPredictor(regressor, "S5", joint=joint, boosting=SMALL).fit(dataset, PAIRS[:3])
-    assert (again.predict(classes, PAIRS[:3]) == predictor.predict(classes, PAIRS[:3])).all()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("features", ["S1", "S2", "S3", "S4", "S5", "S6", "terms"])
-def test_every_feature_set_and_target_fits_the_training_set(features, dataset):
-    for target in ("log",) if features == "S1" else ("log", "residual"):
-        predictor = RegressionPredictor("lightgbm", features, target=target, boosting=SMALL).fit(dataset, PAIRS[:3])
-        predicted = predictor.predict_layers(dataset.inputs, PAIRS[:3])
-        error = np.abs(np.log(predicted / dataset.cycles)).mean()
-        assert error < np.abs(np.log(dataset.cycles) - np.log(dataset.cycles).mean(axis=0)).mean() / 2
-
-
-def test_bad_regressions_are_refused(dataset):
-    with pytest.raises(ConfigError, match="did you mean 'lightgbm'"):
-        make_regressor("lightgb")
-    with pytest.raises(ConfigError, match="feature set must be one of S1, S2, S3, S4, S5, S6, terms, got 'S7'"):
-        RegressionPredictor("ridge", "S7")
-    with pytest.raises(ConfigError, match="its target must be 'log'"):
-        RegressionPredictor("ridge", "S1")
-=======
 def test_bad_trainings_are_refused(dataset):
->>>>>>> pred
     with pytest.raises(ConfigError, match="it has 3, got 9"):
         train(dataset, PAIRS, Level.DEGREES, {})
     with pytest.raises(ConfigError, match="in order; it has 3, got 3"):

@@ -1,6 +1,6 @@
 # make demo   sets up and schedules real (or embedded) graphs on a fleet
 # make test   sets up and runs every test
-# make test-quick  runs the tests that take less than two seconds each
+# make test-quick  runs the tests that take less than a second each
 # make check  what continuous integration runs: lint, format, types, import contract, tests
 # make bench  prints the figures of docs/results/performance.md
 # make soak   plays random scenarios for SOAK_STEPS steps, everything checked after each (docs/reference/reliability.md)

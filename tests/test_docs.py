@@ -64,6 +64,7 @@ def blocks():
         yield from (pytest.param(page, code, id=f"{page}:{k}") for k, code in enumerate(found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "code"), list(blocks()))
 @pytest.mark.filterwarnings("ignore")
 def test_an_example_runs_alone(page, code, tmp_path, monkeypatch):
@@ -83,6 +84,7 @@ def test_an_example_runs_alone(page, code, tmp_path, monkeypatch):
         assert [path.name for path in (tmp_path / "videos").iterdir()] == ["rl-video-episode-0.mp4"]
 
 
+@pytest.mark.slow
 def test_the_tutorials_policy_is_better_than_first_come_first_served(tmp_path):
     text = (ROOT / "docs" / "tutorials" / "first_policy.md").read_text(encoding="utf-8")
     (tmp_path / "my_policy.py").write_text(re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0], encoding="utf-8")

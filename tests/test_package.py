@@ -19,6 +19,7 @@ def run_python(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_importing_and_making_loads_nothing_heavy():
     code = (
         "import sys, gymnasium, gnnsched_env\n"

@@ -48,7 +48,7 @@ class Graph:
     ) -> "Graph":
         """Build from edges in any order; repeats merge, self loops stay, and `undirected` adds every reverse."""
         label = f"graph {name!r}"
-        num_vertices = whole_number(label, "num_vertices", num_vertices, 1)
+        num_vertices = whole_number(label, "num_vertices", num_vertices)
         heads = index_array(label, "sources", sources, np.int64)
         tails = index_array(label, "targets", targets, np.int64)
         if len(heads) != len(tails):

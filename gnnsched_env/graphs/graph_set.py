@@ -43,8 +43,8 @@ class GraphSet:
         object.__setattr__(self, "graph_ptr", index_array(label, "graph_ptr", self.graph_ptr, np.int64))
         check_structure(label, self.indptr, self.indices, self.graph_ptr, undirected=True)
         for width in ("num_features", "num_classes"):
-            object.__setattr__(self, width, whole_number(label, width, getattr(self, width), 1))
-        alternatives = tuple(whole_number(label, "num_features_alt", width, 1) for width in self.num_features_alt)
+            object.__setattr__(self, width, whole_number(label, width, getattr(self, width)))
+        alternatives = tuple(whole_number(label, "num_features_alt", width) for width in self.num_features_alt)
         object.__setattr__(self, "num_features_alt", alternatives)
         if self.labels is not None:
             object.__setattr__(self, "labels", index_array(label, "labels", self.labels, np.int16))

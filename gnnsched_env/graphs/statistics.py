@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from gnnsched_env.common.compiled import kernel
 from gnnsched_env.common.errors import GraphError
 from gnnsched_env.graphs.graph import Graph
+from gnnsched_env.graphs.structure import whole_number
 
 GRAPHLAXY_TRIALS = 1_000
 
@@ -87,8 +88,7 @@ def sampled_clustering(graph: Graph, rng: np.random.Generator, *, trials: int = 
     O(V + trials log(max degree)); the standard error is at most 0.5 / sqrt(trials).
     """
     _require_undirected(graph)
-    if trials < 1:
-        raise GraphError(f"graph {graph.name!r}: trials must be at least 1, got {trials}")
+    whole_number(f"graph {graph.name!r}", "trials", trials)
     stripped = _without_loops(graph)
     return float(_sampled_clustering(rng, stripped.indptr, stripped.indices, trials))
 

@@ -5,17 +5,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnnsched_env.common.errors import GraphError
+from gnnsched_env.common.checks import Integer
+from gnnsched_env.common.errors import ConfigError, GraphError
 from gnnsched_env.graphs.csr_kernels import NOT_INCREASING, OUT_OF_RANGE, VALID, check_rows, check_symmetry
 
 LARGEST_ID = int(np.iinfo(np.int32).max)
+_POSITIVE = Integer(1, LARGEST_ID)
 
 
-def whole_number(label: str, name: str, value: object, low: int, high: int = LARGEST_ID) -> int:
-    """Return `value` as a plain int; raise GraphError unless it is an integer in `low`..`high` (no bool, no float)."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
-        raise GraphError(f"{label}: {name} must be an integer in {low}..{high}, got {value!r}")
-    return int(value)
+def whole_number(label: str, name: str, value: object) -> int:
+    """Return `value` as a plain int; raise GraphError unless it is an integer in 1..LARGEST_ID (no bool, no float)."""
+    try:
+        return int(_POSITIVE.check(label, name, value))
+    except ConfigError as error:
+        raise GraphError(str(error)) from None
 
 
 def index_array(label: str, name: str, values: ArrayLike, dtype: type[np.signedinteger[Any]]) -> NDArray[Any]:

@@ -1,37 +1,31 @@
-"""Latency prediction: synthetic training jobs, features, regressors, predictors, scores, and the tables they fill."""
+"""Latency prediction: synthetic training jobs, features, predictors, scores, and the tables they fill."""
 
 from gnnsched_env.predictors.datasets.labelled_layers import Dataset, Inputs, job_inputs, labelled, single_layers
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec, training_chunk
-from gnnsched_env.predictors.feature_sets import FEATURE_SETS, FeatureSet
+from gnnsched_env.predictors.datasets.training_set import TrainingSet
 from gnnsched_env.predictors.features import FEATURES, Feature, feature_names, graph_features
 from gnnsched_env.predictors.latency_tables import build_table, default_table
 from gnnsched_env.predictors.levels import Level
 from gnnsched_env.predictors.protocol import ClosedFormPredictor, ExactPredictor, Job, Predictor
 from gnnsched_env.predictors.registry import DEFAULT_PREDICTOR, PREDICTORS, check_predictor, make_predictor
 from gnnsched_env.predictors.scores import Scores, mape, regret, score_predictions, selection_accuracy
-from gnnsched_env.predictors.trees.regression import RegressionPredictor
-from gnnsched_env.predictors.trees.regressors import REGRESSORS, Regressor, make_regressor
 from gnnsched_env.predictors.trees.tree_predictor import TreePredictor
 
 __all__ = [
     "DEFAULT_PREDICTOR",
     "FEATURES",
-    "FEATURE_SETS",
     "PREDICTORS",
-    "REGRESSORS",
     "ClosedFormPredictor",
     "Dataset",
     "DatasetSpec",
     "ExactPredictor",
     "Feature",
-    "FeatureSet",
     "Inputs",
     "Job",
     "Level",
     "Predictor",
-    "RegressionPredictor",
-    "Regressor",
     "Scores",
+    "TrainingSet",
     "TreePredictor",
     "build_table",
     "check_predictor",
@@ -41,7 +35,6 @@ __all__ = [
     "job_inputs",
     "labelled",
     "make_predictor",
-    "make_regressor",
     "mape",
     "regret",
     "score_predictions",

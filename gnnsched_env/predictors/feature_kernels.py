@@ -1,14 +1,11 @@
 """Compiled kernels of the predictors: summaries of row degrees, closed-form cycles, trees. Plain arrays in and out."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.compiled import helper, kernel
 
 IntArray = NDArray[np.int64]
-IndexArray = NDArray[np.integer[Any]]
 FloatArray = NDArray[np.float64]
 Records = NDArray[np.void]
 
@@ -174,53 +171,6 @@ def _row_cycles(folds: float, record: Records) -> float:
     )
 
 
-@kernel
-def assortativity(indptr: IntArray, indices: IndexArray) -> float:
-    """Return the Pearson correlation of the degrees at both ends of the entries, loops left out; 0 if undefined."""
-    n = 0
-    sum_x = 0.0
-    sum_y = 0.0
-    sum_xx = 0.0
-    sum_yy = 0.0
-    sum_xy = 0.0
-    for row in range(indptr.size - 1):
-        x = float(indptr[row + 1] - indptr[row])
-        for entry in range(indptr[row], indptr[row + 1]):
-            other = indices[entry]
-            if other != row:
-                y = float(indptr[other + 1] - indptr[other])
-                n += 1
-                sum_x += x
-                sum_y += y
-                sum_xx += x * x
-                sum_yy += y * y
-                sum_xy += x * y
-    if n == 0:
-        return 0.0
-    spread = (n * sum_xx - sum_x * sum_x) * (n * sum_yy - sum_y * sum_y)
-    return (n * sum_xy - sum_x * sum_y) / np.sqrt(spread) if spread > 0.0 else 0.0
-
-
-@kernel
-def tree_sums(
-    columns: FloatArray,
-    features: IntArray,
-    thresholds: FloatArray,
-    children: IntArray,
-    values: FloatArray,
-    roots: IntArray,
-) -> FloatArray:
-    """Return float64 [rows]: for each row of `columns` [rows, columns], the leaf values of all trees summed.
-
-    Nodes lie in one array: `features` int64 [nodes] (LEAF at a leaf), `thresholds` (go left if <=), `children`
-    [nodes, 2] (greater than the node), `values`; `roots` [trees].
-    """
-    out = np.zeros(columns.shape[0], np.float64)
-    for i in range(columns.shape[0]):
-        out[i] = _forest_sum(columns[i], features, thresholds, children, values, roots)
-    return out
-
-
 @helper
 def _forest_sum(
     columns: FloatArray,
@@ -230,7 +180,11 @@ def _forest_sum(
     values: FloatArray,
     roots: IntArray,
 ) -> float:
-    """Return the leaf values that one row's `columns` reach, summed over the trees."""
+    """Return the leaf values that one row's `columns` [columns] reach, summed over the trees.
+
+    Nodes lie in one array: `features` int64 [nodes] (LEAF at a leaf), `thresholds` (go left if <=), `children`
+    [nodes, 2] (greater than the node), `values`; `roots` [trees].
+    """
     total = 0.0
     for root in roots:
         node = root

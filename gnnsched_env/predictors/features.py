@@ -109,7 +109,7 @@ def graph_features(degrees: IntArray, level: Level, graph: Graph | None = None) 
     if level.rank >= Level.STRUCTURE.rank:
         if graph is None:
             raise ConfigError("features of level structure need the graphs of the job classes, got classes without")
-        values.append(np.array([np.log(entries) - 2.0 * np.log(rows), *_structure(graph)]))
+        values.append(np.array([np.log(entries) - 2.0 * np.log(rows), _clustering(graph), assortativity(graph)]))
     return np.concatenate(values)
 
 
@@ -120,8 +120,17 @@ def log_widths(layers: Sequence[Layer]) -> FloatArray:
     return logs
 
 
-def _structure(graph: Graph) -> tuple[float, float]:
-    clustering = 0.0
-    if graph.undirected:
-        clustering = sampled_clustering(graph, np.random.default_rng(0), trials=CLUSTERING_TRIALS)
-    return clustering, float(kernels.assortativity(graph.indptr, graph.indices))
+def assortativity(graph: Graph) -> float:
+    """Return the Pearson correlation of the degrees at both ends of the entries, loops left out; 0 if undefined."""
+    rows = np.repeat(np.arange(graph.num_vertices), graph.degrees)
+    apart = rows != graph.indices
+    x, y = graph.degrees[rows[apart]].astype(np.float64), graph.degrees[graph.indices[apart]].astype(np.float64)
+    n, sum_x, sum_y = x.size, x.sum(), y.sum()
+    spread = (n * (x @ x) - sum_x * sum_x) * (n * (y @ y) - sum_y * sum_y)
+    return float((n * (x @ y) - sum_x * sum_y) / np.sqrt(spread)) if spread > 0.0 else 0.0
+
+
+def _clustering(graph: Graph) -> float:
+    if not graph.undirected:
+        return 0.0
+    return sampled_clustering(graph, np.random.default_rng(0), trials=CLUSTERING_TRIALS)

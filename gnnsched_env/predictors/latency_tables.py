@@ -1,7 +1,7 @@
 """Build a `LatencyTable` from job classes and a fleet, caching each step; and the table shipped with the package."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -13,18 +13,14 @@ from gnnsched_env.common.disk_cache import cached, code_digest, content_key
 from gnnsched_env.hardware import Fleet, load_fleet
 from gnnsched_env.hardware.energy import UnitEnergies, load_unit_energies
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec
-from gnnsched_env.predictors.levels import Level
-from gnnsched_env.predictors.protocol import KeptPredictor, Predictor
+from gnnsched_env.predictors.datasets.training_set import DEFAULT_TRAINING, Arrays, TrainingSet
+from gnnsched_env.predictors.protocol import ExactPredictor, KeptPredictor
 from gnnsched_env.predictors.registry import DEFAULT_PREDICTOR, check_predictor, make_predictor
-from gnnsched_env.predictors.trees.tree_predictor import TreePredictor
-from gnnsched_env.predictors.trees.tree_training import DEFAULT_TRAINING, Arrays, Keep, Trainer
-from gnnsched_env.tables import DistinctPairs, LatencyTable, choice_keys, distinct_pairs, pair_cycles
+from gnnsched_env.predictors.trees.tree_training import training_means
+from gnnsched_env.tables import LatencyTable, choice_keys, distinct_pairs, pair_cycles
 from gnnsched_env.tables.energy import pair_energy
 from gnnsched_env.version import __version__
 from gnnsched_env.workload import JobClasses, synthetic_classes
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 SHIPPED_FILE = "synthetic.npz"
 
@@ -53,26 +49,35 @@ def build_table(
     """
     check_predictor(predictor)
     units = load_unit_energies() if units is None else units
-    build = _Build(
-        classes=job_classes,
-        distinct=distinct_pairs(fleet),
-        predictor=predictor,
-        training=training,
-        progress=progress,
-        workers=workers,
-        keep=cached if cache else _remembered(),
-    )
-    true = build.true_cycles()
-    made = build.made()
-    predicted = true if predictor == "exact" else build.predicted_cycles(made)
-    means = build.mean_log_cycles()
-    columns = build.distinct.columns
+    keep = cached if cache else _built
+    distinct = distinct_pairs(fleet)
+    pairs = distinct.pairs
+
+    def kept(kind: str, rooms: tuple[str, ...], build: Callable[[], NDArray[Any]], **parts: Any) -> NDArray[Any]:
+        """Return an array [C, P] from the cache, or build and cache it, under a hash of all that it depends on."""
+        depends = {"classes": job_classes.digest(), "pairs": distinct.keys, "code": code_digest(*rooms), **parts}
+        return keep(content_key(kind=kind, **depends), [kind], lambda: {kind: build()})[kind]
+
+    true = kept("true", _LABEL_ROOMS, lambda: pair_cycles(job_classes, pairs, workers=workers, progress=progress))
+    energy = kept("energy", _LABEL_ROOMS, lambda: pair_energy(job_classes, pairs, units=units), units=units.key())
+    jobs = TrainingSet(pairs, training, keep=keep, progress=progress)
+    made = make_predictor(predictor, jobs=jobs)
+    if isinstance(made, ExactPredictor):
+        predicted = true
+    elif isinstance(made, KeptPredictor):
+        graphs = [graph.digest() for graph in job_classes.graphs or ()]
+        rooms = (*_PREDICTION_ROOMS, "nn")
+        digest, predict = made.digest(), made.predict
+        predicted = kept("predicted", rooms, lambda: predict(job_classes, pairs), predictor=digest, graphs=graphs)
+    else:
+        predicted = made.predict(job_classes, pairs)
+    columns = distinct.columns
     return LatencyTable(
         true_cycles=true[:, columns],
         predicted_cycles=predicted[:, columns],
-        energy_pj=build.energy_pj(units)[:, columns],
+        energy_pj=energy[:, columns],
         **_class_fields(job_classes),
-        **_fleet_fields(fleet, means[columns]),
+        **_fleet_fields(fleet, training_means(jobs)[columns]),
         provenance={"predictor": predictor, "made": dict(getattr(made, "provenance", {}))}
         | {"classes": job_classes.digest(), "unit_energies": units.to_dict(), **_provenance(fleet)},
     )
@@ -106,86 +111,9 @@ def _default_table(fleet: Fleet, progress: bool | None) -> LatencyTable:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Build:
-    """The steps of one table; each caches its arrays under a hash of everything that they depend on."""
-
-    classes: JobClasses
-    distinct: DistinctPairs
-    predictor: str
-    training: DatasetSpec
-    progress: bool | None
-    workers: int | None
-    keep: Keep
-
-    def true_cycles(self) -> IntArray:
-        """Return int64 [C, P]."""
-        key = content_key(
-            kind="true", classes=self.classes.digest(), pairs=self.distinct.keys, code=code_digest(*_LABEL_ROOMS)
-        )
-
-        def build() -> Arrays:
-            pairs = self.distinct.pairs
-            return {"cycles": pair_cycles(self.classes, pairs, workers=self.workers, progress=self.progress)}
-
-        return self.keep(key, ["cycles"], build)["cycles"]
-
-    def energy_pj(self, units: UnitEnergies) -> FloatArray:
-        """Return float64 [C, P]."""
-        key = content_key(
-            kind="energy",
-            classes=self.classes.digest(),
-            pairs=self.distinct.keys,
-            units=units.key(),
-            code=code_digest(*_LABEL_ROOMS),
-        )
-
-        def build() -> Arrays:
-            return {"energy_pj": pair_energy(self.classes, self.distinct.pairs, units=units)}
-
-        return self.keep(key, ["energy_pj"], build)["energy_pj"]
-
-    def made(self) -> Predictor:
-        """Return the predictor: the shipped one, or one read from its file, or trained."""
-        return make_predictor(
-            self.predictor, self.distinct.pairs, training=self.training, keep=self.keep, progress=self.progress
-        )
-
-    def predicted_cycles(self, made: Predictor) -> IntArray:
-        """Return int64 [C, P]."""
-        if made.level is not Level.GRAPH:
-            return made.predict(self.classes, self.distinct.pairs)
-        assert isinstance(made, KeptPredictor)
-        room = type(made).__module__.split(".")[1]  # the cache one level up may hold the predictor
-        key = content_key(
-            kind="predicted",
-            predictor=made.digest(),
-            graphs=[graph.digest() for graph in self.classes.graphs or ()],
-            classes=self.classes.digest(),
-            pairs=self.distinct.keys,
-            code=code_digest(*dict.fromkeys((*_PREDICTION_ROOMS, room))),
-        )
-        return self.keep(key, ["cycles"], lambda: {"cycles": made.predict(self.classes, self.distinct.pairs)})["cycles"]
-
-    def mean_log_cycles(self) -> FloatArray:
-        """Return mean logarithms of cycles, float64 [P], over the default predictor's training set."""
-        shipped = make_predictor(DEFAULT_PREDICTOR)
-        assert isinstance(shipped, TreePredictor)
-        if self.training == DEFAULT_TRAINING and shipped.covers(self.distinct.pairs):
-            return shipped.mean_log_cycles[shipped.places(self.distinct.pairs)]
-        return Trainer(self.distinct.pairs, self.training, keep=self.keep, progress=self.progress).means()
-
-
-def _remembered() -> Keep:
-    """Return a stand-in for the disk cache that lasts for one table."""
-    known: dict[str, Arrays] = {}
-
-    def keep(key: str, names: Iterable[str], build: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
-        if key not in known:
-            known[key] = dict(build())
-        return known[key]
-
-    return keep
+def _built(key: str, names: Iterable[str], build: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
+    """Build the arrays: the stand-in for the disk cache of a table that is built without it."""
+    return dict(build())
 
 
 def _class_fields(classes: JobClasses) -> dict[str, Any]:
@@ -197,7 +125,7 @@ def _class_fields(classes: JobClasses) -> dict[str, Any]:
     }
 
 
-def _fleet_fields(fleet: Fleet, mean_log_cycles: FloatArray) -> dict[str, Any]:
+def _fleet_fields(fleet: Fleet, mean_log_cycles: NDArray[np.float64]) -> dict[str, Any]:
     return {
         "choice_names": tuple(choice.name for choice in fleet.choices),
         "choice_accelerators": fleet.choice_accelerators,

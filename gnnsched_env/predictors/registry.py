@@ -1,75 +1,71 @@
-"""Predictors by name: shipped ones, ones trained on demand, and files."""
+"""Predictors by name and by file: a new predictor is one file, and its entries in the two tables here."""
 
-from collections.abc import Sequence
-from functools import cache
-from importlib import import_module
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from gnnsched_env.common import store
-from gnnsched_env.common.disk_cache import cached
-from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean, needs_extra
-from gnnsched_env.common.store import GNN_PREDICTOR, TREE_PREDICTOR
-from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec
+from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
+from gnnsched_env.common.store import GNN_PREDICTOR, TREE_PREDICTOR, Format, Stored
+from gnnsched_env.predictors.datasets.training_set import TrainingSet
 from gnnsched_env.predictors.levels import Level
 from gnnsched_env.predictors.protocol import ClosedFormPredictor, ExactPredictor, Predictor
-from gnnsched_env.predictors.trees.tree_predictor import TreePredictor, shipped_predictor
-from gnnsched_env.predictors.trees.tree_training import DEFAULT_TRAINING, NAMES, Keep, Trainer
+from gnnsched_env.predictors.trees.tree_predictor import TreePredictor
+from gnnsched_env.predictors.trees.tree_training import boosted_predictor
 from gnnsched_env.tables import Pair
 
-PREDICTORS = (
-    "gradient_boosting",
-    "gradient_boosting_metadata",
-    "closed_form",
-    "closed_form_metadata",
-    "gnn",
-    "exact",
-)
+
+def _shipped_gnn(jobs: TrainingSet) -> Predictor:
+    from gnnsched_env.predictors.gnn import shipped_gnn
+
+    return shipped_gnn()
+
+
+def _read_gnn(stored: Stored) -> Predictor:
+    from gnnsched_env.predictors.gnn import GnnPredictor
+
+    return GnnPredictor.from_stored(stored)
+
+
+MAKERS: Final[Mapping[str, Callable[[TrainingSet], Predictor]]] = {
+    "gradient_boosting": lambda jobs: boosted_predictor(jobs, Level.DEGREES),
+    "gradient_boosting_metadata": lambda jobs: boosted_predictor(jobs, Level.METADATA),
+    "closed_form": lambda jobs: ClosedFormPredictor(Level.DEGREES),
+    "closed_form_metadata": lambda jobs: ClosedFormPredictor(Level.METADATA),
+    "gnn": _shipped_gnn,
+    "exact": lambda jobs: ExactPredictor(),
+}
+"""The function that makes each predictor by name; one that needs training has the jobs, and the pairs, to train on.
+
+A function that needs torch imports it in its body.
+"""
+
+READERS: Final[Mapping[Format, Callable[[Stored], Predictor]]] = {
+    TREE_PREDICTOR: TreePredictor.from_stored,
+    GNN_PREDICTOR: _read_gnn,
+}
+"""The function that makes a predictor from the content of a file, by the file's format."""
+
+PREDICTORS = tuple(MAKERS)
 """The names of all predictors."""
 DEFAULT_PREDICTOR = "gradient_boosting"
 
-_BOOSTED = {name: level for level, name in NAMES.items()}
-_KINDS: Final = {
-    TREE_PREDICTOR: "gnnsched_env.predictors.trees.tree_predictor:TreePredictor",
-    GNN_PREDICTOR: "gnnsched_env.predictors.gnn.gnn_predictor:GnnPredictor",
-}
-"""The reader of a predictor's file, by format: "module:class", imported only for such a file.
-
-It is a name, because networks need torch.
-"""
-
 
 def make_predictor(
-    name: str | Path,
-    pairs: Sequence[Pair] | None = None,
-    *,
-    training: DatasetSpec = DEFAULT_TRAINING,
-    keep: Keep = cached,
-    progress: bool | None = None,
+    name: str | Path, pairs: Sequence[Pair] | None = None, *, jobs: TrainingSet | None = None
 ) -> Predictor:
     """Return a predictor by name (PREDICTORS), or from a file that a predictor's `save` wrote.
 
-    Gradient boosting ships for the preset pairs; for others (`pairs`), or with other `training`, it is trained on
-    synthetic jobs, about a minute, and kept (`keep`). `progress`: bars on stderr (None: if that is a terminal).
+    Gradient boosting ships for the preset pairs. For others it is trained on `jobs`, by default `TrainingSet(pairs)`:
+    synthetic jobs, about a minute, kept on disk. Raise ConfigError for an unknown name, or if pairs are needed and not
+    given; FileFormatError for a file that is missing or invalid.
     """
     name = str(name)
     check_predictor(name)
-    if name == "exact":
-        return ExactPredictor()
-    if name.startswith("closed_form"):
-        return ClosedFormPredictor(Level.DEGREES if name == "closed_form" else Level.METADATA)
-    if name == "gnn":
-        from gnnsched_env.predictors.gnn import shipped_gnn
-
-        return shipped_gnn()
-    if name in _BOOSTED:
-        shipped = _shipped(name)
-        if training == DEFAULT_TRAINING and (pairs is None or shipped.covers(pairs)):
-            return shipped
-        if pairs is None:
-            raise ConfigError(f"predictor {name!r}: training needs the (accelerator, dataflow) pairs")
-        return Trainer(pairs, training, keep=keep, progress=progress).predictor(_BOOSTED[name])
-    return _from_file(name)
+    if name in MAKERS:
+        return MAKERS[name](TrainingSet(pairs) if jobs is None else jobs)
+    stored = store.load(name, *READERS)
+    return READERS[stored.format](stored)
 
 
 def check_predictor(name: str) -> None:
@@ -84,18 +80,3 @@ def check_predictor(name: str) -> None:
         return
     hint = did_you_mean(name, PREDICTORS)
     raise ConfigError(f"predictor must be one of {', '.join(PREDICTORS)}, or a file (.npz), got {name!r}{hint}")
-
-
-def _from_file(path: str) -> Predictor:
-    """Return the predictor of the kind given in the file's manifest."""
-    stored = store.load(path, *_KINDS)
-    module, kind = _KINDS[stored.format].split(":")
-    with needs_extra(stored.source, "gnn"):
-        reader = getattr(import_module(module), kind)
-    predictor: Predictor = reader.from_stored(stored)
-    return predictor
-
-
-@cache
-def _shipped(name: str) -> TreePredictor:
-    return shipped_predictor(name)

@@ -36,10 +36,6 @@ class Domain:
         per_class = inputs.per_class(beyond.astype(np.float64)) > 0
         return tuple(tuple(str(name) for name in names[row]) for row in per_class)
 
-    def in_domain(self, classes: JobClasses) -> NDArray[np.bool_]:
-        """Return bool [C]: whether all features of a class lie within the range."""
-        return np.array([not names for names in self.outside(classes)])
-
 
 def _slack(bound: FloatArray) -> FloatArray:
     return 1e-9 * (1.0 + np.abs(bound))

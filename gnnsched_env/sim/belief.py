@@ -1,4 +1,4 @@
-"""What may be known of running fleets, and futures drawn from that knowledge: what planning policies are given.
+"""Beliefs: what planning policies may know of running fleets, and futures drawn from that knowledge.
 
 A `Belief` is copied from a `Simulation` field by field: predicted latencies, the jobs that have come to the scheduler,
 and when running jobs are believed to finish. Neither true latencies nor true finish times nor jobs still to come are in

@@ -1,4 +1,4 @@
-"""Jobs that come from outside, a trace for example, instead of being drawn: loaded part by part, in bounded memory.
+"""Jobs that are read from a source, a trace for example, instead of being drawn: loaded in parts, in bounded memory.
 
 A lane holds the jobs that are in the system and some that are still to come. When those have come, what has finished is
 counted and forgotten, what has not moves to the front, and the next part is read.
@@ -31,12 +31,12 @@ class JobSource(Protocol):
         ...
 
     def chunks(self, size: int) -> Iterator[NDArray[np.void]]:
-        """Yield all jobs, part by part."""
+        """Yield all jobs, at most `size` at a time."""
         ...
 
 
 class Fed(Protocol):
-    """What is fed: a simulation, whose arrays `state.Simulation` describes."""
+    """The simulation whose lanes a feed loads; `state.Simulation` describes its arrays."""
 
     config: SimulationSettings
     settings: RecordArray

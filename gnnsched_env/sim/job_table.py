@@ -1,4 +1,4 @@
-"""Jobs: what a job's latencies are, given those of one inference of its class."""
+"""The latency table of jobs, each of which is several inferences of one class."""
 
 from dataclasses import replace
 
@@ -15,8 +15,8 @@ JOB_LIMIT = 1 << JOB_BITS
 def job_table(table: LatencyTable, repeats: int) -> LatencyTable:
     """Return the table of jobs that are `repeats` inferences each: true, predicted and average latencies multiplied.
 
-    Raise ConfigError where a job could take 2^40 cycles or more, truly or as predicted: beyond, all latencies look
-    alike to policies.
+    Raise ConfigError if the true or predicted latency of a job is 2^40 cycles or more: policies cannot tell such
+    latencies apart.
     """
     repeats = Integer(1).check("simulation", "repeats", repeats)
     _check_longest(table, repeats)
@@ -32,7 +32,7 @@ def job_table(table: LatencyTable, repeats: int) -> LatencyTable:
 
 
 def _check_longest(table: LatencyTable, repeats: int) -> None:
-    """Refuse jobs that are longer than policies can tell, naming the longest."""
+    """Raise ConfigError, naming the longest job, if policies could not tell its latency from longer ones."""
     true, predicted = int(table.true_cycles.max()), int(table.predicted_cycles.max())
     cycles, kind = (true, "true") if true >= predicted else (predicted, "predicted")
     if repeats * cycles < JOB_LIMIT:
@@ -40,7 +40,7 @@ def _check_longest(table: LatencyTable, repeats: int) -> None:
     held = table.true_cycles if true >= predicted else table.predicted_cycles
     place, choice = divmod(int(held.argmax()), held.shape[1])
     raise ConfigError(
-        f"simulation: repeats must keep every job below 2^{JOB_BITS} cycles, where the scale ends on which policies "
+        f"simulation: repeats must keep every job below 2^{JOB_BITS} cycles, the end of the scale on which policies "
         f"read times: at most {(JOB_LIMIT - 1) // cycles:,} inferences of up to {cycles:,} cycles ({kind}, of class "
         f"{table.class_names[place]!r} under {table.choice_names[choice]!r}), got {repeats!r}, which make "
         f"{repeats * cycles:,}"

@@ -1,4 +1,4 @@
-"""What finished episodes amount to: times, deadlines, energy, failures, use of the fleet."""
+"""Metrics of finished episodes: times, deadlines, energy, failures, use of the fleet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,12 +55,12 @@ class EpisodeMetrics:
 
     @property
     def weight(self) -> NDArray[np.float64]:
-        """Return float64 [L, J]: what a job's time counts where weights matter."""
+        """Return the jobs' weights, float64 [L, J]."""
         return self.jobs["weight"].astype(np.float64)
 
     @property
     def has_deadline(self) -> NDArray[np.bool_]:
-        """Return bool [L, J]."""
+        """Return which jobs have a deadline, bool [L, J]."""
         return np.asarray(self.jobs["due"] < NEVER)
 
     @property

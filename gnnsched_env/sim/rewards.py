@@ -1,10 +1,10 @@
 """What a reward charges: each term declared once, what it accrues, and the objective that weighs the terms.
 
-The reward of a step is minus the objective of what came about since the step before, in units of
-`SimulationSettings.unit` cycles. A term accrues in a sum of each lane, the field of LANE that its `Term` names. The
-functions `accrue_...` say what is added to the sums when a job comes, while time passes, when a run starts, finishes or
-fails. They are compiled into the transition, so this module imports only `common`: kernels are compiled anew when what
-they import changes.
+The reward of a step is minus the objective of what has accrued since the step before, in units of
+`SimulationSettings.unit` cycles. Each term accrues in a sum of each lane, the field of LANE that its `Term` names; the
+functions `accrue_...` add to the sums when a job arrives, while time passes, and when a run starts, finishes or fails.
+They are compiled into the transition. So this module imports only `common`, because a change of anything that it
+imports makes the transition compile anew.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,12 +25,13 @@ Totals = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What a price charges for: `accrued`, the lane's sum since its last decision, and the same of whole episodes.
+    """What a price charges for: a sum that each lane keeps, and a slow way to compute it for whole episodes.
 
-    `total(jobs, lanes)` states slowly what the sums of a finished episode come to: float64 [L] of its JOB records
-    [L, J] and LANE records [L]. In a scenario a price of 1 makes `unit(table, repeats)` of the sum cost as much as a
-    mean job's best latency; `table` is the LatencyTable of one inference, of which a job is `repeats`. None: the sum is
-    in cycles, and a cycle of it costs a cycle.
+    `accrued` names the field of LANE that holds the sum since the lane's last decision. `total(jobs, lanes)` returns,
+    for finished episodes, the sum over the whole of each: float64 [L], from JOB records [L, J] and LANE records [L].
+    At a price of 1 in a scenario, `unit(table, repeats)` of the sum costs as much as a mean job's best latency; `table`
+    is the LatencyTable of one inference, and a job is `repeats` of them. Without a `unit` the sum is in cycles, and a
+    cycle of it costs a cycle.
     """
 
     accrued: str

@@ -1,4 +1,4 @@
-"""What happened in one lane so far, as plain arrays: which job ran where and when, who waited, what was down.
+"""What has happened in one lane, as plain arrays: which job ran where and when, how many waited, what was down.
 
 A `Schedule` holds what was seen until now only: a running job's true finish is not in it.
 """

@@ -1,4 +1,4 @@
-"""What a simulation needs beside the latency table: rates, episode length, rules, prices; its record for kernels."""
+"""The settings of a simulation (rates, episode length, rules, prices) and the record that kernels read of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -69,12 +69,18 @@ class SimulationSettings(Prices):
         for name in declared(Prices):
             Number(least=0.0).check("simulation", name, getattr(self, name))
         if (self.mean_up > 0) != (self.mean_down > 0):
-            raise ConfigError(f"simulation: mean_up and mean_down must both be 0 or both above, got {self.mean_up!r}")
+            raise ConfigError(
+                f"simulation: mean_up and mean_down must both be 0 or both be above 0, got {self.mean_up!r} and "
+                f"{self.mean_down!r}"
+            )
         self._check_phases()
 
     def _check_phases(self) -> None:
         if (self.modulation is Modulation.STEADY) != (not self.phases):
-            raise ConfigError(f"simulation: phases must be given where the rate changes, got {self.phases!r}")
+            raise ConfigError(
+                f"simulation: phases must be given if the rate changes and only then, got {self.phases!r} with "
+                f"{self.modulation.name}"
+            )
         bad = [phase for phase in self.phases if not (phase[0] > 0 and phase[1] >= 0 and np.isfinite(phase).all())]
         if bad or (self.phases and sum(length * rate for length, rate in self.phases) <= 0):
             raise ConfigError(
@@ -94,7 +100,7 @@ class SimulationSettings(Prices):
         return row
 
 
-# What the kernels read beside the fields that are numbers.
+# What the kernels read besides the fields that are numbers.
 _DERIVED: dict[str, Callable[[SimulationSettings], float]] = {
     "shortest_first": lambda settings: settings.window_order,
     "modulation": lambda settings: settings.modulation,

@@ -134,7 +134,7 @@ class Simulation:
         return (self.settings, *self._tables, self.lanes, self.accelerators, self.jobs, self.queue, self.aborted)
 
     def refill(self) -> None:
-        """Let lanes go on that have run out of loaded jobs (the kernels stop there)."""
+        """Load more jobs for the lanes that have run out of them, where the kernels stop, and run those lanes on."""
         while self.feed is not None and self.streaming and self.lanes["starved"].any():
             for lane in np.flatnonzero(self.lanes["starved"]).tolist():
                 self.forgotten[lane].add(self.feed.refill(lane), self.true)
@@ -194,7 +194,7 @@ def _as_keys(values: Sequence[int] | NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def _check_horizon(table: LatencyTable, settings: SimulationSettings) -> None:
-    """Refuse what could run past int64: an episode is at most all its gaps, latencies and predictions in a row.
+    """Raise ConfigError if times could exceed int64: an episode is at most all its gaps, latencies and predictions.
 
     A changing rate stretches gaps by at most a few phases; failures could repeat a job without end, so a job must
     usually finish between two of them. Repairs, a last failure and a last deadline come on top.
@@ -217,12 +217,12 @@ def _check_horizon(table: LatencyTable, settings: SimulationSettings) -> None:
 
 
 def _check_failures(table: LatencyTable, settings: SimulationSettings) -> None:
-    """Refuse failures so frequent that jobs may never finish, or that nothing but failures would be simulated."""
+    """Raise ConfigError for failures so frequent that jobs may never finish, or that little else is simulated."""
     least = float(table.true_cycles.max()) / LONGEST_RISK
     if settings.mean_up < least:
         raise ConfigError(
             f"simulation: the mean time between failures must be at least {least:,.0f} cycles, a quarter of the "
-            f"longest latency, else jobs may never finish: {least / settings.mean_up:.4g} times what was given, "
+            f"longest latency, or jobs may never finish; that is {least / settings.mean_up:.4g} times what was given, "
             f"{settings.mean_up:,.0f} cycles"
         )
     changes = 2 * table.num_accelerators * settings.jobs * settings.mean_gap / (settings.mean_up + settings.mean_down)

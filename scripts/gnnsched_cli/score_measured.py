@@ -51,8 +51,7 @@ def run(arguments: Arguments) -> None:
         measured_inputs,
         score_sets_apart,
     )
-    from gnnsched_env.predictors.measured.measurements import load_measurements
-    from gnnsched_env.predictors.measured.measuring import SYNTHETIC_PREFIX
+    from gnnsched_env.predictors.measured.measurements import SYNTHETIC_PREFIX, load_measurements
 
     check_file("--json", arguments.json)
     measured, level = load_measurements(arguments.csv), Level(arguments.level)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from build_dataset import load_dataset
 from gnnsched_cli.command import run_command
 from gnnsched_env.hardware import load_fleet
-from gnnsched_env.predictors.datasets.dataset_files import load_dataset
 from gnnsched_env.predictors.levels import Level
 from gnnsched_env.predictors.trees.tree_training import NAMES, train
 from gnnsched_env.tables import distinct_pairs

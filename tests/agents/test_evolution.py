@@ -157,6 +157,7 @@ def test_members_that_do_what_assignment_does_change_nothing():
     np.testing.assert_allclose(evolution.parameters, before)
 
 
+@pytest.mark.slow
 def test_processes_change_nothing():
     results = []
     for workers in (1, 3):

@@ -129,6 +129,7 @@ def test_regression_learns_what_costs_least():
     assert found.gain == pytest.approx(planned - np.mean(least), rel=0.2)
 
 
+@pytest.mark.slow
 def test_caution_keeps_to_the_plan_more_so_at_high_loads():
     rng = np.random.default_rng(1)
     labels = synthetic(3000, rng)
@@ -170,6 +171,7 @@ def test_joined_labels_keep_each_state():
     np.testing.assert_array_equal(whole.rows[whole.starts[3] : whole.starts[4]], parts[1].rows)
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_exactly(tmp_path):
     whole = Improvement(TINY, WORKLOADS, seed=3)
     figures = []

@@ -43,6 +43,7 @@ def naive_rows(env):
     return np.array(lanes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"scenario": "big_little"}, {"failures": {"up": 40, "down": 5}}, {"jobs": 2}])
 def test_rows_are_the_readers_and_play_is_the_environments(options):
     options = {**SMALL, **options}

@@ -133,6 +133,7 @@ def test_what_is_played_follows_the_policy():
     assert figures["jobs"] > 0.0
 
 
+@pytest.mark.slow
 def test_it_learns_on_a_toy_from_scratch():
     """From a policy that draws uniformly, in some seconds: far fewer jobs in the system, and a better greedy policy."""
     config = PpoConfig(

@@ -124,6 +124,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(whole, tmp_path, monkey
     assert len(list(tmp_path.glob("method-*"))) == 1
 
 
+@pytest.mark.slow
 def test_the_command_killed_outright_goes_on_exactly(tiny_file, tmp_path):
     folder = tmp_path / "folder"
     words = [sys.executable, "-m", "gnnsched_cli", "train", "--config", str(tiny_file), "--folder", str(folder)]
@@ -279,6 +280,7 @@ SMALL_METHODS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SMALL_METHODS)
 def test_every_way_of_training_runs_and_goes_on(kind, tmp_path, capsys):
     if kind != "evolution":

@@ -162,6 +162,7 @@ def run_without_torch(code, *arguments):
     return subprocess.run([sys.executable, "-c", BLOCK + code, *arguments], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_without_torch_all_is_there_but_what_needs_it():
     code = (
         "import gnnsched_agents\n"
@@ -173,6 +174,7 @@ def test_without_torch_all_is_there_but_what_needs_it():
     assert found.stdout == f"{len(config_names())} Evolution\n", found.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "what"),
     [
@@ -189,6 +191,7 @@ def test_a_missing_extra_is_named(code, what):
     )
 
 
+@pytest.mark.slow
 def test_the_command_names_a_missing_extra_in_one_line(tmp_path):
     code = "from gnnsched_cli.main import main\nsys.exit(main(['train', *sys.argv[1:]]))"
     found = run_without_torch(code, "--config", "queue_hetero4", "--folder", str(tmp_path))

@@ -140,6 +140,7 @@ def test_predictor_greedy_in_dispatch_adds_the_backlog():
     assert decide("predictor_greedy", shape, [[10, 12, 40, 35]], remaining=[26, 0]) == (0, 3)
 
 
+@pytest.mark.slow
 def test_predictor_greedy_plans_in_the_order_of_arrival():
     shape = layout(TWO)
     # The oldest is planned on busy accelerator 0 (5 + 10 < 40), so the next one finds it free at 15 and prefers 1.

@@ -32,6 +32,7 @@ def informed(name):
     return POLICIES[name].knowledge is Knowledge.PREDICTED
 
 
+@pytest.mark.slow
 def test_predictions_beat_ignorance(queue, dispatch):
     for results in (queue, dispatch):
         worst = max(value for name, value in results.items() if informed(name))

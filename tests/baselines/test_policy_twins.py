@@ -51,6 +51,7 @@ def test_max_min(case):
     assert compiled(first_starts, *case, True) == naive_policies.max_min(*case)
 
 
+@pytest.mark.slow
 @given(situations())
 @settings(max_examples=300)
 def test_sufferage(case):
@@ -76,6 +77,7 @@ def planned(latencies, remaining, c):
     return list(zip(taken["accelerator"].tolist(), taken["weight"].tolist(), taken["job"].tolist(), strict=True))
 
 
+@pytest.mark.slow
 @given(situations(), st.sampled_from([0.0, 0.7, 2.5, 40.0]))
 @settings(max_examples=300)
 def test_the_plan_is_as_cheap_as_scipys(case, c):
@@ -100,6 +102,7 @@ def test_the_plan_starts_what_scipys_starts(seed, jobs, fleet):
     assert compiled(first_in_line, *case, 2.5) == naive_policies.assignment(*case, 2.5)
 
 
+@pytest.mark.slow
 @given(situations(jobs=one_to_three))
 @settings(max_examples=40)
 def test_without_arrivals_the_plan_is_the_best_of_all_schedules(case):

@@ -86,6 +86,7 @@ def naive_shortest(simulation, number, accelerator):
     return min((cycles, k) for k, cycles in enumerate(simulation.predicted[number]) if owners[k] == accelerator)
 
 
+@pytest.mark.slow
 @pytest.mark.kernels
 @given(environments(), st.integers(0, 12))
 @settings(max_examples=40)
@@ -149,6 +150,7 @@ def naive_candidates(simulation, shape, mask, i):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.kernels
 @given(environments(), st.integers(0, 10))
 @settings(max_examples=25)
@@ -164,6 +166,7 @@ def test_it_decides_as_its_slow_twin(environment, steps):
         environment.step(actions)
 
 
+@pytest.mark.slow
 @pytest.mark.kernels
 @given(
     st.lists(st.lists(st.integers(0, 30), min_size=4, max_size=4), min_size=1, max_size=5),
@@ -182,6 +185,7 @@ def test_what_may_be_luck_counts_for_nothing():
     assert clearly_best(costs[[1, 0]], 0.0) == 0
 
 
+@pytest.mark.slow
 def test_it_leaves_its_base_where_that_is_clearly_worse():
     environment = batch(hetero_table(), dispatch=False, lanes=4, jobs=40, window=8)
     base, policy = make_policy("assignment", environment.layout), make_policy("rollout", environment.layout)
@@ -201,6 +205,7 @@ def test_a_margin_that_nothing_passes_leaves_the_base():
     assert taken[0] == taken[1]
 
 
+@pytest.mark.slow
 def test_it_is_better_than_its_base():
     means = []
     for name, options in (("assignment", {}), ("rollout", {"futures": 16, "arrivals": 30})):

@@ -81,6 +81,7 @@ def networks(draw, width=None):
     return Network(**arrays)
 
 
+@pytest.mark.slow
 @pytest.mark.kernels
 @given(networks(), st.lists(st.integers(0, 6), min_size=1, max_size=4), st.integers(0, 1 << 32))
 @settings(deadline=None, max_examples=30)
@@ -320,6 +321,7 @@ def test_looking_ahead_follows_the_policy_in_its_futures():
             np.testing.assert_allclose(tried[lane][row], episode_charges(future.settings, future.jobs, future.lanes))
 
 
+@pytest.mark.slow
 def test_looking_ahead_mends_a_bad_policy():
     network = random_network()
     plain = mean_completion(lambda made: TrainedPolicy(made.layout, table=made.table, network=network))

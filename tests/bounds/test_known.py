@@ -37,6 +37,7 @@ def test_every_schedule_is_feasible_and_the_jobs_are_the_scenarios(entry):
     assert np.array_equal(drawn.latency, entry.instance.latency)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", KNOWN[::7], ids=lambda entry: entry.instance.name)
 def test_some_are_proved_again(entry):
     pytest.importorskip("ortools.sat.python.cp_model", reason="OR-tools is not installed")

@@ -19,6 +19,7 @@ def solver():
     return pytest.importorskip("ortools.sat.python.cp_model", reason="OR-tools is not installed")
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(instances(most_jobs=5, most_fleet=2))
 def test_the_optimum_is_the_least_of_all_orders(instance):
@@ -30,6 +31,7 @@ def test_the_optimum_is_the_least_of_all_orders(instance):
     assert found.total == found.plan.total(instance) == least
 
 
+@pytest.mark.slow
 def test_the_solver_alone_finds_it(solver, monkeypatch):
     """Without a local search before it, and with a bound that says little."""
     monkeypatch.setattr(module, "improve", lambda instance, plan, **_: earliest_finish(instance))
@@ -41,6 +43,7 @@ def test_the_solver_alone_finds_it(solver, monkeypatch):
         assert found.total < earliest_finish(instance).total(instance)
 
 
+@pytest.mark.slow
 def test_too_little_time_proves_less(solver):
     instance = random_instance(60, gap=3)
     found = optimum(instance, seconds=0.01)

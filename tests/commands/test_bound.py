@@ -43,6 +43,7 @@ def test_one_job_is_said_so():
     assert "hetero4, queue, load 0.8, 1 job, 1 episode; offline" in result.stdout
 
 
+@pytest.mark.slow
 def test_policies_on_the_known_optima(tmp_path):
     path = tmp_path / "out.json"
     result = run("--known", "--policies", "sjf", "tests.commands.own_policy:OldestFirst", "--json", str(path))

@@ -57,6 +57,7 @@ def test_jobs_that_come_together_have_no_rate_and_no_load(tmp_path, capsys, line
     assert not any(word in out for word in ("inf", "nan", "a second", "load"))
 
 
+@pytest.mark.slow
 def test_graphs_have_a_load_too(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GNNSCHED_CACHE", str(tmp_path / "cache"))
     star = Graph.from_edges(9, [0] * 8, range(1, 9))

@@ -61,6 +61,7 @@ def test_an_edge_list_needs_widths(tmp_path, capsys):
     assert (report["vertices"], report["edges"], report["drawn"]) == (3, 4, [])
 
 
+@pytest.mark.slow
 def test_a_reader_who_leaves_is_no_error(graph_file):
     command = [sys.executable, "-m", "gnnsched_cli", "cycles", "--graph", str(graph_file), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
@@ -78,6 +79,7 @@ def test_microseconds_have_three_digits(value, text):
     assert cycles._three_digits(value) == text
 
 
+@pytest.mark.slow
 def test_the_table_names_every_dataflow(graph_file, capsys):
     assert _run(graph_file, "--quirks", "golden_corrected", "--hidden", "--features", "5") == 0
     output, refused = capsys.readouterr()

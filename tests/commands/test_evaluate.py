@@ -17,6 +17,7 @@ def run(*arguments):
     return gnnsched("evaluate", "--jobs", "30", "--episodes", "3", *arguments)
 
 
+@pytest.mark.slow
 def test_every_policy_on_the_embedded_workload(tmp_path):
     path = tmp_path / "out.json"
     result = run("--load", "0.5", "0.8", "--json", str(path))

@@ -173,6 +173,7 @@ def test_a_missing_ranker_is_known_before_any_work(tree, capsys, monkeypatch):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["", "train", "score", "predict"])
 def test_help_needs_no_torch(command):
     code = f"import sys; from gnnsched_cli.main import main\ntry: main(['forecast', *{command.split()}, '--help'])\n"

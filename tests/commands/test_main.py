@@ -35,6 +35,7 @@ def test_help_lists_every_subcommand():
         assert "gnnsched --version" in told.stdout and "--tyro-write-completion" in told.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", *SUBCOMMANDS])
 def test_help_says_what_it_is_for_and_imports_little(name):
     allowed = ("numba",) if name in WITH_NUMBA else ()

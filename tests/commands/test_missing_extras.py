@@ -18,6 +18,7 @@ sys.exit(main({words!r}))
 SMALL = ["--jobs", "5", "--policy", "sjf"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hidden", "words", "extra"),
     [

@@ -30,6 +30,7 @@ def test_the_readme_shows_commands():
     assert {"demo", "evaluate", "train", "cycles", "schedule", "doctor"} <= {command.split()[1] for command in COMMANDS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [pytest.param(command, marks=marks(command), id=command) for command in COMMANDS])
 def test_it_runs_as_printed(command, tmp_path):
     words = command.split()[1:]

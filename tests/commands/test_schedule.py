@@ -12,6 +12,7 @@ def run(*arguments):
     return gnnsched("schedule", "--jobs", "20", *arguments)
 
 
+@pytest.mark.slow
 def test_everything_that_is_asked_for_is_written(tmp_path):
     paths = {name: tmp_path / f"out.{name}" for name in ("csv", "trace", "png", "gif")}
     result = run(*(part for name, path in paths.items() for part in (f"--{name}", str(path))), "--seed", "3")

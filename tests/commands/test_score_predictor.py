@@ -68,6 +68,7 @@ def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path, monkey
     assert not (tmp_path / "out.json").exists()
 
 
+@pytest.mark.slow
 def test_as_a_user_runs_it(tmp_path):
     command = [sys.executable, "-m", "gnnsched_cli", "score-predictor", "--predictor", "exact", "--graphs"]
     done = subprocess.run([*command, str(tmp_path / "A.npz")], capture_output=True, text=True, check=False)

@@ -5,10 +5,10 @@ import sys
 import numpy as np
 import pytest
 
+import build_dataset
+import plot_coverage
 from gnnsched_env.graphs import GraphSet
 from gnnsched_env.graphs.generators import draw_graphs
-from gnnsched_env.predictors.datasets.dataset_files import load_dataset
-from scripts.studies import build_dataset, plot_coverage
 
 
 def run(monkeypatch, script, *arguments):
@@ -20,7 +20,7 @@ def test_a_training_set_is_built_and_kept(monkeypatch, capsys, tmp_path):
     options = ["--graphs", 20, "--seed", 7, "--fleet", "hetero4", "--most-vertices", 100, "--workers", 1]
     run(monkeypatch, build_dataset, *options, "--out", tmp_path / "set")
     assert "20 graphs x 9 pairs, 1 chunks, 1 built now" in capsys.readouterr().out
-    assert load_dataset(tmp_path / "set").dataset.cycles.shape == (20, 9)
+    assert build_dataset.load_dataset(tmp_path / "set").dataset.cycles.shape == (20, 9)
     run(monkeypatch, build_dataset, *options, "--out", tmp_path / "set")
     assert "0 built now" in capsys.readouterr().out
 
@@ -40,6 +40,7 @@ def test_bad_options_end_with_one_line(monkeypatch, capsys, tmp_path, options, m
     assert not (tmp_path / "set").exists()
 
 
+@pytest.mark.slow
 def test_coverage_is_plotted(monkeypatch, capsys, tmp_path):
     pytest.importorskip("matplotlib")
     graphs = draw_graphs("molecule", np.random.default_rng(0), 5)

@@ -48,6 +48,7 @@ def test_a_paired_ratio_knows_what_its_pairs_share():
     assert paired_ratio(shared[:1], noise[:1]).low == paired_ratio(shared[:1], noise[:1]).high
 
 
+@pytest.mark.slow
 def test_crossed_intervals_hold_the_mean_as_often_as_they_say():
     """Of seeds and files that each add a normal deviation: the true mean is 0."""
     rng = np.random.default_rng(0)

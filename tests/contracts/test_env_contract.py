@@ -334,6 +334,7 @@ def test_the_golden_trajectory(name):
     assert golden_hash(name) == GOLDEN[name]
 
 
+@pytest.mark.slow
 def test_trajectories_agree_across_processes():
     code = "from tests.contracts.test_env_contract import golden_hash; print(golden_hash('queue'))"
     hashes = {
@@ -343,6 +344,7 @@ def test_trajectories_agree_across_processes():
     assert hashes == {golden_hash("queue") + "\n"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gnnsched/Dispatch-v0", "gnnsched/Queue-v0"])
 def test_random_play_of_a_hundred_thousand_steps(name):
     env = gymnasium.make(name, jobs=500)

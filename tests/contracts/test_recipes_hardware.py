@@ -31,6 +31,7 @@ def assert_replayed(table, fleet):
             assert table.true_cycles[c, k] == cycles, choice.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, -1])
 def test_a_dataflow_is_one_entry_in_one_file(presets, capsys, place):
     (entry,) = examples("add_a_dataflow.md", "toml")
@@ -46,6 +47,7 @@ def test_a_dataflow_is_one_entry_in_one_file(presets, capsys, place):
     assert presets.built == ["flexible4"]
 
 
+@pytest.mark.slow
 def test_a_fleet_is_one_file(presets, tmp_path):
     fleet_file, own = examples("add_a_fleet.md", "toml")
     presets.write("fleets/edge3.toml", fleet_file)

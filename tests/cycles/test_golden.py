@@ -26,6 +26,7 @@ def test_the_sample_is_exact_on_every_quantity():
     assert {name: quantities for name, quantities in wrong.items() if quantities} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["golden_reference", "golden_corrected"])
 def test_all_golden_cases_are_exact(shared, name, capsys):
     path = shared / "omega" / f"{name}.jsonl.gz"

@@ -116,6 +116,7 @@ def test_a_row_is_coloured_as_long_as_it_was_busy():
         assert abs(saturated.mean() - busy) < 0.01 + 2 * len(runs) / len(colours)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ENVIRONMENTS))
 @pytest.mark.parametrize("mode", RENDER_MODES)
 def test_gymnasium_checks_what_is_drawn(name, mode):
@@ -161,6 +162,7 @@ def test_a_window_shows_the_same_picture():
     assert array.render().shape == shown.shape  # closing one window leaves other environments' pictures alone
 
 
+@pytest.mark.slow
 @needs("pygame")
 def test_a_video_has_a_frame_a_decision(tmp_path):
     pytest.importorskip("moviepy", reason="moviepy is not installed")
@@ -196,6 +198,7 @@ def test_a_large_fleet_with_long_names_still_fits():
     assert max(len(line) for line in lines[1:-3]) <= 16 + 3 + 72
 
 
+@pytest.mark.slow
 def test_rendering_with_text_or_not_at_all_loads_no_pygame():
     code = (
         "import sys\n"

@@ -48,6 +48,7 @@ def test_threads_change_nothing(mode, threads):
     assert ends > 5
 
 
+@pytest.mark.slow
 @given(
     kind=st.sampled_from(KINDS),
     mode=st.sampled_from(MODES),

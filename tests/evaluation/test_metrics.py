@@ -150,6 +150,7 @@ def run_given(capacity, lanes=2):
     return fleet
 
 
+@pytest.mark.slow
 def test_jobs_whose_records_are_not_kept_count_too():
     held, streamed = run_given(200), run_given(32)
     assert streamed.streaming and not held.streaming

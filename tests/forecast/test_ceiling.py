@@ -109,6 +109,7 @@ def test_rows_choose_what_is_ranked():
     assert noise_ceiling(runtimes, groups, near).tau == pytest.approx(reached, abs=0.03)
 
 
+@pytest.mark.slow
 def test_it_repeats_and_does_not_mind_the_unit_or_the_names_of_groups():
     rng = np.random.default_rng(5)
     runtimes, groups = measured(spread(rng), normal, rng)

@@ -91,6 +91,7 @@ def test_bad_rows_are_refused(tmp_path, rows, message):
         merge(open_program(toy_programs.layout_file(tmp_path)), np.array(rows))
 
 
+@pytest.mark.slow
 def test_memory_of_merging_is_that_of_the_different_rows(tmp_path):
     configs, nodes = 20_000, 40  # 57.6 MB as floats, 14.4 MB as bytes; 200 rows differ
     features = np.zeros((nodes, 140), dtype=np.float32)

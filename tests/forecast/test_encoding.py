@@ -221,6 +221,7 @@ def test_a_batch_is_encoded_in_place():
     assert peak < 1.7 * encoded.nbytes
 
 
+@pytest.mark.slow
 def test_the_real_file(alexnet):
     program = open_program(alexnet)
     sample = prepare(program)

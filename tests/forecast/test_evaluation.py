@@ -221,6 +221,7 @@ def test_layouts_have_one_code_each(tmp_path):
             assert len(np.unique(rows[codes[:, node] == code], axis=0)) == 1
 
 
+@pytest.mark.slow
 def test_ridge_on_alexnet_is_the_published_one(alexnet, split):
     """Fitted to original configurations, it ranks held-out ones with tau 0.759; merged first, a little better."""
     plain = RidgeRanker(prepare(alexnet, rows=split["train"], merge=False))

@@ -77,6 +77,7 @@ def test_of_many_programs_some_are_held_back_whole(tmp_path):
         hold_back(train, share=1.0)
 
 
+@pytest.mark.slow
 def test_trees_are_fitted_saved_and_read_without_torch(tmp_path):
     program = open_program(layout_file(tmp_path, configs=2_000))
     sample = prepare(program, hops=0)
@@ -92,6 +93,7 @@ def test_trees_are_fitted_saved_and_read_without_torch(tmp_path):
     assert (done.stdout.strip(), done.returncode) == (BoostingRanker.__name__, 0), done.stderr
 
 
+@pytest.mark.slow
 def test_a_missing_torch_is_named():
     code = (
         f"{WITHOUT_TORCH}from gnnsched_env.forecast.models.ranker import Session\n"
@@ -103,6 +105,7 @@ def test_a_missing_torch_is_named():
     assert "ConfigError: forecast networks: needs the extra `gnn` (pip" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
     pytest.importorskip("torch", reason="torch is not installed")
     sample = sample_of(tmp_path, configs=30)

@@ -22,6 +22,7 @@ def real_files(folder):
     return sorted((folder / "npz").rglob("*.npz"))
 
 
+@pytest.mark.slow
 def test_every_real_file_is_read_as_numpy_reads_it(tpugraphs):
     paths = real_files(tpugraphs)
     assert len(paths) == 16
@@ -179,6 +180,7 @@ def large_file(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_few_rows_of_a_large_file_take_little_memory(large_file):
     asked = np.random.default_rng(0).integers(0, LARGE[0], 100)
     asked[-1] = LARGE[0] - 1  # the whole file is inflated

@@ -68,6 +68,7 @@ def test_a_larger_set_begins_with_a_smaller(tmp_path):
         assert make(small).write(tmp_path / "few").read_bytes() == make(large).write(tmp_path / "more").read_bytes()
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_bytes_and_others_do_not(tmp_path):
     seen = []
     size = replace(TINY, tiles=(1, 0, 1))
@@ -197,6 +198,7 @@ def test_configurations_repeat_and_spread_as_in_real_files(program):
     assert np.array_equal(program.noise_free, program.noise_free[first][group.ravel()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("collection", LAYOUTS)
 @pytest.mark.parametrize("place", [1, 2])
 def test_runtimes_are_what_the_documentation_says(collection, place):
@@ -229,6 +231,7 @@ def test_paths_and_prices_agree_with_the_naive_walk(seed, family):
     assert work.price(codes) == pytest.approx(np.array(expected) * layouts.NS_PER_BYTE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("collection", LAYOUTS)
 def test_linear_models_without_a_graph_stay_behind_the_oracle(collection):
     size = replace(SIZES["small"], layouts=(6, 0, 3))
@@ -239,6 +242,7 @@ def test_linear_models_without_a_graph_stay_behind_the_oracle(collection):
         assert gap.oracle - gap.within >= 0.1 and gap.oracle - gap.across >= 0.1
 
 
+@pytest.mark.slow
 def test_without_copies_there_is_nothing_for_a_graph_model_to_win(monkeypatch):
     monkeypatch.setattr(layouts, "COPY_RATE", 0.0)
     specs = [

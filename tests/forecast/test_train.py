@@ -45,6 +45,7 @@ def test_it_learns_what_each_configuration_costs(loss, target):
     assert after > 0.85 > 0.65 > before
 
 
+@pytest.mark.slow
 def test_edges_tell_where_neighbours_disagree():
     """Copies between operations that disagree are most of the runtime here: a network without edges cannot see them."""
     sample = layout_sample(configurable=5, configs=240)

@@ -152,7 +152,7 @@ def test_from_scipy_agrees_with_from_edges(vertices, edges, undirected, seed):
     [
         (np.eye(2), r"must be a scipy\.sparse matrix or array, got ndarray"),
         (scipy.sparse.csr_array((2, 3)), r"must be square.*got \(2, 3\)"),
-        (scipy.sparse.csr_array((0, 0)), "num_vertices must be an integer in 1"),
+        (scipy.sparse.csr_array((0, 0)), "num_vertices must be an integer of at least 1"),
     ],
 )
 def test_bad_matrices_are_refused(matrix, message):

@@ -24,6 +24,7 @@ def build(drawn, *, undirected=True, name=""):
     return Graph.from_edges(vertices, [s for s, _ in edges], [t for _, t in edges], undirected=undirected, name=name)
 
 
+@pytest.mark.slow
 @given(edge_lists(), st.booleans())
 def test_from_edges_agrees_with_sets(drawn, undirected):
     graph = build(drawn, undirected=undirected)
@@ -128,12 +129,12 @@ def test_bad_arrays_are_refused_with_place_and_rule(indptr, indices, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0, [], []), "num_vertices must be an integer in 1..2147483647, got 0"),
+        ((0, [], []), "num_vertices must be an integer of at least 1, got 0"),
         (
             (2.5, [0, 2], [2, 1]),
-            "num_vertices must be an integer in 1..2147483647, got 2.5",
+            "num_vertices must be an integer of at least 1, got 2.5",
         ),  # compiled code once crashed
-        ((True, [0], [0]), "num_vertices must be an integer in 1..2147483647, got True"),
+        ((True, [0], [0]), "num_vertices must be an integer of at least 1, got True"),
         ((2, [0], [0, 1]), "sources and targets must have one length, got 1 and 2"),
         ((2, [0], [2]), "targets must lie in 0..1, got 2"),
         ((2, [-1], [0]), "sources must lie in 0..1, got -1"),

@@ -65,5 +65,5 @@ def test_sampling_comes_near_the_exact_value(shared):
 
 
 def test_trials_must_be_positive():
-    with pytest.raises(GraphError, match="trials must be at least 1"):
+    with pytest.raises(GraphError, match="trials must be an integer of at least 1, got 0"):
         sampled_clustering(Graph.from_edges(1, [], []), np.random.default_rng(0), trials=0)

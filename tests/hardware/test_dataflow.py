@@ -54,6 +54,7 @@ def dataflow(*, taxonomy="Seq_AC(VsFsNs, VsGsFs)", **tiles):
     return Dataflow(name="own", taxonomy=Taxonomy.parse(taxonomy), rule=TileRule(**rule))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_dataflows())
 @given(
     kind=st.sampled_from(["gcn", "sage"]),

@@ -5,15 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import build_dataset as study
+from build_dataset import build_dataset, load_dataset
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.hardware import Fleet, load_fleet
-from gnnsched_env.predictors.datasets import dataset_chunks
-from gnnsched_env.predictors.datasets.dataset_files import build_dataset, load_dataset
 from gnnsched_env.predictors.datasets.labelled_layers import job_inputs
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec, training_chunk
 from gnnsched_env.predictors.features import feature_names
@@ -82,6 +83,7 @@ def test_provenance_is_inside(whole):
     assert load_dataset(whole).settings == settings
 
 
+@pytest.mark.slow
 def test_files_do_not_depend_on_the_workers(whole, tmp_path):
     assert build(tmp_path / "two", workers=2) == 3
     assert contents(tmp_path / "two") == contents(whole)
@@ -93,11 +95,13 @@ def test_a_finished_data_set_is_not_built_again(copy):
     assert {path: path.stat().st_mtime_ns for path in copy.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_killed_build_resumes_to_the_same_bytes(tmp_path, whole):
     folder = tmp_path / "killed"
     code = (
         "from gnnsched_env.hardware import load_fleet\n"
-        "from gnnsched_env.predictors.datasets.dataset_files import build_dataset\n"
+        f"import sys; sys.path.insert(0, {str(Path(study.__file__).parent)!r})\n"
+        "from build_dataset import build_dataset\n"
         "from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec\n"
         f"build_dataset({SPEC!r}, load_fleet('hetero4'), {str(folder)!r}, workers=1)"
     )
@@ -164,7 +168,7 @@ def test_a_folder_of_other_settings_is_refused(copy, whole, field, value):
 def test_a_folder_of_another_fleet_or_code_is_refused(copy, monkeypatch):
     with pytest.raises(ConfigError, match="holds a data set with fleet"):
         build(copy, fleet=load_fleet("flexible4"))
-    monkeypatch.setattr(dataset_chunks, "code_digest", lambda *rooms: "other")
+    monkeypatch.setattr(study, "code_digest", lambda *rooms: "other")
     with pytest.raises(ConfigError, match="made by another version of the package's sources"):
         build(copy)
 

@@ -71,6 +71,7 @@ def assert_right(table, fleet, classes):
     assert table.energy_pj[SAMPLE] == pytest.approx(energy_table(classes, fleet), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edit", BUILT)
 def test_a_pair_that_was_not_shipped_is_built(presets, sampled, edit):
     BUILT[edit](presets)
@@ -82,6 +83,7 @@ def test_a_pair_that_was_not_shipped_is_built(presets, sampled, edit):
     assert default_table("flexible4") is table and presets.built == ["flexible4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edit", SERVED)
 def test_shipped_pairs_are_found_wherever_they_stand(presets, sampled, edit):
     SERVED[edit](presets)
@@ -96,6 +98,7 @@ def test_shipped_pairs_are_found_wherever_they_stand(presets, sampled, edit):
     assert presets.built == []
 
 
+@pytest.mark.slow
 def test_an_accelerators_file_serves_edited_dataflows_too(presets, sampled):
     presets.insert(DATAFLOWS, OWN, place=0)
     presets.replace("accelerators.toml", 'pes = 512\ndataflows = "all"', 'pes = 512\ndataflows = ["SP0", "PP4"]')
@@ -113,6 +116,7 @@ def test_a_table_of_other_hardware_is_refused(presets):
         Scenario(name="other", fleet=load_fleet("hetero4"), table=table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edit", "changed"),
     [("a dataflow renamed", False), ("a dataflow added first", True), ("PEs changed", True)],

@@ -70,6 +70,7 @@ def test_dataflows_without_trees_are_exact(degrees, in_features, out_features):
     assert predicted.tolist() == pair_cycles(classes, chosen).tolist()
 
 
+@pytest.mark.slow
 def test_all_dataflows_are_near_the_cost_model_on_every_preset_device():
     classes = synthetic_classes(48, seed=3)
     accelerators = [load_accelerator(name) for name in ("omega256", "omega1024")]

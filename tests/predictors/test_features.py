@@ -10,7 +10,7 @@ from gnnsched_env.graphs import Graph
 from gnnsched_env.hardware import load_accelerator, load_dataflow, make_model
 from gnnsched_env.predictors import FEATURES, Inputs, Level, feature_names, graph_features, job_inputs, single_layers
 from gnnsched_env.predictors import feature_kernels as kernels
-from gnnsched_env.predictors.features import FOLD_WIDTHS, HEIGHT_LEVELS, LIMITS, SHARES
+from gnnsched_env.predictors.features import FOLD_WIDTHS, HEIGHT_LEVELS, LIMITS, SHARES, assortativity
 from gnnsched_env.workload import synthetic_classes
 from tests.predictors.jobs import classes_of
 from tests.twins import latency as naive_latency
@@ -19,6 +19,7 @@ degree_lists = st.lists(st.one_of(st.integers(0, 12), st.integers(0, 3_000)), mi
 PAIRS = [(load_accelerator("omega512"), load_dataflow(name)) for name in ("Seq1", "PP2")]
 
 
+@pytest.mark.slow
 @pytest.mark.kernels
 @given(degree_lists)
 def test_the_summary_of_degrees_agrees_with_the_naive_twin(degrees):
@@ -29,14 +30,13 @@ def test_the_summary_of_degrees_agrees_with_the_naive_twin(degrees):
     assert len(summary) == len(feature_names(Level.DEGREES)) - len(feature_names(Level.METADATA))
 
 
-@pytest.mark.kernels
 @given(st.integers(1, 12), st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=30))
 def test_assortativity_agrees_with_the_naive_twin(vertices, edges):
     rows = [a % vertices for a, _ in edges]
     columns = [b % vertices for _, b in edges]
     graph = Graph.from_edges(vertices, rows, columns)
     expected = naive_latency.assortativity(graph)
-    assert kernels.assortativity(graph.indptr, graph.indices) == pytest.approx(expected, abs=1e-9)
+    assert assortativity(graph) == pytest.approx(expected, abs=1e-9)
 
 
 def test_features_of_a_small_graph_by_hand():

@@ -9,10 +9,10 @@ from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.graphs import Graph, GraphSet
 from gnnsched_env.predictors.levels import Level
 from gnnsched_env.predictors.measured import measured_models as mm
-from gnnsched_env.predictors.measured import measuring
 from gnnsched_env.predictors.measured.measurements import load_measurements
-from gnnsched_env.predictors.measured.measuring import Reading
 from gnnsched_env.workload.job_classes import log_uniform
+from scripts.studies import measure_cpu
+from scripts.studies.measure_cpu import Reading
 
 HEADER = "graph_file,graph_ids,in_features,out_features,choice,microseconds,again,repeats"
 GOOD = (
@@ -186,12 +186,13 @@ def fill(folder, measure=None, *, families=("near", "far", "real"), jobs=40):
     for i, family in enumerate(families):
         rng = np.random.default_rng(i)
         path = write_set(folder / f"{family}.npz", sizes=[log_uniform(rng, 3, 400) for _ in range(20)])
-        every += measuring.synthetic_jobs(path, folder, count=jobs, seed=i)
+        every += measure_cpu.synthetic_jobs(path, folder, count=jobs, seed=i)
     path = folder / "m.csv"
-    assert measuring.append_measurements(path, every, measure or Machine(), lambda amount: None) == []
+    assert measure_cpu.append_measurements(path, every, measure or Machine(), lambda amount: None) == []
     return path
 
 
+@pytest.mark.slow
 def test_operation_rates_are_recovered(tmp_path):
     measured = load_measurements(fill(tmp_path, Machine(scatter=0.0)))
     inputs = mm.measured_inputs(measured.classes, Level.METADATA)
@@ -220,6 +221,7 @@ def test_held_out_sets_are_predicted_and_compared(tmp_path):
         assert record["noise"] == pytest.approx(0.02, abs=0.001)
 
 
+@pytest.mark.slow
 def test_what_operations_do_not_explain_is_learnt(tmp_path):
     measured = load_measurements(fill(tmp_path, Machine(cliff=200), jobs=60))
     inputs = mm.measured_inputs(measured.classes)
@@ -284,15 +286,15 @@ def test_targets_that_are_trained_on_are_refused(tmp_path):
 
 def test_a_copy_is_refused_before_anything_is_measured(tmp_path):
     one, copy = write_set(tmp_path / "A.npz"), write_set(tmp_path / "copy.npz")
-    jobs = [measuring.real_jobs(path, tmp_path, samples=2) for path in (one, copy)]
+    jobs = [measure_cpu.real_jobs(path, tmp_path, samples=2) for path in (one, copy)]
     out, machine = tmp_path / "m.csv", Machine()
     with pytest.raises(ConfigError, match=r"copy.npz holds the same graphs as .*A.npz"):
-        measuring.append_measurements(out, jobs[0] + jobs[1], machine, lambda amount: None)
+        measure_cpu.append_measurements(out, jobs[0] + jobs[1], machine, lambda amount: None)
     assert not machine.seen and not out.exists()
-    measuring.append_measurements(out, jobs[0], machine, lambda amount: None)
+    measure_cpu.append_measurements(out, jobs[0], machine, lambda amount: None)
     before = out.read_bytes()
     with pytest.raises(ConfigError, match=r"copy.npz holds the same graphs as .*A.npz"):
-        measuring.append_measurements(out, jobs[1], machine, lambda amount: None)
+        measure_cpu.append_measurements(out, jobs[1], machine, lambda amount: None)
     assert out.read_bytes() == before
 
 
@@ -303,7 +305,7 @@ def test_jobs_that_a_file_has_in_other_words_are_not_measured_again(tmp_path):
     machine = Machine()
     job = load_measurements(out).jobs[0]
     assert job.graph_ids == (1, 2)
-    measuring.append_measurements(out, [job], machine, lambda amount: None)
+    measure_cpu.append_measurements(out, [job], machine, lambda amount: None)
     assert not machine.seen and out.read_text().splitlines() == [HEADER, *rows]
 
 
@@ -323,15 +325,15 @@ class Killed(Machine):
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path):
     path, out = write_set(tmp_path / "A.npz", sizes=range(3, 20)), tmp_path / "m.csv"
-    jobs = measuring.synthetic_jobs(path, tmp_path, count=8)
+    jobs = measure_cpu.synthetic_jobs(path, tmp_path, count=8)
     for last, first_done, second_done in ((5, 5, 0), (7, 8, 4)):
         with pytest.raises(KeyboardInterrupt):
-            measuring.append_measurements(out, jobs, Killed(last), lambda amount: None)
+            measure_cpu.append_measurements(out, jobs, Killed(last), lambda amount: None)
         assert load_measurements(out).jobs == tuple(jobs[:first_done])
         assert load_measurements(out).again is None
         assert out.read_text().count(",,5\n") == 2 * (first_done - second_done)
     rest, ticks = Killed(100), []
-    measuring.append_measurements(out, jobs, rest, ticks.append)
+    measure_cpu.append_measurements(out, jobs, rest, ticks.append)
     assert (rest.calls, len(ticks)) == (4, 16)
     assert load_measurements(out).jobs == tuple(jobs)
     assert load_measurements(out).again is not None
@@ -340,7 +342,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
 
 def test_jobs_that_cannot_be_measured_are_left_out_and_said(tmp_path):
     path = write_set(tmp_path / "A.npz")
-    jobs = measuring.synthetic_jobs(path, tmp_path, count=4)
+    jobs = measure_cpu.synthetic_jobs(path, tmp_path, count=4)
 
     machine = Machine()
 
@@ -350,37 +352,37 @@ def test_jobs_that_cannot_be_measured_are_left_out_and_said(tmp_path):
         return machine(graph, width_in, width_out)
 
     out = tmp_path / "m.csv"
-    assert measuring.append_measurements(out, jobs, refuses, lambda amount: None) == ["too large"]
+    assert measure_cpu.append_measurements(out, jobs, refuses, lambda amount: None) == ["too large"]
     assert load_measurements(out).jobs == (jobs[0], jobs[2], jobs[3])
 
 
 def test_a_file_of_other_columns_is_not_added_to(tmp_path):
     path = write_csv(tmp_path, ["microseconds,choice,graph_file", "3,x,A.npz"])
     with pytest.raises(FileFormatError, match="columns of an existing file must be"):
-        measuring.append_measurements(path, [], Machine(), lambda amount: None)
+        measure_cpu.append_measurements(path, [], Machine(), lambda amount: None)
 
 
 def test_jobs_of_real_files_are_layers_of_the_usual_model(tmp_path):
     many, one = write_set(tmp_path / "A.npz", sizes=range(3, 23)), write_set(tmp_path / "B.npz", sizes=(9,))
-    jobs = measuring.draw_jobs([many, one], [], tmp_path, samples=3, synthetic_count=0, seed=4)
-    assert jobs == measuring.draw_jobs([many, one], [], tmp_path, samples=3, synthetic_count=0, seed=4)
+    jobs = measure_cpu.draw_jobs([many, one], [], tmp_path, samples=3, synthetic_count=0, seed=4)
+    assert jobs == measure_cpu.draw_jobs([many, one], [], tmp_path, samples=3, synthetic_count=0, seed=4)
     assert {(job.in_features, job.out_features) for job in jobs} == {(10, 16), (16, 2)}
     assert sorted(len(job.graph_ids) for job in jobs if job.graph_file == "A.npz") == [1] * 3 + [4] * 3 + [16] * 3
     assert [job.graph_ids for job in jobs if job.graph_file == "B.npz"] == [(0,), (0,)]
 
 
 def test_synthetic_files_are_written_once_and_jobs_stay_small(tmp_path):
-    paths = measuring.write_synthetic_sets(tmp_path, pool=3)
+    paths = measure_cpu.write_synthetic_sets(tmp_path, pool=3)
     written = [path.stat().st_mtime_ns for path in paths]
-    assert measuring.write_synthetic_sets(tmp_path, pool=3) == paths
+    assert measure_cpu.write_synthetic_sets(tmp_path, pool=3) == paths
     assert [path.stat().st_mtime_ns for path in paths] == written
-    assert len(paths) == len(measuring.SYNTHETIC_FAMILIES)
+    assert len(paths) == len(measure_cpu.SYNTHETIC_FAMILIES)
     for path in paths:
         graphs = GraphSet.load(path)
-        short = measuring.synthetic_jobs(path, tmp_path, count=5)
-        jobs = measuring.synthetic_jobs(path, tmp_path, count=20)
+        short = measure_cpu.synthetic_jobs(path, tmp_path, count=5)
+        jobs = measure_cpu.synthetic_jobs(path, tmp_path, count=20)
         assert jobs[:5] == short and len(set(jobs)) == 20
         for job in jobs:
             vertices = graphs.batch(job.graph_ids).num_vertices
-            assert vertices <= measuring.MOST_VERTICES
-            assert vertices * job.in_features * (vertices + job.out_features) <= measuring.MOST_WORK
+            assert vertices <= measure_cpu.MOST_VERTICES
+            assert vertices * job.in_features * (vertices + job.out_features) <= measure_cpu.MOST_WORK

@@ -19,7 +19,8 @@ from gnnsched_env.predictors import (
     make_predictor,
     score_predictions,
 )
-from gnnsched_env.predictors.trees import tree_training as training
+from gnnsched_env.predictors.datasets import training_set
+from gnnsched_env.predictors.trees import tree_training
 from gnnsched_env.predictors.trees.tree_predictor import shipped_predictor
 from gnnsched_env.tables import true_cycles
 from gnnsched_env.workload import classes_from_files, synthetic_classes
@@ -42,6 +43,7 @@ def forbid(monkeypatch, module, *names):
         monkeypatch.setattr(module, name, refuse)
 
 
+@pytest.mark.slow
 def test_a_built_table_holds_truth_and_predictions():
     classes, fleet = synthetic_classes(12), load_fleet("hetero4")
     table = build_table(classes, fleet, training=TINY, cache=False)
@@ -52,17 +54,20 @@ def test_a_built_table_holds_truth_and_predictions():
     assert table.provenance["fleet"] == fleet.digest()
 
 
+@pytest.mark.slow
 def test_exact_predictions_are_the_truth():
     table = build_table(synthetic_classes(8), load_fleet("hetero4"), predictor="exact", training=TINY)
     assert (table.predicted_cycles == table.true_cycles).all()
 
 
+@pytest.mark.slow
 def test_the_cache_serves_equal_hardware_under_any_name(monkeypatch, folder):
     classes = synthetic_classes(8)
     first = build_table(classes, load_fleet("hetero4"), training=TINY)
     kept = sorted(folder.iterdir())
     forbid(monkeypatch, latency_tables, "pair_cycles")
-    forbid(monkeypatch, training, "training_chunk", "train")
+    forbid(monkeypatch, training_set, "training_chunk")
+    forbid(monkeypatch, tree_training, "train")
     again = build_table(classes, load_fleet("hetero4"), training=TINY)
     assert (first.predicted_cycles == again.predicted_cycles).all()
     flexible = build_table(classes, load_fleet("flexible4"), training=TINY)
@@ -71,15 +76,18 @@ def test_the_cache_serves_equal_hardware_under_any_name(monkeypatch, folder):
     assert (flexible.predicted_cycles[:, position] == first.predicted_cycles[:, -2]).all()
 
 
+@pytest.mark.slow
 def test_other_classes_reuse_the_training_set(monkeypatch):
     fleet, others = load_fleet("hetero4"), synthetic_classes(8, seed=5)
     first = build_table(synthetic_classes(8), fleet, training=TINY)
-    forbid(monkeypatch, training, "training_chunk", "train")
+    forbid(monkeypatch, training_set, "training_chunk")
+    forbid(monkeypatch, tree_training, "train")
     second = build_table(others, fleet, training=TINY)
     assert (second.true_cycles == true_cycles(others, fleet)).all()
     assert (second.predicted_cycles != first.predicted_cycles).any()
 
 
+@pytest.mark.slow
 def test_another_training_set_or_fleet_misses_the_cache():
     classes = synthetic_classes(8)
     first = build_table(classes, load_fleet("hetero4"), training=TINY)
@@ -90,6 +98,7 @@ def test_another_training_set_or_fleet_misses_the_cache():
     assert little.mean_log_cycles.shape == (27,) and set(little.mean_log_cycles) > set(first.mean_log_cycles)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED_FLEETS)
 def test_means_belong_to_the_choices(name):
     fleet, shipped = load_fleet(name), shipped_predictor("gradient_boosting")
@@ -98,6 +107,7 @@ def test_means_belong_to_the_choices(name):
         assert table.mean_log_cycles.tolist() == shipped.mean_log_cycles[places].tolist()
 
 
+@pytest.mark.slow
 def test_the_shipped_table_holds_what_the_shipped_predictor_says():
     classes, fleet = synthetic_classes(), load_fleet("big_little")
     pairs = [(choice.accelerator, choice.dataflow) for choice in fleet.choices]
@@ -108,7 +118,8 @@ def test_the_shipped_table_holds_what_the_shipped_predictor_says():
 
 
 def test_the_shipped_predictor_serves_preset_pairs_without_training(monkeypatch):
-    forbid(monkeypatch, training, "training_chunk", "train")
+    forbid(monkeypatch, training_set, "training_chunk")
+    forbid(monkeypatch, tree_training, "train")
     classes, fleet = synthetic_classes(4, model_kind="sage", hidden=(64,)), load_fleet("hetero4")
     table = build_table(classes, fleet)
     assert score_predictions(table.true_cycles, table.predicted_cycles).mape < 1.0
@@ -140,6 +151,7 @@ def test_the_shipped_table_serves_every_preset_fleet(name):
     assert scores.accuracy >= 97.0 and scores.mape < 1.0 and scores.mean_regret < 1.001
 
 
+@pytest.mark.slow
 def test_the_shipped_truth_is_what_the_cost_model_says():
     classes, fleet = synthetic_classes(), load_fleet("big_little")
     table = default_table("big_little")
@@ -160,6 +172,7 @@ def test_an_unknown_fleet_has_no_shipped_table():
         default_table("hetero")
 
 
+@pytest.mark.slow
 def test_the_shipped_table_imports_no_learning_library():
     code = (
         "import sys; from gnnsched_env.predictors import default_table; default_table('hetero4'); "

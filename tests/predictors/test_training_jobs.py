@@ -54,6 +54,7 @@ def test_a_larger_data_set_begins_with_a_smaller_one(graphs):
     same(last.subset(range(fewer)), longer.subset(range(fewer)))
 
 
+@pytest.mark.slow
 def test_degrees_are_those_that_the_layer_aggregates_over(chunks):
     for classes in chunks:
         for graph, degrees, model in zip(classes.graphs, classes.degrees, classes.models, strict=True):
@@ -62,6 +63,7 @@ def test_degrees_are_those_that_the_layer_aggregates_over(chunks):
             assert layer.combination_features == layer.in_features * (1 if layer.self_loops else 2)
 
 
+@pytest.mark.slow
 def test_graphs_are_valid_and_bounded(chunks):
     for classes in chunks:
         for graph in classes.graphs:

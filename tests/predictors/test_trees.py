@@ -6,13 +6,13 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.common.store import digest
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.predictors import (
     DatasetSpec,
     Job,
-    RegressionPredictor,
+    Level,
     TreePredictor,
     job_inputs,
     labelled,
@@ -20,8 +20,8 @@ from gnnsched_env.predictors import (
     training_chunk,
 )
 from gnnsched_env.predictors.trees.forests import Forests
-from gnnsched_env.predictors.trees.regressors import Boosting
-from gnnsched_env.predictors.trees.tree_predictor import shipped_predictor
+from gnnsched_env.predictors.trees.tree_predictor import closed_form_terms, shipped_predictor, tree_columns
+from gnnsched_env.predictors.trees.tree_training import BOOSTING_OF, Boosting, train
 from gnnsched_env.tables import distinct_pairs
 from gnnsched_env.workload import synthetic_classes
 from tests.twins import latency as naive_latency
@@ -29,30 +29,29 @@ from tests.twins import latency as naive_latency
 PAIRS = distinct_pairs(load_fleet("flexible4")).pairs[:3]
 
 
-@pytest.fixture(scope="module")
-def regression():
-    dataset = labelled(training_chunk(DatasetSpec(graphs=300, seed=3, most_vertices=500), 0), PAIRS)
-    return dataset, RegressionPredictor("lightgbm", "terms", boosting=Boosting(trees=12, leaves=7, least=5)).fit(
-        dataset, PAIRS
-    )
+BOOSTING = Boosting(trees=12, leaves=7, least=5)
 
 
 @pytest.fixture(scope="module")
-def predictor(regression):
-    means = np.log(regression[0].cycles).mean(axis=0)
-    return TreePredictor.of(regression[1], "toy", means, {"seed": 3})
+def dataset():
+    return labelled(training_chunk(DatasetSpec(graphs=300, seed=3, most_vertices=500), 0), PAIRS)
 
 
-def test_trees_agree_with_lightgbm_and_with_the_naive_twin(regression, predictor):
-    dataset, trained = regression
-    for p, model in enumerate(trained.models):
-        columns = predictor.features.columns(dataset.inputs, p)
-        ours = predictor.forests.predict(p, columns)
-        assert ours == pytest.approx(model.predict(columns), abs=1e-6)
-        assert ours[:9].tolist() == pytest.approx(
-            [naive_latency.tree_sum(row, predictor.forests, p) for row in columns[:9]]
-        )
-    assert np.ptp(predictor.forests.forest_ptr) > 0
+@pytest.fixture(scope="module")
+def predictor(dataset):
+    return train(dataset, PAIRS, Level.DEGREES, {"seed": 3}, boosting=BOOSTING)
+
+
+@pytest.mark.parametrize("level", BOOSTING_OF)
+def test_trees_agree_with_lightgbm(level, dataset):
+    trained = train(dataset, PAIRS, level, {}, boosting=BOOSTING)
+    for p in range(len(PAIRS)):
+        columns = tree_columns(dataset.inputs, level, p)
+        residuals = np.log(dataset.cycles[:, p] / closed_form_terms(dataset.inputs, level)[:, p, 1])
+        expected = BOOSTING.regressor().fit(columns, residuals).predict(columns)
+        ours = [naive_latency.tree_sum(row, trained.forests, p) for row in columns[:40]]
+        assert ours == pytest.approx(expected[:40], abs=1e-6)
+    assert np.ptp(trained.forests.forest_ptr) > 0
 
 
 @pytest.mark.kernels
@@ -64,7 +63,7 @@ def test_one_jobs_cycles_agree_with_columns_and_trees(predictor):
         expected = np.zeros(3)
         for row in np.flatnonzero(inputs.owners == c):
             for p in range(3):
-                columns = predictor.features.columns(inputs, p)[row]
+                columns = tree_columns(inputs, predictor.level, p)[row]
                 correction = np.exp(naive_latency.tree_sum(columns, predictor.forests, p))
                 expected[p] += inputs.degree_terms[row, p, 1] * correction
         assert np.abs(one(Job(degrees, model)) - expected).max() <= 0.5 + 1e-6
@@ -75,7 +74,8 @@ def test_a_file_gives_the_same_predictions_and_the_same_bytes(predictor, tmp_pat
     predictor.save(tmp_path / "a.npz")
     again = TreePredictor.load(tmp_path / "a.npz")
     assert (again.predict(classes, PAIRS) == predictor.predict(classes, PAIRS)).all()
-    assert (again.name, again.keys, dict(again.provenance)) == (predictor.name, predictor.keys, {"seed": 3})
+    assert (again.name, again.keys, again.provenance) == (predictor.name, predictor.keys, predictor.provenance)
+    assert again.provenance["seed"] == 3
     assert again.out_of_domain(classes) == predictor.out_of_domain(classes)
     again.save(tmp_path / "b.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
@@ -108,7 +108,7 @@ def test_a_shipped_file_saved_again_is_the_same(name, tmp_path):
 def test_a_file_is_a_predictor_by_name(predictor, tmp_path):
     predictor.save(tmp_path / "a.npz")
     made, classes = make_predictor(str(tmp_path / "a.npz")), synthetic_classes(8)
-    assert isinstance(made, TreePredictor) and made.name == "toy"
+    assert isinstance(made, TreePredictor) and made.provenance["seed"] == 3
     assert (made.predict(classes, PAIRS) == predictor.predict(classes, PAIRS)).all()
     changed = rewritten(tmp_path / "a.npz", _set("format", "other"), sign=True)
     with pytest.raises(
@@ -204,15 +204,6 @@ def test_what_is_no_predictor_file_is_refused(predictor, tmp_path):
         TreePredictor.load(tmp_path / "none.npz")
 
 
-def test_only_boosted_residuals_are_kept(regression):
-    means = np.zeros(3)
-    for other in (RegressionPredictor("ridge", "terms"), RegressionPredictor("lightgbm", "S5")):
-        with pytest.raises(ConfigError, match=f"is kept, got {other.name}"):
-            TreePredictor.of(other, "toy", means, {})
-    with pytest.raises(ConfigError, match="not trained yet"):
-        TreePredictor.of(RegressionPredictor("lightgbm", "terms"), "toy", means, {})
-
-
 def test_pairs_without_a_correction_have_no_trees():
     class Exact:
         class booster_:
@@ -221,4 +212,4 @@ def test_pairs_without_a_correction_have_no_trees():
                 return {"tree_info": [{"tree_structure": {"leaf_value": 0.0}}]}
 
     forests = Forests.from_lightgbm([Exact])
-    assert forests.predict(0, np.zeros((2, 3))).tolist() == [0.0, 0.0]
+    assert forests.roots.size == 0 and forests.forest_ptr.tolist() == [0, 0]

@@ -5,12 +5,22 @@ import pytest
 
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import load_fleet
-from gnnsched_env.predictors import DatasetSpec, Level, labelled, make_predictor, score_predictions, training_chunk
-from gnnsched_env.predictors.decision_times import median_us, prediction_times
-from gnnsched_env.predictors.trees.regressors import Boosting
+from gnnsched_env.predictors import (
+    DatasetSpec,
+    Level,
+    labelled,
+    make_predictor,
+    mape,
+    score_predictions,
+    training_chunk,
+)
+from gnnsched_env.predictors.trees.tree_training import Boosting
 from gnnsched_env.tables import distinct_pairs
 from gnnsched_env.workload import synthetic_classes
+from scripts.studies.decision_cost import median_us, prediction_times
 from scripts.studies.validate_predictors import (
+    REGRESSORS,
+    SETS,
     Candidate,
     closed_form_scores,
     family_folds,
@@ -61,6 +71,37 @@ def test_a_learning_curve_has_a_point_a_size(dataset):
     curve = learning_curve(Candidate(features="S4", boosting=SMALL), dataset, PAIRS, [20, 140], folds=2)
     assert [record["graphs"] for record in curve] == [20, 140]
     assert curve[1]["mape"] < curve[0]["mape"]
+
+
+@pytest.mark.parametrize(("regressor", "joint"), [*((name, False) for name in REGRESSORS), ("lightgbm", True)])
+def test_every_regressor_learns_and_repeats(regressor, joint, dataset):
+    candidate = Candidate(regressor=regressor, features="S5", joint=joint, boosting=SMALL)
+    seen, unseen = dataset.take(np.arange(240)), dataset.take(np.arange(240, 300))
+    first, again = (candidate.fitted(seen, PAIRS).predict(unseen.inputs) for _ in range(2))
+    assert mape(unseen.cycles, first) < 1.0
+    assert (first == again).all()
+
+
+@pytest.mark.parametrize("features", SETS)
+def test_every_feature_set_and_target_fits_the_training_set(features, dataset):
+    spread = np.abs(np.log(dataset.cycles) - np.log(dataset.cycles).mean(axis=0)).mean()
+    for target in ("log",) if features == "S1" else ("log", "residual"):
+        predicted = Candidate(features=features, target=target, boosting=SMALL).fitted(dataset, PAIRS)
+        assert np.abs(np.log(predicted.predict(dataset.inputs) / dataset.cycles)).mean() < spread / 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"regressor": "lightgb"}, "did you mean 'lightgbm'"),
+        ({"features": "S7"}, "feature set must be one of S1, S2, S3, S4, S5, S6, terms, got 'S7'"),
+        ({"target": "cycles"}, "target must be one of log, residual"),
+        ({"features": "S1"}, "its target must be 'log'"),
+    ],
+)
+def test_bad_candidates_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        Candidate(**options)
 
 
 def test_the_median_leaves_the_first_call_out():

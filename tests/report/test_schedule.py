@@ -23,6 +23,7 @@ def shares(picture):
     return {tuple(colour): count / len(pixels) for colour, count in zip(colours.tolist(), counts, strict=True)}
 
 
+@pytest.mark.slow
 def test_the_picture_has_every_run_in_its_colour(tmp_path):
     labels, path = made_up_labels(), tmp_path / "new" / "schedule.png"
     plot_schedule(made_up_schedule(), labels, path, title="made up")
@@ -73,6 +74,7 @@ def versus_table(smallest=100):
     return toys.table(rows, owners=[0, 0, 0, 1, 1, 1])
 
 
+@pytest.mark.slow
 def test_a_job_has_its_colour_in_both_schedules(tmp_path):
     schedules = one_run(2, 0, 0, 100, 400), one_run(15, 1, 3, 100, 700)
     path = tmp_path / "versus.png"
@@ -88,6 +90,7 @@ def test_a_job_has_its_colour_in_both_schedules(tmp_path):
     assert lower / upper == pytest.approx(2.0, abs=0.15)  # 600 cycles on the same axis as 300, numbers left out
 
 
+@pytest.mark.slow
 def test_dots_mark_runs_of_twice_the_smallest_latency(tmp_path):
     pictures = []
     for smallest in (100, 99):  # 199 is twice as much only of the second
@@ -100,6 +103,7 @@ def test_dots_mark_runs_of_twice_the_smallest_latency(tmp_path):
     assert np.array_equal(plain[third:], dotted[third:])
 
 
+@pytest.mark.slow
 def test_the_longer_schedule_sets_the_axis_of_both(tmp_path):
     widths = []
     for until in (1000, 2000):
@@ -109,6 +113,7 @@ def test_the_longer_schedule_sets_the_axis_of_both(tmp_path):
     assert widths[0] / widths[1] == pytest.approx(2.0, abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decisions", [0, 20, 1000])
 @pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
 def test_two_schedules_at_any_stage_can_be_drawn(decisions, ending, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gnnsched_env.common.checks import declared
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.scenario import (
@@ -21,7 +22,7 @@ from gnnsched_env.scenario import (
     simulation_settings,
 )
 from gnnsched_env.scenario.resolve import perturbed
-from gnnsched_env.sim import Modulation, Simulation
+from gnnsched_env.sim import PROCESSES, Modulation, Simulation
 from tests import toys
 from tests.envs.environments import hetero_table
 
@@ -236,6 +237,13 @@ def test_a_day_keeps_the_mean_rate(period, amplitude, gap):
     assert rates.min() >= 0.0
     assert rates.max() - 1.0 == pytest.approx(amplitude, rel=1e-3)
     assert rates[:48].min() >= 1.0 >= rates[48:].max() - 1e-9  # first the busy half
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_process_is_declared_with_all_its_parameters_and_keeps_the_mean_rate(name):
+    assert declared(PROCESSES[name]).keys() <= declared(Arrivals).keys()
+    _, phases = Arrivals(process=name).phases(1000.0)
+    assert not phases or sum(length * (rate - 1.0) for length, rate in phases) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_times_are_in_mean_service_times_of_a_job():

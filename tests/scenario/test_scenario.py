@@ -220,6 +220,7 @@ def test_repeats_leave_the_table_and_stretch_the_arrivals():
     assert (one.repeats, many.repeats) == (1, 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["exact", "closed_form", "closed_form_metadata", "gradient_boosting_metadata"])
 def test_the_embedded_workload_is_predicted_by_the_predictor_named(name, tmp_path, monkeypatch):
     monkeypatch.setenv("GNNSCHED_CACHE", str(tmp_path))
@@ -230,6 +231,7 @@ def test_the_embedded_workload_is_predicted_by_the_predictor_named(name, tmp_pat
     assert table.provenance["predictor"] == name
 
 
+@pytest.mark.slow
 def test_a_changed_predictor_file_is_read_again(tmp_path, monkeypatch):
     monkeypatch.setenv("GNNSCHED_CACHE", str(tmp_path / "cache"))
     shipped_predictor("gradient_boosting").save(tmp_path / "mine.npz")
@@ -240,6 +242,7 @@ def test_a_changed_predictor_file_is_read_again(tmp_path, monkeypatch):
     assert (first.predicted_cycles != second.predicted_cycles).any()
 
 
+@pytest.mark.slow
 def test_the_predictor_is_an_option_too():
     scenario = load_scenario("hetero4")
     assert scenario.with_options(predictor="exact").predictor == "exact"

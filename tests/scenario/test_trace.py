@@ -54,6 +54,7 @@ def columns(draw):
     return arrivals, {name: None if name in dropped else column for name, column in given.items()}
 
 
+@pytest.mark.slow
 @given(columns(), st.integers(1, 50))
 @settings(max_examples=60)
 def test_what_is_written_is_read(tmp_path_factory, drawn, size):
@@ -113,6 +114,7 @@ def test_the_mean_rate_and_the_last_deadline(tmp_path):
     assert read_trace(path).rate_hz is None
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     peaks = []
     for count in (30_000, 120_000):
@@ -134,6 +136,7 @@ def slowly(trace):
         yield from trace.chunks(GHZ, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "between"])
 @pytest.mark.parametrize(
     "change",

@@ -64,6 +64,7 @@ rows = st.builds(",".join, st.tuples(*map(mostly_good, HEADER.split(",")))) | st
 )
 
 
+@pytest.mark.slow
 @given(st.lists(rows, min_size=1, max_size=30), st.booleans(), st.sampled_from([128, 1 << 17]))
 @settings(max_examples=300)
 def test_problems_and_jobs_are_those_of_the_slow_twin(tmp_path_factory, lines, named, block):
@@ -90,6 +91,7 @@ def one_at_a_time(reader, lines, read=RowReader._rows):
     return read(reader, lines)
 
 
+@pytest.mark.slow
 @given(st.lists(rows, min_size=1, max_size=8), st.sampled_from([2, 64]))
 @settings(max_examples=150)
 def test_lines_together_and_one_by_one_agree(tmp_path_factory, lines, piece):

@@ -76,6 +76,7 @@ def test_poisson_counts_vary_as_much_as_their_mean():
     assert_mean((found - 30.0) ** 2, 30.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [3.0, 40.0])
 def test_bursts_take_their_share_at_their_rate_for_their_length(length):
     """The variance of a Markov-modulated process's counts follows from the bursts' share, rate and length.

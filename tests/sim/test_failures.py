@@ -208,5 +208,5 @@ def test_a_fleet_that_fails_too_often_is_refused():
         fleet_of([[1601]], seed=0)
     assert fleet_of([[1600]], seed=0).num_lanes == 1
     assert fleet_of([[1]], seed=0, predicted=[[1601]]).num_lanes == 1  # beliefs end no job
-    with pytest.raises(ConfigError, match="mean_up and mean_down must both be 0 or both above"):
+    with pytest.raises(ConfigError, match="mean_up and mean_down must both be 0 or both be above 0, got"):
         fleet_of([[1]], seed=0, mean_down=0.0)

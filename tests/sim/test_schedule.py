@@ -135,6 +135,7 @@ def test_bad_input_is_named(options, message):
         schedule_of(simulation, **options)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**32),

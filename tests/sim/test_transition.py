@@ -212,6 +212,7 @@ def compare(twin, batch, i, price):
         assert batch.observation[name][i] == pytest.approx(expected, abs=2e-6), name
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 2**64 - 1),

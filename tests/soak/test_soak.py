@@ -59,10 +59,11 @@ class Playing(RuleBasedStateMachine):
             self.watch.finish(run.EVENTS_A_JOB * (self.watch.size[2] + 1))
 
 
-TestPlaying = pytest.mark.kernels(Playing.TestCase)
+TestPlaying = pytest.mark.slow(pytest.mark.kernels(Playing.TestCase))
 TestPlaying.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
 
 
+@pytest.mark.slow
 def test_a_short_soak_finds_nothing():
     counts, kinds = run.soak(40_000, lanes=16, scenario_steps=500)
     assert counts.steps >= 40_000

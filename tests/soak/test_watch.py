@@ -107,6 +107,7 @@ STATES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("corrupt", "told"), STATES, ids=[told for _, told in STATES])
 def test_a_broken_state_is_told(corrupt, told):
     watch = played(dispatch=False, failing=False)

@@ -102,6 +102,7 @@ EPISODES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dispatch", [False, True])
 @pytest.mark.parametrize(("failing", "corrupt", "told"), EPISODES)
 def test_a_broken_episode_is_told(failing, corrupt, told, dispatch):

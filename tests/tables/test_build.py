@@ -77,6 +77,7 @@ def test_bandwidth_distinguishes_pairs():
     assert len(distinct_pairs(Fleet(name="two", accelerators=(wide, narrow))).pairs) == 2
 
 
+@pytest.mark.slow
 def test_processes_and_progress_do_not_change_the_result(capsys):
     classes, fleet = synthetic_classes(8), load_fleet("hetero4")
     alone = true_cycles(classes, fleet)

@@ -45,6 +45,7 @@ def accelerators(draw):
     return Accelerator(name="some", pes=pes, distribution_bandwidth=narrow, dataflows=DATAFLOWS)
 
 
+@pytest.mark.slow
 @given(st.data(), accelerators(), kinds)
 @settings(max_examples=40)
 def test_energies_are_those_of_the_slow_twin(data, accelerator, kind):

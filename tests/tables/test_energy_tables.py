@@ -83,6 +83,7 @@ def test_a_built_table_has_energies_and_keeps_them_apart_by_units(tmp_path, monk
         build_table(synthetic_classes(8, seed=1), fleet, predictor="exact")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["big_little", "flexible4", "hetero4"])
 def test_the_shipped_table_has_the_energies_of_the_default_preset(name):
     table, sample = default_table(name), np.arange(0, 256, 11)

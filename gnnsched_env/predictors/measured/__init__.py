@@ -1,1 +1,1 @@
-"""Measured latencies: their CSV file, the measuring that fills it, and models that predict them."""
+"""Measured latencies: their CSV file, and models that predict them."""

@@ -24,13 +24,14 @@ from gnnsched_env.workload import JobClasses
 
 FloatArray = NDArray[np.float64]
 
+SYNTHETIC_PREFIX = "synthetic_"  # how the names of synthetic graph sets begin
 REQUIRED = ("graph_file", "choice", "microseconds")
 MOST_DIGITS = 18  # most digits of an integer, so that it fits int64
 COLUMNS = ("graph_file", "graph_ids", "in_features", "out_features", "choice", "microseconds", "again", "repeats")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Job:
+class MeasuredJob:
     """The job of a measurement: graphs of a file under one layer of the given widths.
 
     Equal jobs are equal values: `graph_file` is the shortest path from the CSV's folder, symbolic links followed, and
@@ -52,7 +53,7 @@ class Measurements:
     """
 
     choices: tuple[str, ...]
-    jobs: tuple[Job, ...]
+    jobs: tuple[MeasuredJob, ...]
     microseconds: FloatArray
     again: FloatArray | None
     classes: JobClasses
@@ -67,7 +68,7 @@ class Measurements:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
     line: int
-    job: Job
+    job: MeasuredJob
     choice: str
     microseconds: float
     again: float | None
@@ -96,7 +97,7 @@ def load_measurements(path: str | Path) -> Measurements:
     )
 
 
-def measured_cells(path: str | Path) -> dict[Job, dict[str, Mapping[str, str]]]:
+def measured_cells(path: str | Path) -> dict[MeasuredJob, dict[str, Mapping[str, str]]]:
     """Read and check a CSV file as `load_measurements` does; return its rows as they stand, by job and choice."""
     cells = _cells(Path(path), _Files(folder=Path(path).parent))
     return {job: {choice: row.cells for choice, row in own.items()} for job, own in cells.items()}
@@ -107,7 +108,7 @@ def relative_file(path: Path, folder: Path) -> str:
     return os.path.relpath(path.resolve(), folder.resolve())
 
 
-def _classes(jobs: tuple[Job, ...], sets: Mapping[str, GraphSet]) -> JobClasses:
+def _classes(jobs: tuple[MeasuredJob, ...], sets: Mapping[str, GraphSet]) -> JobClasses:
     files = tuple(dict.fromkeys(job.graph_file for job in jobs))
     graphs = tuple(sets[job.graph_file].batch(job.graph_ids) for job in jobs)
     return JobClasses(
@@ -127,13 +128,13 @@ def _distinct_names(names: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name if taken.count(name) == 1 else f"{name} ({file})" for file, name in names.items())
 
 
-def _cells(path: Path, files: "_Files") -> dict[Job, dict[str, _Row]]:
+def _cells(path: Path, files: "_Files") -> dict[MeasuredJob, dict[str, _Row]]:
     """Return the rows by job and choice, every job having every choice once, in the order of their first rows."""
     rows = list(_rows(path, files))
     if not rows:
         raise FileFormatError(f"{path}: must hold at least one measurement, got a header only")
     choices = tuple(dict.fromkeys(row.choice for row in rows))
-    cells: dict[Job, dict[str, _Row]] = {}
+    cells: dict[MeasuredJob, dict[str, _Row]] = {}
     for row in rows:
         own = cells.setdefault(row.job, {})
         if row.choice in own:
@@ -272,7 +273,7 @@ def _row(line: _Line, files: _Files) -> _Row:
     line.integers("repeats", least=1)
     return _Row(
         line=line.number,
-        job=Job(
+        job=MeasuredJob(
             file,
             line.graph_ids(graphs),
             line.width("in_features", graphs.num_features),
@@ -295,6 +296,6 @@ def _load_set(line: _Line, file: str) -> GraphSet:
         raise FileFormatError(f"{line.path}, line {line.number}, column graph_file: {error}") from None
 
 
-def _words(job: Job) -> str:
+def _words(job: MeasuredJob) -> str:
     ids = " ".join(map(str, job.graph_ids[:8])) + (" ..." if len(job.graph_ids) > 8 else "")
     return f"{job.graph_file}, graphs {ids}, {job.in_features} -> {job.out_features}"

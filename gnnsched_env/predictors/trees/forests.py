@@ -50,12 +50,6 @@ class Forests:
             forest_ptr=np.array(forest_ptr, np.int64),
         )
 
-    def predict(self, output: int, columns: FloatArray) -> FloatArray:
-        """Return one output's values, float64 [N], for columns float64 [N, D]."""
-        roots = self.roots[self.forest_ptr[output] : self.forest_ptr[output + 1]]
-        sums: FloatArray = kernels.tree_sums(columns, self.features, self.thresholds, self.children, self.values, roots)
-        return sums
-
     def take(self, outputs: Sequence[int]) -> Self:
         """Return the forests of some outputs, in the given order; the nodes are shared."""
         parts = [self.roots[self.forest_ptr[p] : self.forest_ptr[p + 1]] for p in outputs]

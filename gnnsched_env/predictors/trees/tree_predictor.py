@@ -1,9 +1,10 @@
-"""A trained predictor as one file without pickles: boosted trees that correct a closed form, and their metadata."""
+"""`TreePredictor`: boosted trees that correct the closed form, in one file without pickles."""
 
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import Any, Self
 
@@ -15,20 +16,22 @@ from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import write_npz
 from gnnsched_env.common.store import TREE_PREDICTOR, Stored
 from gnnsched_env.predictors import feature_kernels as kernels
-from gnnsched_env.predictors.feature_sets import FeatureSet, feature_set
+from gnnsched_env.predictors.datasets.labelled_layers import Inputs
 from gnnsched_env.predictors.features import feature_names
 from gnnsched_env.predictors.levels import Level
 from gnnsched_env.predictors.protocol import Job, ModelForms, as_cycles, one_by_one, sizes_of
 from gnnsched_env.predictors.training_range import Domain
 from gnnsched_env.predictors.trees.forests import Forests
-from gnnsched_env.predictors.trees.regression import RegressionPredictor
 from gnnsched_env.tables import Pair, pair_key
 from gnnsched_env.workload import JobClasses
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-KEPT_SETS = ("S2", "terms")  # the feature sets whose columns the one-job kernel computes
+FEATURE_SETS = {Level.METADATA: "S2", Level.DEGREES: "terms"}
+"""The name, in a file, of what the trees read at a level: COLUMNS, with the closed form of what the level knows."""
+COLUMNS = (*feature_names(Level.METADATA), "log_cycles", "log_combination_share")
+"""The names of `tree_columns`."""
 FIELDS = {"name": str, "feature_set": str, "columns": list, "pairs": list, "provenance": dict}
 ARRAYS = ("manifest", *(field.name for field in dataclasses.fields(Forests)), "mean_log_cycles", "low", "high")
 
@@ -42,39 +45,12 @@ class TreePredictor:
     """
 
     name: str
-    features: FeatureSet
+    level: Level
     keys: tuple[str, ...]
     forests: Forests
     domain: Domain
     mean_log_cycles: FloatArray
     provenance: Mapping[str, Any]
-
-    @property
-    def level(self) -> Level:
-        """The level of knowledge of a job that the predictor needs."""
-        return self.features.level
-
-    @classmethod
-    def of(
-        cls, trained: RegressionPredictor, name: str, mean_log_cycles: FloatArray, provenance: Mapping[str, Any]
-    ) -> Self:
-        """Return a predictor from a trained one, which must be LightGBM on residuals with one regressor per pair."""
-        plain = trained.features.name in KEPT_SETS and trained.target == "residual" and not trained.joint
-        if trained.regressor != "lightgbm" or not plain:
-            raise ConfigError(
-                f"only LightGBM on residuals, one per pair, of sets S2 or terms is kept, got {trained.name}"
-            )
-        if trained.domain is None:
-            raise ConfigError(f"{trained.name}: not trained yet")
-        return cls(
-            name=name,
-            features=trained.features,
-            keys=tuple(pair_key(*pair) for pair in trained.pairs),
-            forests=Forests.from_lightgbm(trained.models),
-            domain=trained.domain,
-            mean_log_cycles=mean_log_cycles,
-            provenance=dict(provenance),
-        )
 
     def covers(self, pairs: Sequence[Pair]) -> bool:
         """Return whether the predictor was trained for all of the pairs."""
@@ -120,8 +96,8 @@ class TreePredictor:
         arrays |= {"low": self.domain.low, "high": self.domain.high}
         fields = {
             "name": self.name,
-            "feature_set": self.features.name,
-            "columns": list(self.features.column_names),
+            "feature_set": FEATURE_SETS[self.level],
+            "columns": list(COLUMNS),
             "pairs": list(self.keys),
             "provenance": dict(self.provenance),
         }
@@ -135,31 +111,30 @@ class TreePredictor:
             if not isinstance(manifest.get(name), kind):
                 found = repr(manifest.get(name))[:40]
                 raise FileFormatError(f"{source}: field {name!r} must be a {kind.__name__}, got {found}")
-        if manifest["feature_set"] not in KEPT_SETS:
+        levels = {name: level for level, name in FEATURE_SETS.items()}
+        if manifest["feature_set"] not in levels:
             raise FileFormatError(
-                f"{source}: its feature set must be one of {', '.join(KEPT_SETS)}, got {manifest['feature_set']!r}"
+                f"{source}: its feature set must be one of {', '.join(levels)}, got {manifest['feature_set']!r}"
             )
-        features = feature_set(manifest["feature_set"])
-        if manifest["columns"] != list(features.column_names):
+        level = levels[manifest["feature_set"]]
+        if manifest["columns"] != list(COLUMNS):
             raise FileFormatError(
-                f"{source}: its columns must be those of feature set {features.name}, in order: "
-                f"{', '.join(features.column_names)}; got {', '.join(map(str, manifest['columns']))}"
+                f"{source}: its columns must be those of feature set {manifest['feature_set']}, in order: "
+                f"{', '.join(COLUMNS)}; got {', '.join(map(str, manifest['columns']))}"
             )
-        size = len(feature_names(features.level))
+        size = len(feature_names(level))
         for name, shape in (("low", (size,)), ("high", (size,)), ("mean_log_cycles", (len(manifest["pairs"]),))):
             if name not in arrays or arrays[name].shape != shape or arrays[name].dtype != np.float64:
                 raise FileFormatError(f"{source}: array {name!r} must be float64 of shape {shape}")
             if not np.isfinite(arrays[name]).all():
                 raise FileFormatError(f"{source}: array {name!r} must be finite")
-        forests = Forests.from_arrays(
-            arrays, outputs=len(manifest["pairs"]), columns=len(features.column_names), source=source
-        )
+        forests = Forests.from_arrays(arrays, outputs=len(manifest["pairs"]), columns=len(COLUMNS), source=source)
         return cls(
             name=manifest["name"],
-            features=features,
+            level=level,
             keys=tuple(manifest["pairs"]),
             forests=forests,
-            domain=Domain(level=features.level, low=arrays["low"], high=arrays["high"]),
+            domain=Domain(level=level, low=arrays["low"], high=arrays["high"]),
             mean_log_cycles=arrays["mean_log_cycles"],
             provenance=manifest["provenance"],
         )
@@ -174,7 +149,20 @@ class TreePredictor:
         return cls.from_stored(store.load(path, TREE_PREDICTOR))
 
 
+@cache
 def shipped_predictor(name: str) -> TreePredictor:
     """Return a predictor that comes with the package."""
     with resources.as_file(resources.files("gnnsched_env.predictors") / "data" / f"{name}.npz") as path:
         return TreePredictor.load(path)
+
+
+def closed_form_terms(inputs: Inputs, level: Level) -> FloatArray:
+    """Return float64 [N, P, 2]: the closed-form cycles (TERM_NAMES) that METADATA or DEGREES knows."""
+    return inputs.metadata_terms if level is Level.METADATA else inputs.degree_terms
+
+
+def tree_columns(inputs: Inputs, level: Level, pair: int) -> FloatArray:
+    """Return float64 [N, len(COLUMNS)]: what the trees of one pair read."""
+    logs = np.log(closed_form_terms(inputs, level)[:, pair])
+    sizes = inputs.features[:, : len(feature_names(Level.METADATA))]
+    return np.column_stack([sizes, logs[:, 1], logs[:, 0] - logs[:, 1]])

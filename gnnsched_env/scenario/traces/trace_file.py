@@ -117,7 +117,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceReport:
-    """What a check found: the trace, or None and the first `problems` of `problem_count`, at most one a line."""
+    """Result of a check: the trace, or None and the first `problems` of `problem_count`, at most one for each line."""
 
     trace: Trace | None
     problems: tuple[Problem, ...]
@@ -141,7 +141,7 @@ def read_trace(path: str | Path, *, classes: Collection[str] | None = None) -> T
 def inspect_trace(
     path: str | Path, *, classes: Collection[str] | None = None, most: int = SHOWN_PROBLEMS
 ) -> TraceReport:
-    """Check a trace to its end and return what is wrong with it, or the trace; FileFormatError if it cannot be read."""
+    """Check a trace to its end and report the trace or its problems; raise FileFormatError if it cannot be read."""
     problems: list[Problem] = []
     count = 0
 
@@ -192,7 +192,7 @@ def _read(path: Path, report: Callable[[Problem], None], classes: Collection[str
 
 
 class _Sums:
-    """What is kept of the rows: their number, times and keys."""
+    """Sums over the rows read so far: their number, first and last times, deadlines and counts of each key."""
 
     def __init__(self) -> None:
         self.jobs = 0

@@ -1,10 +1,10 @@
-"""The trace format: columns, and each rule of a line, stated for many lines at once."""
+"""The trace format: its columns, and the rules for fields and lines, checked for many lines at once."""
 
 import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ class TraceKey:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong in one place: line (the header's is 1), column if it is of one, and the rule with the value."""
+    """A broken rule: its line (the header's is 1), its column or None, and the rule in words with the value."""
 
     line: int
     column: str | None
@@ -93,9 +93,9 @@ def shown(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberRule:
-    """What a column of numbers may hold: decimal numbers from `low` to `high`, told as `words` in messages.
+    """What a column of numbers may hold: numbers from `low` to `high`, described in errors by `words`.
 
-    `empty` is what an empty field stands for; None: it is refused.
+    An empty field stands for `empty`, or is refused if that is None.
     """
 
     column: str
@@ -104,7 +104,7 @@ class NumberRule:
     empty: float | None = None
     words: str
 
-    def within(self, numbers: FloatArray) -> NDArray[np.bool_]:
+    def within(self, numbers: NDArray[Any]) -> NDArray[np.bool_]:
         """Return bool [n]: which numbers lie from `low` to `high` (NaN does not)."""
         return (numbers >= self.low) & (numbers <= self.high)
 
@@ -127,7 +127,7 @@ _SECONDS = f"a decimal number of seconds from 0 to {LONGEST_S:,.0f}"
 TIME = NumberRule(column="time", low=0.0, high=LONGEST_S, words=_SECONDS)
 DEADLINE = NumberRule(column="deadline", low=0.0, high=LONGEST_S, empty=NO_DEADLINE, words=_SECONDS)
 WEIGHT = NumberRule(column="weight", low=LEAST_WEIGHT, high=MOST_WEIGHT, empty=1.0, words=f"a number {WEIGHTS}")
-REPEATS = f"an integer from 1 to {MOST_REPEATS:,}"
+REPEATS = NumberRule(column="repeats", low=1, high=MOST_REPEATS, words=f"an integer from 1 to {MOST_REPEATS:,}")
 
 
 def parse_header(fields: Sequence[str]) -> TraceColumns:
@@ -196,8 +196,8 @@ def parse_key(line: int, columns: TraceColumns, fields: Sequence[str]) -> TraceK
             hint = did_you_mean(given["model"], MODEL_KINDS)
             refuse(line, "model", f"must be one of {', '.join(MODEL_KINDS)}, got {shown(given['model'])}{hint}")
     text = given.get("repeats") or "1"
-    if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= MOST_REPEATS:
-        refuse(line, "repeats", f"must be {REPEATS}, got {shown(text)}")
+    if not _WHOLE.fullmatch(text) or not REPEATS.low <= int(text) <= REPEATS.high:
+        refuse(line, "repeats", f"must be {REPEATS.words}, got {shown(text)}")
     return TraceKey(name=name, model=given.get("model", ""), repeats=int(text))
 
 

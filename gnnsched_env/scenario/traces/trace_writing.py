@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.files import write_rows
-from gnnsched_env.scenario.options import MOST_REPEATS
 from gnnsched_env.scenario.traces.trace_format import COLUMNS, DEADLINE, NO_DEADLINE, REPEATS, TIME, WEIGHT
 
 CHUNK = 65_536
@@ -64,7 +63,7 @@ def _check(given: dict[str, Any]) -> None:
     if (heavy := given.get("weight")) is not None:
         _refuse_first("weights", heavy, ~WEIGHT.within(heavy), WEIGHT.words)
     if (many := given.get("repeats")) is not None:
-        _refuse_first("repeats", many, (many < 1) | (many > MOST_REPEATS), REPEATS)
+        _refuse_first("repeats", many, ~REPEATS.within(many), REPEATS.words)
 
 
 def _lines(given: dict[str, Any]) -> Iterator[tuple[Any, ...]]:

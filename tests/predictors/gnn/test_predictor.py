@@ -106,6 +106,7 @@ def test_a_file_is_a_predictor_by_name(saved):
         TreePredictor.load(saved)
 
 
+@pytest.mark.slow
 def test_kept_predictions_are_those_of_the_file_that_is_there_now(saved, tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     fleet, predictor = load_fleet("hetero4"), small_predictor()
@@ -175,6 +176,7 @@ def test_weights_of_another_shape_are_refused():
         )
 
 
+@pytest.mark.slow
 def test_without_torch_the_extra_is_named():
     code = """
 import sys

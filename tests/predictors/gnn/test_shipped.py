@@ -30,6 +30,7 @@ def test_the_file_saved_again_is_the_same(tmp_path):
         assert all(file[key].dtype == stored[key].dtype and (file[key] == stored[key]).all() for key in stored)
 
 
+@pytest.mark.slow
 def test_held_out_families_are_predicted_within_a_percent():
     classes = training_chunk(DatasetSpec(graphs=500, seed=77, most_vertices=500), 0)
     held = TrainConfig().held_out

@@ -17,6 +17,7 @@ from gnnsched_env.tables import pair_cycles
 from tests.predictors.gnn.jobs import PAIRS, TINY, job_classes, new_run, random_graph
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "most"),
     [(ModelConfig(hidden=24, width=32), 3.0), (ModelConfig(architecture="readout", depth=2, hidden=16, width=32), 6.0)],
@@ -121,6 +122,7 @@ def test_a_graph_takes_layers_of_its_own_kind_only(monkeypatch):
     assert (samples.sizes[:, 3] == samples.sizes[:, 2] * np.where(samples.graph_of % 2, 2, 1)).all()
 
 
+@pytest.mark.slow
 def test_training_from_synthetic_families_repeats(tmp_path):
     config = TrainConfig(
         graphs=60,

@@ -104,7 +104,7 @@ def _print_batch(cartpole: float, arguments: argparse.Namespace) -> None:
 
 def _speed(name: str, kind: str, arguments: argparse.Namespace, **options: Any) -> float:
     """Return steps a second of a native batch."""
-    env = gymnasium.make_vec(name, threads=arguments.threads, **options)
+    env = gymnasium.make_vec(name, threads=arguments.threads, copy=False, **options)
     warm_up, actions = _recorded(env, kind)
     seconds = _median(lambda: _play(env, actions), lambda: _start(env, warm_up), arguments.repeats)
     return env.num_envs * len(actions) / seconds
@@ -141,7 +141,7 @@ def _play(env: Any, actions: Actions) -> None:
 
 def _write_bound(lanes: int, repeats: int) -> float:
     """Return the lanes a second that can be filled: the arrays of an observation and the mask, nothing computed."""
-    env: Any = gymnasium.make_vec(QUEUE, num_envs=lanes)
+    env: Any = gymnasium.make_vec(QUEUE, num_envs=lanes, copy=False)
     arrays = [np.zeros_like(array) for array in env.batch.observation.values()] + [np.zeros_like(env.batch.mask)]
 
     def fill() -> None:
@@ -154,7 +154,7 @@ def _write_bound(lanes: int, repeats: int) -> float:
 
 def _print_parts(repeats: int) -> None:
     print("\n## Where the time goes: nanoseconds a lane and step, 1024 lanes, uniform actions\n")
-    env: Any = gymnasium.make_vec(QUEUE, num_envs=1024)
+    env: Any = gymnasium.make_vec(QUEUE, num_envs=1024, copy=False)
     warm_up, actions = _recorded(env, "uniform")
     batch = env.batch
 
@@ -193,7 +193,7 @@ def _print_curves(arguments: argparse.Namespace) -> None:
     sizes += [{"num_envs": 1024, "window": window} for window in (8, 16, 64)]
     sizes += [{"num_envs": 1024, "scenario": fleet} for fleet in ("flexible4", "big_little")]
     for size in sizes:
-        env: Any = gymnasium.make_vec(QUEUE, **size)
+        env: Any = gymnasium.make_vec(QUEUE, copy=False, **size)
         written = sum(array.nbytes for array in env.batch.observation.values()) + env.batch.mask.nbytes
         speed = _speed(QUEUE, "uniform", arguments, **size)
         layout = env.layout
@@ -205,7 +205,7 @@ def _print_curves(arguments: argparse.Namespace) -> None:
 
 def _print_resets(repeats: int) -> None:
     print("\n## Resets and memory, 1024 lanes of 1,000 jobs\n")
-    env: Any = gymnasium.make_vec(QUEUE, num_envs=1024)
+    env: Any = gymnasium.make_vec(QUEUE, num_envs=1024, copy=False)
     simulation = env.batch.simulation
     held = sum(array.nbytes for array in simulation.state)
     seen = sum(array.nbytes for array in env.batch.observation.values()) + env.batch.mask.nbytes

@@ -96,11 +96,10 @@ class World:
         return Player(self.simulation, self.layout, self.machines, self.unit, network.arrays).act
 
 
-def make_world(workloads: Workloads, table: LatencyTable, load: float, lanes: int) -> World:
-    """Return a world of `lanes` lanes; its table holds the cycles of one inference."""
-    scenario = load_scenario(workloads.scenario).with_options(
-        load=load, jobs=workloads.jobs, window=workloads.window, dataflow="predicted_best", returns="total"
-    )
+def make_world(workloads: Workloads, table: LatencyTable, load: float, lanes: int, *, split: str = "train") -> World:
+    """Return a world of `lanes` lanes that play episodes of a split; its table holds the cycles of one inference."""
+    shape = {"load": load, "jobs": workloads.jobs, "window": workloads.window, "split": split}
+    scenario = load_scenario(workloads.scenario).with_options(dataflow="predicted_best", returns="total", **shape)
     settings = simulation_settings(scenario, table, dispatch=False)
     batch = scenario_batch(scenario, table, settings, lanes=lanes)
     return World(simulation=batch.simulation, layout=batch.layout, unit=settings.unit, load=load)

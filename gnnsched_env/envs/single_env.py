@@ -15,11 +15,12 @@ from gnnsched_env.envs.construction import make_batch
 from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.envs.rendering import RENDER_FPS, RENDER_MODES, Renderer, default_span
 from gnnsched_env.scenario import Arrivals, DecisionCost, Failures, PredictionError, Reward, Scenario
-from gnnsched_env.sim import episode_metrics, summarise
+from gnnsched_env.sim import METRICS, episode_metrics, summarise
 from gnnsched_env.sim.schedule import Schedule, schedule_of
 from gnnsched_env.tables import LatencyTable
 
 Info = dict[str, Any]
+NO_METRICS = dict.fromkeys(METRICS, 0.0)
 
 
 class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
@@ -30,8 +31,9 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
     of the workload's mean best predicted latency (`metadata["service_cycles"]`), so the undiscounted return is minus
     the mean completion time. With `returns="total"` it is not divided by the number of jobs, and the return is minus
     the total completion time. A reward of -1 stands for `metadata["reward_unit_cycles"]` cycles.
-    `info`: "action_mask" (int8, 1 where legal), "elapsed" (cycles since the last decision), "legal" (whether the last
-    action was legal), "time" (cycles); at the end also "metrics" (see `sim.summarise`).
+    `info`, with the same keys and types at every step: "action_mask" (int8, 1 where legal), "elapsed" (cycles since the
+    last decision), "legal" (whether the last action was legal), "time" (cycles), "metrics" (floats by name, those of
+    `sim.summarise`: 0 until the episode has ended).
     An episode has exactly `jobs` arrivals and ends when all are done. If the scenario charges for decisions, a job is
     hidden from its arrival until its latency has been predicted; that time is charged when the job appears.
     `table` holds the latencies of a job (`repeats` inferences).
@@ -55,6 +57,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         window: int | None = None,
         window_order: str | None = None,
         dataflow: str | None = None,
+        split: str | None = None,
         returns: str | None = None,
         shaping: str | None = None,
         repeats: int | None = None,
@@ -81,6 +84,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
             "window": window,
             "window_order": window_order,
             "dataflow": dataflow,
+            "split": split,
             "returns": returns,
             "shaping": shaping,
             "repeats": repeats,
@@ -201,6 +205,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
             "elapsed": batch.elapsed.item(0),
             "legal": batch.legal.item(0),
             "time": batch.times.item(0),
+            "metrics": dict(NO_METRICS),
         }
 
 

@@ -17,8 +17,14 @@ from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray
 from gnnsched_env.envs.construction import make_batch
 from gnnsched_env.envs.vector_input import action_array, as_autoreset_mode, lane_seeds, reset_mask, some_lanes
 from gnnsched_env.scenario import Scenario
-from gnnsched_env.sim import episode_metrics, summarise
+from gnnsched_env.sim import METRICS, episode_metrics, summarise
 from gnnsched_env.tables import LatencyTable
+
+SHARED = {  # attributes that all lanes share: their name in a single environment, and in the batch
+    "action_space": "single_action_space",
+    "observation_space": "single_observation_space",
+    **{name: name for name in ("dispatch", "layout", "metadata", "render_mode", "scenario", "spec", "table")},
+}
 
 Infos = dict[str, Any]
 Step = tuple[dict[str, FloatArray], NDArray[np.float64], BoolArray, BoolArray, Infos]
@@ -27,14 +33,14 @@ Step = tuple[dict[str, FloatArray], NDArray[np.float64], BoolArray, BoolArray, I
 class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any]]):
     """`num_envs` lanes, each of which gives bit for bit the results of the single environment with its seed.
 
-    Observations are float32 [L, n] by name, rewards float64 [L], terminations and truncations (always False) bool [L].
-    `infos`: "action_mask" int8 [L, actions] (1 where legal), "elapsed" and "time" int64 [L] cycles, "legal" bool [L];
-    when episodes end, also "metrics" (by name float64 [L]) and "episode" ("r" return, "l" steps, "t" seconds, [L]);
-    each key has its mask "_key" bool [L].
+    Observations are float32 [L, n] by name, rewards float64 [L], terminations and truncations bool [L].
+    `infos`: "action_mask" int8 [L, actions] (1 where legal), "elapsed" and "time" int64 [L] cycles, "legal" bool [L],
+    "metrics" (by name float64 [L]: those of `sim.summarise`, 0 where no episode has just ended); when episodes end,
+    also "episode" ("r" return, "l" steps, "t" seconds, [L]); each key has its mask "_key" bool [L].
 
-    Lifetime: without `copy` the observations, "action_mask" and `action_masks()` are the simulator's own arrays, which
-    the next `reset` or `step` overwrites: do not write to them, and copy what must outlive the next call. The caller
-    owns everything else that is returned.
+    Lifetime: with `copy=False` the observations, "action_mask" and `action_masks()` are the simulator's own arrays,
+    which the next `reset` or `step` overwrites: do not write to them, and copy what must outlive the next call. The
+    metrics are read-only where all are 0. The caller owns everything else that is returned.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (as Gymnasium declares it)
@@ -46,7 +52,9 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
         scenario: str | Path | Scenario = "hetero4",
         *,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        copy: bool = False,
+        copy: bool = True,
+        consecutive_seeds: bool = False,
+        max_episode_steps: int | None = None,
         episode_statistics: bool = True,
         threads: int = 1,
         table: LatencyTable | None = None,
@@ -56,16 +64,23 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
 
         `autoreset_mode`: the step after the end of an episode starts the lane's next one and ignores its action
         (NEXT_STEP), the step that ends it does (SAME_STEP; the end is in infos "final_obs" and "final_info"), or
-        `reset(options={"reset_mask": mask})` does (DISABLED). `copy` returns copies. Without `episode_statistics`
-        infos have no "episode" (Gymnasium's RecordEpisodeStatistics needs to write it itself). `threads` share the
-        lanes. Raise ConfigError, naming the option, the rule and the value, if one is invalid.
+        `reset(options={"reset_mask": mask})` does (DISABLED). `copy=False` saves the time of copying observations and
+        masks (see Lifetime). With `consecutive_seeds`, `reset(seed=s)` seeds lane i with s + i, as Gymnasium's
+        SyncVectorEnv does, so that lane 1 plays what lane 0 plays under the next seed. After `max_episode_steps` steps
+        an episode is truncated. Without `episode_statistics` infos have no "episode" (Gymnasium's
+        RecordEpisodeStatistics needs to write it itself). `threads` share the lanes. Raise ConfigError, naming the
+        option, the rule and the value, if one is invalid.
         """
         if options.pop("render_mode", None) is not None:
             raise ConfigError("render_mode: a batch is not drawn; make a single environment with gymnasium.make")
         Integer(1).check("environment", "num_envs", num_envs)
         self.num_envs = int(num_envs)
         self.autoreset_mode = as_autoreset_mode(autoreset_mode)
+        if max_episode_steps is not None:
+            Integer(1).check("environment", "max_episode_steps", max_episode_steps)
+        self.max_episode_steps = max_episode_steps
         self.copy = bool(copy)
+        self.consecutive_seeds = bool(consecutive_seeds)
         self.episode_statistics = bool(episode_statistics)
         made = make_batch(
             scenario,
@@ -101,18 +116,22 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
         self._lengths = np.zeros(self.num_envs, np.int64)
         self._start_times = np.zeros(self.num_envs)
         self._every = _read_only(np.ones(self.num_envs, np.bool_))
+        self._zeros = _read_only(np.zeros(self.num_envs))
+        self._no_metrics = self._no_metrics_of(self._every)
+        self._own: dict[str, tuple[Any, ...]] = {}  # attributes of lanes that `set_attr` set
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, FloatArray], Infos]:
         """Start an episode in each lane, or where `options["reset_mask"]` (bool [L]) is True; other lanes stay.
 
-        A number s seeds lane i with s + i; a sequence gives each lane's seed. A lane without a seed plays the next
-        episode of its last one (a random seed is drawn the first time). "_key" masks in the infos mark the lanes that
+        A number seeds all lanes (`vector_input.spawn_seeds` returns what it gives each); a sequence gives each lane's
+        seed, with which it plays what the single environment plays. A lane without a seed plays the next episode of its
+        last one (a random seed is drawn the first time). "_key" masks in the infos mark the lanes that
         were reset; the values of the others are those of their last step.
         """
         which = reset_mask(options, self.num_envs)
-        given, seeds = lane_seeds(seed, self.num_envs)
+        given, seeds = lane_seeds(seed, self.num_envs, consecutive=self.consecutive_seeds)
         if isinstance(seed, Integral):
             super().reset(seed=int(seed))
         unknown = which & ~given & ~self._started
@@ -146,13 +165,47 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
             self._lengths[self._over] = 0
         self._returns += rewards
         ended = self.batch.ended.copy()
-        news = self._end(_read_only(ended.copy())) if ended.any() else {}
+        truncated = np.zeros(self.num_envs, np.bool_)
+        if self.max_episode_steps is not None:
+            np.logical_and(self._lengths >= self.max_episode_steps, ~ended, out=truncated)
+        over = ended | truncated
+        news = self._end(_read_only(over), ended) if over.any() else {}
         if beginning and not news:
             self._over[:] = False
             self._any_over = False
         infos = self._infos(self._every)
         infos.update(news)
-        return self._observe(), rewards, ended, np.zeros(self.num_envs, np.bool_), infos
+        return self._observe(), rewards, ended, truncated, infos
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Return what a method of each lane returns ("action_masks"), or each lane's value of an attribute.
+
+        These are the attributes that all lanes share (`SHARED`) and those that `set_attr` set.
+        """
+        if name == "action_masks":
+            return tuple(self.action_masks(*args, **kwargs))
+        if name in self._own:
+            return self._own[name]
+        if name not in SHARED:
+            known = ", ".join(["action_masks", *SHARED, *self._own])
+            raise AttributeError(f"the lanes of a batch have no {name!r}, only {known}")
+        return (getattr(self, SHARED[name]),) * self.num_envs
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Return each lane's value of an attribute, as `call` does."""
+        return self.call(name)
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute of the lanes: a list or tuple has each lane's value, anything else is every lane's.
+
+        Raise AttributeError for what all lanes share, and ValueError for a list of another length.
+        """
+        if name in SHARED or name == "action_masks":
+            raise AttributeError(f"the lanes of a batch share {name!r}; it cannot be set")
+        given = tuple(values) if isinstance(values, list | tuple) else (values,) * self.num_envs
+        if len(given) != self.num_envs:
+            raise ValueError(f"{name}: needs a value for each of {self.num_envs} lanes, got {len(given)}")
+        self._own[name] = given
 
     def action_masks(self) -> BoolArray:
         """Return bool [L, actions]: True where an action is legal, at least once per row."""
@@ -175,6 +228,8 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
             "_legal": which,
             "time": batch.times.copy(),
             "_time": which,
+            "metrics": self._no_metrics if which is self._every else self._no_metrics_of(which),
+            "_metrics": which,
         }
 
     def _begin(self, which: BoolArray) -> None:
@@ -185,49 +240,55 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
         self._lengths[which] = 0
         self._start_times[which] = time.perf_counter()
 
-    def _end(self, ended: BoolArray) -> Infos:
-        """Return the infos of the episodes that ended; under SAME_STEP, start the next ones."""
-        metrics = self._metrics(ended)
+    def _end(self, over: BoolArray, ended: BoolArray) -> Infos:
+        """Return the infos of the episodes that are `over`, those that `ended` or were truncated.
+
+        Under SAME_STEP, start the next ones.
+        """
         infos: Infos = {}
         if self.episode_statistics:
             seconds = np.round(time.perf_counter() - self._start_times, 6)
             infos["episode"] = {
-                "r": np.where(ended, self._returns, 0.0),
-                "l": np.where(ended, self._lengths, 0),
-                "t": np.where(ended, seconds, 0.0),
+                "r": np.where(over, self._returns, 0.0),
+                "l": np.where(over, self._lengths, 0),
+                "t": np.where(over, seconds, 0.0),
             }
-            infos["_episode"] = ended
+            infos["_episode"] = over
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            infos.update(self._final(ended, metrics))
-            self._episodes[ended] += np.uint64(1)
-            self._begin(ended)
+            infos.update(self._final(over, self._metrics(ended, over)))
+            self._episodes[over] += np.uint64(1)
+            self._begin(over)
         else:
-            infos["metrics"], infos["_metrics"] = metrics, ended
-            self._over[:] = ended
+            infos["metrics"] = self._metrics(ended, self._every)
+            self._over[:] = over
             self._any_over = True
         return infos
 
-    def _metrics(self, ended: BoolArray) -> Infos:
-        """Return each metric of the episodes that ended, float64 [L], and its mask, as Gymnasium nests infos."""
-        metrics: Infos = {}
+    def _metrics(self, ended: BoolArray, told: BoolArray) -> Infos:
+        """Return the metrics of the episodes that ended, 0 elsewhere, as infos about the lanes `told`."""
+        metrics = {name: np.zeros(self.num_envs) for name in METRICS}
         for lane in np.flatnonzero(ended).tolist():
             own = episode_metrics(self.batch.simulation, slice(lane, lane + 1))
             for name, value in summarise(own).items():
-                metrics.setdefault(name, np.zeros(self.num_envs))[lane] = value
-        return metrics | {f"_{name}": ended for name in metrics}
+                metrics[name][lane] = value
+        return metrics | {f"_{name}": told for name in METRICS}
 
-    def _final(self, ended: BoolArray, metrics: Infos) -> Infos:
-        """Return the last observation and info of the episodes that ended, before their lanes start the next."""
+    def _no_metrics_of(self, told: BoolArray) -> Infos:
+        """Return metrics that are all 0, read-only, as infos about the lanes `told`."""
+        return dict.fromkeys(METRICS, self._zeros) | {f"_{name}": told for name in METRICS}
+
+    def _final(self, over: BoolArray, metrics: Infos) -> Infos:
+        """Return the last observation and info of the episodes that are over, before their lanes start the next."""
         last = np.full(self.num_envs, None, dtype=object)
-        for lane in np.flatnonzero(ended):
+        for lane in np.flatnonzero(over):
             last[lane] = {name: array[lane].copy() for name, array in self.batch.observation.items()}
-        info: Infos = {"metrics": metrics, "_metrics": ended}
-        for name, array in self._infos(ended).items():
-            if array is not ended:
+        info: Infos = {"metrics": metrics, "_metrics": over}
+        for name, array in self._infos(over).items():
+            if array is not over and name != "metrics":
                 info[name] = np.zeros_like(array)
-                info[name][ended] = array[ended]
-                info[f"_{name}"] = ended
-        return {"final_obs": last, "_final_obs": ended, "final_info": info, "_final_info": ended}
+                info[name][over] = array[over]
+                info[f"_{name}"] = over
+        return {"final_obs": last, "_final_obs": over, "final_info": info, "_final_info": over}
 
     def _take(self, actions: Any) -> None:
         """Check the actions and write them into `_actions`."""
@@ -263,6 +324,6 @@ class QueueVectorEnv(SchedulingVectorEnv):
     dispatch = False
 
 
-def _read_only(mask: BoolArray) -> BoolArray:
-    mask.flags.writeable = False
-    return mask
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array

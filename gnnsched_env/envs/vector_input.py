@@ -52,13 +52,26 @@ def reset_mask(options: dict[str, Any] | None, lanes: int) -> BoolArray:
     return mask.copy()
 
 
-def lane_seeds(seed: Any, lanes: int) -> tuple[BoolArray, NDArray[np.uint64]]:
-    """Return which lanes are given a seed, bool [lanes], and their seeds modulo 2^64, uint64 [lanes]."""
+def spawn_seeds(seed: int, lanes: int) -> NDArray[np.uint64]:
+    """Return uint64 [lanes]: seeds drawn by numpy's SeedSequence; lane i's depends on the seed and on i alone.
+
+    Batches of different seeds share no lane. Raise ConfigError unless the seed is an integer of at least 0.
+    """
+    number: int = Integer(0).check("reset", "seed", seed)
+    seeds: NDArray[np.uint64] = np.random.SeedSequence(number).generate_state(lanes, np.uint64).astype(np.uint64)
+    return seeds
+
+
+def lane_seeds(seed: Any, lanes: int, *, consecutive: bool) -> tuple[BoolArray, NDArray[np.uint64]]:
+    """Return which lanes are given a seed, bool [lanes], and their seeds modulo 2^64, uint64 [lanes].
+
+    A number stands for those that it spawns, or, if they are to be `consecutive`, for seed, seed + 1, ...
+    """
     if seed is None:
         return np.zeros(lanes, np.bool_), np.zeros(lanes, np.uint64)
     if isinstance(seed, Integral):
         seeds = np.arange(lanes, dtype=np.uint64)
-        seeds += np.uint64(_seed(seed))
+        seeds = seeds + np.uint64(_seed(seed)) if consecutive else spawn_seeds(int(seed), lanes)
         return np.ones(lanes, np.bool_), seeds
     if isinstance(seed, str | bytes) or not isinstance(seed, Sequence | np.ndarray) or len(seed) != lanes:
         raise ConfigError(f"reset: seed must be an integer or one for each of {lanes} lanes, got {seed!r}")

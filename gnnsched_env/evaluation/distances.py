@@ -50,7 +50,7 @@ def draw_instances(scenario: Scenario, table: LatencyTable, *, seed: int, episod
     cycles = max(accelerator.reconfiguration_cycles for accelerator in scenario.fleet.accelerators)
     if cycles:
         raise ConfigError(f"bounds: changing the dataflow must cost nothing, but takes up to {cycles} cycles")
-    free = scenario.with_options(decision=DecisionCost())
+    free = scenario.with_options(decision=DecisionCost(), split="test")
     settings = simulation_settings(free, table, dispatch=False)
     batch = scenario_batch(free, table, settings, lanes=episodes, capacity=settings.jobs)
     batch.reset(list(range(seed, seed + episodes)))

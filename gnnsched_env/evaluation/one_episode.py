@@ -28,6 +28,7 @@ def play_episode(
     charged if predictions are used.
     """
     kind = DispatchEnv if dispatch else QueueEnv
+    scenario = scenario.with_options(split="test")
     env: SchedulingEnv = kind(scenario)
     policy = factory(env.layout, env.table)
     settings = env.batch.simulation.config

@@ -54,7 +54,7 @@ def evaluate(
         raise ConfigError(f"evaluation: versus must be one of the policies {', '.join(policies)}, got {versus!r}")
     clairvoyant = table.clairvoyant()
     every = {**uninformed, **policies}
-    seeds = {"seed": seed, "episodes": episodes}
+    seeds: Any = {"seed": seed, "episodes": episodes}
     with progress_bar("evaluating", (1 + len(every)) * episodes, shown=progress, unit="episodes") as advance:
         advance(0, "clairvoyant sjf")
         reference = run_unbounded(shortest_job_first, scenario, clairvoyant, **seeds, advance=advance)

@@ -58,14 +58,16 @@ def run_policy(
     dispatch: bool,
     seed: int,
     episodes: int,
+    split: str = "test",
     advance: Advance = no_progress,
 ) -> Runs:
     """Play episodes of seeds seed..seed+episodes-1, one each, and return their metrics.
 
-    `table` holds the cycles of one inference; the factory gets the table of a job. The scenario's decision cost is
-    charged if predictions are used (`uses_predictions`). `advance` is told of episodes as they are played.
+    They are those of a `split` ("train", "validation" or "test"), whatever the scenario's own. `table` holds the cycles
+    of one inference; the factory gets the table of a job. The scenario's decision cost is charged if predictions are
+    used (`uses_predictions`). `advance` is told of episodes as they are played.
     """
-    settings = simulation_settings(scenario, table, dispatch=dispatch)
+    settings = simulation_settings(scenario.with_options(split=split), table, dispatch=dispatch)
     return _run(factory, settings, scenario, table, seed, episodes, advance)
 
 
@@ -80,9 +82,9 @@ def run_unbounded(
 ) -> Runs:
     """Play Queue-v0 with a window that never hides a job: it is doubled until every queue fits.
 
-    No decision cost is charged: other policies are compared with this run.
+    The episodes are those of the split "test". No decision cost is charged: other policies are compared with this run.
     """
-    settings = _without_cost(simulation_settings(scenario, table, dispatch=False))
+    settings = _without_cost(simulation_settings(scenario.with_options(split="test"), table, dispatch=False))
     window = min(FIRST_UNBOUNDED_WINDOW, settings.jobs)
     while True:
         runs = _run(factory, replace(settings, window=window), scenario, table, seed, episodes, advance)

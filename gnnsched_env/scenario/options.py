@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from gnnsched_env.common.checks import FilePath, Flag, Integer, ListOf, Number, OneOf, Parsed, check_fields, listed
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import MODEL_KINDS
-from gnnsched_env.sim import MOST_WORKERS, WindowOrder
+from gnnsched_env.sim import MOST_WORKERS, Split, WindowOrder
 from gnnsched_env.sim.arrivals import ChosenProcess
 from gnnsched_env.sim.rewards import TERMS, Prices, in_cycles
 from gnnsched_env.tables import LatencyTable
@@ -223,6 +223,13 @@ class EnvironmentOptions:
             help="Who chooses a job's dataflow: the action, or the predictions on the accelerator.",
         ),
     ] = "agent"
+    split: Annotated[
+        str,
+        OneOf(
+            tuple(split.name.lower() for split in Split),
+            help="Which episodes seeds stand for: those to train on, to validate on, or that evaluations score.",
+        ),
+    ] = "train"
     returns: Annotated[
         str,
         OneOf(
@@ -249,6 +256,7 @@ class EnvironmentOptions:
             "window_order": WindowOrder[self.window_order.upper()],
             "choose_dataflow": self.dataflow == "agent",
             "shaped": self.shaping == "drain",
+            "split": Split[self.split.upper()],
         }
 
 

@@ -3,11 +3,12 @@
 from gnnsched_env.sim.arrivals import PROCESSES, Modulation
 from gnnsched_env.sim.capacity import Capacity, fleet_capacity, policy_capacity
 from gnnsched_env.sim.job_table import job_table
-from gnnsched_env.sim.metrics import EpisodeMetrics, episode_metrics, summarise
-from gnnsched_env.sim.settings import MOST_WORKERS, SimulationSettings, WindowOrder
+from gnnsched_env.sim.metrics import METRICS, EpisodeMetrics, episode_metrics, summarise
+from gnnsched_env.sim.settings import MOST_WORKERS, SimulationSettings, Split, WindowOrder
 from gnnsched_env.sim.state import Simulation, seed_arrays
 
 __all__ = [
+    "METRICS",
     "MOST_WORKERS",
     "PROCESSES",
     "Capacity",
@@ -15,6 +16,7 @@ __all__ = [
     "Modulation",
     "Simulation",
     "SimulationSettings",
+    "Split",
     "WindowOrder",
     "episode_metrics",
     "fleet_capacity",

@@ -1,6 +1,6 @@
 """Metrics of finished episodes: times, deadlines, energy, failures, use of the fleet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -74,6 +74,26 @@ class EpisodeMetrics:
         return np.asarray((self.jobs["ready"] - self.jobs["arrival"]).mean(axis=1))
 
 
+_MEANS: dict[str, Callable[[EpisodeMetrics], float]] = {
+    "mean_completion": lambda metrics: metrics.totals.completion / metrics.totals.jobs,
+    "mean_execution": lambda metrics: metrics.totals.execution / metrics.totals.jobs,
+    "mean_slowdown": lambda metrics: metrics.totals.slowdown / metrics.totals.jobs,
+    "mean_predicting": lambda metrics: metrics.totals.predicting / metrics.totals.jobs,
+    "mean_weighted_completion": lambda metrics: metrics.totals.weighted / metrics.totals.weight,
+    "missed_deadlines": lambda metrics: metrics.totals.missed / max(1, metrics.totals.due),
+    "mean_tardiness": lambda metrics: metrics.totals.tardiness / max(1, metrics.totals.due),
+    "mean_energy_pj": lambda metrics: metrics.energy_pj.sum() / metrics.totals.jobs,
+    "utilisation": lambda metrics: metrics.utilisation.mean(),
+    "makespan": lambda metrics: metrics.makespan.mean(),
+    "energy_pj": lambda metrics: metrics.energy_pj.mean(),
+    "mean_failures": lambda metrics: metrics.failures.mean(),
+    "mean_aborted": lambda metrics: metrics.aborted.mean(),
+    "availability": lambda metrics: metrics.availability.mean(),
+}
+METRICS = tuple(_MEANS)
+"""The names of what `summarise` returns."""
+
+
 def summarise(metrics: EpisodeMetrics) -> dict[str, float]:
     """Return means over all jobs and over all episodes, by name; none is NaN.
 
@@ -83,24 +103,7 @@ def summarise(metrics: EpisodeMetrics) -> dict[str, float]:
     Of episodes: "utilisation", "makespan" (cycles), "energy_pj" (of a whole one), "mean_failures", "mean_aborted",
     "availability".
     """
-    episodes, sums = len(metrics.makespan), metrics.totals
-    due = max(1, sums.due)
-    return {
-        "mean_completion": sums.completion / sums.jobs,
-        "mean_execution": sums.execution / sums.jobs,
-        "mean_slowdown": sums.slowdown / sums.jobs,
-        "mean_predicting": sums.predicting / sums.jobs,
-        "mean_weighted_completion": sums.weighted / sums.weight,
-        "missed_deadlines": sums.missed / due,
-        "mean_tardiness": sums.tardiness / due,
-        "mean_energy_pj": float(metrics.energy_pj.sum()) / sums.jobs,
-        "utilisation": float(metrics.utilisation.sum()) / episodes,
-        "makespan": float(metrics.makespan.sum()) / episodes,
-        "energy_pj": float(metrics.energy_pj.sum()) / episodes,
-        "mean_failures": float(metrics.failures.sum()) / episodes,
-        "mean_aborted": float(metrics.aborted.sum()) / episodes,
-        "availability": float(metrics.availability.sum()) / episodes,
-    }
+    return {name: float(mean(metrics)) for name, mean in _MEANS.items()}
 
 
 def joined(parts: Sequence[EpisodeMetrics]) -> EpisodeMetrics:

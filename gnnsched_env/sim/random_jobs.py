@@ -43,7 +43,7 @@ def _draw_arrivals(settings, phases, i, jobs, seed, episode):
 
     A gap is an exponential draw of mean 1, spent at the rate of each phase that it passes.
     """
-    key = stream_key(seed, episode, GAP_PURPOSE)
+    key = stream_key(seed, episode, settings[0]["purpose"] + GAP_PURPOSE)
     mean_gap, kind = settings[0]["mean_gap"], settings[0]["modulation"]
     arrival = np.int64(0)
     if kind == STEADY:
@@ -51,7 +51,7 @@ def _draw_arrivals(settings, phases, i, jobs, seed, episode):
             arrival += np.int64(math.floor(-math.log(1.0 - uniform(key, number)) * mean_gap + 0.5))
             jobs[i, number]["arrival"] = arrival
         return
-    phase_key = stream_key(seed, episode, PHASE_PURPOSE)
+    phase_key = stream_key(seed, episode, settings[0]["purpose"] + PHASE_PURPOSE)
     phase, left = _first_phase(kind, phases, phase_key)
     passed = 1
     for number in range(jobs.shape[1]):
@@ -90,9 +90,9 @@ def _first_phase(kind, phases, key):
 @inlined
 def _draw_jobs(settings, mixes, guide, priorities, i, jobs, seed, episode):
     """Draw what each job is: its class from the mix of its time, its due time and its weight."""
-    class_key = stream_key(seed, episode, CLASS_PURPOSE)
-    slack_key = stream_key(seed, episode, SLACK_PURPOSE)
-    weight_key = stream_key(seed, episode, WEIGHT_PURPOSE)
+    class_key = stream_key(seed, episode, settings[0]["purpose"] + CLASS_PURPOSE)
+    slack_key = stream_key(seed, episode, settings[0]["purpose"] + SLACK_PURPOSE)
+    weight_key = stream_key(seed, episode, settings[0]["purpose"] + WEIGHT_PURPOSE)
     low, span = settings[0]["slack_low"], settings[0]["slack_high"] - settings[0]["slack_low"]
     for number in range(jobs.shape[1]):
         job = jobs[i, number]

@@ -23,6 +23,17 @@ class WindowOrder(IntEnum):
     SHORTEST = 1
 
 
+class Split(IntEnum):
+    """Which episodes are drawn: those of two splits differ, whatever their seeds."""
+
+    TEST = 0
+    TRAIN = 1
+    VALIDATION = 2
+
+
+SPLIT_BITS = 32  # of a stream's purpose, above those that tell streams of one episode apart
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationSettings(Prices):
     """What a simulation needs beside the table (of one inference). Times are cycles.
@@ -38,6 +49,7 @@ class SimulationSettings(Prices):
     unit: Annotated[float, Number(above=0.0, help="Cycles that a reward of -1 stands for.")]
     jobs: Annotated[int, Integer(1, help="Jobs in an episode.")]
     window: Annotated[int, Integer(1, help="Waiting jobs that the agent sees.")]
+    split: Split = Split.TEST
     dispatch: bool = False
     """A decision is due at each arrival; otherwise jobs wait in a central queue."""
     window_order: WindowOrder = WindowOrder.ARRIVAL
@@ -102,6 +114,7 @@ class SimulationSettings(Prices):
 
 # What the kernels read besides the fields that are numbers.
 _DERIVED: dict[str, Callable[[SimulationSettings], float]] = {
+    "purpose": lambda settings: settings.split << SPLIT_BITS,
     "shortest_first": lambda settings: settings.window_order,
     "modulation": lambda settings: settings.modulation,
     "failing": lambda settings: settings.mean_up > 0,

@@ -7,7 +7,7 @@ Events have a total order: time, then completions before failures and repairs be
 index or the job's number. A job comes to the scheduler (that is its arrival as an event) when its prediction is done:
 at once where predicting costs nothing. Its completion time counts from its arrival.
 An episode's jobs are drawn before it starts (`random_jobs.py`); failures are drawn here, by counter-based streams keyed
-by seed, episode and accelerator, so that they depend neither on actions nor on other lanes.
+by seed, episode, split and accelerator, so that they depend neither on actions nor on other lanes.
 """
 
 import math
@@ -184,7 +184,7 @@ def _clear(settings, i, lanes, accelerators, jobs, seed, episode):
         accelerator["changes"] = 0
         accelerator["change"] = NEVER
         if settings[0]["failing"]:
-            accelerator["key"] = stream_key(seed, episode, FAILURE_PURPOSE + a)
+            accelerator["key"] = stream_key(seed, episode, settings[0]["purpose"] + FAILURE_PURPOSE + a)
             accelerator["change"] = _change_after(settings, accelerator["key"], 0)
             lane["next_change"] = min(lane["next_change"], accelerator["change"])
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -59,10 +60,11 @@ def validation_table(scenario: Scenario, graphs: tuple[Path, ...]) -> LatencyTab
 
 
 def ratios_to_sjf(scenario: Scenario, table: LatencyTable, arguments: Arguments) -> dict[float, float]:
-    """Return the ratio of mean completions of each c, all over the same episodes."""
+    """Return the ratio of mean completions of each c, all over the same validation episodes."""
+    seeds: Any = {"seed": 0, "episodes": arguments.episodes, "split": "validation"}
 
     def mean(factory: PolicyFactory) -> float:
-        runs = run_policy(factory, scenario, table, dispatch=False, seed=0, episodes=arguments.episodes)
+        runs = run_policy(factory, scenario, table, dispatch=False, **seeds)
         return float(runs.pooled("completion").mean())
 
     reference = mean(lambda layout, _: make_policy("sjf", layout))

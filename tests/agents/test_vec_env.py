@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormali
 
 from gnnsched_agents.sb3.vec_env import Sb3VecEnv  # noqa: E402
 from gnnsched_env.common.errors import ConfigError, GnnSchedError, InvalidAction  # noqa: E402
+from gnnsched_env.envs.vector_input import spawn_seeds  # noqa: E402
 from tests.envs.vectors import assert_same  # noqa: E402
 
 IDS = ("gnnsched/Dispatch-v0", "gnnsched/Queue-v0")
@@ -36,7 +37,7 @@ def assert_same_info(ours, theirs):
 
 @pytest.mark.parametrize("name", IDS)
 def test_it_plays_as_dummy_vec_env_does(name):
-    ours = Sb3VecEnv(name, 3, **options_of(name))
+    ours = Sb3VecEnv(name, 3, consecutive_seeds=True, **options_of(name))
     theirs = DummyVecEnv([lambda: gymnasium.make(name, **options_of(name)).unwrapped] * 3)
     assert ours.observation_space == theirs.observation_space
     assert ours.action_space == theirs.action_space
@@ -164,7 +165,7 @@ def test_maskable_ppo_trains_and_never_takes_an_illegal_action(name, monkeypatch
 
 def test_maskable_ppo_learns_what_it_learns_on_dummy_vec_env():
     """Same seeds, same episodes, same gradients: the two must end in the same weights."""
-    ours = masked_model(Sb3VecEnv(IDS[1], 2, **SMALL)).learn(64)
+    ours = masked_model(Sb3VecEnv(IDS[1], 2, consecutive_seeds=True, **SMALL)).learn(64)
     theirs = masked_model(DummyVecEnv([lambda: gymnasium.make(IDS[1], **SMALL).unwrapped] * 2)).learn(64)
     other = theirs.policy.state_dict()
     assert all((value == other[key]).all() for key, value in ours.policy.state_dict().items())
@@ -191,3 +192,14 @@ def test_single_environments_by_id():
     assert is_masking_supported(model.get_env())
     model = sb3.DQN("MultiInputPolicy", IDS[0], learning_starts=8, buffer_size=64, device="cpu")
     assert model.learn(48).num_timesteps == 48
+
+
+def test_seeds_are_those_of_the_batch():
+    env = Sb3VecEnv(IDS[1], 3, jobs=5)
+    assert env.seed(4) == spawn_seeds(4, 3).tolist()
+    env.reset()
+    batch = gymnasium.make_vec(IDS[1], num_envs=3, jobs=5)
+    batch.reset(seed=4)
+    arrivals = env.batch.batch.simulation.jobs["arrival"]
+    assert (arrivals == batch.unwrapped.batch.simulation.jobs["arrival"]).all()
+    assert env.seed() != env.seed()

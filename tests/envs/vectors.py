@@ -19,7 +19,7 @@ def small_scenario():
 
 def make_native(kind, lanes, mode=AutoresetMode.NEXT_STEP, **options):
     options.setdefault("jobs", 6)
-    return VECTORS[kind](lanes, small_scenario(), autoreset_mode=mode, **options)
+    return VECTORS[kind](lanes, small_scenario(), autoreset_mode=mode, consecutive_seeds=True, **options)
 
 
 def make_loop(kind, lanes, mode=AutoresetMode.NEXT_STEP, **options):

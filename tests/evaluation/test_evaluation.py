@@ -110,7 +110,7 @@ def test_records_say_what_the_jobs_say(scenario):
     table = scenario.table
     completion, execution, slowdown, busy, throughput = [], [], [], [], []
     for seed in range(3):
-        batch = EnvBatch(table, simulation_settings(scenario, table, dispatch=False))
+        batch = EnvBatch(table, simulation_settings(scenario.with_options(split="test"), table, dispatch=False))
         batch.reset([seed])
         policy = Shortest(batch.layout, table)
         while not batch.ended.all():

@@ -11,15 +11,12 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
-from gnnsched_env.envs.vector_env import SchedulingVectorEnv
+from gnnsched_env.envs.single_env import NO_METRICS
+from gnnsched_env.envs.vector_env import SHARED, SchedulingVectorEnv
+from gnnsched_env.envs.vector_input import spawn_seeds
 from gnnsched_env.registration import DISPATCH_ID, QUEUE_ID
 
 MASKS = "action_masks"  # the method that sb3-contrib looks for
-SHARED = {  # attributes that all lanes share: their name in a single environment, and in the batch
-    "action_space": "single_action_space",
-    "observation_space": "single_observation_space",
-    **{name: name for name in ("dispatch", "layout", "metadata", "render_mode", "scenario", "spec", "table")},
-}
 
 
 class Sb3VecEnv(VecEnv):
@@ -27,12 +24,13 @@ class Sb3VecEnv(VecEnv):
 
     Observations are copies, because its algorithms keep the last one until after the next step. A lane whose episode
     ends starts the next one in the same step: its info then holds "terminal_observation" (the one before),
-    "episode" ("r" return, "l" steps, "t" seconds) and "metrics". "TimeLimit.truncated" is always False: episodes end
+    "episode" ("r" return, "l" steps, "t" seconds) and its metrics. "TimeLimit.truncated" is always False: episodes end
     by themselves. Masks go to MaskablePPO as one array of all lanes.
     """
 
     def __init__(self, environment: str = QUEUE_ID, num_envs: int = 1, **options: Any) -> None:
-        """Make the batch by the environment's id; `options` are those of the single environment, and `threads`.
+        """Make the batch by the environment's id; `options` are those of the single environment,
+        `threads` and `consecutive_seeds`.
 
         Raise ConfigError if the id is not of this package, or an option is invalid.
         """
@@ -41,12 +39,19 @@ class Sb3VecEnv(VecEnv):
                 raise ConfigError(f"Sb3VecEnv: {name} is fixed by what Stable-Baselines3 expects, do not give it")
         if environment not in (DISPATCH_ID, QUEUE_ID):
             raise ConfigError(f"Sb3VecEnv: environment must be {DISPATCH_ID} or {QUEUE_ID}, got {environment!r}")
-        made = gymnasium.make_vec(environment, num_envs=num_envs, autoreset_mode="SameStep", copy=True, **options)
+        made = gymnasium.make_vec(environment, num_envs=num_envs, autoreset_mode="SameStep", **options)
         self.batch = cast(SchedulingVectorEnv, made.unwrapped)
         self._own: list[dict[str, Any]] = [{} for _ in range(num_envs)]  # the attributes that `set_attr` gave each lane
         self._actions: Any = None
         super().__init__(num_envs, self.batch.single_observation_space, self.batch.single_action_space)
         self.metadata = self.batch.metadata
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seed the lanes for the next reset, as the batch's `reset(seed=seed)` does; return their seeds."""
+        self._seeds = list(super().seed(seed))
+        if not self.batch.consecutive_seeds:
+            self._seeds = spawn_seeds(cast(int, self._seeds[0]), self.num_envs).tolist()
+        return self._seeds
 
     def reset(self) -> VecEnvObs:
         """Start an episode in every lane, with the seeds given to `seed`, or each lane's next episode."""
@@ -145,7 +150,8 @@ def _rows(infos: dict[str, Any]) -> list[dict[str, Any]]:
         infos["action_mask"], infos["elapsed"].tolist(), infos["legal"].tolist(), infos["time"].tolist(), strict=True
     )
     return [
-        {"action_mask": mask, "elapsed": elapsed, "legal": legal, "time": time} for mask, elapsed, legal, time in told
+        {"action_mask": mask, "elapsed": elapsed, "legal": legal, "time": time, "metrics": dict(NO_METRICS)}
+        for mask, elapsed, legal, time in told
     ]
 
 

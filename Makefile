@@ -7,11 +7,13 @@
 
 PYTHON ?= python3
 SOAK_STEPS ?= 10000000
+GYMNASIUMS := 1.1.1 1.2.2  # the oldest that is supported, and that of RLlib; the newest is installed
+GYMNASIUM_TESTS := tests/envs tests/contracts/test_env_contract.py tests/agents/test_vec_env.py
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup setup-dev demo test test-quick test-no-jit check lint types imports bench soak clean
+.PHONY: setup setup-dev demo test test-quick test-gymnasium test-no-jit check lint types imports bench soak clean
 
 setup: $(VENV)/.setup
 setup-dev: $(VENV)/.setup-dev
@@ -32,10 +34,16 @@ demo: setup
 
 test: setup-dev
 	$(BIN)/python -m pytest -n 2
-	$(MAKE) --no-print-directory test-no-jit
+	$(MAKE) --no-print-directory test-no-jit test-gymnasium
 
 test-quick: setup-dev
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
+
+test-gymnasium: setup-dev
+	for version in $(GYMNASIUMS); do \
+	  $(BIN)/python -m pip install --quiet --no-deps --upgrade --target .cache/gymnasium-$$version gymnasium==$$version && \
+	  PYTHONPATH=.cache/gymnasium-$$version $(BIN)/python -m pytest -n 2 -m 'not slow' $(GYMNASIUM_TESTS) || exit 1; \
+	done
 
 test-no-jit: setup-dev
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 -m kernels -W ignore:overflow:RuntimeWarning

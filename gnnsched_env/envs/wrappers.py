@@ -67,7 +67,7 @@ class MaskedObservation(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructor
         return mask
 
 
-class MaskedVectorObservation(VectorWrapper[Any, Any, Any, Any, Any]):
+class MaskedVectorObservation(VectorWrapper):  # type: ignore[type-arg]  # generic since gymnasium 1.4 only
     """A batch whose observations are dicts of the original observations and the action masks, as `MaskedObservation`.
 
     Under SAME_STEP the last observations ("final_obs") are such dicts too.

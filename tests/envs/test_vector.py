@@ -10,6 +10,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packaging.version import Version
 
 from gnnsched_env.envs.vector_env import DispatchVectorEnv, QueueVectorEnv
 from tests.envs.environments import ENVIRONMENTS
@@ -121,6 +122,8 @@ def test_unseeded_batches_differ_and_their_lanes_too():
 @pytest.mark.parametrize("mode", MODES)
 def test_statistics_are_those_of_gymnasiums_wrapper(mode):
     """Its wrapper over the loop, and over the batch where the batch tells none itself."""
+    if mode is AutoresetMode.SAME_STEP and Version(gymnasium.__version__) < Version("1.4"):
+        pytest.skip("gymnasium's wrapper adds the first reward of the next episode to the last one before 1.4")
     wrapped = [make_native("queue", 4, mode, episode_statistics=False)]
     if mode is not AutoresetMode.DISABLED:  # the loop takes the reset mask away before the wrapper can see it
         wrapped.append(make_loop("queue", 4, mode))
@@ -148,7 +151,7 @@ def test_statistics_are_those_of_gymnasiums_wrapper(mode):
 
 
 def test_infos_unpack_into_those_of_single_environments():
-    env = DictInfoToList(make_native("queue", 2, AutoresetMode.SAME_STEP))
+    env = DictInfoToList(make_native("queue", 2, AutoresetMode.SAME_STEP, episode_statistics=False))
     single = ENVIRONMENTS["queue"](small_scenario(), jobs=6)
     env.reset(seed=0)
     single.reset(seed=0)

@@ -40,6 +40,8 @@ def make_batch(
     options = dict(options or {})
     if dispatch and (options.get("window") not in (None, 1) or options.get("window_order") not in (None, "arrival")):
         raise ConfigError("Dispatch-v0 shows the arriving job only: window and window_order belong to Queue-v0")
+    if dispatch and options.get("waiting") not in (None, "free"):
+        raise ConfigError("Dispatch-v0 sends each job when it arrives: waiting belongs to Queue-v0")
     chosen = load_scenario(scenario)
     if table is not None:
         chosen = replace(chosen, table=table)

@@ -15,7 +15,7 @@ from gnnsched_env.common.policy import BoolArray, FloatArray
 from gnnsched_env.envs import encoder as kernels
 from gnnsched_env.envs.observation_units import encode_cycles, encode_energy
 from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, Layout
-from gnnsched_env.sim import Simulation, SimulationSettings, fleet_capacity, seed_arrays
+from gnnsched_env.sim import Simulation, SimulationSettings, Waiting, fleet_capacity, seed_arrays
 from gnnsched_env.sim.feed import CAPACITY, JobSource
 from gnnsched_env.tables import LatencyTable
 
@@ -81,6 +81,7 @@ class EnvBatch:
             dispatch=settings.dispatch,
             choose_dataflow=settings.choose_dataflow,
             shows_energy=settings.energy > 0,
+            wait_by_choice=settings.waiting is Waiting.BY_CHOICE and not settings.dispatch,
         )
         self.observation: dict[str, FloatArray] = {
             name: np.zeros((lanes, size), np.float32) for name, size in self.layout.sizes.items()

@@ -57,6 +57,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         window: int | None = None,
         window_order: str | None = None,
         dataflow: str | None = None,
+        waiting: str | None = None,
         split: str | None = None,
         returns: str | None = None,
         shaping: str | None = None,
@@ -84,6 +85,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
             "window": window,
             "window_order": window_order,
             "dataflow": dataflow,
+            "waiting": waiting,
             "split": split,
             "returns": returns,
             "shaping": shaping,
@@ -230,7 +232,9 @@ class QueueEnv(SchedulingEnv):
 
     Actions: `Discrete(window * choices + 1)`: slot * choices + choice starts that slot's job under that choice; the
     last one waits for the next event. Waiting is legal while a job is running or still to come. An illegal action
-    waits, or where waiting is illegal takes the first legal one.
+    waits, or where waiting is illegal takes the first legal one. With `waiting="needed"` it is never legal to wait, for
+    wherever a decision is due a job can start. With `waiting="by_choice"` there is no action that waits: one that names
+    a busy accelerator is legal and waits for the next event, at which the agent may decide anew.
     """
 
     dispatch = False

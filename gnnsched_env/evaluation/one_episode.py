@@ -28,7 +28,7 @@ def play_episode(
     charged if predictions are used.
     """
     kind = DispatchEnv if dispatch else QueueEnv
-    scenario = scenario.with_options(split="test")
+    scenario = scenario.with_options(split="test", waiting="free")
     env: SchedulingEnv = kind(scenario)
     policy = factory(env.layout, env.table)
     settings = env.batch.simulation.config

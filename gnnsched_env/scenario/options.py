@@ -227,7 +227,7 @@ class EnvironmentOptions:
         str,
         OneOf(
             tuple(waiting.name.lower() for waiting in Waiting),
-            help="How an agent may wait in Queue-v0: by an action, only if nothing can start, or by a busy accelerator.",
+            help="How agents wait in Queue-v0: by an action, only if nothing can start, or by a busy accelerator.",
         ),
     ] = "free"
     split: Annotated[

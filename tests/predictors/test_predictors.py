@@ -83,6 +83,7 @@ def test_what_lies_outside_the_training_range_is_named_and_still_predicted():
     assert predictor.out_of_domain(synthetic_classes(8)) == ((),) * 8
 
 
+@needs("lightgbm")
 def test_bad_trainings_are_refused(dataset):
     with pytest.raises(ConfigError, match="it has 3, got 9"):
         train(dataset, PAIRS, Level.DEGREES, {})

@@ -21,7 +21,7 @@ from gnnsched_env.common.stats import CONFIDENCE
 from gnnsched_env.cycles import uses_self_loops
 from gnnsched_env.graphs import GraphSet, load_graph_set
 from gnnsched_env.hardware import MODEL_KINDS, Fleet, make_model
-from gnnsched_env.predictors.protocol import Predictor
+from gnnsched_env.predictors.protocol import ROOMS, Predictor
 from gnnsched_env.predictors.scores import confusion, score_record
 from gnnsched_env.tables import DistinctPairs, distinct_pairs, pair_cycles
 from gnnsched_env.version import __version__
@@ -33,7 +33,6 @@ Record = dict[str, Any]
 
 SAMPLES = 200
 LIBRARIES = ("lightgbm", "numba", "numpy", "scikit-learn", "scipy", "torch", "torch-geometric")
-_ROOMS = ("graphs", "hardware", "cycles", "workload", "tables", "predictors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +170,7 @@ def scoring_provenance(predictor: Predictor, fleet: Fleet, spec: ScoringSpec, ar
         "gnnsched_env": __version__,
         "python": platform.python_version(),
         "libraries": dict(_versions()),
-        "code": code_digest(*_ROOMS),
+        "code": code_digest(*ROOMS),
         "fleet": fleet.to_dict(),
         "predictor": {"name": predictor.name, "level": str(predictor.level)}
         | {"provenance": getattr(predictor, "provenance", None)},

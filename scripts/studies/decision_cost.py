@@ -41,7 +41,7 @@ class Arguments:
     """Time each predictor on the scenario's jobs, charge that time, and compare completion times."""
 
     graphs: tuple[Path, ...] = ()
-    """Graph files, one mix; none: the embedded classes."""
+    """Graph files, which make one mix of jobs; by default, the scenario's own workload."""
     scenario: str = "hetero4"
     predictors: tuple[str, ...] = (
         "exact",
@@ -53,9 +53,9 @@ class Arguments:
     policy: str = "min_min"
     load: tuple[float, ...] = (0.5, 0.8, 0.95)
     job_ms: float = 1.0
-    """How long the median job should last under its best choice; `repeats` follows."""
+    """Milliseconds that the median job lasts under its best choice; the number of inferences per job follows."""
     slower: tuple[float, ...] = (1.0, 10.0)
-    """Factors on the measured times: 10 for a host ten times slower."""
+    """Factors on the measured times of predicting: 10 stands for a host that is ten times slower."""
     episodes: int = 30
     jobs: int = 1000
     seed: int = 0

@@ -62,7 +62,7 @@ class Arguments:
     seed: int = 0
     """Seed of the jobs."""
     fleet: str = "big_little"
-    """Fleet (preset or TOML file) whose (accelerator, dataflow) pairs are labelled; big_little has all of the presets."""
+    """Fleet (preset or TOML file) whose (accelerator, dataflow) pairs are labelled; big_little has all presets'."""
     workers: int | None = None
     """Number of worker processes (by default, one per core)."""
     most_vertices: int = 100_000

@@ -251,3 +251,19 @@ def test_the_predictor_is_an_option_too():
         scenario.with_options(predictor="closed_from")
     env = gymnasium.make("gnnsched/Queue-v0", predictor="exact", jobs=3)
     assert (env.unwrapped.table.predicted_cycles == env.unwrapped.table.true_cycles).all()
+
+
+def test_a_fleets_file_stands_for_its_fleet(tmp_path):
+    path = tmp_path / "edge.toml"
+    path.write_text("""
+[fleet]
+name = "edge"
+
+[[accelerator]]
+name = "one"
+pes = 256
+dataflows = "all"
+""")
+    scenario = load_scenario(path)
+    assert (scenario.name, scenario.fleet) == ("edge", load_fleet(path))
+    assert scenario.environment == load_scenario("hetero4").environment

@@ -62,8 +62,8 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
 
         `options` are those of `Scenario.with_options`, which describes them and the short forms of sections; None keeps
         the scenario's value. `table` (of one inference) replaces the latencies. `render_mode`: "human", "rgb_array" or
-        "ansi". Raise ConfigError, naming the option, the rule and the value, if one is invalid, and UnknownOption, which
-        is a TypeError too, if there is none of that name.
+        "ansi". Raise ConfigError, naming the option, the rule and the value, if one is invalid, and UnknownOption (a
+        TypeError too) if there is none of that name.
         """
         made = make_batch(scenario, dispatch=self.dispatch, table=table, options=options)
         self.scenario = made.scenario

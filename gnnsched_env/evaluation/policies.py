@@ -82,7 +82,7 @@ def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None,
     if not callable(getattr(policy, "act", None)):
         raise ConfigError(f"policy {name!r}: {type(policy).__name__} must have a method act(observation, mask)")
     if not isinstance(knowledge := getattr(policy, "knowledge", None), Knowledge):
-        raise ConfigError(f"policy {name!r}: knowledge must be a gnnsched_env.policy.Knowledge, got {knowledge!r}")
+        raise ConfigError(f"policy {name!r}: knowledge must be a gnnsched_env.Knowledge, got {knowledge!r}")
     made: Policy = policy
     return made
 

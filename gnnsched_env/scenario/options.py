@@ -337,7 +337,7 @@ class Failures:
         what="two numbers, up and down",
         read=_up_and_down,
         kind=tuple[float, float],
-        help="Mean times until an accelerator fails and until it is repaired, in mean service times; 0 1: none fails.",
+        help="Mean times until an accelerator fails (0: never) and until it is repaired, in mean service times.",
     )
 
     up: Annotated[

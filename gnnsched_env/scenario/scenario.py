@@ -117,9 +117,12 @@ class Scenario:
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
-        """Read a scenario file; relative paths in it start from its folder."""
+        """Read a scenario file; relative paths in it start from its folder. A fleet's file stands for that fleet."""
         source = Path(path)
         data = read_toml(source)
+        if isinstance(data.get("fleet"), Mapping):
+            fleet = load_fleet(source)
+            return cls(name=fleet.name, fleet=fleet)
         return cls._from_dict(data, origin=str(source), folder=source.parent)
 
     @classmethod

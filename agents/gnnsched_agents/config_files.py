@@ -34,9 +34,8 @@ def read_config(path: Path) -> TrainConfig:
         rule = f"must name the config to start from, one of {', '.join(known)}"
         raise ConfigError(f"{path}: {BASE} {rule}, got {base!r}{did_you_mean(base, known)}")
     for section, key in PATHS:
-        table = given.get(section)
-        value = table.get(key) if isinstance(table, dict) else None
-        if isinstance(value, str) and Path(value).suffix:
+        table: Any = given.get(section)
+        if isinstance(table, dict) and isinstance(value := table.get(key), str) and Path(value).suffix:
             table[key] = str(path.parent / value)
     config: TrainConfig = override(str(path), replace(named_config(base), name=path.stem), given, extra=(BASE,))
     return config

@@ -223,6 +223,14 @@ class EnvironmentOptions:
             help="Who chooses a job's dataflow: the action, or the predictions on the accelerator.",
         ),
     ] = "agent"
+    observation: Annotated[
+        str,
+        OneOf(
+            ("dict", "flat", "pairs", "pairs_flat"),
+            help="What an agent is shown: a dict of arrays, these joined (flat), a row of features for each action "
+            "(pairs), or these rows joined (pairs_flat).",
+        ),
+    ] = "dict"
     split: Annotated[
         str,
         OneOf(

@@ -4,9 +4,8 @@
     python examples/ppo.py --steps 200000 --seed 1
 
 Every action is a row of features, so one small network scores all rows, and actions are drawn from the softmax of the
-scores of those that are legal. What is peculiar to this problem: decisions are not evenly spaced in time, so nothing is
-discounted (gamma 1); returns are mean completion times, so rewards need no scaling; an episode starts with an empty fleet,
-so lanes begin at different depths of an episode by themselves after the first one.
+scores of those that are legal. Decisions are not evenly spaced in time, so nothing is discounted (gamma 1), and returns
+are mean completion times, so rewards need no scaling.
 """
 
 import time
@@ -65,8 +64,8 @@ class Args:
 class Agent(nn.Module):
     """Scores the legal rows of each decision, and estimates its return from their mean.
 
-    `rows` float32 [n, F] are the legal rows of all decisions, one decision after the other; `owner` int64 [n] says which
-    decision a row belongs to.
+    `rows` float32 [n, F] are the legal rows of all decisions, one decision after the other; `owner` int64 [n] says
+    which decision a row belongs to.
     """
 
     def __init__(self, features: int, width: int) -> None:
@@ -202,7 +201,10 @@ def compare(agent: Agent, args: Args) -> None:
     for name in ("random", "sjf", "min_min", "assignment"):
         factories[name] = lambda layout, table, name=name: make_policy(name, layout, table=table)
     seeds = {"seed": 0, "episodes": args.test_episodes, "dispatch": False}
-    means = {name: run_policy(made, scenario, table, **seeds).per_episode("completion").mean() for name, made in factories.items()}
+    means = {
+        name: run_policy(made, scenario, table, **seeds).per_episode("completion").mean()
+        for name, made in factories.items()
+    }
     for name, mean in sorted(means.items(), key=lambda item: item[1]):
         print(f"{name:<12} {mean / 1e3:8.1f} thousand cycles  {mean / means['sjf']:.3f} of sjf")
 

@@ -38,7 +38,8 @@ class Policy(Protocol):
     """Choose an action for each lane.
 
     `observation` holds float32 arrays [lanes, n]; `mask` [lanes, actions] is True where the action is legal, at least
-    once a row; the result is int64 [lanes].
+    once a row; the result is int64 [lanes]. A policy with an attribute `observation` ("flat", "pairs", "pairs_flat") is
+    given the array of that observation in place of the dict.
     """
 
     knowledge: Knowledge

@@ -64,17 +64,35 @@ def make_batch(
     chosen = chosen.with_options(**options)
     inference = scenario_table(chosen)
     settings = simulation_settings(chosen, inference, dispatch=dispatch)
-    batch = scenario_batch(chosen, inference, settings, lanes=lanes, threads=threads)
+    batch = scenario_batch(
+        chosen, inference, settings, lanes=lanes, threads=threads, observation=chosen.environment.observation
+    )
     return Construction(scenario=chosen, batch=batch, reward_unit_cycles=settings.unit)
 
 
 def scenario_batch(
-    scenario: Scenario, table: LatencyTable, settings: SimulationSettings, *, capacity: int = CAPACITY, **options: int
+    scenario: Scenario,
+    table: LatencyTable,
+    settings: SimulationSettings,
+    *,
+    lanes: int = 1,
+    threads: int = 1,
+    capacity: int = CAPACITY,
+    observation: str = "dict",
 ) -> EnvBatch:
     """Return a batch on a scenario's fleet; jobs of a trace are read from it, with at most `capacity` held at once.
 
-    `table` holds the cycles of one inference; `options` are the `lanes` and `threads` of `EnvBatch`.
+    `table` holds the cycles of one inference. `observation` is what agents are shown, whatever the scenario says.
     """
     reconfiguration = [accelerator.reconfiguration_cycles for accelerator in scenario.fleet.accelerators]
     source = job_source(scenario)
-    return EnvBatch(table, settings, reconfiguration=reconfiguration, source=source, capacity=capacity, **options)
+    return EnvBatch(
+        table,
+        settings,
+        lanes=lanes,
+        reconfiguration=reconfiguration,
+        threads=threads,
+        source=source,
+        capacity=capacity,
+        observation=observation,
+    )

@@ -14,11 +14,13 @@ from gnnsched_env.common.errors import ConfigError, InvalidAction
 from gnnsched_env.common.policy import BoolArray, FloatArray
 from gnnsched_env.envs import encoder as kernels
 from gnnsched_env.envs.observation_units import encode_cycles, encode_energy
+from gnnsched_env.envs.pair_encoder import PairEncoder
 from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, Layout
-from gnnsched_env.sim import Simulation, SimulationSettings, Waiting, fleet_capacity, seed_arrays
+from gnnsched_env.sim import Capacity, Simulation, SimulationSettings, Waiting, fleet_capacity, seed_arrays
 from gnnsched_env.sim.feed import CAPACITY, JobSource
 from gnnsched_env.tables import LatencyTable
 
+Observed = dict[str, FloatArray] | FloatArray
 Seeds = Sequence[int] | NDArray[np.uint64]
 MOST_PATTERN_BITS = 10  # accelerators up to which masks are copied from a table
 FEW = 16  # lanes up to which those that were reset are encoded one by one
@@ -28,10 +30,11 @@ class EnvBatch:
     """L environments that move from decision to decision together.
 
     `observation` (float32 [L, n] by name) and `mask` (bool [L, actions]) are written in place by `reset` and `step`:
-    copy what must outlive the next call, and do not write to them. `rewards` float64 [L]: minus the cost of the last
-    step, in the reward's unit; `ended` bool [L]: the lanes whose jobs are all done, which no longer change; `elapsed`
-    int64 [L]: cycles since the decision before; `legal` bool [L]: whether the last action was legal; `times` int64 [L]:
-    the clock.
+    copy what must outlive the next call, and do not write to them. `observed` is what agents are shown, as
+    `layout.observation` says: that dict, or a float32 array [L, ...] that is written with it. `rewards` float64 [L]:
+    minus the cost of the last step, in the reward's unit; `ended` bool [L]: the lanes whose jobs are all done, which no
+    longer change; `elapsed` int64 [L]: cycles since the decision before; `legal` bool [L]: whether the last action was
+    legal; `times` int64 [L]: the clock.
     The next call overwrites these five too.
     The table given is of one inference; `table` is of a job, `settings.repeats` inferences. With `threads` above 1 the
     lanes are divided among them, with the same results. With a `source`, jobs are read from it (`sim.feed`).
@@ -47,26 +50,28 @@ class EnvBatch:
         threads: int = 1,
         source: JobSource | None = None,
         capacity: int = CAPACITY,
+        observation: str = "dict",
     ) -> None:
         simulation = Simulation(
             table, settings, lanes=lanes, reconfiguration=reconfiguration, source=source, capacity=capacity
         )
-        self._watch(simulation, threads)
+        self._watch(simulation, threads, observation)
 
     @classmethod
-    def around(cls, simulation: Simulation, threads: int = 1) -> Self:
+    def around(cls, simulation: Simulation, threads: int = 1, observation: str = "dict") -> Self:
         """Return a batch of environments over an existing simulation, and observe its present state."""
         batch = cls.__new__(cls)
-        batch._watch(simulation, threads)
+        batch._watch(simulation, threads, observation)
         simulation.lanes["rewrite"] = 0
         simulation.lanes["removed"] = -1
         batch.encode()
         return batch
 
     def __reduce__(self) -> Any:
-        return type(self).around, (self.simulation, self.threads)  # views and scratch are made anew
+        arguments = (self.simulation, self.threads, self.layout.observation)
+        return type(self).around, arguments  # views and scratch are made anew
 
-    def _watch(self, simulation: Simulation, threads: int) -> None:
+    def _watch(self, simulation: Simulation, threads: int, observation: str) -> None:
         Integer(1).check("environment", "threads", threads)
         self.simulation = simulation
         self.table = table = simulation.table
@@ -82,6 +87,7 @@ class EnvBatch:
             choose_dataflow=settings.choose_dataflow,
             shows_energy=settings.energy > 0,
             wait_by_choice=settings.waiting is Waiting.BY_CHOICE and not settings.dispatch,
+            observation=observation,
         )
         self.observation: dict[str, FloatArray] = {
             name: np.zeros((lanes, size), np.float32) for name, size in self.layout.sizes.items()
@@ -106,8 +112,9 @@ class EnvBatch:
         predicted = simulation.predicted
         width = layout.window + 2 * layout.num_accelerators + kernels.SYSTEM_TIMES + 8
         fleet = self.observation["accelerators"]
+        capacity = fleet_capacity(predicted, table.weights, table.choice_accelerators)
         constant: dict[str, FloatArray] = {
-            "price": fleet_capacity(predicted, table.weights, table.choice_accelerators).prices.astype(np.float32),
+            "price": capacity.prices.astype(np.float32),
             "switching": encode_cycles(simulation.devices["reconfiguration"]),
         }
         for name, values in constant.items():
@@ -138,13 +145,33 @@ class EnvBatch:
             legal=self.legal,
             ended=self.ended,
         )
+        self._prepare_observed(capacity)
         self._bind_encoder()
+
+    def _prepare_observed(self, capacity: Capacity) -> None:
+        """Make the array that agents are shown instead of the dict, and what writes it."""
+        layout, lanes = self.layout, self.simulation.num_lanes
+        self.observed: Observed = self.observation
+        self._joined: list[FloatArray] = []  # arrays that "flat" joins
+        self._pairs: PairEncoder | None = None
+        if layout.observation == "dict":
+            return
+        self.observed = np.zeros((lanes, *layout.shape), np.float32)
+        if layout.observation == "flat":
+            self._joined = [self.observation[name] for name in sorted(self.observation)]  # the order of the Dict space
+        else:
+            rows = self.observed.reshape(lanes, layout.num_actions, -1)
+            self._pairs = PairEncoder(
+                self.simulation, layout, capacity, mask=self.mask, rows=rows, workers=self.threads
+            )
 
     def _bind_encoder(self) -> None:
         """Put together what the kernels are called with, and find their forms for it: both cost more than a step."""
         self._arrays = (kernels.State(*self.simulation.state), self._codes, self._written)
         self._encode_lanes = compiled_for(kernels.encode, *self._arrays, 0, 0, 0)
         self._move_lanes = compiled_for(kernels.move, *self._arrays, self._actions, 0, 0, 0)
+        if self._pairs is not None:
+            self._pairs.bind(self._arrays[0])
 
     def reset(self, seeds: Seeds, episodes: Seeds | None = None, which: BoolArray | None = None) -> None:
         """Start an episode in each lane (or where `which` is True), keyed by its seed and episode number."""
@@ -185,10 +212,22 @@ class EnvBatch:
 
     def _move(self, worker: int, first: int, stop: int) -> None:
         self._move_lanes(*self._arrays, self._actions, worker, first, stop)
+        if self.observed is not self.observation:
+            self._write_observed(worker, first, stop)
 
     def encode(self, worker: int = 0, first: int = 0, stop: int | None = None) -> None:
         """Write observations and masks of the lanes from `first` to before `stop` (all by default) from the state."""
-        self._encode_lanes(*self._arrays, worker, first, self.simulation.num_lanes if stop is None else stop)
+        stop = self.simulation.num_lanes if stop is None else stop
+        self._encode_lanes(*self._arrays, worker, first, stop)
+        if self.observed is not self.observation:
+            self._write_observed(worker, first, stop)
+
+    def _write_observed(self, worker: int, first: int, stop: int) -> None:
+        """Write what agents are shown of some lanes, whose dict and mask are written."""
+        if self._pairs is not None:
+            self._pairs.encode(worker, first, stop)
+        elif not isinstance(self.observed, dict):
+            np.concatenate([array[first:stop] for array in self._joined], axis=1, out=self.observed[first:stop])
 
     def _workers(self) -> ThreadPoolExecutor:
         """Return the pool of additional threads; a forked process starts its own."""

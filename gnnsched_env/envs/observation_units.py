@@ -5,14 +5,16 @@ they are right to three parts in a million. Counts are n / (n + W), W being the 
 module reads; it is given beliefs only, never the true latencies.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import FloatArray, Observation
 from gnnsched_env.envs.encoder import TIME_BITS
-from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, SLOT_FIELDS, SYSTEM_FIELDS, Layout
+from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, PAIR_FIELDS, SLOT_FIELDS, SYSTEM_FIELDS, Layout
 
 ENERGY_BITS = 60.0  # a picojoule to a megajoule
 
@@ -74,7 +76,15 @@ class View:
 
 
 def unflatten(observation: Observation, layout: Layout) -> View:
-    """Return named views into a batch of observations (arrays [lanes, n]); a single one [n] is a batch of one."""
+    """Return named views into a batch of observations (arrays [lanes, n]); a single one [n] is a batch of one.
+
+    Raise ConfigError if the observation is not the environments' "dict".
+    """
+    if not isinstance(observation, Mapping):
+        raise ConfigError(
+            f"unflatten: observation must be the 'dict' of arrays, got {type(observation).__name__} (the observation "
+            f"{layout.observation!r}; pair_view reads 'pairs' and 'pairs_flat')"
+        )
     system = observation["system"].reshape(-1, len(SYSTEM_FIELDS))
     slots = observation["slots"].reshape(-1, layout.window, len(SLOT_FIELDS))
     accelerators = observation["accelerators"].reshape(-1, layout.num_accelerators, len(ACCELERATOR_FIELDS))
@@ -86,3 +96,20 @@ def unflatten(observation: Observation, layout: Layout) -> View:
         accelerators={name: accelerators[:, :, k] for k, name in enumerate(ACCELERATOR_FIELDS)},
         system={name: system[:, k] for k, name in enumerate(SYSTEM_FIELDS)},
     )
+
+
+def pair_view(observation: FloatArray, layout: Layout) -> dict[str, FloatArray]:
+    """Return the features of the observation "pairs" or "pairs_flat" by name, float32 [..., actions], as views.
+
+    The names are those of `PairFields`, which says what they mean; leading axes are kept. Raise ConfigError if the
+    observation is another.
+    """
+    width = len(PAIR_FIELDS)
+    shape = getattr(observation, "shape", ())
+    for own in ((layout.num_actions, width), (layout.num_actions * width,)):
+        if shape[-len(own) :] == own:
+            rows = observation.reshape(*shape[: -len(own)], layout.num_actions, width)
+            return {name: rows[..., k] for k, name in enumerate(PAIR_FIELDS)}
+    expected = f"'pairs', [..., {layout.num_actions}, {width}], or 'pairs_flat', [..., {layout.num_actions * width}]"
+    got = list(shape) if shape else type(observation).__name__
+    raise ConfigError(f"pair_view: observation must be {expected}, got {got}")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.common.policy import FloatArray
 from gnnsched_env.envs.construction import make_batch, plain_spec
+from gnnsched_env.envs.env_batch import Observed
 from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.envs.rendering import RENDER_FPS, RENDER_MODES, Renderer, default_span
 from gnnsched_env.scenario import Scenario
@@ -24,10 +25,12 @@ Info = dict[str, Any]
 NO_METRICS = dict.fromkeys(METRICS, 0.0)
 
 
-class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
+class SchedulingEnv(gymnasium.Env[Observed, np.int64]):
     """One fleet, one stream of jobs; see DispatchEnv and QueueEnv for what an action means.
 
-    Observation: a dict of float32 arrays in [0, 1], named and laid out by `layout` (read them with `unflatten`).
+    Observation: a dict of float32 arrays in [0, 1], named and laid out by `layout` (read them with `unflatten`). With
+    `observation="flat"` they are joined into one array; with "pairs" it is float32 [actions, features], a row for each
+    action (read it with `pair_view`), and with "pairs_flat" these rows joined.
     Reward: minus the time-integral of the jobs in the system since the last decision, over the number of jobs, in units
     of the workload's mean best predicted latency (`metadata["service_cycles"]`), so the undiscounted return is minus
     the mean completion time. With `returns="total"` it is not divided by the number of jobs, and the return is minus
@@ -91,7 +94,9 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
 
     def _bind(self) -> None:
         """Keep views of what each step reads: making them costs as much as the step."""
-        self._rows = [(name, array[0]) for name, array in self.batch.observation.items()]
+        observed = self.batch.observed
+        self._rows = [(name, array[0]) for name, array in observed.items()] if isinstance(observed, dict) else []
+        self._row: FloatArray | None = None if isinstance(observed, dict) else observed[0]
         self._mask_row = self.batch.mask[0].view(np.int8)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -107,9 +112,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
     def spec(self, spec: EnvSpec | None) -> None:
         self._spec = plain_spec(spec)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, FloatArray], Info]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observed, Info]:
         """Start an episode and run to its first decision.
 
         A seed fixes this episode and those that follow it; without one the next episode of the last seed is played
@@ -129,7 +132,7 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
             self.render()
         return self._observe(), self._info()
 
-    def step(self, action: Any) -> tuple[dict[str, FloatArray], float, bool, bool, Info]:
+    def step(self, action: Any) -> tuple[Observed, float, bool, bool, Info]:
         """Take the action, then run to the next decision or to the end of the episode."""
         if not self._running:
             raise ResetNeeded("step: call reset first; no episode is running")
@@ -173,7 +176,10 @@ class SchedulingEnv(gymnasium.Env[dict[str, FloatArray], np.int64]):
         mask: NDArray[np.bool_] = self.batch.mask[0].copy()
         return mask
 
-    def _observe(self) -> dict[str, FloatArray]:
+    def _observe(self) -> Observed:
+        if self._row is not None:
+            row: FloatArray = self._row.copy()
+            return row
         return {name: row.copy() for name, row in self._rows}
 
     def _info(self) -> Info:

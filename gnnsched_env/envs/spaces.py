@@ -46,11 +46,61 @@ class SystemFields(NamedTuple):
     elapsed: int
 
 
-# The one declaration of an observation's fields: `encoder.py` writes them and policies read them by these names.
+class PairFields(NamedTuple):
+    """Places of an action's features in its row of the observation "pairs", by name.
+
+    A pair is a job of the window and what the action's column names: an accelerator, or one of its choices. Times are
+    in mean services (the workload's mean best predicted latency), as log2(1 + time) / 4; ratios are log2(ratio) / 4.
+    All are kept in [-PAIR_BOUND, PAIR_BOUND].
+    """
+
+    wait: int  # 1 in the row of the action that waits
+    # of the pair, 0 in the row that waits unless said otherwise
+    latency: int  # ratio of its latency to a mean service
+    regret: int  # ratio of its latency to the job's smallest
+    energy: int  # ratio of its energy to the job's least, where energy is charged; else 0
+    over_shortest: int  # ratio of its latency to the smallest of the jobs shown under this column
+    shorter: int  # share of the jobs shown that are shorter under this column
+    suited: int  # share of the jobs shown whose regret under this column is smaller
+    switching: int  # time to change the accelerator's dataflow, if it has to
+    elsewhere: int  # ratio of the soonest completion on another accelerator to its own; waiting: the rows' largest
+    free_meanwhile: int  # share of the other accelerators that are free before it would be done
+    arrivals_meanwhile: int  # log2(1 + jobs) / 4: arrivals until it would be done; waiting: until the next completion
+    # of the job
+    age: int  # time since it arrived
+    weight: int  # ratio of its weight to 1
+    slack: int  # s / (1 + |s|), s the time from its completion here until its deadline; 1 without a deadline
+    best_remaining: int  # time until the accelerator of its smallest latency is free
+    best_work: int  # time that the waiting jobs whose smallest latency is on that accelerator take there
+    # of the accelerator
+    idle: int  # 1 if it is up and runs nothing
+    up: int  # 1 if it is up
+    remaining: int  # time until it is free; waiting: until the next completion
+    queued: int  # jobs in its own queue, n / (n + 8)
+    price: int  # its share of the capacity program's dual prices, times the number of accelerators
+    preferred_share: int  # share of the waiting work whose smallest latency is on it
+    preferred_work: int  # time that this work takes
+    # of the lane, in every legal row
+    waiting: int  # jobs that wait, n / (n + 8)
+    behind: int  # jobs that wait behind the window, n / (n + 8)
+    waiting_work: int  # time that the waiting jobs take at their smallest latencies, over the number of accelerators
+    idle_share: int  # share of the accelerators that are idle
+    next_free: int  # time until the next completion; 0 if nothing runs
+    load: int  # recent arrival rate over the fleet's largest sustainable one, at most 2
+    to_come: int  # jobs still to come, n / (n + 8)
+    share_to_come: int  # share of the episode's jobs that are still to come
+    legal: int  # 1 in the row of a legal action; rows of other actions are 0 throughout
+
+
+# The one declaration of an observation's fields: `encoder.py` and `pair_encoder.py` write them and policies read them
+# by these names.
 SLOT_FIELDS, ACCELERATOR_FIELDS, SYSTEM_FIELDS = SlotFields._fields, AcceleratorFields._fields, SystemFields._fields
+PAIR_FIELDS = PairFields._fields
 SLOT = SlotFields(*range(len(SLOT_FIELDS)))
 ACCELERATOR = AcceleratorFields(*range(len(ACCELERATOR_FIELDS)))
 SYSTEM = SystemFields(*range(len(SYSTEM_FIELDS)))
+PAIR = PairFields(*range(len(PAIR_FIELDS)))
+PAIR_BOUND = 4.0  # a ratio of 2^16
 # Of what the fields mean; a field that is added changes no other's meaning, and leaves the version as it is.
 OBSERVATION_VERSION = 2
 
@@ -65,6 +115,7 @@ class Layout:
     dataflow is the predicted best. `wait_by_choice`: Queue-v0 has no action that waits; naming a busy accelerator does.
     `shows_energy`: the observation also has an array of energies (if the reward charges
     energy). `columns` is the number of actions per slot; `column_accelerators` int64 [columns] the accelerator of each.
+    `observation`: which observation agents are shown, as the option of the environments.
     """
 
     window: int
@@ -75,6 +126,7 @@ class Layout:
     choose_dataflow: bool
     shows_energy: bool = False
     wait_by_choice: bool = False
+    observation: str = "dict"
     column_accelerators: NDArray[np.int64] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -122,7 +174,7 @@ class Layout:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Return the length of each observation array."""
+        """Return the length of each array of the observation "dict"."""
         sizes = {
             "slots": self.window * len(SLOT_FIELDS),
             "latencies": self.window * self.num_choices,
@@ -131,9 +183,24 @@ class Layout:
         }
         return {**sizes, "energies": self.window * self.num_choices} if self.shows_energy else sizes
 
-    def observation_space(self) -> spaces.Dict:
-        """Return the Dict space of one lane's observation: float32 in [0, 1]."""
-        return spaces.Dict({name: spaces.Box(0.0, 1.0, (size,), np.float32) for name, size in self.sizes.items()})
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of one lane's observation, if it is not "dict"."""
+        if self.observation == "flat":
+            return (sum(self.sizes.values()),)
+        rows = (self.num_actions, len(PAIR_FIELDS))
+        return rows if self.observation == "pairs" else (rows[0] * rows[1],)
+
+    def observation_space(self) -> spaces.Dict | spaces.Box:
+        """Return the space of one lane's observation, float32.
+
+        "dict": arrays in [0, 1] by name. "flat": these joined, in the order of that space. "pairs": rows of features
+        [actions, PAIR_FIELDS] in [-PAIR_BOUND, PAIR_BOUND]. "pairs_flat": these joined.
+        """
+        if self.observation == "dict":
+            return spaces.Dict({name: spaces.Box(0.0, 1.0, (size,), np.float32) for name, size in self.sizes.items()})
+        low, high = (0.0, 1.0) if self.observation == "flat" else (-PAIR_BOUND, PAIR_BOUND)
+        return spaces.Box(low, high, self.shape, np.float32)
 
     def action_space(self) -> spaces.Discrete:
         """Return the Discrete space of one lane's action."""

@@ -16,6 +16,7 @@ from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray
 from gnnsched_env.envs.construction import make_batch, plain_spec
+from gnnsched_env.envs.env_batch import Observed
 from gnnsched_env.envs.vector_input import action_array, as_autoreset_mode, lane_seeds, reset_mask, some_lanes
 from gnnsched_env.scenario import Scenario
 from gnnsched_env.sim import METRICS, episode_metrics, summarise
@@ -28,13 +29,14 @@ SHARED = {  # attributes that all lanes share: their name in a single environmen
 }
 
 Infos = dict[str, Any]
-Step = tuple[dict[str, FloatArray], NDArray[np.float64], BoolArray, BoolArray, Infos]
+Step = tuple[Observed, NDArray[np.float64], BoolArray, BoolArray, Infos]
 
 
-class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any]]):
+class SchedulingVectorEnv(VectorEnv[Observed, IntArray, NDArray[Any]]):
     """`num_envs` lanes, each of which gives bit for bit the results of the single environment with its seed.
 
-    Observations are float32 [L, n] by name, rewards float64 [L], terminations and truncations bool [L].
+    Observations are float32 [L, n] by name, or one array [L, ...] by the option `observation`; rewards float64 [L],
+    terminations and truncations bool [L].
     `infos`: "action_mask" int8 [L, actions] (1 where legal), "elapsed" and "time" int64 [L] cycles, "legal" bool [L],
     "metrics" (by name float64 [L]: those of `sim.summarise`, 0 where no episode has just ended); when episodes end,
     also "episode" ("r" return, "l" steps, "t" seconds, [L]); each key has its mask "_key" bool [L].
@@ -133,7 +135,7 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, FloatArray], Infos]:
+    ) -> tuple[Observed, Infos]:
         """Start an episode in each lane, or where `options["reset_mask"]` (bool [L]) is True; other lanes stay.
 
         A number seeds all lanes (`vector_input.spawn_seeds` returns what it gives each); a sequence gives each lane's
@@ -222,10 +224,11 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
         """Return bool [L, actions]: True where an action is legal, at least once per row."""
         return self.batch.mask.copy() if self.copy else self.batch.mask
 
-    def _observe(self) -> dict[str, FloatArray]:
-        if self.copy:
-            return {name: array.copy() for name, array in self.batch.observation.items()}
-        return dict(self.batch.observation)
+    def _observe(self) -> Observed:
+        observed = self.batch.observed
+        if isinstance(observed, dict):
+            return {name: array.copy() for name, array in observed.items()} if self.copy else dict(observed)
+        return observed.copy() if self.copy else observed
 
     def _infos(self, which: BoolArray) -> Infos:
         """Return the infos that every step gives for every lane; `which` is the mask of each key."""
@@ -291,8 +294,8 @@ class SchedulingVectorEnv(VectorEnv[dict[str, FloatArray], IntArray, NDArray[Any
     def _final(self, over: BoolArray, metrics: Infos) -> Infos:
         """Return the last observation and info of the episodes that are over, before their lanes start the next."""
         last = np.full(self.num_envs, None, dtype=object)
-        for lane in np.flatnonzero(over):
-            last[lane] = {name: array[lane].copy() for name, array in self.batch.observation.items()}
+        for lane in np.flatnonzero(over).tolist():
+            last[lane] = _lane_of(self.batch.observed, lane)
         info: Infos = {"metrics": metrics, "_metrics": over}
         for name, array in self._infos(over).items():
             if array is not over and name != "metrics":
@@ -333,6 +336,14 @@ class QueueVectorEnv(SchedulingVectorEnv):
     """A batch of `gnnsched/Queue-v0`; see `QueueEnv` for what an action means."""
 
     dispatch = False
+
+
+def _lane_of(observed: Observed, lane: int) -> Observed:
+    """Return a copy of what one lane is shown."""
+    if isinstance(observed, dict):
+        return {name: array[lane].copy() for name, array in observed.items()}
+    row: FloatArray = observed[lane].copy()
+    return row
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

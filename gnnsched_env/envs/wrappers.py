@@ -42,7 +42,7 @@ class MaskedObservation(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructor
     """A single environment whose observation is a dict of the original observation and the action mask.
 
     `library` is "rllib" ("observations", "action_mask": float32, 1 where legal) or "tianshou" ("obs", "mask": bool).
-    `flat` joins the arrays of the observation into one float32 [n], in the order of its space.
+    `flat` joins the arrays of the observation, or its rows, into one float32 [n], in the order of its space.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], library: str, *, flat: bool = True) -> None:
@@ -99,9 +99,10 @@ class _Join:
 
     def __init__(self, observation: Any, action: Any, library: str, flat: bool) -> None:
         OneOf(tuple(LIBRARIES)).check("wrappers", "library", library)
-        if not isinstance(observation, spaces.Dict) or not isinstance(action, spaces.Discrete):
+        if not isinstance(observation, spaces.Dict | spaces.Box) or not isinstance(action, spaces.Discrete):
             raise ConfigError(
-                f"wrappers: env must have a Dict of observations and Discrete actions, got {observation} and {action}"
+                "wrappers: env must have a Dict or Box of observations and Discrete actions, "
+                f"got {observation} and {action}"
             )
         keys = LIBRARIES[library]
         mask = keys.mask_space(int(action.n))
@@ -109,10 +110,13 @@ class _Join:
         self.space = spaces.Dict({keys.observation: inner, keys.mask: mask})
         self._keys = keys
         self._kind = mask.dtype
-        self._names = tuple(observation) if flat else None
+        self._flat = flat
+        self._names = tuple(observation) if isinstance(observation, spaces.Dict) else ()
 
-    def __call__(self, observation: dict[str, NDArray[Any]], mask: NDArray[np.int8]) -> dict[str, Any]:
-        inner: Any = observation
-        if self._names is not None:
+    def __call__(self, observation: Any, mask: NDArray[np.int8]) -> dict[str, Any]:
+        inner = observation
+        if self._flat and self._names:
             inner = np.concatenate([observation[name] for name in self._names], axis=-1)
+        elif self._flat:
+            inner = observation.reshape(*mask.shape[:-1], -1)
         return {self._keys.observation: inner, self._keys.mask: mask.astype(self._kind)}

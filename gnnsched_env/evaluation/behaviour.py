@@ -9,7 +9,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Policy
 from gnnsched_env.envs import Layout
 from gnnsched_env.evaluation.one_episode import play_episode
-from gnnsched_env.evaluation.runs import PolicyFactory
+from gnnsched_env.evaluation.runs import PolicyFactory, observation_of
 from gnnsched_env.scenario import Scenario
 from gnnsched_env.sim.records import RecordArray
 from gnnsched_env.sim.schedule import RunState, Schedule, schedule_of
@@ -50,6 +50,7 @@ class Watched:
         self.decisions = 0
         self.waits = 0
         self.knowledge = policy.knowledge
+        self.observation = observation_of(policy)
         self._wait = layout.wait_action
         self._policy = policy
         observe = getattr(policy, "observe_belief", None)
@@ -74,11 +75,11 @@ def play_watched(
 
     def watching(layout: Layout, table: LatencyTable) -> Policy:
         watched.append(Watched(factory(layout, table), layout))
-        return watched[0]
+        return watched[-1]
 
     env = play_episode(watching, scenario, dispatch=dispatch, seed=seed)
     schedule = schedule_of(env.batch.simulation)
-    counts = watched[0]
+    counts = watched[-1]
     return schedule, env.table, behaviour_of(schedule, env.table, decisions=counts.decisions, waits=counts.waits)
 
 

@@ -9,7 +9,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs import DispatchEnv, QueueEnv, SchedulingEnv
 from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.envs.rendering import Renderer, default_span
-from gnnsched_env.evaluation.runs import PolicyFactory, decide, uses_predictions
+from gnnsched_env.evaluation.runs import PolicyFactory, decide, observation_of, uses_predictions
 from gnnsched_env.scenario import DecisionCost, Scenario
 from gnnsched_env.sim.schedule import schedule_of
 
@@ -25,15 +25,19 @@ def play_episode(
     """Play a scenario's episode of a seed to its end and return the environment, which then holds the episode.
 
     `watch` is called before the first decision and after each. As in `run_policy`, the scenario's decision cost is
-    charged if predictions are used.
+    charged if predictions are used, and the policy is given the observation that it is made for.
     """
     kind = DispatchEnv if dispatch else QueueEnv
-    scenario = scenario.with_options(split="test", waiting="free")
+    scenario = scenario.with_options(split="test", waiting="free", observation="dict")
     env: SchedulingEnv = kind(scenario)
     policy = factory(env.layout, env.table)
     settings = env.batch.simulation.config
     if settings.decision and not uses_predictions(policy, settings):
-        env = kind(scenario.with_options(decision=DecisionCost()))
+        scenario = scenario.with_options(decision=DecisionCost())
+        env = kind(scenario)
+    if (observation := observation_of(policy)) != "dict":
+        env = kind(scenario, observation=observation)
+        policy = factory(env.layout, env.table)
     env.reset(seed=seed)
     ended = False
     while True:

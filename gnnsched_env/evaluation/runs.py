@@ -2,18 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import Integer
-from gnnsched_env.common.errors import GnnSchedError
+from gnnsched_env.common.checks import Integer, declared
+from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.common.policy import IntArray, Knowledge, Policy
 from gnnsched_env.common.progress import Advance, no_progress
 from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.envs.spaces import Layout
-from gnnsched_env.scenario import Scenario, simulation_settings
+from gnnsched_env.scenario import EnvironmentOptions, Scenario, simulation_settings
 from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, WindowOrder, episode_metrics
 from gnnsched_env.sim.belief import belief_of
 from gnnsched_env.sim.metrics import joined
@@ -67,6 +68,9 @@ def run_policy(
     the scenario says of these. `table` holds the cycles of one inference; the factory gets the table of a job. The
     scenario's decision cost is charged if predictions are used (`uses_predictions`). `advance` is told of episodes as
     they are played.
+
+    Policies are given the observation "dict", whatever the scenario says, or that which they name in an attribute
+    `observation`; such a policy is made for a layout of that observation.
     """
     settings = simulation_settings(scenario.with_options(split=split, waiting="free"), table, dispatch=dispatch)
     return _run(factory, settings, scenario, table, seed, episodes, advance)
@@ -115,9 +119,15 @@ def _run(
         batch = scenario_batch(scenario, table, settings, lanes=len(seeds), capacity=settings.jobs)
         policy = factory(batch.layout, batch.table)
         knowledge = knowledge_of(policy, settings, table)
-        if settings.decision and not uses_predictions(policy, settings):
-            settings = _without_cost(settings)
-            batch = scenario_batch(scenario, table, settings, lanes=len(seeds), capacity=settings.jobs)
+        free = bool(settings.decision) and not uses_predictions(policy, settings)
+        settings = _without_cost(settings) if free else settings
+        observation = observation_of(policy)
+        if free or observation != "dict":
+            batch = scenario_batch(
+                scenario, table, settings, lanes=len(seeds), capacity=settings.jobs, observation=observation
+            )
+        if observation != "dict":
+            policy = factory(batch.layout, batch.table)
         _play(batch, policy, seeds, settings.jobs, advance)
         metrics.append(episode_metrics(batch.simulation))
         most_waiting = max(most_waiting, int(batch.simulation.lanes["most_waiting"].max()))
@@ -134,6 +144,16 @@ def uses_predictions(policy: Policy, settings: SimulationSettings) -> bool:
     """
     shortest = settings.window_order is WindowOrder.SHORTEST and not settings.dispatch
     return policy.knowledge is Knowledge.PREDICTED or shortest or not settings.choose_dataflow
+
+
+def observation_of(policy: Policy) -> str:
+    """Return the observation that a policy is to be given: its attribute `observation`, "dict" if it has none.
+
+    Raise ConfigError if it is none of the environments'.
+    """
+    rule = declared(EnvironmentOptions)["observation"]
+    named: str = rule.check(f"policy {type(policy).__name__}", "observation", getattr(policy, "observation", "dict"))
+    return named
 
 
 def knowledge_of(policy: Policy, settings: SimulationSettings, table: LatencyTable) -> Knowledge:
@@ -168,11 +188,22 @@ def _play(batch: EnvBatch, policy: Policy, seeds: range, jobs: int, advance: Adv
 
 
 def decide(batch: EnvBatch, policy: Policy) -> IntArray:
-    """Return a policy's actions int64 [L], checked; first pass the belief to its `observe_belief`, if it has one."""
+    """Return a policy's actions int64 [L], checked; first pass the belief to its `observe_belief`, if it has one.
+
+    A policy without an attribute `observation` is given the dict. Raise ConfigError if it names another observation
+    than the batch's, and GnnSchedError if its actions are invalid.
+    """
+    wanted, given = getattr(policy, "observation", "dict"), batch.layout.observation
+    if wanted not in ("dict", given):
+        raise ConfigError(
+            f"policy {type(policy).__name__}: it is made for the observation {wanted!r}, got {given!r}: make the "
+            f"environment with observation={wanted!r}"
+        )
     observe = getattr(policy, "observe_belief", None)
     if observe is not None:
         observe(belief_of(batch.simulation))
-    actions = np.asarray(policy.act(batch.observation, batch.mask))
+    observation: Any = batch.observation if wanted == "dict" else batch.observed
+    actions = np.asarray(policy.act(observation, batch.mask))
     lanes, count = batch.mask.shape
     if actions.shape != (lanes,) or actions.dtype.kind not in "iu":
         raise GnnSchedError(

@@ -230,6 +230,14 @@ class EnvironmentOptions:
             help="How agents wait in Queue-v0: by an action, only if nothing can start, or by a busy accelerator.",
         ),
     ] = "free"
+    observation: Annotated[
+        str,
+        OneOf(
+            ("dict", "flat", "pairs", "pairs_flat"),
+            help="What an agent is shown: a dict of arrays, these joined (flat), a row of features for each action "
+            "(pairs), or these rows joined (pairs_flat).",
+        ),
+    ] = "dict"
     split: Annotated[
         str,
         OneOf(

@@ -1,4 +1,4 @@
-"""Print the table of returns in docs/reference/environments.md: what an agent's return of an episode can be compared with.
+"""Print the table of returns in docs/reference/environments.md, with which an agent's returns can be compared.
 
 Example:
     python scripts/studies/returns.py

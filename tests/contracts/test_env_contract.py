@@ -19,6 +19,7 @@ from gnnsched_env.envs import EnvBatch, decode_cycles, unflatten
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.scenario import Scenario, simulation_settings
 from tests.envs.environments import ENVIRONMENTS, hetero_table
+from tests.envs.vectors import assert_same
 
 OPTIONS = [
     {},
@@ -29,6 +30,25 @@ OPTIONS = [
     {"decision": {"latency_us": 0.4, "cached": True, "lookup_us": 0.1}, "shaping": "drain"},
 ]
 PLAIN = [{}, OPTIONS[-2], {**OPTIONS[-1], "shaping": "none"}]
+OBSERVATIONS = ["dict", "flat", "pairs", "pairs_flat"]
+SHOWN = [
+    *OPTIONS,
+    {"observation": "flat"},
+    {"observation": "flat", "reward": {"energy": 0.3}},
+    {"observation": "pairs"},
+    {
+        "observation": "pairs",
+        "reward": {"energy": 0.3},
+        "arrivals": {"deadlines": [0, 5], "priorities": [[1, 3], [8, 1]]},
+    },
+    {
+        "observation": "pairs",
+        "dataflow": "predicted_best",
+        "failures": {"up": 20.0, "down": 9.0},
+        "reconfiguration": 70,
+    },
+    {"observation": "pairs_flat", "dataflow": "predicted_best"},
+]
 
 
 def random_episode(env, seed=None, rng=None, legal_only=False):
@@ -51,7 +71,7 @@ def random_episode(env, seed=None, rng=None, legal_only=False):
     return np.array(rewards), legal
 
 
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("options", SHOWN)
 def test_gymnasium_checks_it_without_a_warning(make_env, options):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -59,15 +79,18 @@ def test_gymnasium_checks_it_without_a_warning(make_env, options):
         check_env(make_env(**options))
 
 
-def test_stable_baselines3_checks_it_without_a_warning(make_env):
+@pytest.mark.parametrize("observation", OBSERVATIONS)
+def test_stable_baselines3_checks_it_without_a_warning(make_env, observation):
     checker = pytest.importorskip("stable_baselines3.common.env_checker", reason="Stable-Baselines3 is not installed")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        checker.check_env(make_env(), warn=True)
+        if observation == "pairs":  # rows are for a policy of their own
+            warnings.filterwarnings("ignore", message=".*neither an image, nor a 1D vector.*")
+        checker.check_env(make_env(observation=observation), warn=True)
 
 
 @pytest.mark.kernels
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("options", SHOWN)
 def test_observations_stay_in_their_space(make_env, options):
     env = make_env(**options)
     rng = np.random.default_rng(1)
@@ -140,7 +163,7 @@ def test_beliefs_do_not_leak_the_truth(make_env, options):
     slower = replace(table, true_cycles=table.true_cycles + 997)
     env = make_env(load=0.9, jobs=40, **options)
     settings = simulation_settings(env.scenario, table, dispatch=env.dispatch)  # one arrival rate for both
-    batches = [EnvBatch(each, settings) for each in (table, slower)]
+    batches = [EnvBatch(each, settings, observation="pairs") for each in (table, slower)]
     rng = np.random.default_rng(0)
     compared = 0
     for seed in range(60):
@@ -150,6 +173,7 @@ def test_beliefs_do_not_leak_the_truth(make_env, options):
             for name in batches[0].observation:
                 assert (batches[0].observation[name] == batches[1].observation[name]).all(), name
             assert (batches[0].mask == batches[1].mask).all()
+            assert (batches[0].observed == batches[1].observed).all()
             compared += 1
             action = rng.choice(np.flatnonzero(batches[0].mask[0]), 1)
             for batch in batches:
@@ -247,14 +271,17 @@ def test_a_reset_without_a_seed_plays_the_next_episode(make_env):
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
-def test_copies_play_on_alike(make_env, duplicate):
-    env = make_env()
+@pytest.mark.parametrize("observation", OBSERVATIONS)
+def test_copies_play_on_alike(make_env, duplicate, observation):
+    env = make_env(observation=observation)
     env.reset(seed=0)
     env.step(0)
     twin = duplicate(env)
     for _ in range(20):
         action = int(env.action_masks().argmax())
-        assert env.step(action)[1] == twin.step(action)[1]
+        ours, theirs = env.step(action), twin.step(action)
+        assert ours[1] == theirs[1]
+        assert_same(ours[0], theirs[0])
 
 
 def test_the_end_of_an_episode_tells_its_metrics(make_env):

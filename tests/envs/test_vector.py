@@ -22,6 +22,9 @@ OPTIONS = [
     {"dataflow": "predicted_best", "shaping": "drain"},
     {"repeats": 50, "decision": {"latency_us": 0.3, "workers": 2}},
     {"arrivals": "bursty", "failures": {"up": 20.0, "down": 5.0}, "reconfiguration": 500, "prediction_error": 0.1},
+    {"observation": "flat", "reward": {"energy": 0.5}},
+    {"observation": "pairs", "failures": {"up": 20.0, "down": 5.0}, "arrivals": {"deadlines": [0, 5]}},
+    {"observation": "pairs_flat", "dataflow": "predicted_best"},
 ]
 
 
@@ -42,8 +45,10 @@ def test_a_batch_equals_the_loop_in_every_mode(kind, mode, options):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("threads", [2, 3, 9])
-def test_threads_change_nothing(mode, threads):
-    native, loop = make_native("queue", 5, mode, threads=threads), make_loop("queue", 5, mode)
+@pytest.mark.parametrize("observation", ["dict", "flat", "pairs"])
+def test_threads_change_nothing(mode, threads, observation):
+    native = make_native("queue", 5, mode, threads=threads, observation=observation)
+    loop = make_loop("queue", 5, mode, observation=observation)
     assert native.batch.threads == min(threads, 5)
     ends, _ = replay(native, loop, mode, 40, np.random.default_rng(3), seed=1)
     assert ends > 5

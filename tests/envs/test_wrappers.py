@@ -18,9 +18,11 @@ NAMES = {"rllib": ("observations", "action_mask", np.float32), "tianshou": ("obs
 @pytest.mark.parametrize("name", IDS)
 @pytest.mark.parametrize("library", NAMES)
 @pytest.mark.parametrize("flat", [True, False])
-def test_a_wrapped_environment_tells_what_the_plain_one_does(name, library, flat):
+@pytest.mark.parametrize("shown", ["dict", "flat", "pairs", "pairs_flat"])
+def test_a_wrapped_environment_tells_what_the_plain_one_does(name, library, flat, shown):
     observation_key, mask_key, kind = NAMES[library]
-    plain, wrapped = gymnasium.make(name, jobs=4), MaskedObservation(gymnasium.make(name, jobs=4), library, flat=flat)
+    plain, inner = (gymnasium.make(name, jobs=4, observation=shown) for _ in range(2))
+    wrapped = MaskedObservation(inner, library, flat=flat)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message=".*different from the unwrapped version.*")  # it is a wrapper
@@ -42,10 +44,14 @@ def test_a_wrapped_environment_tells_what_the_plain_one_does(name, library, flat
 
 
 @pytest.mark.parametrize("library", NAMES)
-def test_a_wrapped_batch_tells_what_wrapped_environments_do(library):
+@pytest.mark.parametrize("shown", ["dict", "pairs"])
+def test_a_wrapped_batch_tells_what_wrapped_environments_do(library, shown):
     observation_key, mask_key, kind = NAMES[library]
-    batch = MaskedVectorObservation(gymnasium.make_vec(IDS[1], num_envs=3, jobs=4, autoreset_mode="SameStep"), library)
-    singles = [MaskedObservation(gymnasium.make(IDS[1], jobs=4), library) for _ in range(3)]
+    options = {"jobs": 4, "observation": shown}
+    batch = MaskedVectorObservation(
+        gymnasium.make_vec(IDS[1], num_envs=3, autoreset_mode="SameStep", **options), library
+    )
+    singles = [MaskedObservation(gymnasium.make(IDS[1], **options), library) for _ in range(3)]
     ours = batch.reset(seed=[5, 6, 7])[0]
     theirs = [env.reset(seed=5 + lane)[0] for lane, env in enumerate(singles)]
     ends = 0
@@ -67,7 +73,7 @@ def test_a_wrapped_batch_tells_what_wrapped_environments_do(library):
 
 
 def test_what_cannot_be_wrapped():
-    with pytest.raises(ConfigError, match="must have a Dict of observations and Discrete actions, got Box"):
+    with pytest.raises(ConfigError, match="must have a Dict or Box of observations and Discrete actions, got Box"):
         MaskedObservation(gymnasium.make("Pendulum-v1"), "rllib")
     with pytest.raises(ConfigError, match="library must be one of rllib, tianshou, got 'rlib'; did you mean 'rllib'"):
         MaskedVectorObservation(gymnasium.make_vec(IDS[1], num_envs=2, jobs=4), "rlib")

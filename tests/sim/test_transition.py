@@ -8,11 +8,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gnnsched_env.envs.env_batch import EnvBatch
-from gnnsched_env.sim import Modulation, Simulation, SimulationSettings, Waiting, WindowOrder, seed_arrays
+from gnnsched_env.envs.spaces import PAIR_FIELDS
+from gnnsched_env.sim import (
+    Modulation,
+    Simulation,
+    SimulationSettings,
+    Waiting,
+    WindowOrder,
+    fleet_capacity,
+    seed_arrays,
+)
 from gnnsched_env.sim.records import NEVER
 from tests import toys
 from tests.twins import fleet as naive_fleet
 from tests.twins import observation as naive_observation
+from tests.twins import pairs as naive_pairs
 
 pytestmark = pytest.mark.kernels
 
@@ -196,8 +206,8 @@ def twin_of(twin, lanes):
     }
 
 
-def compare(twin, batch, i, price):
-    """Compare a lane's state, sums, mask and observation with the twin's."""
+def compare(twin, batch, i, price, rate):
+    """Compare a lane's state, sums, mask and observations with the twin's; `rate` is the fleet's largest."""
     simulation = batch.simulation
     lane, config = simulation.lanes[i], twin.config
     assert lane_of(simulation, i) == twin_of(twin, len(simulation.lanes))
@@ -211,6 +221,11 @@ def compare(twin, batch, i, price):
     assert batch.mask[i].tolist() == twin.legal()
     for name, expected in naive_observation.observe(twin, price).items():
         assert batch.observation[name][i] == pytest.approx(expected, abs=2e-6), name
+    for action, (row, expected) in enumerate(
+        zip(batch.observed[i], naive_pairs.observe(twin, price, rate), strict=True)
+    ):
+        told = dict(zip(PAIR_FIELDS, row.tolist(), strict=True))
+        assert told == pytest.approx(dict(zip(PAIR_FIELDS, expected.tolist(), strict=True)), abs=2e-6), action
 
 
 @pytest.mark.slow
@@ -290,12 +305,13 @@ def test_the_kernels_agree_with_the_twin(
     if rules["dispatch"]:
         rules |= {"window": 1, "waiting": Waiting.FREE}
     config = settings_of(table, speed, rules, process, failing, objective, cost)
-    batch = EnvBatch(table, config, lanes=2, reconfiguration=reconfiguration)
+    batch = EnvBatch(table, config, lanes=2, reconfiguration=reconfiguration, observation="pairs")
     batch.reset([seed, seed], [0, 1])
+    rate = fleet_capacity(batch.simulation.predicted, table.weights, table.choice_accelerators).rate
     price = batch.observation["accelerators"][0].reshape(3, -1)[:, 6].tolist()
     twins = [naive_fleet.NaiveFleet(table, config, seed, episode, reconfiguration) for episode in (0, 1)]
     for i, twin in enumerate(twins):
-        compare(twin, batch, i, price)
+        compare(twin, batch, i, price, rate)
     while not batch.ended.all():
         actions = np.array([_pick(rng, twin, batch.layout.num_actions, manner) for twin in twins])
         going = [not twin.ended for twin in twins]
@@ -304,7 +320,7 @@ def test_the_kernels_agree_with_the_twin(
             if goes:
                 expected = -twin.step(action) / config.unit
                 assert batch.rewards[i] == pytest.approx(expected, rel=1e-9, abs=1e-9 * max(1, twin.charged))
-                compare(twin, batch, i, price)
+                compare(twin, batch, i, price, rate)
 
 
 def _pick(rng, twin, actions, manner):

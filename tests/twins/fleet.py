@@ -61,6 +61,7 @@ class NaiveFleet:
     def __init__(self, table, config, seed, episode, reconfiguration):
         repeats = config.repeats
         self.config = config
+        self.weights = table.weights.tolist()
         self.true, self.predicted = (
             [[repeats * cycles for cycles in row] for row in cycles.tolist()]
             for cycles in (table.true_cycles, table.predicted_cycles)

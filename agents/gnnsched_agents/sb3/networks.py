@@ -78,9 +78,13 @@ class _Scored:
 
     def _build(self, lr_schedule: Schedule) -> None:
         """Build the scorer, the critic and their optimiser."""
-        self.scorer, self.critic = make_networks(self.observation_space, *self._shape)
+        self.scorer, self.critic = self._networks()
         parameters = [*self.scorer.parameters(), *self.critic.parameters()]
         self.optimizer = self.optimizer_class(parameters, lr=lr_schedule(1), **self.optimizer_kwargs)
+
+    def _networks(self) -> tuple[nn.Module, nn.Module]:
+        """Return the scorer (rows, packing -> [n]) and the critic (`LegalRows` -> [L])."""
+        return make_networks(self.observation_space, *self._shape)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         width, prior, draw = self._shape

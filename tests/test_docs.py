@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,3 +96,21 @@ def test_the_tutorials_policy_is_better_than_first_come_first_served(tmp_path):
     assert done.returncode == 0, done.stderr
     ratios = dict(re.findall(r"^ (\S+) .*? (\d\.\d{3}) ±", done.stdout, re.MULTILINE))
     assert float(ratios["my_policy:BestFit"]) < float(ratios["fifo"])
+
+
+@pytest.mark.parametrize("dataflow", ["agent", "predicted_best"])
+@pytest.mark.parametrize(
+    ("page", "name"), [("tutorials/first_policy.md", "BestFit"), ("reference/environments.md", "OldestFirst")]
+)
+def test_policies_of_the_pages_play_whatever_an_action_names(page, name, dataflow):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if f"class {name}" in block]
+    names = {}
+    exec(compile(code, page, "exec"), names)
+    envs = gymnasium.make_vec("gnnsched/Queue-v0", num_envs=3, jobs=20, dataflow=dataflow)
+    policy = names[name](envs.unwrapped.layout)
+    observation, infos = envs.reset(seed=0)
+    for _ in range(40):
+        actions = policy.act(observation, infos["action_mask"].astype(bool))
+        observation, _, _, _, infos = envs.step(actions)
+        assert infos["legal"].all()

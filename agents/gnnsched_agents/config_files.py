@@ -13,6 +13,7 @@ from gnnsched_env.common.files import read_toml
 
 BASE = "base"  # the key that names the training to start from
 SUFFIX = ".toml"
+PATHS = (("workloads", "scenario"), ("method", "weights"))  # keys that may hold a path
 SCALARS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,), Path: (str,)}
 
 
@@ -24,13 +25,18 @@ def load_config(name: str) -> TrainConfig:
 def read_config(path: Path) -> TrainConfig:
     """Return the training that a file describes; it is named after the file unless the file names it.
 
-    Raise FileFormatError if it is no TOML, and ConfigError, naming the key, if a key is unknown or its value invalid.
+    Relative paths in it (a scenario's or a fleet's file, a file of weights) start from its folder. Raise
+    FileFormatError if it is no TOML, and ConfigError, naming the key, if a key is unknown or its value invalid.
     """
     given = read_toml(path)
     base = given.pop(BASE, None)
     if base not in (known := config_names()):
         rule = f"must name the config to start from, one of {', '.join(known)}"
         raise ConfigError(f"{path}: {BASE} {rule}, got {base!r}{did_you_mean(base, known)}")
+    for section, key in PATHS:
+        table: Any = given.get(section)
+        if isinstance(table, dict) and isinstance(value := table.get(key), str) and Path(value).suffix:
+            table[key] = str(path.parent / value)
     config: TrainConfig = override(str(path), replace(named_config(base), name=path.stem), given, extra=(BASE,))
     return config
 

@@ -38,7 +38,7 @@ class Workloads:
     """
 
     scenario: str = "hetero4"
-    """Preset scenario, or path of a scenario's TOML file, whose fleet is trained for."""
+    """Preset scenario, or path of a scenario's or a fleet's TOML file, whose fleet is trained for."""
     loads: Annotated[tuple[float, float], ListOf(Number(above=0, below=LOAD_LIMIT), 2)] = (0.4, 1.0)
     """Range of loads, drawn uniformly."""
     sets: Annotated[int, Integer(1, MOST_JOBS)] = 48

@@ -23,7 +23,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.errors import ConfigError, UnknownOption, did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,15 +207,25 @@ def require(where: str, name: str, value: Any, rule: str) -> None:
 
 
 def check_keys(where: str, given: Mapping[str, Any], kind: type) -> None:
-    """Raise ConfigError if a key is no field of a dataclass."""
+    """Raise UnknownOption if a key is no field of a dataclass."""
     check_known(where, given, tuple(entry.name for entry in fields(kind)))
 
 
 def check_known(where: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    """Raise ConfigError, suggesting the closest known key, if a key is not among those known."""
+    """Raise UnknownOption, suggesting the closest known key, if a key is not among those known."""
     for key in given:
         if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}{did_you_mean(key, known)} (known: {', '.join(known)})")
+            raise UnknownOption(f"{where}: unknown key {key!r}{did_you_mean(key, known)} (known: {', '.join(known)})")
+
+
+def checked_dict(where: str, value: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return a mapping that must have exactly these keys as a dict; raise ConfigError otherwise."""
+    require(where, "what describes it", value, "" if isinstance(value, Mapping) else "a mapping")
+    check_known(where, value, keys)
+    for key in keys:
+        if key not in value:
+            raise ConfigError(f"{where}: key {key!r} is missing")
+    return dict(value)
 
 
 def require_unique(where: str, kind: str, names: Iterable[str]) -> None:

@@ -15,6 +15,10 @@ class ConfigError(GnnSchedError, ValueError):
     """A configuration value (hardware, scenario, load, policy name) breaks a rule."""
 
 
+class UnknownOption(ConfigError, TypeError):
+    """An option or key that does not exist; a TypeError too, which is what Python raises for unknown keywords."""
+
+
 class GraphError(GnnSchedError, ValueError):
     """A graph or a set of graphs is malformed."""
 

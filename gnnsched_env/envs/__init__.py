@@ -1,7 +1,15 @@
 """The Gymnasium environments over the fleet simulator, and the encoding of their observations."""
 
 from gnnsched_env.envs.env_batch import EnvBatch
-from gnnsched_env.envs.observation_units import View, decode_counts, decode_cycles, encode_cycles, pair_view, unflatten
+from gnnsched_env.envs.observation_units import (
+    View,
+    by_column,
+    decode_counts,
+    decode_cycles,
+    encode_cycles,
+    pair_view,
+    unflatten,
+)
 from gnnsched_env.envs.single_env import DispatchEnv, QueueEnv, SchedulingEnv
 from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, PAIR_FIELDS, SLOT_FIELDS, SYSTEM_FIELDS, Layout
 from gnnsched_env.envs.vector_env import DispatchVectorEnv, QueueVectorEnv, SchedulingVectorEnv
@@ -23,6 +31,7 @@ __all__ = [
     "SchedulingEnv",
     "SchedulingVectorEnv",
     "View",
+    "by_column",
     "decode_counts",
     "decode_cycles",
     "encode_cycles",

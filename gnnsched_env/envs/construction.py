@@ -1,9 +1,12 @@
 """Build a batch of environments from a scenario and options, for both the single and the vector environment."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from gymnasium.envs.registration import EnvSpec
 
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs.env_batch import EnvBatch
@@ -22,8 +25,21 @@ class Construction:
     reward_unit_cycles: float
 
 
+def plain_spec(spec: EnvSpec | None) -> EnvSpec | None:
+    """Return a specification with a Scenario among its arguments replaced by what `Scenario.to_dict` returns.
+
+    One with a table of its own stays as it is: JSON cannot hold it.
+    """
+    scenario = None if spec is None else spec.kwargs.get("scenario")
+    if spec is None or not isinstance(scenario, Scenario) or scenario.table is not None:
+        return spec
+    plain = copy(spec)
+    plain.kwargs = {**spec.kwargs, "scenario": scenario.to_dict()}
+    return plain
+
+
 def make_batch(
-    scenario: str | Path | Scenario,
+    scenario: str | Path | Scenario | Mapping[str, Any],
     *,
     dispatch: bool,
     lanes: int = 1,
@@ -31,7 +47,7 @@ def make_batch(
     table: LatencyTable | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Construction:
-    """Return the batch of `lanes` environments of a scenario (a preset's name, a TOML file's path, or a Scenario).
+    """Return the batch of `lanes` environments of a scenario (a name, a file's path, a Scenario, or its `to_dict`).
 
     `options` are those of `Scenario.with_options`; None leaves the scenario's own. `table` (of one inference) replaces
     its latencies. `threads` share the lanes of a step. Raise ConfigError, naming the option, the rule and the value, if
@@ -40,6 +56,8 @@ def make_batch(
     options = dict(options or {})
     if dispatch and (options.get("window") not in (None, 1) or options.get("window_order") not in (None, "arrival")):
         raise ConfigError("Dispatch-v0 shows the arriving job only: window and window_order belong to Queue-v0")
+    if dispatch and options.get("waiting") not in (None, "free"):
+        raise ConfigError("Dispatch-v0 sends each job when it arrives: waiting belongs to Queue-v0")
     chosen = load_scenario(scenario)
     if table is not None:
         chosen = replace(chosen, table=table)

@@ -280,13 +280,19 @@ def _write_mask(i, visible, before, settings, column_owners, patterns, lanes, ac
         return
     for k in range(visible * columns, before * columns):
         mask[i, k] = False
-    mask[i, actions - 1] = lane["next_ready"] < NEVER or lane["running"] > 0 or lane["ended"] == 1
+    if settings[0]["by_choice"]:
+        if visible < settings[0]["window"]:  # else it is one of those above
+            mask[i, actions - 1] = lane["ended"] == 1
+        return
+    may_wait = lane["next_ready"] < NEVER or lane["running"] > 0
+    mask[i, actions - 1] = (may_wait and not settings[0]["starting"]) or lane["ended"] == 1
 
 
 @inlined
 def _takes_jobs(accelerator, settings):
-    """Return whether a job may be sent to an accelerator: it is up and, unless it has a queue of its own, idle."""
-    return accelerator["up"] == 1 and (accelerator["job"] < 0 or settings[0]["dispatch"] == 1)
+    """Return whether an action may name an accelerator: it is up and, unless jobs may wait for it, idle."""
+    waits = settings[0]["dispatch"] == 1 or settings[0]["by_choice"] == 1
+    return accelerator["up"] == 1 and (accelerator["job"] < 0 or waits)
 
 
 @inlined

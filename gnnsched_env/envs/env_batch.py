@@ -16,7 +16,7 @@ from gnnsched_env.envs import encoder as kernels
 from gnnsched_env.envs.observation_units import encode_cycles, encode_energy
 from gnnsched_env.envs.pair_encoder import PairEncoder
 from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, Layout
-from gnnsched_env.sim import Capacity, Simulation, SimulationSettings, fleet_capacity, seed_arrays
+from gnnsched_env.sim import Capacity, Simulation, SimulationSettings, Waiting, fleet_capacity, seed_arrays
 from gnnsched_env.sim.feed import CAPACITY, JobSource
 from gnnsched_env.tables import LatencyTable
 
@@ -86,6 +86,7 @@ class EnvBatch:
             dispatch=settings.dispatch,
             choose_dataflow=settings.choose_dataflow,
             shows_energy=settings.energy > 0,
+            wait_by_choice=settings.waiting is Waiting.BY_CHOICE and not settings.dispatch,
             observation=observation,
         )
         self.observation: dict[str, FloatArray] = {

@@ -47,6 +47,19 @@ def decode_counts(codes: FloatArray, window: int) -> NDArray[np.int64]:
     return np.rint(shares * window / (1.0 - shares)).astype(np.int64)
 
 
+def by_column(values: FloatArray, layout: Layout) -> FloatArray:
+    """Return a slot's values by choice, [..., choices], by the columns of its actions, [..., columns].
+
+    Where an action names an accelerator and not a choice (dataflow="predicted_best"), its value is the least of the
+    accelerator's choices: of latencies, that of the choice it gets.
+    """
+    if layout.choose_dataflow:
+        return values
+    owners = np.array(layout.choice_accelerators)
+    columns = [values[..., owners == accelerator].min(axis=-1) for accelerator in range(layout.num_accelerators)]
+    return np.stack(columns, axis=-1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """Named views into a batch of observations: `slots`, `accelerators` and `system` by field name (no copies).

@@ -7,15 +7,16 @@ from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.common.policy import FloatArray
-from gnnsched_env.envs.construction import make_batch
+from gnnsched_env.envs.construction import make_batch, plain_spec
 from gnnsched_env.envs.env_batch import Observed
 from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.envs.rendering import RENDER_FPS, RENDER_MODES, Renderer, default_span
-from gnnsched_env.scenario import Arrivals, DecisionCost, Failures, PredictionError, Reward, Scenario
+from gnnsched_env.scenario import Scenario
 from gnnsched_env.sim import METRICS, episode_metrics, summarise
 from gnnsched_env.sim.schedule import Schedule, schedule_of
 from gnnsched_env.tables import LatencyTable
@@ -45,6 +46,7 @@ class SchedulingEnv(gymnasium.Env[Observed, np.int64]):
     gamma below 1, which would reward waiting.
     """
 
+    _spec: EnvSpec | None = None
     metadata: dict[str, Any] = {  # noqa: RUF012 (as Gymnasium declares it)
         "render_modes": list(RENDER_MODES),
         "render_fps": RENDER_FPS,
@@ -53,54 +55,19 @@ class SchedulingEnv(gymnasium.Env[Observed, np.int64]):
 
     def __init__(
         self,
-        scenario: str | Path | Scenario = "hetero4",
+        scenario: str | Path | Scenario | Mapping[str, Any] = "hetero4",
         *,
-        load: float | None = None,
-        jobs: int | None = None,
-        window: int | None = None,
-        window_order: str | None = None,
-        dataflow: str | None = None,
-        observation: str | None = None,
-        split: str | None = None,
-        returns: str | None = None,
-        shaping: str | None = None,
-        repeats: int | None = None,
-        predictor: str | None = None,
-        decision: DecisionCost | Mapping[str, Any] | None = None,
-        arrivals: Arrivals | Mapping[str, Any] | str | None = None,
-        failures: Failures | Mapping[str, Any] | tuple[float, float] | None = None,
-        prediction_error: PredictionError | Mapping[str, Any] | float | None = None,
-        reward: Reward | Mapping[str, Any] | str | None = None,
-        reconfiguration: int | None = None,
         table: LatencyTable | None = None,
         render_mode: str | None = None,
+        **options: Any,
     ) -> None:
-        """Make the environment of a scenario (a preset's name, a TOML file's path, or a Scenario).
+        """Make the environment of a scenario (a preset's name, a TOML file's path, a Scenario, or its `to_dict`).
 
-        An option that is None keeps the scenario's value; `Scenario.with_options` describes the options and the short
-        forms of sections. `table` (of one inference) replaces the latencies. `render_mode`: "human", "rgb_array" or
-        "ansi". Raise ConfigError, naming the option, the rule and the value, if one is invalid.
+        `options` are those of `Scenario.with_options`, which describes them and the short forms of sections; None keeps
+        the scenario's value. `table` (of one inference) replaces the latencies. `render_mode`: "human", "rgb_array" or
+        "ansi". Raise ConfigError, naming the option, the rule and the value, if one is invalid, and UnknownOption (a
+        TypeError too) if there is none of that name.
         """
-        # Named one by one, so that an unknown option raises TypeError: TorchRL probes for a keyword and expects that.
-        options = {
-            "load": load,
-            "jobs": jobs,
-            "window": window,
-            "window_order": window_order,
-            "dataflow": dataflow,
-            "observation": observation,
-            "split": split,
-            "returns": returns,
-            "shaping": shaping,
-            "repeats": repeats,
-            "predictor": predictor,
-            "decision": decision,
-            "arrivals": arrivals,
-            "failures": failures,
-            "prediction_error": prediction_error,
-            "reward": reward,
-            "reconfiguration": reconfiguration,
-        }
         made = make_batch(scenario, dispatch=self.dispatch, table=table, options=options)
         self.scenario = made.scenario
         self.batch = made.batch
@@ -135,6 +102,15 @@ class SchedulingEnv(gymnasium.Env[Observed, np.int64]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._bind()  # a copy's views are arrays of their own
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """The specification that Gymnasium made the environment from, which JSON can hold: a Scenario as its dict."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = plain_spec(spec)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observed, Info]:
         """Start an episode and run to its first decision.
@@ -238,7 +214,9 @@ class QueueEnv(SchedulingEnv):
 
     Actions: `Discrete(window * choices + 1)`: slot * choices + choice starts that slot's job under that choice; the
     last one waits for the next event. Waiting is legal while a job is running or still to come. An illegal action
-    waits, or where waiting is illegal takes the first legal one.
+    waits, or where waiting is illegal takes the first legal one. With `waiting="needed"` it is never legal to wait, for
+    wherever a decision is due a job can start. With `waiting="by_choice"` there is no action that waits: one that names
+    a busy accelerator is legal and waits for the next event, at which the agent may decide anew.
     """
 
     dispatch = False

@@ -112,8 +112,9 @@ class Layout:
     `window` slots, `choice_accelerators` (the accelerator of each choice), `mean_log_cycles` (of each choice over the
     predictor's training set: all that a policy without latencies knows), `choice_names`; `dispatch` is True for
     Dispatch-v0 and False for Queue-v0; `choose_dataflow` is False if an action names slot and accelerator only and the
-    dataflow is the predicted best. `shows_energy`: the observation also has an array of energies (if the reward charges
-    energy). `columns` is the number of actions per slot; `column_accelerators` int64 [columns] the accelerator of each.
+    dataflow is the predicted best. `wait_by_choice`: Queue-v0 has no action that waits; naming a busy accelerator does.
+    `shows_energy`: the dict also has an array of energies (if the reward charges energy). `columns` is the number of
+    actions per slot; `column_accelerators` int64 [columns] the accelerator of each.
     `observation`: which observation agents are shown, as the option of the environments.
     """
 
@@ -124,6 +125,7 @@ class Layout:
     dispatch: bool
     choose_dataflow: bool
     shows_energy: bool = False
+    wait_by_choice: bool = False
     observation: str = "dict"
     column_accelerators: NDArray[np.int64] = field(init=False, compare=False, repr=False)
 
@@ -148,13 +150,13 @@ class Layout:
 
     @property
     def num_actions(self) -> int:
-        """Return the size of the action space; in Queue-v0 the last action is to wait."""
-        return self.columns if self.dispatch else self.window * self.columns + 1
+        """Return the size of the action space; in Queue-v0 the last action waits (but under `wait_by_choice`)."""
+        return self.columns if self.dispatch else self.window * self.columns + (not self.wait_by_choice)
 
     @property
     def wait_action(self) -> int:
-        """Return the action that waits for the next event, or -1 in Dispatch-v0, which has none."""
-        return -1 if self.dispatch else self.num_actions - 1
+        """Return the action that waits for the next event; -1 where there is none (Dispatch-v0, `wait_by_choice`)."""
+        return -1 if self.dispatch or self.wait_by_choice else self.num_actions - 1
 
     @property
     def static_choices(self) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ def play_episode(
     charged if predictions are used, and the policy is given the observation that it is made for.
     """
     kind = DispatchEnv if dispatch else QueueEnv
-    scenario = scenario.with_options(split="test", observation="dict")
+    scenario = scenario.with_options(split="test", waiting="free", observation="dict")
     env: SchedulingEnv = kind(scenario)
     policy = factory(env.layout, env.table)
     settings = env.batch.simulation.config

@@ -69,14 +69,20 @@ def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None,
     ("lookahead:..." adds lookahead to it, and needs `observe_belief` calls); "sb3:FILE.zip"; or `module:Class`, whose
     constructor is called with the layout, or without arguments if it takes none. `table` goes to policies that have a
     parameter of that name, `options` to all. Raise ConfigError if the name is unknown, the policy does not support the
-    environment, or the options do not fit; raise FileFormatError if weights are invalid.
+    environment or its way to wait (a class says `waits_by_choice` if it does), or the options do not fit; raise
+    FileFormatError if weights are invalid.
     """
     kind, added = find_policy(name, dispatch=layout.dispatch)
+    if layout.wait_by_choice and not getattr(kind, "waits_by_choice", False):
+        raise ConfigError(
+            f"policy {name!r}: waits by an action of its own, which environments with waiting='by_choice' do not have; "
+            "a policy that waits by naming a busy accelerator says so by waits_by_choice = True"
+        )
     policy = _construct(name, kind, layout, table, {**added, **options})
     if not callable(getattr(policy, "act", None)):
         raise ConfigError(f"policy {name!r}: {type(policy).__name__} must have a method act(observation, mask)")
     if not isinstance(knowledge := getattr(policy, "knowledge", None), Knowledge):
-        raise ConfigError(f"policy {name!r}: knowledge must be a gnnsched_env.policy.Knowledge, got {knowledge!r}")
+        raise ConfigError(f"policy {name!r}: knowledge must be a gnnsched_env.Knowledge, got {knowledge!r}")
     made: Policy = policy
     return made
 

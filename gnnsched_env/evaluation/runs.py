@@ -64,14 +64,15 @@ def run_policy(
 ) -> Runs:
     """Play episodes of seeds seed..seed+episodes-1, one each, and return their metrics.
 
-    They are those of a `split` ("train", "validation" or "test"), whatever the scenario's own. `table` holds the cycles
-    of one inference; the factory gets the table of a job. The scenario's decision cost is charged if predictions are
-    used (`uses_predictions`). `advance` is told of episodes as they are played.
+    They are those of a `split` ("train", "validation" or "test"), and policies wait by an action of its own, whatever
+    the scenario says of these. `table` holds the cycles of one inference; the factory gets the table of a job. The
+    scenario's decision cost is charged if predictions are used (`uses_predictions`). `advance` is told of episodes as
+    they are played.
 
     Policies are given the observation "dict", whatever the scenario says, or that which they name in an attribute
     `observation`; such a policy is made for a layout of that observation.
     """
-    settings = simulation_settings(scenario.with_options(split=split), table, dispatch=dispatch)
+    settings = simulation_settings(scenario.with_options(split=split, waiting="free"), table, dispatch=dispatch)
     return _run(factory, settings, scenario, table, seed, episodes, advance)
 
 
@@ -88,7 +89,8 @@ def run_unbounded(
 
     The episodes are those of the split "test". No decision cost is charged: other policies are compared with this run.
     """
-    settings = _without_cost(simulation_settings(scenario.with_options(split="test"), table, dispatch=False))
+    free = scenario.with_options(split="test", waiting="free")
+    settings = _without_cost(simulation_settings(free, table, dispatch=False))
     window = min(FIRST_UNBOUNDED_WINDOW, settings.jobs)
     while True:
         runs = _run(factory, replace(settings, window=window), scenario, table, seed, episodes, advance)

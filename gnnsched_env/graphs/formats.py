@@ -75,8 +75,10 @@ def load_graph_set(
     if num_features is None or num_classes is None:
         raise ConfigError(
             f"{path}: this format gives neither the number of vertex features nor of classes: --features and "
-            "--classes are required (or convert it once with them: gnnsched graphs convert)"
+            "--classes are required (gnnsched graphs convert, which has these options, writes a file that holds both)"
         )
+    if num_vertices is not None and read is not load_edge_list:
+        raise ConfigError(f"{path}: a number of vertices (--vertices) can be given for an edge list only")
     graph = load_edge_list(path, num_vertices=num_vertices) if read is load_edge_list else read(path)
     return GraphSet.from_graphs([graph], name=bare_name(path), num_features=num_features, num_classes=num_classes)
 

@@ -1,9 +1,9 @@
 """Accelerators: an array of PEs, its bandwidths, and the dataflows that it can run."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Self
 
-from gnnsched_env.common.checks import Integer, Text, check_fields, require_unique
+from gnnsched_env.common.checks import Integer, Text, check_fields, checked_dict, listed, require_unique
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.dataflow import Dataflow
 
@@ -52,3 +52,12 @@ class Accelerator:
             "dataflows": [dataflow.to_dict() for dataflow in self.dataflows],
             "reconfiguration_cycles": self.reconfiguration_cycles,
         }
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Self:
+        """Return the accelerator that `to_dict` described; raise ConfigError, naming the key, where it is bad."""
+        given = checked_dict("accelerator", data, tuple(entry.name for entry in fields(cls)))
+        dataflows = listed(given["dataflows"])
+        if not isinstance(dataflows, list):
+            raise ConfigError(f"accelerator: dataflows must be a list, got {dataflows!r}")
+        return cls(**{**given, "dataflows": tuple(Dataflow.from_dict(entry) for entry in dataflows)})

@@ -1,9 +1,9 @@
 """Dataflows: a taxonomy in OMEGA's notation, and a tile rule."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Self
 
-from gnnsched_env.common.checks import Text, check_fields
+from gnnsched_env.common.checks import Text, check_fields, checked_dict
 from gnnsched_env.hardware.taxonomy import Composition, Taxonomy
 from gnnsched_env.hardware.tiling import TileRule
 
@@ -32,3 +32,10 @@ class Dataflow:
     def to_dict(self) -> dict[str, object]:
         """Return everything that defines the dataflow, for hashing and printing."""
         return {"name": self.name, "taxonomy": str(self.taxonomy), "rule": self.rule.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Self:
+        """Return the dataflow that `to_dict` described; raise ConfigError, naming the key, where it is bad."""
+        given = checked_dict("dataflow", data, ("name", "taxonomy", "rule"))
+        rule = checked_dict("dataflow: rule", given["rule"], tuple(entry.name for entry in fields(TileRule)))
+        return cls(name=given["name"], taxonomy=Taxonomy.parse(given["taxonomy"]), rule=TileRule(**rule))

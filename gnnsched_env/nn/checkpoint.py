@@ -17,9 +17,10 @@ from gnnsched_env.common.files import write_whole
 def write_checkpoint(path: Path, kind: str, key: str, state: Mapping[str, Any]) -> None:
     """Write a state of tensors, arrays and plain values, whole or not at all.
 
-    `kind` names the way of training and its format, `key` all that a training must agree in to take the state up.
+    `kind`: the training method, and the version of its state. `key`: a hash of all that the state depends on, such as
+    configuration and data, so that only the same training can resume from it.
     """
-    buffer = io.BytesIO()  # torch would hide what the system says of a write
+    buffer = io.BytesIO()  # torch would hide the system's message if a write failed
     torch.save({"kind": kind, "key": key, "state": _each(state, np.ndarray, torch.from_numpy)}, buffer)
     write_whole(path, lambda file: file.write(buffer.getbuffer()))
 
@@ -30,7 +31,7 @@ def read_checkpoint(path: Path, kind: str, key: str, device: torch.device) -> di
     Raise FileFormatError where the file is no checkpoint of this kind, ConfigError where its key is another.
     """
     try:
-        with ZipFile(path) as file:  # torch does not look at the sums that tell damage
+        with ZipFile(path) as file:  # torch does not check the checksums, which reveal damage
             damaged = file.testzip()
         if damaged is not None:
             raise FileFormatError(f"{path}: must be a checkpoint, but {damaged} in it is damaged")

@@ -3,11 +3,11 @@
 import numpy as np
 
 WARM_UP = 0.05  # share of the steps in which the learning rate rises; then it falls as a cosine
-LAST_RATE = 1e-3  # of the highest
+LAST_RATE = 1e-3  # final learning rate over the peak
 
 
 def rate_share(done: float, *, last: float = LAST_RATE) -> float:
-    """Return the learning rate over its highest after a share of the steps; `last`: at the end, and at least."""
+    """Return the learning rate over its peak after a share `done` of the steps; `last`: the final and least value."""
     if done < WARM_UP:
         return max(last, done / WARM_UP)
     return last + (1.0 - last) * 0.5 * (1.0 + float(np.cos(np.pi * (done - WARM_UP) / (1.0 - WARM_UP))))

@@ -1,6 +1,6 @@
-"""Closed-form cycles of layers, from row degrees or from the size of the graph alone."""
+"""Closed-form cycles of layers, from row degrees or from the graph's size alone, and the predictor made of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import product
 
@@ -17,17 +17,49 @@ from gnnsched_env.cycles import (
     row_cost,
     sp_terms,
 )
-from gnnsched_env.hardware import Composition, Layer, bind
+from gnnsched_env.hardware import Composition, GnnModel, Layer, bind
 from gnnsched_env.predictors import feature_kernels as kernels
 from gnnsched_env.predictors.features import log_widths
+from gnnsched_env.predictors.levels import Level
+from gnnsched_env.predictors.protocol import Job, as_cycles, one_by_one, sizes_of
 from gnnsched_env.tables import Pair
+from gnnsched_env.workload import JobClasses
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 TERM_NAMES = ("combination", "cycles")
+CYCLES = TERM_NAMES.index("cycles")
 
 _COMPOSITIONS = {Composition.SEQ: kernels.SEQ, Composition.SP: kernels.SP, Composition.PP: kernels.PP}
+
+
+class ClosedFormPredictor:
+    """The cost model without its arbiters, from the degrees or, at METADATA, from rows of equal degree."""
+
+    def __init__(self, level: Level = Level.DEGREES) -> None:
+        self.level = level
+        self.name = "closed_form" if level is Level.DEGREES else "closed_form_metadata"
+
+    def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
+        """Return predicted cycles, int64 [C, P]."""
+        return one_by_one(self.for_pairs(pairs), classes)
+
+    def for_pairs(self, pairs: Sequence[Pair]) -> Callable[[Job], IntArray]:
+        """Return a function from a job to int64 [P]; a layer is bound to its tilings when it first comes."""
+        forms = ModelForms(pairs)
+        metadata = self.level is Level.METADATA
+
+        def cycles(job: Job) -> IntArray:
+            form = forms[job.model]
+            terms = form.metadata_terms(*sizes_of(job)) if metadata else form.degree_terms(job.degrees)
+            return as_cycles(terms[:, :, CYCLES].sum(axis=0))
+
+        return cycles
+
+    def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
+        """Return no features for each class, as there is no training range."""
+        return ((),) * len(classes)
 
 
 @lru_cache(maxsize=256)
@@ -77,3 +109,15 @@ class ClosedForm:
         tile = (tiling.t_vc, _COMPOSITIONS[composition], *sp_terms(spec), cost.tile_cycles, self.stamps.size)
         self.records[i] = (*row, *tile)
         self.stamps = np.concatenate((self.stamps, cost.stamps))
+
+
+class ModelForms(dict[GnnModel, ClosedForm]):
+    """The closed form of each model's layers under some pairs, computed at the first request."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        super().__init__()
+        self._pairs = tuple(pairs)
+
+    def __missing__(self, model: GnnModel) -> ClosedForm:
+        self[model] = bound_form(model.layers, self._pairs)
+        return self[model]

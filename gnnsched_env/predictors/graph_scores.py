@@ -21,8 +21,8 @@ from gnnsched_env.common.stats import CONFIDENCE
 from gnnsched_env.cycles import uses_self_loops
 from gnnsched_env.graphs import GraphSet, load_graph_set
 from gnnsched_env.hardware import MODEL_KINDS, Fleet, make_model
-from gnnsched_env.predictors.protocol import Predictor
-from gnnsched_env.predictors.scores import confusion, score_intervals, score_predictions
+from gnnsched_env.predictors.protocol import ROOMS, Predictor
+from gnnsched_env.predictors.scores import confusion, score_record
 from gnnsched_env.tables import DistinctPairs, distinct_pairs, pair_cycles
 from gnnsched_env.version import __version__
 from gnnsched_env.workload import JobClasses
@@ -33,7 +33,6 @@ Record = dict[str, Any]
 
 SAMPLES = 200
 LIBRARIES = ("lightgbm", "numba", "numpy", "scikit-learn", "scipy", "torch", "torch-geometric")
-_ROOMS = ("graphs", "hardware", "cycles", "workload", "tables", "predictors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +138,7 @@ def score_graph_set(
     records = []
     for size, members in [*parts, (None, every)]:
         chosen = [outside[c] for c in np.flatnonzero(members)]
-        scores = _scores(true[members], predicted[members], spec.confidence)
+        scores = score_record(true[members], predicted[members], confidence=spec.confidence)
         records.append({**about, "batch_size": size, **scores, **_domain(chosen)})
     records[-1]["choices"] = pair_names(distinct)
     records[-1]["confusion"] = confusion(true, predicted).tolist()
@@ -171,7 +170,7 @@ def scoring_provenance(predictor: Predictor, fleet: Fleet, spec: ScoringSpec, ar
         "gnnsched_env": __version__,
         "python": platform.python_version(),
         "libraries": dict(_versions()),
-        "code": code_digest(*_ROOMS),
+        "code": code_digest(*ROOMS),
         "fleet": fleet.to_dict(),
         "predictor": {"name": predictor.name, "level": str(predictor.level)}
         | {"provenance": getattr(predictor, "provenance", None)},
@@ -198,25 +197,6 @@ def _distinct_batches(graphs: int, size: int, samples: int, rng: np.random.Gener
         if key not in seen:
             seen.add(key)
             yield ids
-
-
-def _scores(true: IntArray, predicted: IntArray, confidence: float) -> Record:
-    scores, intervals = score_predictions(true, predicted), score_intervals(true, predicted, confidence=confidence)
-    return {
-        "samples": len(true),
-        "mape": scores.mape,
-        "accuracy": scores.accuracy,
-        "top2": scores.top2,
-        "regret_mean": scores.mean_regret,
-        "regret_max": scores.max_regret,
-        "tau": scores.tau,
-        "mape_interval": list(intervals.mape),
-        "accuracy_interval": list(intervals.accuracy),
-        "top2_interval": list(intervals.top2),
-        "regret_mean_interval": list(intervals.mean_regret),
-        "tau_interval": list(intervals.tau),
-        "confidence": confidence,
-    }
 
 
 def _domain(outside: Sequence[tuple[str, ...]]) -> Record:

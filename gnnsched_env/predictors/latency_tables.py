@@ -14,7 +14,8 @@ from gnnsched_env.hardware import Fleet, load_fleet
 from gnnsched_env.hardware.energy import UnitEnergies, load_unit_energies
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec
 from gnnsched_env.predictors.datasets.training_set import DEFAULT_TRAINING, Arrays, TrainingSet
-from gnnsched_env.predictors.protocol import ExactPredictor, KeptPredictor
+from gnnsched_env.predictors.exact import ExactPredictor
+from gnnsched_env.predictors.protocol import ROOMS, KeptPredictor
 from gnnsched_env.predictors.registry import DEFAULT_PREDICTOR, check_predictor, make_predictor
 from gnnsched_env.predictors.trees.tree_training import training_means
 from gnnsched_env.tables import LatencyTable, choice_keys, distinct_pairs, pair_cycles
@@ -25,7 +26,6 @@ from gnnsched_env.workload import JobClasses, synthetic_classes
 SHIPPED_FILE = "synthetic.npz"
 
 _LABEL_ROOMS = ("graphs", "hardware", "cycles", "workload", "tables")
-_PREDICTION_ROOMS = (*_LABEL_ROOMS, "predictors")
 
 
 def build_table(
@@ -66,7 +66,7 @@ def build_table(
         predicted = true
     elif isinstance(made, KeptPredictor):
         graphs = [graph.digest() for graph in job_classes.graphs or ()]
-        rooms = (*_PREDICTION_ROOMS, "nn")
+        rooms = (*ROOMS, "nn")
         digest, predict = made.digest(), made.predict
         predicted = kept("predicted", rooms, lambda: predict(job_classes, pairs), predictor=digest, graphs=graphs)
     else:
@@ -138,7 +138,7 @@ def _fleet_fields(fleet: Fleet, mean_log_cycles: NDArray[np.float64]) -> dict[st
 def _provenance(fleet: Fleet) -> dict[str, Any]:
     return {
         "package": __version__,
-        "code": code_digest(*_PREDICTION_ROOMS),
+        "code": code_digest(*ROOMS),
         "fleet": fleet.digest(),
     }
 

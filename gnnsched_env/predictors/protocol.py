@@ -1,4 +1,4 @@
-"""The protocol of latency predictors, and the two untrained ones: the cost model and its closed form."""
+"""The protocol of latency predictors, and what those that follow it share."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -7,20 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import GraphError
-from gnnsched_env.cycles import CyclePlan, plan_for
 from gnnsched_env.cycles.domain import MOST_WORK, as_degrees
 from gnnsched_env.graphs import Graph
 from gnnsched_env.hardware import GnnModel
-from gnnsched_env.predictors.closed_form import TERM_NAMES, ClosedForm, bound_form
 from gnnsched_env.predictors.levels import Level
-from gnnsched_env.tables import Pair, pair_cycles
+from gnnsched_env.tables import Pair
 from gnnsched_env.tables.table import CYCLE_LIMIT
 from gnnsched_env.workload import JobClasses
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
-CYCLES = TERM_NAMES.index("cycles")
+ROOMS = ("graphs", "hardware", "cycles", "workload", "tables", "predictors")
+"""The rooms of the package whose sources labels and predictions depend on (`disk_cache.code_digest`)."""
 
 
 class Job(NamedTuple):
@@ -60,74 +59,6 @@ class KeptPredictor(Predictor, Protocol):
     def digest(self) -> str:
         """Return a hash (SHA-256, hexadecimal) of everything that predictions depend on."""
         ...
-
-
-class ExactPredictor:
-    """The exact predictor: the cost model itself."""
-
-    name = "exact"
-    level = Level.DEGREES
-
-    def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
-        """Return the true cycles, int64 [C, P]."""
-        return pair_cycles(classes, pairs)
-
-    def for_pairs(self, pairs: Sequence[Pair]) -> Callable[[Job], IntArray]:
-        """Return a function from a job to int64 [P]; a model's tilings are compiled when it first comes."""
-        plans: dict[GnnModel, CyclePlan] = {}
-        fixed = tuple(pairs)
-
-        def cycles(job: Job) -> IntArray:
-            plan = plans.get(job.model)
-            if plan is None:
-                plan = plans.setdefault(job.model, plan_for(job.model, fixed))
-            return plan.cycles(job.degrees)
-
-        return cycles
-
-    def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
-        """Return no features for each class; the cost model raises an error for anything outside its bounds."""
-        return ((),) * len(classes)
-
-
-class ClosedFormPredictor:
-    """The cost model without its arbiters, from the degrees or, at METADATA, from rows of equal degree."""
-
-    def __init__(self, level: Level = Level.DEGREES) -> None:
-        self.level = level
-        self.name = "closed_form" if level is Level.DEGREES else "closed_form_metadata"
-
-    def predict(self, classes: JobClasses, pairs: Sequence[Pair]) -> IntArray:
-        """Return int64 [C, P]."""
-        return one_by_one(self.for_pairs(pairs), classes)
-
-    def for_pairs(self, pairs: Sequence[Pair]) -> Callable[[Job], IntArray]:
-        """Return a function from a job to int64 [P]; a layer is bound to its tilings when it first comes."""
-        forms = ModelForms(pairs)
-        metadata = self.level is Level.METADATA
-
-        def cycles(job: Job) -> IntArray:
-            form = forms[job.model]
-            terms = form.metadata_terms(*sizes_of(job)) if metadata else form.degree_terms(job.degrees)
-            return as_cycles(terms[:, :, CYCLES].sum(axis=0))
-
-        return cycles
-
-    def out_of_domain(self, classes: JobClasses) -> tuple[tuple[str, ...], ...]:
-        """Return no features for each class, as there is no training range."""
-        return ((),) * len(classes)
-
-
-class ModelForms(dict[GnnModel, ClosedForm]):
-    """The closed form of each model's layers under some pairs, computed at the first request."""
-
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        super().__init__()
-        self._pairs = tuple(pairs)
-
-    def __missing__(self, model: GnnModel) -> ClosedForm:
-        self[model] = bound_form(model.layers, self._pairs)
-        return self[model]
 
 
 def sizes_of(job: Job) -> tuple[int, int]:

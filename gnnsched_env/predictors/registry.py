@@ -7,9 +7,11 @@ from typing import Final
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
 from gnnsched_env.common.store import GNN_PREDICTOR, TREE_PREDICTOR, Format, Stored
+from gnnsched_env.predictors.closed_form import ClosedFormPredictor
 from gnnsched_env.predictors.datasets.training_set import TrainingSet
+from gnnsched_env.predictors.exact import ExactPredictor
 from gnnsched_env.predictors.levels import Level
-from gnnsched_env.predictors.protocol import ClosedFormPredictor, ExactPredictor, Predictor
+from gnnsched_env.predictors.protocol import Predictor
 from gnnsched_env.predictors.trees.tree_predictor import TreePredictor
 from gnnsched_env.predictors.trees.tree_training import boosted_predictor
 from gnnsched_env.tables import Pair

@@ -1,6 +1,7 @@
 """Scores of predictions: right choices, percentage error, regret, rank agreement. All take [classes, choices]."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,6 +73,26 @@ def score_intervals(
     means = [stats.mean_interval(column, confidence=confidence, draws=draws, seed=seed) for column in columns]
     accuracy, top2, error, mean_regret, tau = ((mean.low, mean.high) for mean in means)
     return ScoreIntervals(accuracy=accuracy, top2=top2, mape=error, mean_regret=mean_regret, tau=tau)
+
+
+def score_record(true: ArrayLike, predicted: ArrayLike, *, confidence: float = stats.CONFIDENCE) -> dict[str, Any]:
+    """Return the number of classes, all scores, and their intervals at a confidence level, as JSON stores them."""
+    scores, intervals = score_predictions(true, predicted), score_intervals(true, predicted, confidence=confidence)
+    return {
+        "samples": len(np.asarray(true)),
+        "mape": scores.mape,
+        "accuracy": scores.accuracy,
+        "top2": scores.top2,
+        "regret_mean": scores.mean_regret,
+        "regret_max": scores.max_regret,
+        "tau": scores.tau,
+        "mape_interval": list(intervals.mape),
+        "accuracy_interval": list(intervals.accuracy),
+        "top2_interval": list(intervals.top2),
+        "regret_mean_interval": list(intervals.mean_regret),
+        "tau_interval": list(intervals.tau),
+        "confidence": confidence,
+    }
 
 
 def selection_accuracy(true: ArrayLike, predicted: ArrayLike, *, tolerance: float = 0.0) -> float:

@@ -19,10 +19,11 @@ LONGEST_HEADING = 24  # longer policy names are not used as a column's heading
 
 # Columns that a narrow terminal does without, the first one first.
 LEAVE_OUT = ("C p95", "E / uninf.", "used", "slowd.", "E", "cap.", "wC", "tard.", "abort.", "up", "uJ", "C / uninf.")
-LEGEND = """C, E: completion and execution time of a job, thousands of cycles; slowd.: completion over the shortest.
+LEGEND = """C, E: completion and execution time of a job, thousands of cycles (p95: 95th percentile); slowd.: completion
+over the shortest; knows: latencies that the policy reads; used: share of the accelerators' time in which they run jobs.
 cap.: a bound on the load that the policy can sustain (the fleet's is 1); ! marks one below this load, whose means
 grow with the number of jobs. SJF*: clairvoyant shortest-job-first in Queue-v0 with an unbounded window.
-uninf.: the best baseline that knows no latencies. ±: half of a paired 95 % interval."""
+uninf.: the best baseline that knows no latencies, played besides. ±: half of a paired 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from gnnsched_env.common.checks import FilePath, Flag, Integer, ListOf, Number, OneOf, Parsed, check_fields, listed
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import MODEL_KINDS
-from gnnsched_env.sim import MOST_WORKERS, Split, WindowOrder
+from gnnsched_env.sim import MOST_WORKERS, Split, Waiting, WindowOrder
 from gnnsched_env.sim.arrivals import ChosenProcess
 from gnnsched_env.sim.rewards import TERMS, Prices, in_cycles
 from gnnsched_env.tables import LatencyTable
@@ -223,6 +223,13 @@ class EnvironmentOptions:
             help="Who chooses a job's dataflow: the action, or the predictions on the accelerator.",
         ),
     ] = "agent"
+    waiting: Annotated[
+        str,
+        OneOf(
+            tuple(waiting.name.lower() for waiting in Waiting),
+            help="How agents wait in Queue-v0: by an action, only if nothing can start, or by a busy accelerator.",
+        ),
+    ] = "free"
     observation: Annotated[
         str,
         OneOf(
@@ -265,6 +272,7 @@ class EnvironmentOptions:
             "choose_dataflow": self.dataflow == "agent",
             "shaped": self.shaping == "drain",
             "split": Split[self.split.upper()],
+            "waiting": Waiting[self.waiting.upper()],
         }
 
 
@@ -337,7 +345,7 @@ class Failures:
         what="two numbers, up and down",
         read=_up_and_down,
         kind=tuple[float, float],
-        help="Mean times until an accelerator fails and until it is repaired, in mean service times; 0 1: none fails.",
+        help="Mean times until an accelerator fails (0: never) and until it is repaired, in mean service times.",
     )
 
     up: Annotated[

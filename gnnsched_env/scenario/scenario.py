@@ -1,7 +1,7 @@
 """`Scenario`: a fleet, a workload, a predictor, its cost and the environment's options, from a TOML file or Python."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -92,11 +92,37 @@ class Scenario:
         environment = replace(self.environment, **chosen)
         return replace(self, environment=environment, workload=workload, predictor=predictor, fleet=fleet, **sections)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but a table, as JSON has it: `from_dict` returns an equal scenario.
+
+        Raise ConfigError for a scenario that brings a table.
+        """
+        if self.table is not None:
+            raise ConfigError(f"scenario {self.name!r}: one with a table of its own cannot be written as a dict")
+        sections = {name: asdict(getattr(self, name)) for name in SECTIONS}
+        return {"name": self.name, "fleet": self.fleet.to_dict(), "predictor": self.predictor, **sections}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the scenario that `to_dict` described; raise ConfigError, naming the key, where it is bad."""
+        check_known("scenario", data, ("name", "fleet", "predictor", *SECTIONS))
+        fleet = Fleet.from_dict(data.get("fleet"))
+        sections = {name: _section(name, data.get(name, {})) for name in SECTIONS}
+        return cls(
+            name=data.get("name", fleet.name),
+            fleet=fleet,
+            predictor=data.get("predictor", DEFAULT_PREDICTOR),
+            **sections,
+        )
+
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:
-        """Read a scenario file; relative paths in it start from its folder."""
+        """Read a scenario file; relative paths in it start from its folder. A fleet's file stands for that fleet."""
         source = Path(path)
         data = read_toml(source)
+        if isinstance(data.get("fleet"), Mapping):
+            fleet = load_fleet(source)
+            return cls(name=fleet.name, fleet=fleet)
         return cls._from_dict(data, origin=str(source), folder=source.parent)
 
     @classmethod
@@ -142,16 +168,26 @@ def list_scenarios() -> tuple[str, ...]:
     return list_fleets()
 
 
-def load_scenario(scenario: "str | Path | Scenario") -> Scenario:
-    """Return a preset scenario by name, one from a TOML file by path, or the scenario itself."""
+def load_scenario(scenario: "str | Path | Scenario | Mapping[str, Any]") -> Scenario:
+    """Return a preset scenario by name, one from a TOML file by path or from its `to_dict`, or the scenario itself."""
     if isinstance(scenario, Scenario):
         return scenario
+    if isinstance(scenario, Mapping):
+        return Scenario.from_dict(scenario)
     if not isinstance(scenario, str | Path):
         raise ConfigError(f"scenario must be a name, a path or a Scenario, got {scenario!r}")
     if isinstance(scenario, Path) or scenario.endswith(".toml"):
         return Scenario.from_toml(scenario)
     OneOf(list_scenarios()).check("scenario", "name", scenario)
     return Scenario(name=scenario, fleet=load_fleet(scenario))
+
+
+def _section(name: str, values: Any) -> Any:
+    """Return a section from a mapping of its fields."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"scenario: {name} must be a mapping, got {values!r}")
+    check_keys(f"scenario: {name}", values, SECTIONS[name])
+    return SECTIONS[name](**values)
 
 
 def _changed(name: str, section: Any, change: Any) -> Any:

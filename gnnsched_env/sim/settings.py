@@ -23,6 +23,14 @@ class WindowOrder(IntEnum):
     SHORTEST = 1
 
 
+class Waiting(IntEnum):
+    """How an action of the central queue may wait: by one of its own, not at all, or by naming a busy accelerator."""
+
+    FREE = 0
+    NEEDED = 1
+    BY_CHOICE = 2
+
+
 class Split(IntEnum):
     """Which episodes are drawn: those of two splits differ, whatever their seeds."""
 
@@ -50,6 +58,7 @@ class SimulationSettings(Prices):
     jobs: Annotated[int, Integer(1, help="Jobs in an episode.")]
     window: Annotated[int, Integer(1, help="Waiting jobs that the agent sees.")]
     split: Split = Split.TEST
+    waiting: Waiting = Waiting.FREE
     dispatch: bool = False
     """A decision is due at each arrival; otherwise jobs wait in a central queue."""
     window_order: WindowOrder = WindowOrder.ARRIVAL
@@ -115,6 +124,8 @@ class SimulationSettings(Prices):
 # What the kernels read besides the fields that are numbers.
 _DERIVED: dict[str, Callable[[SimulationSettings], float]] = {
     "purpose": lambda settings: settings.split << SPLIT_BITS,
+    "starting": lambda settings: settings.waiting is Waiting.NEEDED,
+    "by_choice": lambda settings: settings.waiting is Waiting.BY_CHOICE,
     "shortest_first": lambda settings: settings.window_order,
     "modulation": lambda settings: settings.modulation,
     "failing": lambda settings: settings.mean_up > 0,

@@ -488,12 +488,13 @@ def _dispatched(settings, best, owners, i, lanes, accelerators, job_class, actio
 
 @inlined
 def _resolve(settings, best, owners, i, lanes, accelerators, queue, action):
-    """Return (slot, choice) of a central-queue action, or (-1, -1) for waiting."""
+    """Return (slot, choice) of a central-queue action, or (-1, -1) for waiting until the next event."""
     lane = lanes[i]
     columns = len(owners) if settings[0]["choose_dataflow"] else accelerators.shape[1]
-    may_wait = lane["next_ready"] < NEVER or lane["running"] > 0
+    may_wait = lane["running"] > 0 or (lane["next_ready"] < NEVER and not settings[0]["by_choice"])
+    may_wait = may_wait and not settings[0]["starting"]  # wherever a decision is due, a job can start
     waits = action == settings[0]["window"] * columns
-    if waits and may_wait:
+    if waits and may_wait and not settings[0]["by_choice"]:
         return -1, -1
     if not waits and action >= 0:
         slot = action // columns
@@ -502,17 +503,25 @@ def _resolve(settings, best, owners, i, lanes, accelerators, queue, action):
             job_class = queue[i, lane["head"] + slot]["job_class"]
             choice = column if settings[0]["choose_dataflow"] else best[job_class, column]
             accelerator = accelerators[i, owners[choice]]
-            if accelerator["job"] < 0 and accelerator["up"]:
+            if _is_idle(accelerator):
                 return slot, choice
+            if accelerator["up"] and settings[0]["by_choice"]:
+                return -1, -1
     lane["legal"] = 0
     if may_wait:
         return -1, -1
     column = 0
-    while not accelerators[i, owners[column] if settings[0]["choose_dataflow"] else column]["up"]:
-        column += 1  # nothing runs, so every accelerator that is up is idle
+    while not _is_idle(accelerators[i, owners[column] if settings[0]["choose_dataflow"] else column]):
+        column += 1
     if settings[0]["choose_dataflow"]:
         return 0, column
     return 0, best[queue[i, lane["head"]]["job_class"], column]
+
+
+@inlined
+def _is_idle(accelerator):
+    """Tell whether a job could start on an accelerator."""
+    return accelerator["job"] < 0 and accelerator["up"] == 1
 
 
 @inlined

@@ -93,8 +93,9 @@ def check(arguments: Arguments) -> None:
     if arguments.moves is not None and arguments.moves < 1:
         raise ConfigError(f"--moves: must be at least 1, or there is no offline schedule, got {arguments.moves}")
     if arguments.known:
-        for name in ("graphs", "load", "jobs", "arrivals"):
-            if getattr(arguments, name):
+        plain = Arguments(known=True)
+        for name in ("scenario", "graphs", "load", "jobs", "arrivals", "episodes", "seed", "seconds"):
+            if getattr(arguments, name) != getattr(plain, name):
                 raise ConfigError(f"--{name}: does not go with --known, whose instances bring their own")
 
 

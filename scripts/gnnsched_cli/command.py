@@ -6,10 +6,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
 
@@ -23,6 +26,8 @@ INTERRUPTED = 130
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 RULE = re.compile(r"[-─]+")
 NO_OPTION = re.compile(r"^__tyro[^:]*: ")  # where several options together are refused, tyro names a field of its own
+REGISTRY = ConstructorRegistry()
+NONE = "None"
 INDENT = 4  # of the names of options in tyro's boxes
 
 
@@ -49,7 +54,12 @@ def parse(kind: Any, prog: str, description: str | None, words: Sequence[str]) -
     try:
         with contextlib.redirect_stderr(told):
             given = tyro.cli(
-                kind, prog=prog, description=description, args=list(words), config=(tyro.conf.EnumChoicesFromValues,)
+                kind,
+                prog=prog,
+                description=description,
+                args=list(words),
+                config=(tyro.conf.EnumChoicesFromValues,),
+                registry=REGISTRY,
             )
     except SystemExit as end:
         if not end.code:
@@ -57,6 +67,27 @@ def parse(kind: Any, prog: str, description: str | None, words: Sequence[str]) -
         raise ConfigError(one_line(told.getvalue())) from None
     sys.stderr.write(told.getvalue())
     return given
+
+
+@REGISTRY.primitive_rule
+def _read_optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Read an optional value as tyro reads the value itself, and the word None as None.
+
+    tyro's own rule shows "{None}|INT" in help, and tells of each alternative where a value is bad.
+    """
+    inner = [kind for kind in get_args(info.type) if kind is not type(None)]
+    if get_origin(info.type) not in (Union, UnionType) or len(inner) != 1 or len(get_args(info.type)) != 2:
+        return None
+    plain = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(inner[0], info.markers))
+    if not isinstance(plain, PrimitiveConstructorSpec):
+        return None
+    return replace(
+        plain,
+        instance_from_str=lambda words: None if words == [NONE] else plain.instance_from_str(words),
+        is_instance=lambda value: True if value is None else plain.is_instance(value),
+        str_from_instance=lambda value: [NONE] if value is None else plain.str_from_instance(value),
+        choices=None if plain.choices is None else (*plain.choices, NONE),
+    )
 
 
 def finish(run: Callable[[], int | None], *, stopped: str = "stopped") -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
 from operator import or_
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -38,7 +39,7 @@ Schedule GNN inference on heterogeneous dataflow accelerators.
 
     gnnsched SUBCOMMAND --help                       the options of a subcommand
     gnnsched --version                               the version of this package
-    gnnsched --tyro-write-completion bash FILE       completion for a shell: bash, zsh or tcsh"""
+    gnnsched --tyro-write-completion bash FILE       completion for a shell: bash, zsh, fish or tcsh"""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ def main(words: Sequence[str] | None = None) -> int:
     It is 0 where all went well, 1 where a check found a difference, 2 for bad input or another known error, told in one
     line on stderr, and 130 where the user stopped it.
     """
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # where policies of the user's own are (module:Class), as `python -m` has it
     given = list(sys.argv[1:] if words is None else words) or ["--help"]
     if given[0] == "--version":
         print(f"{PROGRAM} {__version__}")

@@ -41,7 +41,7 @@ class Arguments:
     """Time each predictor on the scenario's jobs, charge that time, and compare completion times."""
 
     graphs: tuple[Path, ...] = ()
-    """Graph files, one mix; none: the embedded classes."""
+    """Graph files, which make one mix of jobs; by default, the scenario's own workload."""
     scenario: str = "hetero4"
     predictors: tuple[str, ...] = (
         "exact",
@@ -53,9 +53,9 @@ class Arguments:
     policy: str = "min_min"
     load: tuple[float, ...] = (0.5, 0.8, 0.95)
     job_ms: float = 1.0
-    """How long the median job should last under its best choice; `repeats` follows."""
+    """Milliseconds that the median job lasts under its best choice; the number of inferences per job follows."""
     slower: tuple[float, ...] = (1.0, 10.0)
-    """Factors on the measured times: 10 for a host ten times slower."""
+    """Factors on the measured times of predicting: 10 stands for a host that is ten times slower."""
     episodes: int = 30
     jobs: int = 1000
     seed: int = 0
@@ -100,40 +100,6 @@ def run(arguments: Arguments) -> None:
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
     if arguments.json is not None:
         write_json(arguments.json, {"repeats": repeats, "records": records})
-
-
-def _configurations(arguments: Arguments) -> list[tuple[float, int, bool]]:
-    """Return (factor on the time, workers, cached): each alone, then what helps a slow one."""
-    plain = [(slower, 1, False) for slower in arguments.slower]
-    return [*plain, (max(arguments.slower), 4, False), (max(arguments.slower), 1, True)]
-
-
-def _repeats(table: LatencyTable, scenario: Scenario, job_ms: float) -> int:
-    """Return the inferences that make the median job last so long."""
-    seconds = float(np.median(table.true_cycles.min(axis=1))) / scenario.fleet.clock_hz
-    return max(1, round(1e-3 * job_ms / seconds))
-
-
-def _time(scenario: Scenario) -> float:
-    """Return microseconds a job: the median over classes of the workload, drawn evenly."""
-    classes = scenario_classes(scenario.workload)
-    pairs = distinct_pairs(scenario.fleet).pairs
-    chosen = np.linspace(0, len(classes) - 1, min(SAMPLE, len(classes))).round().astype(int)
-    return prediction_times(make_predictor(scenario.predictor, pairs), classes.subset(chosen.tolist()), pairs).one
-
-
-def _reference(arguments: Arguments, scenario: Scenario) -> np.ndarray:
-    """Return the mean completion time of each episode under clairvoyant SJF, float64 [episodes]."""
-    table = scenario_table(scenario).clairvoyant()
-    sjf = policy_factory("sjf", dispatch=False)
-    runs = run_unbounded(sjf, scenario, table, seed=arguments.seed, episodes=arguments.episodes)
-    return runs.per_episode("completion")
-
-
-def _run(arguments: Arguments, scenario: Scenario) -> Runs:
-    table = scenario_table(scenario)
-    policy = policy_factory(arguments.policy, dispatch=False)
-    return run_policy(policy, scenario, table, dispatch=False, seed=arguments.seed, episodes=arguments.episodes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +147,40 @@ def median_us(call: Callable[[int], object], repeats: int) -> float:
         call(i)
         times.append(time.perf_counter() - start)
     return 1e6 * statistics.median(times[1:])
+
+
+def _configurations(arguments: Arguments) -> list[tuple[float, int, bool]]:
+    """Return (factor on the time, workers, cached): each alone, then what helps a slow one."""
+    plain = [(slower, 1, False) for slower in arguments.slower]
+    return [*plain, (max(arguments.slower), 4, False), (max(arguments.slower), 1, True)]
+
+
+def _repeats(table: LatencyTable, scenario: Scenario, job_ms: float) -> int:
+    """Return the inferences that make the median job last so long."""
+    seconds = float(np.median(table.true_cycles.min(axis=1))) / scenario.fleet.clock_hz
+    return max(1, round(1e-3 * job_ms / seconds))
+
+
+def _time(scenario: Scenario) -> float:
+    """Return microseconds a job: the median over classes of the workload, drawn evenly."""
+    classes = scenario_classes(scenario.workload)
+    pairs = distinct_pairs(scenario.fleet).pairs
+    chosen = np.linspace(0, len(classes) - 1, min(SAMPLE, len(classes))).round().astype(int)
+    return prediction_times(make_predictor(scenario.predictor, pairs), classes.subset(chosen.tolist()), pairs).one
+
+
+def _reference(arguments: Arguments, scenario: Scenario) -> np.ndarray:
+    """Return the mean completion time of each episode under clairvoyant SJF, float64 [episodes]."""
+    table = scenario_table(scenario).clairvoyant()
+    sjf = policy_factory("sjf", dispatch=False)
+    runs = run_unbounded(sjf, scenario, table, seed=arguments.seed, episodes=arguments.episodes)
+    return runs.per_episode("completion")
+
+
+def _run(arguments: Arguments, scenario: Scenario) -> Runs:
+    table = scenario_table(scenario)
+    policy = policy_factory(arguments.policy, dispatch=False)
+    return run_policy(policy, scenario, table, dispatch=False, seed=arguments.seed, episodes=arguments.episodes)
 
 
 def _alone(job: Job) -> JobClasses:

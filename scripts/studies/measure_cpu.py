@@ -63,12 +63,13 @@ class Arguments:
     graphs: tuple[Path, ...] = ()
     """Graph files (.npz) or TU folders; batches of 1, 4, 16 and 64, layers F -> 16 and 16 -> G."""
     out: Path
-    """The CSV file; one that is there is added to."""
+    """CSV file to write; jobs that an existing one lacks are added to it."""
     samples: int = 8
-    """Batches of each size and file."""
+    """Number of batches of each size, from each graph file."""
     synthetic: int = 40
-    """Jobs of each synthetic family, whose graph sets are written beside the CSV file; 0: none."""
+    """Number of jobs of each synthetic family, whose graph sets are written beside the CSV file; 0: none."""
     seed: int = 0
+    """Seed of the batches and of the synthetic graphs."""
 
 
 def main(words: Sequence[str] | None = None) -> int:

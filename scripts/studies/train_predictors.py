@@ -22,11 +22,11 @@ class Arguments:
     """Train gradient boosting at both levels of knowledge."""
 
     data: Path
-    """A data set that build_dataset.py made."""
+    """Folder of a data set that build_dataset.py built."""
     out: Path
-    """The folder that the two files go to (those of the package lie in gnnsched_env/predictors/data)."""
+    """Folder to write the two files to (those of the package lie in gnnsched_env/predictors/data)."""
     fleet: str = "big_little"
-    """Whose distinct (accelerator, dataflow) pairs are trained; big_little has those of all presets."""
+    """Fleet whose distinct (accelerator, dataflow) pairs are learned; big_little has the pairs of all presets."""
 
 
 def main(words: Sequence[str] | None = None) -> int:

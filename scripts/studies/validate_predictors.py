@@ -29,10 +29,11 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.hardware import Composition, load_fleet
+from gnnsched_env.predictors.closed_form import CYCLES
 from gnnsched_env.predictors.datasets.labelled_layers import Dataset, Inputs
 from gnnsched_env.predictors.features import feature_names
 from gnnsched_env.predictors.levels import Level
-from gnnsched_env.predictors.protocol import CYCLES, as_cycles
+from gnnsched_env.predictors.protocol import as_cycles
 from gnnsched_env.predictors.scores import score_predictions
 from gnnsched_env.predictors.trees.tree_predictor import FEATURE_SETS
 from gnnsched_env.predictors.trees.tree_training import BOOSTING_OF, Boosting
@@ -259,13 +260,15 @@ class Arguments:
     """Train and score every candidate; each family of graphs is held out once."""
 
     data: Path
-    """A data set that build_dataset.py made."""
+    """Folder of a data set that build_dataset.py built."""
     fleet: str = "flexible4"
+    """Fleet whose distinct (accelerator, dataflow) pairs are learned; the data set must hold them."""
     graphs: int = 8_000
-    """Jobs that the candidates are trained and scored on (the learning curve takes all)."""
+    """Number of jobs that the candidates are trained and scored on (the learning curve takes all)."""
     folds: int = 4
+    """Number of parts that the families are split into; each part is held out once."""
     json: Path | None = None
-    """Where to write the records."""
+    """JSON file to write the records to."""
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -18,6 +18,8 @@ from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.learned.pair_network import load_network
 from gnnsched_cli.main import main
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.hardware.toml_format import preset_folder
+from gnnsched_env.scenario import load_scenario
 from tests.tiny_training import TINY, TINY_TOML
 
 
@@ -207,3 +209,18 @@ def test_adapters_are_exported():
     assert (gnnsched_agents.Sb3VecEnv, gnnsched_agents.PairVecEnv) == (Sb3VecEnv, PairVecEnv)
     with pytest.raises(AttributeError, match="no attribute 'VecEnv'"):
         _ = gnnsched_agents.VecEnv
+
+
+def test_paths_in_a_file_start_from_its_folder(tmp_path, monkeypatch):
+    fleet = (preset_folder() / "fleets" / "hetero4.toml").read_text()
+    (tmp_path / "house").mkdir()
+    (tmp_path / "house" / "own.toml").write_text(fleet.replace('name = "hetero4"', 'name = "own"'))
+    config = 'base = "queue_hetero4_es"\nworkloads.scenario = "own.toml"\nmethod.weights = "start.npz"\n'
+    (tmp_path / "house" / "train.toml").write_text(config)
+    monkeypatch.chdir(tmp_path)
+    read = load_config("house/train.toml")
+    assert read.method.weights == Path("house/start.npz")
+    assert load_scenario(read.workloads.scenario).fleet.name == "own"
+    preset = 'base = "queue_hetero4_es"\nworkloads.scenario = "big_little"\n'
+    (tmp_path / "house" / "preset.toml").write_text(preset)
+    assert load_config("house/preset.toml").workloads.scenario == "big_little"

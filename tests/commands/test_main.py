@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gnnsched_cli.main import SUBCOMMANDS
+from gnnsched_cli.main import SUBCOMMANDS, main
 from gnnsched_env.version import __version__
 from tests.commands.running import gnnsched
 
@@ -66,7 +66,7 @@ def test_completion_knows_the_options_of_every_subcommand(tmp_path):
         (["evaluate", "--episode", "3"], "Unrecognized options: --episode, 3; perhaps you meant: --episodes INT"),
         (["evaluate", "--episodes", "x"], "--episodes: invalid literal for int() with base 10: 'x'"),
         (["evaluate", "--env", "quue"], "invalid choice 'quue' for argument '--env'. Expected one of ('queue', 'dis"),
-        (["evaluate", "--failures", "3"], "--failures: "),
+        (["evaluate", "--failures", "3"], "'--failures'. Expected 2 values"),
         (["forecast"], "Expected one of {standin, train, score, predict}."),
         (["graphs", "describe", "none.npz"], "none.npz"),
         (["--verbose"], "Unrecognized options: --verbose"),
@@ -87,3 +87,36 @@ def test_defaults_that_help_shows_are_the_library_s():
 
     assert score_predictor.Arguments(predictor="exact", graphs=()).samples == SAMPLES
     assert forecast_options.Train(data=(), out=Path()).held_share == HELD_SHARE
+
+
+def test_a_policy_in_the_current_folder_is_found_and_named(tmp_path):
+    source = "from gnnsched_env import Knowledge\n\n\nclass First:\n    knowledge = Knowledge.NONE\n\n"
+    source += "    def act(self, observation, mask):\n        return mask.argmax(axis=1)\n"
+    (tmp_path / "mine_alone.py").write_text(source)
+    command = [Path(sys.executable).with_name("gnnsched"), "evaluate", "--policies", "mine_alone:First"]
+    done = subprocess.run(
+        [*command, "--jobs", "10", "--episodes", "1"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "mine_alone:First" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("evaluate --failures 100", "Expected 2 values"),
+        ("evaluate --load abc", "--load: Could not find valid parse"),
+        ("evaluate --arrivals odd", "Expected one of ('poisson', 'bursty', 'diurnal'"),
+        ("bound --known --seed 3", "--seed: does not go with --known"),
+    ],
+)
+def test_a_bad_value_is_told_in_one_line(words, told, capsys):
+    assert main(words.split()) == 2
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1 and "NoneType" not in error
+
+
+def test_optional_values_are_shown_by_their_own_type(capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    shown = capsys.readouterr().out
+    assert "--jobs INT" in shown and "{None}" not in shown

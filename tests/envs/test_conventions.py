@@ -1,14 +1,19 @@
 """What RL libraries take for granted: copies, truncation, attributes of lanes, infos of one shape, seeds."""
 
+import copy
+import json
+
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError, UnknownOption
 from gnnsched_env.envs import DispatchEnv, QueueEnv
 from gnnsched_env.envs.vector_input import spawn_seeds
 from gnnsched_env.evaluation import run_policy
+from gnnsched_env.scenario import load_scenario
 from gnnsched_env.sim import METRICS
 from tests.envs.vectors import MODES, make_native, small_scenario
 
@@ -93,6 +98,28 @@ def test_lanes_have_attributes_and_methods():
         envs.set_attr("layout", None)
     with pytest.raises(ValueError, match="each of 3 lanes, got 2"):
         envs.set_attr("level", (1, 2))
+
+
+@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
+def test_a_misspelt_option_is_told_with_the_closest_one(make):
+    with pytest.raises(UnknownOption, match="unknown key 'jbos'; did you mean 'jobs'") as caught:
+        make(IDS[1], jbos=5)
+    assert isinstance(caught.value, TypeError) and isinstance(caught.value, ConfigError)
+
+
+@pytest.mark.parametrize("fleet", ["hetero4", "flexible4"])
+def test_a_specification_with_a_scenario_goes_through_json(fleet):
+    scenario = load_scenario(fleet).with_options(arrivals="bursty", failures=(300, 20), load=0.7, reward="energy")
+    env = gymnasium.make(IDS[1], scenario=scenario, jobs=12)
+    spec = EnvSpec.from_json(env.spec.to_json())
+    again = gymnasium.make(spec)
+    assert again.unwrapped.scenario == env.unwrapped.scenario
+    assert (
+        json.loads(gymnasium.make_vec(IDS[1], num_envs=2, scenario=scenario).spec.to_json())["kwargs"]["num_envs"] == 2
+    )
+    assert copy.deepcopy(env).unwrapped.spec == env.unwrapped.spec
+    named = gymnasium.make(IDS[1], scenario=fleet)
+    assert named.spec.kwargs["scenario"] == fleet
 
 
 @pytest.mark.parametrize("name", IDS)

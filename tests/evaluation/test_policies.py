@@ -113,7 +113,7 @@ def test_own_policies_are_loaded():
         (":Policy", QUEUE, {}, "must be module:Class of something importable"),
         ("gnnsched_baselines:__name__", QUEUE, {}, "must name a class, got 'gnnsched_baselines'"),
         (own(NoAct), QUEUE, {}, "NoAct must have a method act"),
-        (own(NoKnowledge), QUEUE, {}, "knowledge must be a gnnsched_env.policy.Knowledge, got None"),
+        (own(NoKnowledge), QUEUE, {}, "knowledge must be a gnnsched_env.Knowledge, got None"),
     ],
 )
 def test_errors_name_the_policy_and_the_rule(name, shape, options, message):

@@ -13,6 +13,7 @@ from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
 from gnnsched_env.tables import choice_keys, true_cycles
 from gnnsched_env.tables.energy import energy_table
 from gnnsched_env.workload import synthetic_classes
+from tests.extras import needs
 
 DATAFLOWS, FLEXIBLE4, BIG_LITTLE = "dataflows.toml", "fleets/flexible4.toml", "fleets/big_little.toml"
 OWN = """[[dataflow]]
@@ -71,6 +72,7 @@ def assert_right(table, fleet, classes):
     assert table.energy_pj[SAMPLE] == pytest.approx(energy_table(classes, fleet), rel=1e-12)
 
 
+@needs("lightgbm")
 @pytest.mark.slow
 @pytest.mark.parametrize("edit", BUILT)
 def test_a_pair_that_was_not_shipped_is_built(presets, sampled, edit):
@@ -98,6 +100,7 @@ def test_shipped_pairs_are_found_wherever_they_stand(presets, sampled, edit):
     assert presets.built == []
 
 
+@needs("lightgbm")
 @pytest.mark.slow
 def test_an_accelerators_file_serves_edited_dataflows_too(presets, sampled):
     presets.insert(DATAFLOWS, OWN, place=0)
@@ -116,6 +119,7 @@ def test_a_table_of_other_hardware_is_refused(presets):
         Scenario(name="other", fleet=load_fleet("hetero4"), table=table)
 
 
+@needs("lightgbm")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("edit", "changed"),

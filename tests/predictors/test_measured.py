@@ -13,6 +13,7 @@ from gnnsched_env.predictors.measured.measurements import load_measurements
 from gnnsched_env.workload.job_classes import log_uniform
 from scripts.studies import measure_cpu
 from scripts.studies.measure_cpu import Reading
+from tests.extras import needs
 
 HEADER = "graph_file,graph_ids,in_features,out_features,choice,microseconds,again,repeats"
 GOOD = (
@@ -205,6 +206,7 @@ def test_operation_rates_are_recovered(tmp_path):
     assert (model.rates >= 0).all()
 
 
+@needs("lightgbm")
 def test_held_out_sets_are_predicted_and_compared(tmp_path):
     measured = load_measurements(fill(tmp_path))
     inputs = mm.measured_inputs(measured.classes, Level.DEGREES)
@@ -221,6 +223,7 @@ def test_held_out_sets_are_predicted_and_compared(tmp_path):
         assert record["noise"] == pytest.approx(0.02, abs=0.001)
 
 
+@needs("lightgbm")
 @pytest.mark.slow
 def test_what_operations_do_not_explain_is_learnt(tmp_path):
     measured = load_measurements(fill(tmp_path, Machine(cliff=200), jobs=60))
@@ -231,6 +234,7 @@ def test_what_operations_do_not_explain_is_learnt(tmp_path):
     assert all(record["model"] == "boosted" for record in records)
 
 
+@needs("lightgbm")
 def test_the_test_set_never_helps_to_choose_or_train(tmp_path):
     measured = load_measurements(fill(tmp_path))
     inputs, groups = mm.measured_inputs(measured.classes), measured.classes.groups

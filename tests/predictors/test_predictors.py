@@ -13,6 +13,7 @@ from gnnsched_env.predictors import (
     DatasetSpec,
     Job,
     Level,
+    TrainingSet,
     labelled,
     make_predictor,
     score_predictions,
@@ -83,6 +84,7 @@ def test_what_lies_outside_the_training_range_is_named_and_still_predicted():
     assert predictor.out_of_domain(synthetic_classes(8)) == ((),) * 8
 
 
+@needs("lightgbm")
 def test_bad_trainings_are_refused(dataset):
     with pytest.raises(ConfigError, match="it has 3, got 9"):
         train(dataset, PAIRS, Level.DEGREES, {})
@@ -118,6 +120,14 @@ def test_predictors_by_name():
     narrow = replace(load_accelerator("omega512"), name="narrow", distribution_bandwidth=64)
     with pytest.raises(ConfigError, match=r"trained for 27 .* pairs, and 'narrow' \(512 PEs\) under 'PP1'"):
         make_predictor("gradient_boosting").predict(synthetic_classes(4), [(narrow, load_dataflow("PP1"))])
+
+
+def test_training_needs_pairs_and_the_shipped_predictors_do_not():
+    jobs = TrainingSet(None)
+    assert make_predictor("gradient_boosting", jobs=jobs) is make_predictor("gradient_boosting")
+    other = TrainingSet(None, DatasetSpec(graphs=60, most_vertices=100))
+    with pytest.raises(ConfigError, match=r"training needs the \(accelerator, dataflow\) pairs, got none"):
+        make_predictor("gradient_boosting", jobs=other)
 
 
 def test_a_directed_graph_has_structure_features():

@@ -24,6 +24,7 @@ from gnnsched_env.predictors.trees import tree_training
 from gnnsched_env.predictors.trees.tree_predictor import shipped_predictor
 from gnnsched_env.tables import true_cycles
 from gnnsched_env.workload import classes_from_files, synthetic_classes
+from tests.extras import needs
 
 TINY = DatasetSpec(graphs=60, seed=1, most_vertices=500)
 SHIPPED_FLEETS = ("big_little", "flexible4", "hetero4")  # whose pairs the shipped files have
@@ -43,6 +44,7 @@ def forbid(monkeypatch, module, *names):
         monkeypatch.setattr(module, name, refuse)
 
 
+@needs("lightgbm")
 @pytest.mark.slow
 def test_a_built_table_holds_truth_and_predictions():
     classes, fleet = synthetic_classes(12), load_fleet("hetero4")
@@ -60,6 +62,7 @@ def test_exact_predictions_are_the_truth():
     assert (table.predicted_cycles == table.true_cycles).all()
 
 
+@needs("lightgbm")
 @pytest.mark.slow
 def test_the_cache_serves_equal_hardware_under_any_name(monkeypatch, folder):
     classes = synthetic_classes(8)
@@ -76,6 +79,7 @@ def test_the_cache_serves_equal_hardware_under_any_name(monkeypatch, folder):
     assert (flexible.predicted_cycles[:, position] == first.predicted_cycles[:, -2]).all()
 
 
+@needs("lightgbm")
 @pytest.mark.slow
 def test_other_classes_reuse_the_training_set(monkeypatch):
     fleet, others = load_fleet("hetero4"), synthetic_classes(8, seed=5)
@@ -87,6 +91,7 @@ def test_other_classes_reuse_the_training_set(monkeypatch):
     assert (second.predicted_cycles != first.predicted_cycles).any()
 
 
+@needs("lightgbm")
 @pytest.mark.slow
 def test_another_training_set_or_fleet_misses_the_cache():
     classes = synthetic_classes(8)

@@ -26,6 +26,8 @@ from gnnsched_env.tables import distinct_pairs
 from gnnsched_env.workload import synthetic_classes
 from tests.twins import latency as naive_latency
 
+pytest.importorskip("lightgbm")
+
 PAIRS = distinct_pairs(load_fleet("flexible4")).pairs[:3]
 
 

@@ -28,6 +28,8 @@ from scripts.studies.validate_predictors import (
     validate,
 )
 
+pytest.importorskip("lightgbm")
+
 PAIRS = distinct_pairs(load_fleet("flexible4")).pairs[:2]
 SMALL = Boosting(trees=10, leaves=6, least=5)
 

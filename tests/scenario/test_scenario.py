@@ -1,5 +1,6 @@
 """Scenario files: what they say, and what is refused."""
 
+import json
 from dataclasses import replace
 
 import gymnasium
@@ -22,6 +23,7 @@ from gnnsched_env.scenario import (
     simulation_settings,
 )
 from tests import toys
+from tests.envs.environments import hetero_table
 
 
 def write(tmp_path, text):
@@ -251,3 +253,53 @@ def test_the_predictor_is_an_option_too():
         scenario.with_options(predictor="closed_from")
     env = gymnasium.make("gnnsched/Queue-v0", predictor="exact", jobs=3)
     assert (env.unwrapped.table.predicted_cycles == env.unwrapped.table.true_cycles).all()
+
+
+def test_a_fleets_file_stands_for_its_fleet(tmp_path):
+    path = tmp_path / "edge.toml"
+    path.write_text("""
+[fleet]
+name = "edge"
+
+[[accelerator]]
+name = "one"
+pes = 256
+dataflows = "all"
+""")
+    scenario = load_scenario(path)
+    assert (scenario.name, scenario.fleet) == ("edge", load_fleet(path))
+    assert scenario.environment == load_scenario("hetero4").environment
+
+
+@pytest.mark.parametrize("name", ["hetero4", "big_little"])
+def test_a_scenario_is_what_its_dict_says(name):
+    scenario = load_scenario(name).with_options(
+        load=0.6,
+        arrivals={"deadlines": (1, 5), "priorities": [(1, 3), (4, 1)]},
+        reconfiguration=70,
+        decision={"latency_us": 2},
+    )
+    written = json.loads(json.dumps(scenario.to_dict()))
+    assert Scenario.from_dict(written) == load_scenario(written) == scenario
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fleets": 1}, "unknown key 'fleets'; did you mean 'fleet'"),
+        ({"fleet": None}, "fleet: what describes it must be a mapping, got None"),
+        ({"fleet": {"name": "x", "clock_hz": 1}}, "fleet: key 'accelerators' is missing"),
+        ({"fleet": {"name": "x", "clock_hz": 1, "accelerators": 3}}, "fleet: accelerators must be a list, got 3"),
+        ({"arrivals": []}, r"arrivals must be a mapping, got \[\]"),
+        ({"environment": {"lod": 1}}, "unknown key 'lod'; did you mean 'load'"),
+    ],
+)
+def test_a_bad_dict_of_a_scenario_is_named(change, message):
+    with pytest.raises(ConfigError, match=message):
+        Scenario.from_dict({**load_scenario("hetero4").to_dict(), **change})
+
+
+def test_a_scenario_with_a_table_has_no_dict():
+    scenario = Scenario(name="own", fleet=load_fleet("hetero4"), table=hetero_table())
+    with pytest.raises(ConfigError, match="'own': one with a table"):
+        scenario.to_dict()

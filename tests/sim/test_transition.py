@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.envs.spaces import PAIR_FIELDS
-from gnnsched_env.sim import Modulation, Simulation, SimulationSettings, WindowOrder, fleet_capacity, seed_arrays
+from gnnsched_env.sim import (
+    Modulation,
+    Simulation,
+    SimulationSettings,
+    Waiting,
+    WindowOrder,
+    fleet_capacity,
+    seed_arrays,
+)
 from gnnsched_env.sim.records import NEVER
 from tests import toys
 from tests.twins import fleet as naive_fleet
@@ -66,6 +74,7 @@ rules = st.fixed_dictionaries(
         "dispatch": st.booleans(),
         "window_order": st.sampled_from(WindowOrder),
         "choose_dataflow": st.booleans(),
+        "waiting": st.sampled_from(Waiting),
         "window": st.integers(1, 5),
         "repeats": st.sampled_from([1, 1, 3, 1000]),
         "jobs": st.integers(1, 25),
@@ -293,7 +302,8 @@ def test_the_kernels_agree_with_the_twin(
 ):
     rng = np.random.default_rng(table_seed)
     table = random_table(rng, scale)
-    rules["window"] = 1 if rules["dispatch"] else rules["window"]
+    if rules["dispatch"]:
+        rules |= {"window": 1, "waiting": Waiting.FREE}
     config = settings_of(table, speed, rules, process, failing, objective, cost)
     batch = EnvBatch(table, config, lanes=2, reconfiguration=reconfiguration, observation="pairs")
     batch.reset([seed, seed], [0, 1])

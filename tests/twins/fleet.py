@@ -5,6 +5,7 @@ What is charged is not summed up from event to event: it is worked out anew from
 
 from dataclasses import dataclass, field
 
+from gnnsched_env.sim import Waiting
 from tests.twins import draws as naive_draws
 from tests.twins.draws import draw_jobs, stream_key, uniform  # noqa: F401 (parts of the twin)
 
@@ -110,34 +111,42 @@ class NaiveFleet:
         return self.waiting[: self.window]
 
     def may_wait(self):
-        return bool(self.to_come) or any(machine.running for machine in self.machines)
+        if self.config.waiting is Waiting.NEEDED:
+            return False
+        running = any(machine.running for machine in self.machines)
+        return running or (self.config.waiting is Waiting.FREE and bool(self.to_come))
 
     def legal(self):
         owners = self.owners if self.config.choose_dataflow else range(len(self.machines))
         if self.dispatch:
             all_down = not any(machine.up for machine in self.machines)
             return [all_down or self.machines[owner].up for owner in owners]
-        idle = [self.machines[owner].idle for owner in owners]
-        slots = [flag for _ in self.shown() for flag in idle]
-        return slots + [False] * (self.columns * self.window - len(slots)) + [self.may_wait() or self.ended]
+        by_choice = self.config.waiting is Waiting.BY_CHOICE
+        named = [machine.idle or (machine.up and by_choice) for machine in map(self.machines.__getitem__, owners)]
+        slots = [flag for _ in self.shown() for flag in named]
+        slots += [False] * (self.columns * self.window - len(slots))
+        return [*slots[:-1], slots[-1] or self.ended] if by_choice else [*slots, self.may_wait() or self.ended]
 
     def step(self, action):
         """Take an action; return what it cost until the next decision (and before the first), in cycles."""
         legal = self.legal()
         self.was_legal = 0 <= action < len(legal) and legal[action]
+        wait = self.window * self.columns
         if not self.was_legal:
             waits = not self.dispatch and self.may_wait()
-            action = len(legal) - 1 if waits else legal.index(True)
+            action = wait if waits else legal.index(True)
         if self.dispatch:
             job = self.waiting.pop(0)
             self.send(job, self.choice(job, action))
-        elif action == len(legal) - 1:
+        elif action == wait:
             self.event()
         else:
             slot, column = divmod(action, self.columns)
-            job = self.waiting.pop(slot)
-            choice = self.choice(job, column)
-            self.start(self.owners[choice], job, choice)
+            choice = self.choice(self.waiting[slot], column)
+            if self.machines[self.owners[choice]].idle:
+                self.start(self.owners[choice], self.waiting.pop(slot), choice)
+            else:
+                self.event()
         self.run()
         return self.settle()
 

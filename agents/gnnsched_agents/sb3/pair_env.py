@@ -82,7 +82,9 @@ class PairVecEnv(Sb3VecEnv):
         """Make the batch; `options` are those of the single environment and `threads`, with the same errors."""
         if options.pop("dataflow", "predicted_best") != "predicted_best":
             raise ConfigError("PairVecEnv: a row names a slot and an accelerator, dataflow must be 'predicted_best'")
-        super().__init__(QUEUE_ID, num_envs, dataflow="predicted_best", **options)
+        if options.pop("waiting", "free") != "free":
+            raise ConfigError("PairVecEnv: a row stands for waiting, waiting must be 'free'")
+        super().__init__(QUEUE_ID, num_envs, dataflow="predicted_best", waiting="free", **options)
         self.unit = float(self.batch.table.mean_shortest_predicted)
         simulation, layout = self.batch.batch.simulation, self.batch.layout
         self._reader = Reader(simulation, layout, machine_features(simulation.table), self.unit)

@@ -1,1 +1,1 @@
-"""Labelled training sets of synthetic jobs: how they are drawn, and the files that store them."""
+"""Training sets of synthetic jobs: how jobs are drawn and labelled."""

@@ -13,6 +13,7 @@ from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.predictors.datasets.labelled_layers import Dataset, Inputs, labelled
 from gnnsched_env.predictors.datasets.training_families import TRAINING_FAMILIES
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec, training_chunk
+from gnnsched_env.predictors.protocol import ROOMS
 from gnnsched_env.tables import Pair, pair_key
 
 FloatArray = NDArray[np.float64]
@@ -22,8 +23,6 @@ Keep = Callable[[str, Iterable[str], Callable[[], Mapping[str, NDArray[Any]]]], 
 
 DEFAULT_TRAINING = DatasetSpec(graphs=4_000, most_vertices=20_000)
 """The training for pairs that no shipped predictor covers: about a minute for nine pairs on one core."""
-
-_ROOMS = ("graphs", "hardware", "cycles", "workload", "tables", "predictors")
 
 
 class TrainingSet:
@@ -78,7 +77,7 @@ class TrainingSet:
     def key(self, kind: str, **parts: Any) -> str:
         """Return a hash (SHA-256, hexadecimal) of jobs, pairs, the package's sources, and what is given here."""
         pairs = [pair_key(*pair) for pair in self.pairs]
-        return content_key(kind=kind, pairs=pairs, training=asdict(self.spec), code=code_digest(*_ROOMS), **parts)
+        return content_key(kind=kind, pairs=pairs, training=asdict(self.spec), code=code_digest(*ROOMS), **parts)
 
     def _draw(self) -> Arrays:
         parts = []

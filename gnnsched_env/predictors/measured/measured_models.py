@@ -21,8 +21,8 @@ from gnnsched_env.predictors.scores import (
     best_fixed_choice,
     mape,
     regret,
-    score_intervals,
     score_predictions,
+    score_record,
     selection_accuracy,
 )
 from gnnsched_env.workload import JobClasses
@@ -165,44 +165,33 @@ def predict_held_out(
 def score_held_out(
     measured: Measurements, inputs: JobInputs, train: IntArray, test: IntArray, *, training: str
 ) -> Record:
-    """Return the scores of one split: `training` describes the training jobs in words.
+    """Return the scores of one split (`scores.score_record`); `training` describes the training jobs in words.
 
     Besides the prediction, two references are scored: always taking the choice that is best on average over the
     training jobs (`fixed_`), and taking a second measurement as the prediction (`repeat_`, if there is one). The latter
-    holds the error of measuring twice; even a
-    predictor that knows each job's true mean errs by about 1 / sqrt(2) of that.
-    `accuracy_within_noise` counts a choice as right where it is within the noise floor of the best.
+    holds the error of measuring twice; even a predictor that knows each job's true mean errs by about 1 / sqrt(2) of
+    that. `accuracy_within_noise` counts a choice as right where it is within the noise floor of the best.
     """
     if not len(train) or not len(test):
         raise ConfigError(f"measured jobs: training and test jobs are needed, got {len(train)} and {len(test)}")
     truth, noise = measured.microseconds[test], measured.noise()
     form, predicted = predict_held_out(inputs, measured.microseconds, measured.classes.groups, train, test)
-    scores, intervals = score_predictions(truth, predicted), score_intervals(truth, predicted)
     fixed = best_fixed_choice(measured.microseconds[train])
     always = np.ones_like(truth)
     always[:, fixed] = 0.5  # the smallest prediction: this choice is taken every time
-    record: Record = {
+    return {
         "graphs": sorted({measured.classes.group_names[g] for g in measured.classes.groups[test]}),
         "training": training,
         "training_jobs": len(train),
-        "samples": len(test),
         "model": form,
-        "mape": scores.mape,
-        "mape_interval": list(intervals.mape),
-        "accuracy": scores.accuracy,
-        "accuracy_interval": list(intervals.accuracy),
+        **score_record(truth, predicted),
         "accuracy_within_noise": None if noise is None else selection_accuracy(truth, predicted, tolerance=noise),
-        "top2": scores.top2,
-        "regret_mean": scores.mean_regret,
-        "regret_mean_interval": list(intervals.mean_regret),
-        "regret_max": scores.max_regret,
-        "tau": scores.tau,
         "fixed_choice": measured.choices[fixed],
         "fixed_accuracy": selection_accuracy(truth, always),
         "fixed_regret_mean": float(regret(truth, always).mean()),
         "noise": noise,
+        **_repeat(measured, test),
     }
-    return record | _repeat(measured, test)
 
 
 def score_sets_apart(

@@ -1,1 +1,1 @@
-"""Boosted trees that correct a closed form: their regressors, training and files."""
+"""Boosted trees that correct a closed form: their arrays, training and files."""

@@ -16,10 +16,11 @@ from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import write_npz
 from gnnsched_env.common.store import TREE_PREDICTOR, Stored
 from gnnsched_env.predictors import feature_kernels as kernels
+from gnnsched_env.predictors.closed_form import ModelForms
 from gnnsched_env.predictors.datasets.labelled_layers import Inputs
 from gnnsched_env.predictors.features import feature_names
 from gnnsched_env.predictors.levels import Level
-from gnnsched_env.predictors.protocol import Job, ModelForms, as_cycles, one_by_one, sizes_of
+from gnnsched_env.predictors.protocol import Job, as_cycles, one_by_one, sizes_of
 from gnnsched_env.predictors.training_range import Domain
 from gnnsched_env.predictors.trees.forests import Forests
 from gnnsched_env.tables import Pair, pair_key

@@ -12,10 +12,10 @@ from gnnsched_env.common import store
 from gnnsched_env.common.checks import Integer, Number, OneOf, check_fields
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.progress import progress_bar
+from gnnsched_env.predictors.closed_form import CYCLES
 from gnnsched_env.predictors.datasets.labelled_layers import Dataset
 from gnnsched_env.predictors.datasets.training_set import DEFAULT_TRAINING, TrainingSet, mean_log_cycles
 from gnnsched_env.predictors.levels import Level
-from gnnsched_env.predictors.protocol import CYCLES
 from gnnsched_env.predictors.training_range import Domain
 from gnnsched_env.predictors.trees.forests import Forests
 from gnnsched_env.predictors.trees.tree_predictor import (

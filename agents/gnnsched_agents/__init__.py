@@ -1,8 +1,9 @@
 """Trainable agents, and the adapters that train agents of Stable-Baselines3.
 
-`Sb3VecEnv` (the native batch in the shape that Stable-Baselines3 asks for) and `PairVecEnv` (the same, observed as rows
-of features) are imported when they are first asked for, because they need the extra `agents`. Importing the package
-registers models of Stable-Baselines3 as policies, by the name `sb3:FILE.zip`.
+`Sb3VecEnv` is the native batch in the shape that Stable-Baselines3 asks for, `PairActorCriticPolicy` a policy for it on
+the observation "pairs", and `PairVecEnv` a batch observed as rows of features that stand on `assignment`'s plan. They
+are imported when they are first asked for, because they need the extra `agents`. Importing the package registers models
+of Stable-Baselines3 as policies, by the name `sb3:FILE.zip`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,10 @@ from gnnsched_env.evaluation.policies import Family, Found, register_family
 
 if TYPE_CHECKING:
     from gnnsched_agents.sb3.pair_env import PairVecEnv
+    from gnnsched_agents.sb3.pair_policy import PairActorCriticPolicy
     from gnnsched_agents.sb3.vec_env import Sb3VecEnv
 
-__all__ = ["PairVecEnv", "Sb3VecEnv"]
+__all__ = ["PairActorCriticPolicy", "PairVecEnv", "Sb3VecEnv"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,8 +26,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with needs_extra(name, "agents"):
         from gnnsched_agents.sb3.pair_env import PairVecEnv
+        from gnnsched_agents.sb3.pair_policy import PairActorCriticPolicy
         from gnnsched_agents.sb3.vec_env import Sb3VecEnv
-    return {"PairVecEnv": PairVecEnv, "Sb3VecEnv": Sb3VecEnv}[name]
+    return {"PairActorCriticPolicy": PairActorCriticPolicy, "PairVecEnv": PairVecEnv, "Sb3VecEnv": Sb3VecEnv}[name]
 
 
 def _find_model(path: str) -> Found:

@@ -123,27 +123,41 @@ def encode_pairs(state, tables, scratch, mask, rows, worker, first, stop):
     for i in range(first, stop):
         if i < 0:  # never happens, but tells the compiler so
             continue
-        for action in range(mask.shape[1]):
-            if rows[i, action, PAIR.legal] != 0.0 and not mask[i, action]:
-                for k in range(WIDTH):
-                    rows[i, action, k] = 0.0
+        _clear_illegal(i, mask, rows)
         next_free = _read_fleet(i, settings, lanes, accelerators, tables, scratch, worker)
         _read_jobs(i, settings, state, tables, scratch, worker)
         _write_lane(i, settings, lanes, accelerators, tables, next_free, scratch, worker)
         shown = min(lanes[i]["waiting"], settings[0]["window"])
         most_elsewhere = -np.inf
         for column in range(columns):
-            if not mask[i, column]:  # legal for all jobs that are shown, or for none
+            if shown == 0 or not mask[i, column]:  # legal for all jobs that are shown, or for none
                 continue
             _write_accelerator(i, tables.owners[column], lanes, accelerators, tables, scratch, worker)
             for w in range(shown):
                 elsewhere = _write_pair(i, w, column, shown, lanes, accelerators, tables, scratch, worker, rows)
                 most_elsewhere = max(most_elsewhere, elsewhere)
-            if shown == 0:  # an episode of Dispatch-v0 has ended
-                for k in range(WIDTH):
-                    rows[i, column, k] = scratch.rows[worker, k]
+        if shown == 0:
+            _write_ended(i, mask, scratch, worker, rows)
         if may_wait and mask[i, wait]:
             _write_wait(i, wait, lanes, next_free, most_elsewhere, tables, scratch, worker, rows)
+
+
+@inlined
+def _clear_illegal(i, mask, rows):
+    """Write zeros where an action was legal when rows were last written, and no longer is."""
+    for action in range(mask.shape[1]):
+        if rows[i, action, PAIR.legal] != 0.0 and not mask[i, action]:
+            for k in range(WIDTH):
+                rows[i, action, k] = 0.0
+
+
+@inlined
+def _write_ended(i, mask, scratch, worker, rows):
+    """Write the rows of an episode that has ended: legal actions mean nothing."""
+    for action in range(mask.shape[1]):
+        if mask[i, action]:
+            for k in range(WIDTH):
+                rows[i, action, k] = scratch.rows[worker, k]
 
 
 @inlined

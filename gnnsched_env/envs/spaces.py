@@ -113,8 +113,8 @@ class Layout:
     predictor's training set: all that a policy without latencies knows), `choice_names`; `dispatch` is True for
     Dispatch-v0 and False for Queue-v0; `choose_dataflow` is False if an action names slot and accelerator only and the
     dataflow is the predicted best. `wait_by_choice`: Queue-v0 has no action that waits; naming a busy accelerator does.
-    `shows_energy`: the observation also has an array of energies (if the reward charges
-    energy). `columns` is the number of actions per slot; `column_accelerators` int64 [columns] the accelerator of each.
+    `shows_energy`: the dict also has an array of energies (if the reward charges energy). `columns` is the number of
+    actions per slot; `column_accelerators` int64 [columns] the accelerator of each.
     `observation`: which observation agents are shown, as the option of the environments.
     """
 

@@ -1,5 +1,8 @@
 """Observations other than the dict: that they say the same, their names and spaces, and who may read them."""
 
+import re
+from pathlib import Path
+
 import gymnasium
 import numpy as np
 import pytest
@@ -47,6 +50,12 @@ def test_pairs_are_read_by_name_in_every_shape(make_env):
     assert stacked["latency"].shape == (2, env.layout.num_actions)
     for name, column in view.items():
         assert not column[info["action_mask"] == 0].any(), name
+
+
+def test_the_page_names_every_feature_in_order():
+    page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "environments.md"
+    section = page.read_text(encoding="utf-8").partition("### A row for each action")[2].partition("###")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == PAIR_FIELDS
 
 
 def test_the_best_pair_is_told_apart(make_queue):

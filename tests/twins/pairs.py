@@ -128,19 +128,20 @@ def observe(fleet, price, rate):
     rows = np.zeros((len(legal), len(PAIR_FIELDS)))
     shown, lane, elsewhere = fleet.shown(), of_lane(fleet, rate), []
     for action in np.flatnonzero(legal).tolist():
-        if not fleet.dispatch and action == len(legal) - 1:
+        if not fleet.dispatch and action == fleet.window * fleet.columns:
             features = {
                 "wait": 1.0,
                 "remaining": time(next_free(fleet) / unit(fleet)),
                 "arrivals_meanwhile": arrivals(fleet, next_free(fleet)),
                 "elsewhere": max(elsewhere, default=0.0),
             }
+        elif fleet.ended:
+            features = {}
         else:
             slot, column = divmod(action, fleet.columns)
             owner = fleet.owners[column] if fleet.config.choose_dataflow else column
-            features = of_machine(fleet, owner, price)
-            if slot < len(shown):
-                features |= of_job(fleet, shown[slot]) | of_pair(fleet, shown[slot], column)
-                elsewhere.append(features["elsewhere"])
+            job = shown[slot]
+            features = of_machine(fleet, owner, price) | of_job(fleet, job) | of_pair(fleet, job, column)
+            elsewhere.append(features["elsewhere"])
         rows[action] = [(features | lane).get(name, 0.0) for name in PAIR_FIELDS]
     return rows

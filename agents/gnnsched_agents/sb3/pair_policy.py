@@ -43,8 +43,7 @@ class PairActorCriticPolicy(MaskedPairPolicy):
     """
 
     def __init__(self, *args: Any, width: int = 32, use_sde: bool = False, **kwargs: Any) -> None:
-        if use_sde:
-            raise ConfigError("PairActorCriticPolicy: use_sde must be False, its actions are discrete")
+        # `use_sde`: PPO and A2C say False, and MaskablePPO does not know it
         super().__init__(*args, width=width, **kwargs)
 
     def _networks(self) -> tuple[nn.Module, nn.Module]:

@@ -1,11 +1,12 @@
 """PPO in one file, in the style of CleanRL, on the native batch and the observation "pairs".
 
-    python examples/ppo.py                          # four minutes on one core
+    python examples/ppo.py                          # two minutes on one core
     python examples/ppo.py --steps 200000 --seed 1
 
 Every action is a row of features, so one small network scores all rows, and actions are drawn from the softmax of the
 scores of those that are legal. Decisions are not evenly spaced in time, so nothing is discounted (gamma 1), and returns
-are mean completion times, so rewards need no scaling.
+are mean completion times, so rewards need no scaling. What a decision costs shows many decisions later: with a lambda of
+0.95 instead of 0.99 the agent stays a tenth behind.
 """
 
 import time
@@ -49,7 +50,7 @@ class Args:
     """Number of passes over the decisions of an update."""
     learning_rate: float = 2e-3
     """First learning rate; it falls linearly to a twentieth."""
-    gae_lambda: float = 0.95
+    gae_lambda: float = 0.99
     """Lambda of generalised advantage estimation, per decision."""
     clip: float = 0.2
     """Clipping range of a probability's ratio to the old one."""
@@ -214,7 +215,7 @@ def compare(agent: Agent, args: Args) -> None:
     options = {"load": args.load, "jobs": 1_000, "window": args.window, "dataflow": "predicted_best"}
     scenario = load_scenario(args.scenario).with_options(**options)
     table = scenario_table(scenario)
-    factories = {"this agent": lambda layout, table: Trained(agent)}
+    factories = {"agent": lambda layout, table: Trained(agent)}
     for name in ("random", "sjf", "min_min", "assignment"):
         factories[name] = lambda layout, table, name=name: make_policy(name, layout, table=table)
     seeds = {"seed": 0, "episodes": args.test_episodes, "dispatch": False}

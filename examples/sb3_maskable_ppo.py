@@ -22,7 +22,7 @@ from gnnsched_env.scenario import load_scenario, scenario_table
 SCENARIO = load_scenario("hetero4").with_options(load=0.8, jobs=200, window=16, dataflow="predicted_best")
 STEPS = 300_000  # decisions to learn from
 LANES = 16  # environments that play side by side
-ROLLOUT = 256  # decisions of each lane between two updates
+ROLLOUT = 128  # decisions of each lane between two updates
 LEARNING_RATES = (2e-3, 1e-4)  # the first and the last one
 EPISODES = 64  # episodes to score on, of the split "test", which no training plays
 SEED = 0

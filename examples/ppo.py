@@ -5,8 +5,8 @@
 
 Every action is a row of features, so one small network scores all rows, and actions are drawn from the softmax of the
 scores of those that are legal. Decisions are not evenly spaced in time, so nothing is discounted (gamma 1), and returns
-are mean completion times, so rewards need no scaling. What a decision costs shows many decisions later, so lambda is near
-1: with 0.95 instead of 0.99, seed 0 ended at 0.91 of sjf.
+are mean completion times, so rewards need no scaling. What a decision costs shows many decisions later, so lambda is
+near 1: with 0.95 instead of 0.99, seed 0 ended at 0.91 of sjf.
 """
 
 import time

@@ -1,11 +1,12 @@
 """PPO in one file, in the style of CleanRL, on the native batch and the observation "pairs".
 
-    python examples/ppo.py                          # four minutes on one core
+    python examples/ppo.py                          # two minutes on one core
     python examples/ppo.py --steps 200000 --seed 1
 
 Every action is a row of features, so one small network scores all rows, and actions are drawn from the softmax of the
 scores of those that are legal. Decisions are not evenly spaced in time, so nothing is discounted (gamma 1), and returns
-are mean completion times, so rewards need no scaling.
+are mean completion times, so rewards need no scaling. What a decision costs shows many decisions later, so lambda is near
+1: with 0.95 instead of 0.99, seed 0 ended at 0.91 of sjf.
 """
 
 import time
@@ -43,13 +44,13 @@ class Args:
     """Number of environments in the batch."""
     rollout: int = 64
     """Number of decisions per environment and update."""
-    minibatch: int = 512
+    minibatch: int = 1024
     """Number of decisions per gradient step."""
-    epochs: int = 4
+    epochs: int = 3
     """Number of passes over the decisions of an update."""
     learning_rate: float = 2e-3
     """First learning rate; it falls linearly to a twentieth."""
-    gae_lambda: float = 0.95
+    gae_lambda: float = 0.99
     """Lambda of generalised advantage estimation, per decision."""
     clip: float = 0.2
     """Clipping range of a probability's ratio to the old one."""
@@ -71,30 +72,39 @@ class Agent(nn.Module):
     def __init__(self, features: int, width: int) -> None:
         super().__init__()
         self.first = nn.Linear(features, width)
-        self.second = nn.Linear(2 * width, width)
+        self.second = nn.Linear(width, width)
+        self.pooled = nn.Linear(width, width, bias=False)
         self.score = nn.Linear(width, 1)
         self.value = nn.Sequential(nn.Linear(width, 64), nn.Tanh(), nn.Linear(64, 1))
         nn.init.zeros_(self.score.weight)  # the first policy is uniform
 
     def forward(self, rows: torch.Tensor, owner: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the rows' scores [n] and the decisions' values [count]."""
+        """Return the rows' log-probabilities among those of their decision [n], and the decisions' values [count]."""
         hidden = torch.relu(self.first(rows))
-        sizes = torch.bincount(owner, minlength=count).clamp(min=1).unsqueeze(1)
-        pooled = torch.zeros(count, hidden.shape[1]).index_add(0, owner, hidden) / sizes
-        both = torch.relu(self.second(torch.cat([hidden, pooled[owner]], dim=1)))
-        return self.score(both).squeeze(1), self.value(pooled).squeeze(1)
+        sizes = torch.bincount(owner, minlength=count).unsqueeze(1)
+        mean = torch.zeros(count, hidden.shape[1]).index_add(0, owner, hidden) / sizes
+        both = torch.relu(self.second(hidden) + self.pooled(mean)[owner])
+        scores = self.score(both).squeeze(1).clamp(-20.0, 20.0)
+        logs = scores - torch.zeros(count).index_add(0, owner, scores.exp()).log()[owner]
+        return logs, self.value(mean).squeeze(1)
 
 
-def log_softmax(scores: torch.Tensor, owner: torch.Tensor, count: int) -> torch.Tensor:
-    """Return the log-probability of each row among those of its decision."""
-    highest = torch.full((count,), -torch.inf).scatter_reduce(0, owner, scores.detach(), "amax")
-    shifted = scores - highest[owner]
-    return shifted - torch.zeros(count).index_add(0, owner, shifted.exp()).log()[owner]
+@dataclass
+class Rollout:
+    """The decisions of one update, in order of time and then of lanes; their legal rows stand one after the other."""
 
-
-def pack(observation: np.ndarray, mask: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the legal rows of [decisions, actions, F], and the decision of each."""
-    return torch.from_numpy(observation[mask]), torch.from_numpy(np.nonzero(mask)[0])
+    rows: torch.Tensor
+    """Legal rows, float32 [n, F]."""
+    starts: np.ndarray
+    """The first row of each decision, int64 [decisions]."""
+    sizes: np.ndarray
+    """The number of its rows."""
+    chosen: np.ndarray
+    """The row that was taken."""
+    logs: np.ndarray
+    """Its log-probability then, float32."""
+    advantages: np.ndarray
+    returns: np.ndarray
 
 
 def train(args: Args) -> Agent:
@@ -107,40 +117,47 @@ def train(args: Args) -> Agent:
         window=args.window, dataflow="predicted_best", observation="pairs", autoreset_mode="SameStep", copy=False,
     )  # fmt: skip
     observation, infos = envs.reset(seed=args.seed)
-    actions, features = observation.shape[1:]
-    agent = Agent(features, args.width)
-    optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5)
-    shape = (args.rollout, args.lanes)
-    rows, masks = np.zeros((*shape, actions, features), np.float32), np.zeros((*shape, actions), bool)
-    chosen, logs, values = np.zeros(shape, np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    rewards, ended = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    agent = Agent(observation.shape[2], args.width)
+    optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5, fused=True)
     updates = max(1, args.steps // (args.rollout * args.lanes))
     started, recent = time.perf_counter(), []
     for update in range(updates):
         optimizer.param_groups[0]["lr"] = args.learning_rate * (1 - 0.95 * update / updates)
-        for t in range(args.rollout):
-            rows[t], masks[t] = observation, infos["action_mask"]
+        rows, sizes, chosen, logs = [], [], [], []
+        values, rewards, ended = np.zeros((3, args.rollout + 1, args.lanes), np.float32)
+        for t in range(args.rollout + 1):
+            mask = infos["action_mask"].astype(bool)
+            owner, actions = np.nonzero(mask)
+            legal = torch.from_numpy(observation[mask])
             with torch.no_grad():
-                scores, value = agent(*pack(rows[t], masks[t]), args.lanes)
-            log = np.full((args.lanes, actions), -np.inf, np.float32)
-            log[masks[t]] = log_softmax(scores, pack(rows[t], masks[t])[1], args.lanes)
-            chosen[t] = (log + rng.gumbel(size=log.shape)).argmax(axis=1)
-            logs[t] = np.take_along_axis(log, chosen[t][:, None], axis=1)[:, 0]
+                log, value = agent(legal, torch.from_numpy(owner), args.lanes)
             values[t] = value
-            observation, rewards[t], ended[t], _, infos = envs.step(chosen[t])
+            if t == args.rollout:  # only the values are needed of what follows the last decision
+                break
+            count = mask.sum(axis=1)
+            noisy = log.numpy() + rng.gumbel(size=len(owner))
+            best = np.maximum.reduceat(noisy, np.cumsum(count) - count)
+            taken = np.flatnonzero(noisy == best[owner])  # a row of each lane, drawn with its probability
+            chosen.append(taken + sum(map(len, rows)))
+            rows.append(legal)
+            sizes.append(count)
+            logs.append(log.numpy()[taken])
+            observation, rewards[t], ended[t], _, infos = envs.step(actions[taken])
             if "episode" in infos:
                 recent += infos["episode"]["r"][infos["_episode"]].tolist()
-        with torch.no_grad():
-            following = agent(*pack(observation, infos["action_mask"].astype(bool)), args.lanes)[1].numpy()
-        advantages, last = np.zeros(shape, np.float32), np.zeros(args.lanes, np.float32)
+        advantages, last = np.zeros((args.rollout, args.lanes), np.float32), np.zeros(args.lanes, np.float32)
         for t in reversed(range(args.rollout)):
-            later = following if t == args.rollout - 1 else values[t + 1]
-            last = rewards[t] + (1 - ended[t]) * (later + args.gae_lambda * last) - values[t]
+            last = rewards[t] + (1 - ended[t]) * (values[t + 1] + args.gae_lambda * last) - values[t]
             advantages[t] = last
-        learn(agent, optimizer, args, rng, rows, masks, chosen, logs, advantages, advantages + values)
+        sizes = np.concatenate(sizes)
+        rollout = Rollout(
+            torch.cat(rows), np.cumsum(sizes) - sizes, sizes, np.concatenate(chosen), np.concatenate(logs),
+            advantages.ravel(), (advantages + values[:-1]).ravel(),
+        )  # fmt: skip
+        learn(agent, optimizer, args, rng, rollout)
         if update % max(1, updates // 20) == 0 or update == updates - 1:
             done, seconds = (update + 1) * args.rollout * args.lanes, time.perf_counter() - started
-            explained = 1 - (advantages.var() / (advantages + values).var())
+            explained = 1 - rollout.advantages.var() / rollout.returns.var()
             mean = np.mean(recent[-200:]) if recent else np.nan
             print(
                 f"{done:>9,} decisions  {done / seconds:>7,.0f} a second  return {mean:7.3f}  "
@@ -151,24 +168,24 @@ def train(args: Args) -> Agent:
     return agent
 
 
-def learn(agent, optimizer, args, rng, rows, masks, chosen, logs, advantages, returns) -> None:
+def learn(agent: Agent, optimizer: torch.optim.Optimizer, args: Args, rng: np.random.Generator, of: Rollout) -> None:
     """Take the gradient steps of one update."""
-    rows, masks = rows.reshape(-1, *rows.shape[2:]), masks.reshape(-1, masks.shape[2])
-    chosen, logs, advantages, returns = (array.reshape(-1) for array in (chosen, logs, advantages, returns))
     for _ in range(args.epochs):
-        for batch in np.array_split(rng.permutation(len(rows)), max(1, len(rows) // args.minibatch)):
-            mask = masks[batch]
-            packed, owner = pack(rows[batch], mask)
-            scores, values = agent(packed, owner, len(batch))
-            log = log_softmax(scores, owner, len(batch))
-            places = np.cumsum(mask.ravel()).reshape(mask.shape)[np.arange(len(batch)), chosen[batch]] - 1
-            ratio = (log[torch.from_numpy(places)] - torch.from_numpy(logs[batch])).exp()
-            advantage = torch.from_numpy(advantages[batch])
+        for batch in np.array_split(rng.permutation(len(of.sizes)), max(1, len(of.sizes) // args.minibatch)):
+            sizes = of.sizes[batch]
+            first = np.cumsum(sizes) - sizes
+            owner = np.repeat(np.arange(len(batch)), sizes)
+            places = np.arange(len(owner)) + (of.starts[batch] - first)[owner]
+            logs, values = agent(of.rows[torch.from_numpy(places)], torch.from_numpy(owner), len(batch))
+            log = logs[torch.from_numpy(of.chosen[batch] - of.starts[batch] + first)]
+            ratio = (log - torch.from_numpy(of.logs[batch])).exp()
+            advantage = torch.from_numpy(of.advantages[batch])
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
             gain = torch.min(ratio * advantage, ratio.clamp(1 - args.clip, 1 + args.clip) * advantage).mean()
-            error = (values - torch.from_numpy(returns[batch])).square().mean()
-            entropy = -(log.exp() * log).sum() / len(batch)
-            loss = -gain + 0.5 * error - args.entropy * entropy
+            error = (values - torch.from_numpy(of.returns[batch])).square().mean()
+            loss = -gain + 0.5 * error
+            if args.entropy:
+                loss = loss + args.entropy * (logs.exp() * logs).sum() / len(batch)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(agent.parameters(), 0.5)
@@ -186,10 +203,11 @@ class Trained:
 
     def act(self, observation: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Return an action for each lane."""
-        scores = np.full(mask.shape, -np.inf, np.float32)
+        logs = np.full(mask.shape, -np.inf, np.float32)
         with torch.no_grad():
-            scores[mask] = self.agent(*pack(observation, mask), len(mask))[0]
-        return scores.argmax(axis=1)
+            owner = torch.from_numpy(np.nonzero(mask)[0])
+            logs[mask] = self.agent(torch.from_numpy(observation[mask]), owner, len(mask))[0]
+        return logs.argmax(axis=1)
 
 
 def compare(agent: Agent, args: Args) -> None:
@@ -197,7 +215,7 @@ def compare(agent: Agent, args: Args) -> None:
     options = {"load": args.load, "jobs": 1_000, "window": args.window, "dataflow": "predicted_best"}
     scenario = load_scenario(args.scenario).with_options(**options)
     table = scenario_table(scenario)
-    factories = {"this agent": lambda layout, table: Trained(agent)}
+    factories = {"agent": lambda layout, table: Trained(agent)}
     for name in ("random", "sjf", "min_min", "assignment"):
         factories[name] = lambda layout, table, name=name: make_policy(name, layout, table=table)
     seeds = {"seed": 0, "episodes": args.test_episodes, "dispatch": False}

@@ -9,7 +9,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Policy
 from gnnsched_env.envs import Layout
 from gnnsched_env.evaluation.one_episode import play_episode
-from gnnsched_env.evaluation.runs import PolicyFactory, observation_of
+from gnnsched_env.evaluation.runs import PolicyFactory, option_of
 from gnnsched_env.scenario import Scenario
 from gnnsched_env.sim.records import RecordArray
 from gnnsched_env.sim.schedule import RunState, Schedule, schedule_of
@@ -41,7 +41,8 @@ class Behaviour:
 class Watched:
     """A policy that counts, in one lane, its `decisions` and those that waited although a job could start (`waits`).
 
-    An illegal action counts as the action that replaces it (see `QueueEnv`). In Dispatch-v0 no decision waits.
+    An illegal action counts as the action that replaces it (see `QueueEnv`). Where no action waits (Dispatch-v0,
+    waiting="by_choice"), none is counted.
     """
 
     knowledge: Knowledge
@@ -50,7 +51,7 @@ class Watched:
         self.decisions = 0
         self.waits = 0
         self.knowledge = policy.knowledge
-        self.observation = observation_of(policy)
+        self.observation, self.waiting = option_of(policy, "observation"), option_of(policy, "waiting")
         self._wait = layout.wait_action
         self._policy = policy
         observe = getattr(policy, "observe_belief", None)

@@ -9,7 +9,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs import DispatchEnv, QueueEnv, SchedulingEnv
 from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.envs.rendering import Renderer, default_span
-from gnnsched_env.evaluation.runs import PolicyFactory, decide, observation_of, uses_predictions
+from gnnsched_env.evaluation.runs import PolicyFactory, decide, option_of, uses_predictions
 from gnnsched_env.scenario import DecisionCost, Scenario
 from gnnsched_env.sim.schedule import schedule_of
 
@@ -35,8 +35,9 @@ def play_episode(
     if settings.decision and not uses_predictions(policy, settings):
         scenario = scenario.with_options(decision=DecisionCost())
         env = kind(scenario)
-    if (observation := observation_of(policy)) != "dict":
-        env = kind(scenario, observation=observation)
+    observation, waiting = option_of(policy, "observation"), option_of(policy, "waiting")
+    if observation != "dict" or waiting != "free":
+        env = kind(scenario, observation=observation, waiting=waiting)
         policy = factory(env.layout, env.table)
     env.reset(seed=seed)
     ended = False

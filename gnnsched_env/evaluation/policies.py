@@ -69,14 +69,14 @@ def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None,
     ("lookahead:..." adds lookahead to it, and needs `observe_belief` calls); "sb3:FILE.zip"; or `module:Class`, whose
     constructor is called with the layout, or without arguments if it takes none. `table` goes to policies that have a
     parameter of that name, `options` to all. Raise ConfigError if the name is unknown, the policy does not support the
-    environment or its way to wait (a class says `waits_by_choice` if it does), or the options do not fit; raise
+    environment or its way to wait (a class says `waiting` where it is not "free"), or the options do not fit; raise
     FileFormatError if weights are invalid.
     """
     kind, added = find_policy(name, dispatch=layout.dispatch)
-    if layout.wait_by_choice and not getattr(kind, "waits_by_choice", False):
+    if layout.wait_by_choice and getattr(kind, "waiting", "free") != "by_choice":
         raise ConfigError(
             f"policy {name!r}: waits by an action of its own, which environments with waiting='by_choice' do not have; "
-            "a policy that waits by naming a busy accelerator says so by waits_by_choice = True"
+            "a policy that waits by naming a busy accelerator says so by an attribute waiting = 'by_choice'"
         )
     policy = _construct(name, kind, layout, table, {**added, **options})
     if not callable(getattr(policy, "act", None)):

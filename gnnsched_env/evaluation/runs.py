@@ -15,7 +15,7 @@ from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.envs.spaces import Layout
 from gnnsched_env.scenario import EnvironmentOptions, Scenario, simulation_settings
-from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, WindowOrder, episode_metrics
+from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, Waiting, WindowOrder, episode_metrics
 from gnnsched_env.sim.belief import belief_of
 from gnnsched_env.sim.metrics import joined
 from gnnsched_env.tables import LatencyTable
@@ -64,13 +64,13 @@ def run_policy(
 ) -> Runs:
     """Play episodes of seeds seed..seed+episodes-1, one each, and return their metrics.
 
-    They are those of a `split` ("train", "validation" or "test"), and policies wait by an action of its own, whatever
-    the scenario says of these. `table` holds the cycles of one inference; the factory gets the table of a job. The
-    scenario's decision cost is charged if predictions are used (`uses_predictions`). `advance` is told of episodes as
-    they are played.
+    They are those of a `split` ("train", "validation" or "test"), whatever the scenario says. `table` holds the cycles
+    of one inference; the factory gets the table of a job. The scenario's decision cost is charged if predictions are
+    used (`uses_predictions`). `advance` is told of episodes as they are played.
 
     Policies are given the observation "dict", whatever the scenario says, or that which they name in an attribute
-    `observation`; such a policy is made for a layout of that observation.
+    `observation`; they wait by an action of its own, or as they say by an attribute `waiting`. Such a policy is made
+    for a layout of that kind.
     """
     settings = simulation_settings(scenario.with_options(split=split, waiting="free"), table, dispatch=dispatch)
     return _run(factory, settings, scenario, table, seed, episodes, advance)
@@ -121,13 +121,16 @@ def _run(
         knowledge = knowledge_of(policy, settings, table)
         free = bool(settings.decision) and not uses_predictions(policy, settings)
         settings = _without_cost(settings) if free else settings
-        observation = observation_of(policy)
-        if free or observation != "dict":
+        observation, waiting = option_of(policy, "observation"), option_of(policy, "waiting")
+        other = observation != "dict" or waiting != "free"
+        if free or other:
+            settings = replace(settings, waiting=Waiting[waiting.upper()])
             batch = scenario_batch(
                 scenario, table, settings, lanes=len(seeds), capacity=settings.jobs, observation=observation
             )
-        if observation != "dict":
+        if other:
             policy = factory(batch.layout, batch.table)
+            settings = replace(settings, waiting=Waiting.FREE)  # the next lanes' policy is asked again
         _play(batch, policy, seeds, settings.jobs, advance)
         metrics.append(episode_metrics(batch.simulation))
         most_waiting = max(most_waiting, int(batch.simulation.lanes["most_waiting"].max()))
@@ -146,13 +149,15 @@ def uses_predictions(policy: Policy, settings: SimulationSettings) -> bool:
     return policy.knowledge is Knowledge.PREDICTED or shortest or not settings.choose_dataflow
 
 
-def observation_of(policy: Policy) -> str:
-    """Return the observation that a policy is to be given: its attribute `observation`, "dict" if it has none.
+def option_of(policy: Policy, name: str) -> str:
+    """Return the option of environments ("observation", "waiting") that a policy is made for.
 
-    Raise ConfigError if it is none of the environments'.
+    It is the policy's attribute of that name, or, without one, the default. Raise ConfigError if it is none of the
+    environments'.
     """
-    rule = declared(EnvironmentOptions)["observation"]
-    named: str = rule.check(f"policy {type(policy).__name__}", "observation", getattr(policy, "observation", "dict"))
+    rule = declared(EnvironmentOptions)[name]
+    given = getattr(policy, name, getattr(EnvironmentOptions(), name))
+    named: str = rule.check(f"policy {type(policy).__name__}", name, given)
     return named
 
 

@@ -6,9 +6,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from gnnsched_baselines import make_policy
+from gnnsched_env import Knowledge
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.envs import DispatchEnv, QueueEnv
+from gnnsched_env.envs import DispatchEnv, QueueEnv, by_column, unflatten
 from gnnsched_env.evaluation import policy_factory, run_policy
+from gnnsched_env.evaluation.one_episode import play_episode
 from tests.envs.vectors import make_loop, make_native, replay, small_scenario
 
 WAYS = ("free", "needed", "by_choice")
@@ -109,3 +111,34 @@ def test_evaluation_lets_every_policy_wait_freely():
         for waiting in WAYS
     }
     assert (means["free"] == means["by_choice"]).all() and (means["free"] == means["needed"]).all()
+
+
+def test_evaluation_gives_a_policy_the_way_to_wait_that_it_names():
+    class Chooses:
+        """Wait for the accelerator that is fastest for the first job, if it is busy."""
+
+        knowledge = Knowledge.PREDICTED
+        waiting = "by_choice"
+
+        def __init__(self, layout):
+            assert layout.wait_by_choice == (len(made) > 0)
+            made.append(layout)
+            self.layout = layout
+
+        def act(self, observation, mask):
+            latencies = by_column(unflatten(observation, self.layout).latencies, self.layout)[:, 0]
+            return np.where(mask[:, : self.layout.columns], latencies, np.inf).argmin(axis=1)
+
+    made = []
+    scenario = small_scenario().with_options(jobs=30)
+    runs = run_policy(lambda layout, _: Chooses(layout), scenario, scenario.table, dispatch=False, seed=0, episodes=2)
+    assert len(made) == 2 and made[1].wait_action == -1
+    made.clear()
+    env = play_episode(lambda layout, _: Chooses(layout), scenario, dispatch=False, seed=0)
+    assert env.layout.wait_by_choice and len(made) == 2
+    jobs = env.batch.simulation.jobs[0]
+    assert (jobs["finish"] - jobs["arrival"]).mean() == runs.per_episode("completion")[0]
+    Chooses.waiting = "sometimes"
+    made.clear()
+    with pytest.raises(ConfigError, match="policy Chooses: waiting must be one of free, needed, by_choice"):
+        play_episode(lambda layout, _: Chooses(layout), scenario, dispatch=False, seed=0)

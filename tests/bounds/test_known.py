@@ -16,7 +16,7 @@ KNOWN = known_optima()
 
 
 def scenario_of(entry):
-    return load_scenario(entry.scenario).with_options(load=entry.load, jobs=entry.instance.num_jobs)
+    return load_scenario(entry.scenario).with_options(load=entry.load, jobs=entry.instance.num_jobs, split="test")
 
 
 def test_there_are_some_of_every_fleet():

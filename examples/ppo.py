@@ -11,6 +11,7 @@ near 1: with 0.95 instead of 0.99, seed 0 ended at 0.91 of sjf.
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -20,7 +21,7 @@ from torch import nn
 
 import gnnsched_env
 from gnnsched_baselines import make_policy
-from gnnsched_env.evaluation import run_policy
+from gnnsched_env.evaluation import run_policy, with_graphs
 from gnnsched_env.scenario import load_scenario, scenario_table
 
 
@@ -60,6 +61,8 @@ class Args:
     """Number of units in each layer."""
     test_episodes: int = 20
     """Number of episodes of 1,000 jobs to compare on."""
+    test_graphs: tuple[Path, ...] = ()
+    """Graph files (.npz) whose jobs to compare on, one mix; none: the jobs that the agent was trained on."""
 
 
 class Agent(nn.Module):
@@ -213,7 +216,7 @@ class Trained:
 def compare(agent: Agent, args: Args) -> None:
     """Print mean completion times on test episodes, over that of `sjf`."""
     options = {"load": args.load, "jobs": 1_000, "window": args.window, "dataflow": "predicted_best"}
-    scenario = load_scenario(args.scenario).with_options(**options)
+    scenario = with_graphs(load_scenario(args.scenario).with_options(**options), args.test_graphs)
     table = scenario_table(scenario)
     factories = {"agent": lambda layout, table: Trained(agent)}
     for name in ("random", "sjf", "min_min", "assignment"):

@@ -62,7 +62,7 @@ class Args:
     test_episodes: int = 20
     """Number of episodes of 1,000 jobs to compare on."""
     test_graphs: tuple[Path, ...] = ()
-    """Graph files (.npz) whose jobs to compare on, one mix; none: the jobs that the agent was trained on."""
+    """Graph files (.npz), one mix, whose jobs to compare on too; training has none of them."""
 
 
 class Agent(nn.Module):
@@ -213,10 +213,10 @@ class Trained:
         return logs.argmax(axis=1)
 
 
-def compare(agent: Agent, args: Args) -> None:
-    """Print mean completion times on test episodes, over that of `sjf`."""
+def compare(agent: Agent, args: Args, graphs: tuple[Path, ...] = ()) -> None:
+    """Print mean completion times on test episodes, over that of `sjf`; the jobs are those of graph files, if given."""
     options = {"load": args.load, "jobs": 1_000, "window": args.window, "dataflow": "predicted_best"}
-    scenario = with_graphs(load_scenario(args.scenario).with_options(**options), args.test_graphs)
+    scenario = with_graphs(load_scenario(args.scenario).with_options(**options), graphs)
     table = scenario_table(scenario)
     factories = {"agent": lambda layout, table: Trained(agent)}
     for name in ("random", "sjf", "min_min", "assignment"):
@@ -232,4 +232,8 @@ def compare(agent: Agent, args: Args) -> None:
 
 if __name__ == "__main__":
     arguments = tyro.cli(Args)
-    compare(train(arguments), arguments)
+    trained = train(arguments)
+    compare(trained, arguments)
+    if arguments.test_graphs:
+        print("on", ", ".join(path.stem for path in arguments.test_graphs))
+        compare(trained, arguments, arguments.test_graphs)

@@ -189,7 +189,7 @@ class SchedulingEnv(gymnasium.Env[Observed, np.int64]):
             "elapsed": batch.elapsed.item(0),
             "legal": batch.legal.item(0),
             "time": batch.times.item(0),
-            "metrics": dict(NO_METRICS),
+            "metrics": NO_METRICS.copy(),
         }
 
 

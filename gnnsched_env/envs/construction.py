@@ -25,17 +25,29 @@ class Construction:
     reward_unit_cycles: float
 
 
-def plain_spec(spec: EnvSpec | None) -> EnvSpec | None:
-    """Return a specification with a Scenario among its arguments replaced by what `Scenario.to_dict` returns.
+class PlainSpec:
+    """Environments whose specification (`spec`, which Gymnasium sets) JSON can hold."""
 
-    One with a table of its own stays as it is: JSON cannot hold it.
-    """
-    scenario = None if spec is None else spec.kwargs.get("scenario")
-    if spec is None or not isinstance(scenario, Scenario) or scenario.table is not None:
-        return spec
-    plain = copy(spec)
-    plain.kwargs = {**spec.kwargs, "scenario": scenario.to_dict()}
-    return plain
+    _spec: EnvSpec | None = None
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """The specification that the environment was made from, a Scenario in it as what `Scenario.to_dict` returns.
+
+        A scenario with a table of its own stays as it is: JSON cannot hold it.
+        """
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        if (
+            spec is not None
+            and isinstance(scenario := spec.kwargs.get("scenario"), Scenario)
+            and scenario.table is None
+        ):
+            spec = copy(spec)
+            spec.kwargs = {**spec.kwargs, "scenario": scenario.to_dict()}
+        self._spec = spec
 
 
 def make_batch(

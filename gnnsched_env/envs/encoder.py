@@ -285,7 +285,7 @@ def _write_mask(i, visible, before, settings, column_owners, patterns, lanes, ac
             mask[i, actions - 1] = lane["ended"] == 1
         return
     may_wait = lane["next_ready"] < NEVER or lane["running"] > 0
-    mask[i, actions - 1] = (may_wait and not settings[0]["starting"]) or lane["ended"] == 1
+    mask[i, actions - 1] = (may_wait and not settings[0]["never_waits"]) or lane["ended"] == 1
 
 
 @inlined

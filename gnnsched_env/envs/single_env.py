@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.common.policy import FloatArray
-from gnnsched_env.envs.construction import make_batch, plain_spec
+from gnnsched_env.envs.construction import PlainSpec, make_batch
 from gnnsched_env.envs.env_batch import Observed
 from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.envs.rendering import RENDER_FPS, RENDER_MODES, Renderer, default_span
@@ -25,7 +24,7 @@ Info = dict[str, Any]
 NO_METRICS = dict.fromkeys(METRICS, 0.0)
 
 
-class SchedulingEnv(gymnasium.Env[Observed, np.int64]):
+class SchedulingEnv(PlainSpec, gymnasium.Env[Observed, np.int64]):
     """One fleet, one stream of jobs; see DispatchEnv and QueueEnv for what an action means.
 
     Observation: a dict of float32 arrays in [0, 1], named and laid out by `layout` (read them with `unflatten`). With
@@ -46,7 +45,6 @@ class SchedulingEnv(gymnasium.Env[Observed, np.int64]):
     gamma below 1, which would reward waiting.
     """
 
-    _spec: EnvSpec | None = None
     metadata: dict[str, Any] = {  # noqa: RUF012 (as Gymnasium declares it)
         "render_modes": list(RENDER_MODES),
         "render_fps": RENDER_FPS,
@@ -102,15 +100,6 @@ class SchedulingEnv(gymnasium.Env[Observed, np.int64]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._bind()  # a copy's views are arrays of their own
-
-    @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
-        """The specification that Gymnasium made the environment from, which JSON can hold: a Scenario as its dict."""
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = plain_spec(spec)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observed, Info]:
         """Start an episode and run to its first decision.

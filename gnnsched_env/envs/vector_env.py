@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray
-from gnnsched_env.envs.construction import make_batch, plain_spec
+from gnnsched_env.envs.construction import PlainSpec, make_batch
 from gnnsched_env.envs.env_batch import Observed
 from gnnsched_env.envs.vector_input import action_array, as_autoreset_mode, lane_seeds, reset_mask, some_lanes
 from gnnsched_env.scenario import Scenario
@@ -32,7 +31,7 @@ Infos = dict[str, Any]
 Step = tuple[Observed, NDArray[np.float64], BoolArray, BoolArray, Infos]
 
 
-class SchedulingVectorEnv(VectorEnv[Observed, IntArray, NDArray[Any]]):
+class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]):
     """`num_envs` lanes, each of which gives bit for bit the results of the single environment with its seed.
 
     Observations are float32 [L, n] by name, or one array [L, ...] by the option `observation`; rewards float64 [L],
@@ -46,7 +45,6 @@ class SchedulingVectorEnv(VectorEnv[Observed, IntArray, NDArray[Any]]):
     metrics are read-only where all are 0. The caller owns everything else that is returned.
     """
 
-    _spec: EnvSpec | None = None
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (as Gymnasium declares it)
     dispatch: ClassVar[bool]
 
@@ -123,15 +121,6 @@ class SchedulingVectorEnv(VectorEnv[Observed, IntArray, NDArray[Any]]):
         self._zeros = _read_only(np.zeros(self.num_envs))
         self._no_metrics = self._no_metrics_of(self._every)
         self._own: dict[str, tuple[Any, ...]] = {}  # attributes of lanes that `set_attr` set
-
-    @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
-        """The specification that Gymnasium made the batch from, which JSON can hold: a Scenario as its dict."""
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = plain_spec(spec)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None

@@ -124,13 +124,12 @@ def _run(
         observation, waiting = option_of(policy, "observation"), option_of(policy, "waiting")
         other = observation != "dict" or waiting != "free"
         if free or other:
-            settings = replace(settings, waiting=Waiting[waiting.upper()])
+            own = replace(settings, waiting=Waiting[waiting.upper()])
             batch = scenario_batch(
-                scenario, table, settings, lanes=len(seeds), capacity=settings.jobs, observation=observation
+                scenario, table, own, lanes=len(seeds), capacity=settings.jobs, observation=observation
             )
         if other:
             policy = factory(batch.layout, batch.table)
-            settings = replace(settings, waiting=Waiting.FREE)  # the next lanes' policy is asked again
         _play(batch, policy, seeds, settings.jobs, advance)
         metrics.append(episode_metrics(batch.simulation))
         most_waiting = max(most_waiting, int(batch.simulation.lanes["most_waiting"].max()))

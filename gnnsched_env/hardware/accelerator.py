@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Self
 
-from gnnsched_env.common.checks import Integer, Text, check_fields, checked_dict, listed, require_unique
+from gnnsched_env.common.checks import Integer, ListOf, Parsed, Text, check_fields, checked_dict, require_unique
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.dataflow import Dataflow
 
@@ -57,7 +57,5 @@ class Accelerator:
     def from_dict(cls, data: Any) -> Self:
         """Return the accelerator that `to_dict` described; raise ConfigError, naming the key, where it is bad."""
         given = checked_dict("accelerator", data, tuple(entry.name for entry in fields(cls)))
-        dataflows = listed(given["dataflows"])
-        if not isinstance(dataflows, list):
-            raise ConfigError(f"accelerator: dataflows must be a list, got {dataflows!r}")
-        return cls(**{**given, "dataflows": tuple(Dataflow.from_dict(entry) for entry in dataflows)})
+        described = ListOf(Parsed("a mapping", Dataflow.from_dict))
+        return cls(**{**given, "dataflows": described.check("accelerator", "dataflows", given["dataflows"])})

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import Integer, Text, check_fields, checked_dict, listed, require_unique
+from gnnsched_env.common.checks import Integer, ListOf, Parsed, Text, check_fields, checked_dict, require_unique
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.accelerator import Accelerator
 from gnnsched_env.hardware.dataflow import Dataflow
@@ -77,10 +77,8 @@ class Fleet:
     def from_dict(cls, data: Any) -> Self:
         """Return the fleet that `to_dict` described; raise ConfigError, naming the key, where it is bad."""
         given = checked_dict("fleet", data, ("name", "accelerators", "clock_hz"))
-        accelerators = listed(given["accelerators"])
-        if not isinstance(accelerators, list):
-            raise ConfigError(f"fleet: accelerators must be a list, got {accelerators!r}")
-        return cls(**{**given, "accelerators": tuple(Accelerator.from_dict(entry) for entry in accelerators)})
+        described = ListOf(Parsed("a mapping", Accelerator.from_dict))
+        return cls(**{**given, "accelerators": described.check("fleet", "accelerators", given["accelerators"])})
 
     def digest(self) -> str:
         """Return a hash (SHA-256, hexadecimal) of `to_dict()`; equal fleets have equal digests in every process."""

@@ -124,7 +124,7 @@ class SimulationSettings(Prices):
 # What the kernels read besides the fields that are numbers.
 _DERIVED: dict[str, Callable[[SimulationSettings], float]] = {
     "purpose": lambda settings: settings.split << SPLIT_BITS,
-    "starting": lambda settings: settings.waiting is Waiting.NEEDED,
+    "never_waits": lambda settings: settings.waiting is Waiting.NEEDED,
     "by_choice": lambda settings: settings.waiting is Waiting.BY_CHOICE,
     "shortest_first": lambda settings: settings.window_order,
     "modulation": lambda settings: settings.modulation,

@@ -492,7 +492,7 @@ def _resolve(settings, best, owners, i, lanes, accelerators, queue, action):
     lane = lanes[i]
     columns = len(owners) if settings[0]["choose_dataflow"] else accelerators.shape[1]
     may_wait = lane["running"] > 0 or (lane["next_ready"] < NEVER and not settings[0]["by_choice"])
-    may_wait = may_wait and not settings[0]["starting"]  # wherever a decision is due, a job can start
+    may_wait = may_wait and not settings[0]["never_waits"]  # wherever a decision is due, a job can start
     waits = action == settings[0]["window"] * columns
     if waits and may_wait and not settings[0]["by_choice"]:
         return -1, -1

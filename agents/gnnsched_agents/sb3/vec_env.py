@@ -29,10 +29,10 @@ class Sb3VecEnv(VecEnv):
     """
 
     def __init__(self, environment: str = QUEUE_ID, num_envs: int = 1, **options: Any) -> None:
-        """Make the batch by the environment's id; `options` are those of the single environment,
-        `threads` and `consecutive_seeds`.
+        """Make the batch by the environment's id.
 
-        Raise ConfigError if the id is not of this package, or an option is invalid.
+        `options` are those of the single environment, `threads`, `max_episode_steps` and `consecutive_seeds`. Raise
+        ConfigError if the id is not of this package, or an option is invalid.
         """
         for name in ("autoreset_mode", "copy", "episode_statistics"):
             if name in options:

@@ -196,3 +196,9 @@ def test_worlds_refuse_what_they_cannot_do(network):
     env.set_options({"reset_mask": 1})
     with pytest.raises(ConfigError, match="options"):
         env.reset()
+
+
+def test_what_pair_batches_cannot_keep_is_refused():
+    for options in ({"max_episode_steps": 5}, {"waiting": "by_choice"}):
+        with pytest.raises(ConfigError, match=f"PairVecEnv: .*{next(iter(options))}"):
+            PairVecEnv(2, jobs=5, **options)

@@ -203,3 +203,23 @@ def test_seeds_are_those_of_the_batch():
     arrivals = env.batch.batch.simulation.jobs["arrival"]
     assert (arrivals == batch.unwrapped.batch.simulation.jobs["arrival"]).all()
     assert env.seed() != env.seed()
+
+
+def test_truncated_episodes_are_told_and_keep_their_last_observation():
+    options = {"jobs": 30, "window": 4}
+    cut, whole = (Sb3VecEnv(IDS[1], 2, max_episode_steps=steps, **options) for steps in (5, None))
+    for env in (cut, whole):
+        env.seed(3)
+        env.reset()
+    for step in range(1, 11):
+        actions = cut.action_masks().argmax(axis=1)
+        _, _, over, infos = cut.step(actions)
+        assert over.tolist() == [step % 5 == 0] * 2
+        assert [info["TimeLimit.truncated"] for info in infos] == over.tolist()
+        if step <= 5:
+            observation, _, ended, others = whole.step(actions)
+            assert not ended.any() and not any(info["TimeLimit.truncated"] for info in others)
+        if step == 5:
+            for lane, info in enumerate(infos):
+                assert_same(info["terminal_observation"], {key: value[lane] for key, value in observation.items()})
+                assert info["episode"]["l"] == 5

@@ -84,6 +84,8 @@ class PairVecEnv(Sb3VecEnv):
             raise ConfigError("PairVecEnv: a row names a slot and an accelerator, dataflow must be 'predicted_best'")
         if options.pop("waiting", "free") != "free":
             raise ConfigError("PairVecEnv: a row stands for waiting, waiting must be 'free'")
+        if options.get("max_episode_steps") is not None:
+            raise ConfigError("PairVecEnv: does not keep a truncated episode's last rows, leave max_episode_steps out")
         super().__init__(QUEUE_ID, num_envs, dataflow="predicted_best", waiting="free", **options)
         self.unit = float(self.batch.table.mean_shortest_predicted)
         simulation, layout = self.batch.batch.simulation, self.batch.layout

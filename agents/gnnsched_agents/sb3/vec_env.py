@@ -24,8 +24,8 @@ class Sb3VecEnv(VecEnv):
 
     Observations are copies, because its algorithms keep the last one until after the next step. A lane whose episode
     ends starts the next one in the same step: its info then holds "terminal_observation" (the one before),
-    "episode" ("r" return, "l" steps, "t" seconds) and its metrics. "TimeLimit.truncated" is always False: episodes end
-    by themselves. Masks go to MaskablePPO as one array of all lanes.
+    "episode" ("r" return, "l" steps, "t" seconds) and its metrics. "TimeLimit.truncated" is True where the episode was
+    cut after `max_episode_steps`. Masks go to MaskablePPO as one array of all lanes.
     """
 
     def __init__(self, environment: str = QUEUE_ID, num_envs: int = 1, **options: Any) -> None:
@@ -73,20 +73,21 @@ class Sb3VecEnv(VecEnv):
         """Take the given actions; rewards are float32 [L], as in the buffers of the algorithms."""
         if self._actions is None:
             raise GnnSchedError("step_wait: give the actions to step_async first")
-        observation, rewards, ended, _, infos = self.batch.step(self._actions)
+        observation, rewards, ended, truncated, infos = self.batch.step(self._actions)
+        over = ended | truncated
         self._actions = None
         rows = _rows(infos)
         for row in rows:
             row["TimeLimit.truncated"] = False
-        for lane in np.flatnonzero(ended).tolist():
+        for lane in np.flatnonzero(over).tolist():
             self.reset_infos[lane] = {name: value for name, value in rows[lane].items() if "." not in name}
             rows[lane] = {
                 **_row(infos["final_info"], lane),
-                "TimeLimit.truncated": False,
+                "TimeLimit.truncated": bool(truncated[lane]),
                 "terminal_observation": infos["final_obs"][lane],
                 "episode": {name: values[lane].item() for name, values in infos["episode"].items()},
             }
-        return observation, rewards.astype(np.float32), ended, rows
+        return observation, rewards.astype(np.float32), over, rows
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return bool [L, actions]: True where an action is legal; a copy."""

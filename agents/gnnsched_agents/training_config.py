@@ -11,7 +11,7 @@ from gnnsched_agents.worlds import Workloads
 from gnnsched_env.common.checks import Integer, Number, check_fields
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 
-# The preset fleets, each with the `skew` by which training varies their accelerators' latencies (`worlds.varied`).
+# The preset fleets, each with the `skew` by which training varies their accelerators' latencies (`scenario.varied`).
 FLEETS = {"hetero4": 0.7, "flexible4": 0.0, "big_little": 0.3}
 SUFFIXES = tuple(kind.suffix for kind in KINDS.values())  # endings of the names of configs
 MOST_SEED = 2**32 - 1  # largest seed of numpy's legacy generator, which Stable-Baselines3 uses

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_agents.worlds import FIRST_TRAINING_SEED, Workloads, World, make_world, synthetic_table
+from gnnsched_agents.worlds import Workloads, World, make_world, world_table
 from gnnsched_baselines import make_policy
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields
@@ -16,6 +16,7 @@ from gnnsched_env.common.policy import IntArray
 from gnnsched_env.evaluation import PolicyFactory, run_policy
 from gnnsched_env.scenario import load_scenario
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
+from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.workload.job_classes import SYNTHETIC_SEED
 
@@ -137,7 +138,7 @@ class Validation:
 
     @cached_property
     def _tables(self) -> dict[int, LatencyTable]:
-        return {seed: synthetic_table(self.workloads, seed) for seed in self.config.workloads}
+        return {seed: world_table(self.workloads, seed) for seed in self.config.workloads}
 
     @cached_property
     def _worlds(self) -> dict[Case, World]:

@@ -1,7 +1,7 @@
 """Training worlds: simulations of a fleet under fresh synthetic workloads, at loads drawn from a range."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated
 
@@ -16,16 +16,12 @@ from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields, re
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.envs import Layout
 from gnnsched_env.envs.construction import scenario_batch
-from gnnsched_env.predictors import build_table
 from gnnsched_env.scenario import load_scenario, simulation_settings
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
+from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED, MOST_SKEW, synthetic_table
 from gnnsched_env.sim import Simulation, episode_metrics
 from gnnsched_env.tables import LatencyTable
-from gnnsched_env.workload import synthetic_classes
 
-FIRST_TRAINING_SEED = 1_000  # of synthetic classes; the embedded workload uses seed 0, validation seeds near 100
-PLAIN_EVERY, PLAIN = 3, 2  # seeds with this remainder are not varied
-MOST_SKEW = 4.0
 EPISODE_SEEDS = 1 << 40  # training episodes use seeds below this
 
 
@@ -34,7 +30,7 @@ class Workloads:
     """The distribution of training worlds: a fleet, a range of loads, and a number of sets of synthetic classes.
 
     Each set has `classes` classes, drawn with a seed of its own and predicted as a user's would be; two sets of three
-    are `varied`. An episode has `jobs` arrivals.
+    are varied (`scenario.varied`). An episode has `jobs` arrivals.
     """
 
     scenario: str = "hetero4"
@@ -108,34 +104,10 @@ def make_world(workloads: Workloads, table: LatencyTable, load: float, lanes: in
 @lru_cache(maxsize=64)
 def training_table(workloads: Workloads, number: int) -> LatencyTable:
     """Return the latencies of set `number`, true and predicted (cached)."""
-    return synthetic_table(workloads, FIRST_TRAINING_SEED + number)
+    return world_table(workloads, FIRST_TRAINING_SEED + number)
 
 
-def synthetic_table(workloads: Workloads, seed: int) -> LatencyTable:
-    """Return the latencies of a seed's synthetic classes on the fleet, `varied` except for every third seed."""
+def world_table(workloads: Workloads, seed: int) -> LatencyTable:
+    """Return the latencies of a seed's synthetic classes on the fleet."""
     fleet = load_scenario(workloads.scenario).fleet
-    table = build_table(synthetic_classes(workloads.classes, seed=seed), fleet)
-    return table if seed % PLAIN_EVERY == PLAIN else varied(table, np.random.default_rng(seed), workloads.skew)
-
-
-def varied(table: LatencyTable, rng: np.random.Generator, skew: float) -> LatencyTable:
-    """Return the table with random shares of its families, and randomly scaled latencies by family and accelerator.
-
-    Shares are drawn uniformly from the simplex (Dirichlet, all parameters 1); each family's latencies on each
-    accelerator, true and predicted, are multiplied by 2 to the power of a normal variable of deviation `skew`. Real
-    graphs differ more in which accelerator suits them than the synthetic families do; a policy trained on these alone
-    does worse on real ones.
-    """
-    families = len(table.group_names)
-    counts = np.bincount(table.class_groups, minlength=families)
-    shares = rng.dirichlet(np.ones(families)) / np.maximum(counts, 1)
-    factors = np.exp2(skew * rng.standard_normal((families, table.num_accelerators)))
-    own = factors[table.class_groups][:, table.choice_accelerators]
-    true, predicted = (np.maximum(1, np.rint(cycles * own)) for cycles in (table.true_cycles, table.predicted_cycles))
-    return replace(
-        table,
-        true_cycles=true.astype(np.int64),
-        predicted_cycles=predicted.astype(np.int64),
-        weights=shares[table.class_groups],
-        energy_pj=None,
-    )
+    return synthetic_table(fleet, seed, classes=workloads.classes, skew=workloads.skew)

@@ -40,14 +40,17 @@ class PlainSpec:
 
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
-        if (
-            spec is not None
-            and isinstance(scenario := spec.kwargs.get("scenario"), Scenario)
-            and scenario.table is None
-        ):
+        if spec is not None and "scenario" in spec.kwargs:
             spec = copy(spec)
-            spec.kwargs = {**spec.kwargs, "scenario": scenario.to_dict()}
+            spec.kwargs = {**spec.kwargs, "scenario": _plain(spec.kwargs["scenario"])}
         self._spec = spec
+
+
+def _plain(scenario: Any) -> Any:
+    """Return a scenario, or several, as JSON has them, where it can hold them."""
+    if isinstance(scenario, list | tuple):
+        return [_plain(one) for one in scenario]
+    return scenario.to_dict() if isinstance(scenario, Scenario) and scenario.table is None else scenario
 
 
 def make_batch(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +17,16 @@ from gnnsched_env.envs import encoder as kernels
 from gnnsched_env.envs.observation_units import encode_cycles, encode_energy
 from gnnsched_env.envs.pair_encoder import PairEncoder
 from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, Layout
-from gnnsched_env.sim import Capacity, Simulation, SimulationSettings, Waiting, fleet_capacity, seed_arrays
+from gnnsched_env.sim import (
+    Capacity,
+    EpisodeMetrics,
+    Simulation,
+    SimulationSettings,
+    Waiting,
+    episode_metrics,
+    fleet_capacity,
+    seed_arrays,
+)
 from gnnsched_env.sim.feed import CAPACITY, JobSource
 from gnnsched_env.tables import LatencyTable
 
@@ -24,6 +34,46 @@ Observed = dict[str, FloatArray] | FloatArray
 Seeds = Sequence[int] | NDArray[np.uint64]
 MOST_PATTERN_BITS = 10  # accelerators up to which masks are copied from a table
 FEW = 16  # lanes up to which those that were reset are encoded one by one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outputs:
+    """The arrays that a batch of L lanes writes; `EnvBatch` says what they hold."""
+
+    observation: dict[str, FloatArray]
+    observed: Observed
+    mask: BoolArray
+    rewards: NDArray[np.float64]
+    ended: BoolArray
+    legal: BoolArray
+    elapsed: NDArray[np.int64]
+    times: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, layout: Layout, lanes: int) -> Self:
+        """Return arrays for lanes that have not been reset."""
+        observation = {name: np.zeros((lanes, size), np.float32) for name, size in layout.sizes.items()}
+        is_dict = layout.observation == "dict"
+        mask = np.zeros((lanes, layout.num_actions), np.bool_)
+        mask[:, 0 if layout.dispatch else -1] = True  # an action is legal even before the first reset
+        return cls(
+            observation=observation,
+            observed=observation if is_dict else np.zeros((lanes, *layout.shape), np.float32),
+            mask=mask,
+            rewards=np.zeros(lanes),
+            ended=np.ones(lanes, np.bool_),
+            legal=np.zeros(lanes, np.bool_),
+            elapsed=np.zeros(lanes, np.int64),
+            times=np.zeros(lanes, np.int64),
+        )
+
+    def part(self, first: int, stop: int) -> Self:
+        """Return views of the lanes from `first` to before `stop`."""
+        observation = {name: array[first:stop] for name, array in self.observation.items()}
+        observed = observation if isinstance(self.observed, dict) else self.observed[first:stop]
+        names = [entry.name for entry in fields(self)][2:]
+        views = {name: getattr(self, name)[first:stop] for name in names}
+        return type(self)(observation=observation, observed=observed, **views)
 
 
 class EnvBatch:
@@ -89,22 +139,28 @@ class EnvBatch:
             wait_by_choice=settings.waiting is Waiting.BY_CHOICE and not settings.dispatch,
             observation=observation,
         )
-        self.observation: dict[str, FloatArray] = {
-            name: np.zeros((lanes, size), np.float32) for name, size in self.layout.sizes.items()
-        }
-        self.mask: BoolArray = np.zeros((lanes, self.layout.num_actions), np.bool_)
-        self.mask[:, 0 if settings.dispatch else -1] = True  # an action is legal even before the first reset
-        self.rewards = np.zeros(lanes)
-        self.ended: BoolArray = np.ones(lanes, np.bool_)
-        self.legal: BoolArray = np.zeros(lanes, np.bool_)
-        self.elapsed = np.zeros(lanes, np.int64)
-        self.times = np.zeros(lanes, np.int64)
         self._all = np.ones(lanes, np.bool_)
         self._zeros = np.zeros(lanes, np.uint64)
         self._actions = np.zeros(lanes, np.int64)
-        self._prepare_encoder()
         self._ranges = [(w, lanes * w // self.threads, lanes * (w + 1) // self.threads) for w in range(self.threads)]
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
+        self.write_into(Outputs.of(self.layout, lanes))
+
+    def write_into(self, outputs: Outputs) -> None:
+        """Write into these arrays from the next reset on."""
+        self.observation = outputs.observation
+        self.observed = outputs.observed
+        self.mask = outputs.mask
+        self.rewards = outputs.rewards
+        self.ended = outputs.ended
+        self.legal = outputs.legal
+        self.elapsed = outputs.elapsed
+        self.times = outputs.times
+        self._prepare_encoder()
+
+    def episode(self, lane: int) -> EpisodeMetrics:
+        """Return the metrics of a lane's finished episode."""
+        return episode_metrics(self.simulation, slice(lane, lane + 1))
 
     def _prepare_encoder(self) -> None:
         """Collect the arrays that the encoder reads and writes, and write the constant fields."""
@@ -149,14 +205,12 @@ class EnvBatch:
         self._bind_encoder()
 
     def _prepare_observed(self, capacity: Capacity) -> None:
-        """Make the array that agents are shown instead of the dict, and what writes it."""
+        """Make what writes the array that agents are shown instead of the dict."""
         layout, lanes = self.layout, self.simulation.num_lanes
-        self.observed: Observed = self.observation
         self._joined: list[FloatArray] = []  # arrays that "flat" joins
         self._pairs: PairEncoder | None = None
-        if layout.observation == "dict":
+        if isinstance(self.observed, dict):
             return
-        self.observed = np.zeros((lanes, *layout.shape), np.float32)
         if layout.observation == "flat":
             self._joined = [self.observation[name] for name in sorted(self.observation)]  # the order of the Dict space
         else:

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -14,19 +15,21 @@ from numpy.typing import NDArray
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray
-from gnnsched_env.envs.construction import PlainSpec, make_batch
+from gnnsched_env.envs.construction import Construction, PlainSpec, make_batch
 from gnnsched_env.envs.env_batch import Observed
+from gnnsched_env.envs.joined_batch import JoinedBatch
 from gnnsched_env.envs.vector_input import action_array, as_autoreset_mode, lane_seeds, reset_mask, some_lanes
 from gnnsched_env.scenario import Scenario
-from gnnsched_env.sim import METRICS, episode_metrics, summarise
+from gnnsched_env.sim import METRICS, summarise
 from gnnsched_env.tables import LatencyTable
 
-SHARED = {  # attributes that all lanes share: their name in a single environment, and in the batch
+SHARED = {  # attributes that `set_attr` cannot set: their name in a single environment, and in the batch
     "action_space": "single_action_space",
     "observation_space": "single_observation_space",
     **{name: name for name in ("dispatch", "layout", "metadata", "render_mode", "scenario", "spec", "table")},
 }
 
+AnyScenario = str | Path | Scenario | Mapping[str, Any]
 Infos = dict[str, Any]
 Step = tuple[Observed, NDArray[np.float64], BoolArray, BoolArray, Infos]
 
@@ -51,7 +54,7 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
     def __init__(
         self,
         num_envs: int = 1,
-        scenario: str | Path | Scenario | Mapping[str, Any] = "hetero4",
+        scenario: AnyScenario | Sequence[AnyScenario] = "hetero4",
         *,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         copy: bool = True,
@@ -64,6 +67,9 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
     ) -> None:
         """Make `num_envs` environments of a scenario; `table` and `options` are those of the single environment.
 
+        The lanes are divided, in order, among several scenarios (as `scenario.varied_scenarios` returns), whose
+        observations and actions must be equal; `options` change each of them. `scenario`, `table` and the cycles in
+        `metadata` are then tuples with an entry for each lane.
         `autoreset_mode`: the step after the end of an episode starts the lane's next one and ignores its action
         (NEXT_STEP), the step that ends it does (SAME_STEP; the end is in infos "final_obs" and "final_info"), or
         `reset(options={"reset_mask": mask})` does (DISABLED). `copy=False` saves the time of copying observations and
@@ -84,18 +90,12 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
         self.copy = bool(copy)
         self.consecutive_seeds = bool(consecutive_seeds)
         self.episode_statistics = bool(episode_statistics)
-        made = make_batch(
-            scenario,
-            dispatch=self.dispatch,
-            lanes=self.num_envs,
-            threads=threads,
-            table=table,
-            options=options,
-        )
-        self.scenario = made.scenario
-        self.batch = made.batch
-        self.table = self.batch.table
+        made = self._make(scenario, threads=threads, table=table, options=options)
+        self.batch = made[0].batch if len(made) == 1 else JoinedBatch([one.batch for one in made])
         self.layout = self.batch.layout
+        of_lanes = [one for one in made for _ in range(one.batch.simulation.num_lanes)]
+        self.scenario = _shared([one.scenario for one in of_lanes])
+        self.table = _shared([one.batch.table for one in of_lanes])
         self.single_observation_space = self.layout.observation_space()
         self.single_action_space = self.layout.action_space()
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -103,8 +103,8 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
         self.metadata = {
             **self.metadata,
             "autoreset_mode": self.autoreset_mode,
-            "reward_unit_cycles": made.reward_unit_cycles,
-            "service_cycles": self.table.mean_shortest_predicted,
+            "reward_unit_cycles": _shared([one.reward_unit_cycles for one in of_lanes]),
+            "service_cycles": _shared([one.batch.table.mean_shortest_predicted for one in of_lanes]),
         }
         self._actions = np.zeros(self.num_envs, np.int64)
         self._seeds = np.zeros(self.num_envs, np.uint64)
@@ -121,6 +121,23 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
         self._zeros = _read_only(np.zeros(self.num_envs))
         self._no_metrics = self._no_metrics_of(self._every)
         self._own: dict[str, tuple[Any, ...]] = {}  # attributes of lanes that `set_attr` set
+
+    def _make(
+        self, scenario: AnyScenario | Sequence[AnyScenario], *, table: LatencyTable | None, **given: Any
+    ) -> list[Construction]:
+        """Return the batch of a scenario, or those of several, among which the lanes are divided in order."""
+        scenarios = list(scenario) if isinstance(scenario, list | tuple) else [cast(AnyScenario, scenario)]
+        if len(scenarios) > 1 and table is not None:
+            raise ConfigError("table: each of several scenarios has its own; give it to `Scenario(table=...)`")
+        if not 1 <= len(scenarios) <= self.num_envs:
+            raise ConfigError(
+                f"environment: scenario must be one, or 1 to {self.num_envs} of them (num_envs), got {len(scenarios)}"
+            )
+        bounds = [self.num_envs * number // len(scenarios) for number in range(len(scenarios) + 1)]
+        return [
+            make_batch(one, dispatch=self.dispatch, lanes=stop - first, table=table, **given)
+            for one, (first, stop) in zip(scenarios, pairwise(bounds), strict=True)
+        ]
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -182,7 +199,7 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Return what a method of each lane returns ("action_masks"), or each lane's value of an attribute.
 
-        These are the attributes that all lanes share (`SHARED`) and those that `set_attr` set.
+        These are the attributes of the environments (`SHARED`) and those that `set_attr` set.
         """
         if name == "action_masks":
             return tuple(self.action_masks(*args, **kwargs))
@@ -191,7 +208,13 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
         if name not in SHARED:
             known = ", ".join(["action_masks", *SHARED, *self._own])
             raise AttributeError(f"the lanes of a batch have no {name!r}, only {known}")
-        return (getattr(self, SHARED[name]),) * self.num_envs
+        value = getattr(self, SHARED[name])
+        if name == "metadata":
+            return tuple(
+                {key: entry[lane] if isinstance(entry, tuple) else entry for key, entry in value.items()}
+                for lane in range(self.num_envs)
+            )
+        return value if name in ("scenario", "table") and isinstance(value, tuple) else (value,) * self.num_envs
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """Return each lane's value of an attribute, as `call` does."""
@@ -271,8 +294,7 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
         """Return the metrics of the episodes that ended, 0 elsewhere, as infos about the lanes `told`."""
         metrics = {name: np.zeros(self.num_envs) for name in METRICS}
         for lane in np.flatnonzero(ended).tolist():
-            own = episode_metrics(self.batch.simulation, slice(lane, lane + 1))
-            for name, value in summarise(own).items():
+            for name, value in summarise(self.batch.episode(lane)).items():
                 metrics[name][lane] = value
         return metrics | {f"_{name}": told for name in METRICS}
 
@@ -325,6 +347,12 @@ class QueueVectorEnv(SchedulingVectorEnv):
     """A batch of `gnnsched/Queue-v0`; see `QueueEnv` for what an action means."""
 
     dispatch = False
+
+
+def _shared(values: list[Any]) -> Any:
+    """Return the value if all lanes have the same one; otherwise a tuple with an entry for each lane."""
+    first = values[0]
+    return first if all(value is first or value == first for value in values[1:]) else tuple(values)
 
 
 def _lane_of(observed: Observed, lane: int) -> Observed:

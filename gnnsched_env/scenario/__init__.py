@@ -11,6 +11,7 @@ from gnnsched_env.scenario.options import (
 )
 from gnnsched_env.scenario.resolve import job_source, scenario_classes, scenario_table, simulation_settings, table_rate
 from gnnsched_env.scenario.scenario import Scenario, list_scenarios, load_scenario
+from gnnsched_env.scenario.varied import varied_scenarios
 
 __all__ = [
     "Arrivals",
@@ -28,4 +29,5 @@ __all__ = [
     "scenario_table",
     "simulation_settings",
     "table_rate",
+    "varied_scenarios",
 ]

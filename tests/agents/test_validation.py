@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gnnsched_agents.validation import EPISODE_SEED, Validation, ValidationConfig
-from gnnsched_agents.worlds import Workloads, synthetic_table
+from gnnsched_agents.worlds import Workloads, world_table
 from gnnsched_baselines import make_policy
 from gnnsched_baselines.learned.pair_network import initial_network
 from gnnsched_env.common.errors import ConfigError
@@ -32,8 +32,8 @@ def test_the_fleet_is_validated_on_what_it_is_trained_for():
     """The classes of a seed vary as much between accelerators in validation as they do in training."""
     even = Workloads(scenario="flexible4", classes=12, window=8, skew=0.0)
     table = Validation(SETTINGS, even)._tables[105]
-    np.testing.assert_array_equal(table.true_cycles, synthetic_table(even, 105).true_cycles)
-    assert (table.true_cycles != synthetic_table(replace(even, skew=0.7), 105).true_cycles).any()
+    np.testing.assert_array_equal(table.true_cycles, world_table(even, 105).true_cycles)
+    assert (table.true_cycles != world_table(replace(even, skew=0.7), 105).true_cycles).any()
 
 
 def test_sjf_is_at_one_over_itself(validation):

@@ -12,7 +12,7 @@ from gnnsched_baselines.learned.pair_features import NUM_FEATURES, machine_featu
 from gnnsched_baselines.learned.player import Reader, row_actions
 from gnnsched_env.common.errors import ConfigError, InvalidAction
 from gnnsched_env.common.policy import FloatArray, IntArray
-from gnnsched_env.envs import Layout
+from gnnsched_env.envs import EnvBatch, Layout
 from gnnsched_env.envs.vector_input import action_array
 from gnnsched_env.registration import QUEUE_ID
 
@@ -87,8 +87,11 @@ class PairVecEnv(Sb3VecEnv):
         if options.get("max_episode_steps") is not None:
             raise ConfigError("PairVecEnv: does not keep a truncated episode's last rows, leave max_episode_steps out")
         super().__init__(QUEUE_ID, num_envs, dataflow="predicted_best", waiting="free", **options)
-        self.unit = float(self.batch.table.mean_shortest_predicted)
-        simulation, layout = self.batch.batch.simulation, self.batch.layout
+        batch = self.batch.batch
+        if not isinstance(batch, EnvBatch):
+            raise ConfigError(f"PairVecEnv: scenario must be one, got {len(batch.parts)} of them")
+        self.unit = float(batch.table.mean_shortest_predicted)
+        simulation, layout = batch.simulation, batch.layout
         self._reader = Reader(simulation, layout, machine_features(simulation.table), self.unit)
         self._rows = Rows(layout)
         self.observation_space = rows_space(layout)

@@ -106,9 +106,11 @@ class Sb3VecEnv(VecEnv):
         lanes = self._lanes(indices)
         if attr_name == MASKS:
             return [partial(self._mask, lane) for lane in lanes]
-        shared = {attr_name: getattr(self.batch, SHARED[attr_name])} if attr_name in SHARED else {}
+        if attr_name in SHARED:
+            values = self.batch.get_attr(attr_name)
+            return [values[lane] for lane in lanes]
         try:
-            return [{**shared, **self._own[lane]}[attr_name] for lane in lanes]
+            return [self._own[lane][attr_name] for lane in lanes]
         except KeyError:
             raise AttributeError(f"the lanes have no attribute {attr_name!r}") from None
 

@@ -1,0 +1,69 @@
+"""Batches of different scenarios as one: their lanes follow each other, each batch writes its part of the arrays."""
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.policy import BoolArray
+from gnnsched_env.envs.env_batch import EnvBatch, Outputs
+from gnnsched_env.sim import EpisodeMetrics
+
+
+class JoinedBatch:
+    """The lanes of several batches, one batch after the other; attributes and methods are those of `EnvBatch`.
+
+    Raise ConfigError unless all observe and act alike.
+    """
+
+    def __init__(self, parts: Sequence[EnvBatch]) -> None:
+        self.parts = tuple(parts)
+        self.layout = self.parts[0].layout
+        shown = self.layout.action_space(), self.layout.observation_space()
+        for number, part in enumerate(self.parts):
+            other = part.layout.action_space(), part.layout.observation_space()
+            if other != shown:
+                raise ConfigError(
+                    "scenarios of one batch must have equal observations and actions, got "
+                    f"{other[0]} and {other[1]} in number {number}, {shown[0]} and {shown[1]} in number 0"
+                )
+        ends = accumulate((part.simulation.num_lanes for part in self.parts), initial=0)
+        self.ranges = [slice(*own) for own in pairwise(ends)]
+        outputs = Outputs.of(self.layout, self.ranges[-1].stop)
+        for part, own in zip(self.parts, self.ranges, strict=True):
+            part.write_into(outputs.part(own.start, own.stop))
+        self.observation, self.observed, self.mask = outputs.observation, outputs.observed, outputs.mask
+        self.rewards, self.ended, self.legal = outputs.rewards, outputs.ended, outputs.legal
+        self.elapsed, self.times = outputs.elapsed, outputs.times
+
+    def __reduce__(self) -> Any:
+        return _joined, (self.parts,)
+
+    def reset(self, seeds: NDArray[np.uint64], episodes: NDArray[np.uint64], which: BoolArray) -> None:
+        """Start an episode in each lane where `which` is True, keyed by its seed and episode number."""
+        for part, own in zip(self.parts, self.ranges, strict=True):
+            if which[own].any():
+                part.reset(seeds[own], episodes[own], which[own])
+
+    def step(self, actions: NDArray[np.int64]) -> None:
+        """Take one action per lane and run each lane to its next decision."""
+        for part, own in zip(self.parts, self.ranges, strict=True):
+            part.step(actions[own])
+
+    def episode(self, lane: int) -> EpisodeMetrics:
+        """Return the metrics of a lane's finished episode."""
+        number = next(number for number, own in enumerate(self.ranges) if lane < own.stop)
+        return self.parts[number].episode(lane - self.ranges[number].start)
+
+
+def _joined(parts: Sequence[EnvBatch]) -> JoinedBatch:
+    """Return copied parts joined again, with what they observe at present."""
+    joined = JoinedBatch(parts)
+    for part in joined.parts:
+        part.simulation.lanes["rewrite"] = 0
+        part.simulation.lanes["removed"] = -1
+        part.encode()
+    return joined

@@ -1,0 +1,86 @@
+"""Scenarios to train on that differ: other classes of jobs, other accelerators that suit them, other loads.
+
+An agent that trains on one workload learns what holds for it alone; one that trains on many also does well on others.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gnnsched_env.common.checks import Integer, ListOf, Number, require
+from gnnsched_env.hardware import Fleet
+from gnnsched_env.predictors import build_table
+from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
+from gnnsched_env.scenario.scenario import Scenario, load_scenario
+from gnnsched_env.tables import LatencyTable
+from gnnsched_env.workload import synthetic_classes
+
+FIRST_TRAINING_SEED = 1_000  # of synthetic classes; the embedded workload uses seed 0, validation seeds near 100
+PLAIN_EVERY, PLAIN = 3, 2  # seeds with this remainder are not varied
+MOST_SKEW = 4.0
+
+
+def varied_scenarios(
+    scenario: str | Path | Scenario | Mapping[str, Any] = "hetero4",
+    count: int = 16,
+    *,
+    seed: int = 0,
+    loads: tuple[float, float] = (0.4, 1.0),
+    skew: float = 0.7,
+    classes: int = 256,
+) -> tuple[Scenario, ...]:
+    """Return `count` scenarios that differ from the given one in their workload and load.
+
+    Each brings a table of synthetic classes of its own, drawn from `seed`, with predictions as a user's would be; two
+    of three are varied (`varied_table`, by `skew`; give 0 where all accelerators are equal). Loads are spread evenly
+    over the range, in random order. None of the classes is of the embedded workload or of a validation. Give the
+    scenarios to `gymnasium.make_vec` together: its lanes are divided among them. Raise ConfigError for a bad argument.
+    """
+    Integer(1).check("varied_scenarios", "count", count)
+    Integer(0).check("varied_scenarios", "seed", seed)
+    Number(least=0, most=MOST_SKEW).check("varied_scenarios", "skew", skew)
+    Integer(1, MOST_JOBS).check("varied_scenarios", "classes", classes)
+    low, high = ListOf(Number(above=0, below=LOAD_LIMIT), 2).check("varied_scenarios", "loads", loads)
+    require("varied_scenarios", "loads", loads, "in ascending order" if low > high else "")
+    base = load_scenario(scenario)
+    rng = np.random.default_rng(seed)
+    seeds = FIRST_TRAINING_SEED + rng.integers(1 << 32, size=count)
+    drawn = rng.permutation(low + (high - low) * (np.arange(count) + 0.5) / count)
+    return tuple(
+        replace(base, table=synthetic_table(base.fleet, int(own), classes=classes, skew=skew)).with_options(
+            load=float(load)
+        )
+        for own, load in zip(seeds, drawn, strict=True)
+    )
+
+
+def synthetic_table(fleet: Fleet, seed: int, *, classes: int, skew: float) -> LatencyTable:
+    """Return the latencies of a seed's synthetic classes on a fleet, varied except for every third seed."""
+    table = build_table(synthetic_classes(classes, seed=seed), fleet)
+    return table if seed % PLAIN_EVERY == PLAIN else varied_table(table, np.random.default_rng(seed), skew)
+
+
+def varied_table(table: LatencyTable, rng: np.random.Generator, skew: float) -> LatencyTable:
+    """Return the table with random shares of its families, and randomly scaled latencies by family and accelerator.
+
+    Shares are drawn uniformly from the simplex (Dirichlet, all parameters 1); each family's latencies on each
+    accelerator, true and predicted, are multiplied by 2 to the power of a normal variable of deviation `skew`. Real
+    graphs differ more in which accelerator suits them than the synthetic families do; a policy trained on these alone
+    does worse on real ones.
+    """
+    families = len(table.group_names)
+    counts = np.bincount(table.class_groups, minlength=families)
+    shares = rng.dirichlet(np.ones(families)) / np.maximum(counts, 1)
+    factors = np.exp2(skew * rng.standard_normal((families, table.num_accelerators)))
+    own = factors[table.class_groups][:, table.choice_accelerators]
+    true, predicted = (np.maximum(1, np.rint(cycles * own)) for cycles in (table.true_cycles, table.predicted_cycles))
+    return replace(
+        table,
+        true_cycles=true.astype(np.int64),
+        predicted_cycles=predicted.astype(np.int64),
+        weights=shares[table.class_groups],
+        energy_pj=None,
+    )

@@ -1,9 +1,10 @@
 """Trainable agents, and the adapters that train agents of Stable-Baselines3.
 
-`Sb3VecEnv` is the native batch in the shape that Stable-Baselines3 asks for, `PairActorCriticPolicy` a policy for it on
-the observation "pairs", and `PairVecEnv` a batch observed as rows of features that stand on `assignment`'s plan. They
-are imported when they are first asked for, because they need the extra `agents`. Importing the package registers models
-of Stable-Baselines3 as policies, by the name `sb3:FILE.zip`.
+`Sb3VecEnv` is the native batch in the shape that Stable-Baselines3 asks for. `PairActorCriticPolicy` (MaskablePPO, PPO,
+A2C) and `PairValuePolicy` (`PairDqn`, a DQN that explores legal actions) are its policies on the observation "pairs".
+`PairVecEnv` is a batch observed as rows of features that stand on `assignment`'s plan. They are imported when they are
+first asked for, because they need the extra `agents`. Importing the package registers models of Stable-Baselines3 as
+policies, by the name `sb3:FILE.zip`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,12 @@ from gnnsched_env.common.policy import Knowledge
 from gnnsched_env.evaluation.policies import Family, Found, register_family
 
 if TYPE_CHECKING:
+    from gnnsched_agents.sb3.dqn import PairDqn
     from gnnsched_agents.sb3.pair_env import PairVecEnv
-    from gnnsched_agents.sb3.pair_policy import PairActorCriticPolicy
+    from gnnsched_agents.sb3.pair_policy import PairActorCriticPolicy, PairValuePolicy
     from gnnsched_agents.sb3.vec_env import Sb3VecEnv
 
-__all__ = ["PairActorCriticPolicy", "PairVecEnv", "Sb3VecEnv"]
+__all__ = ["PairActorCriticPolicy", "PairDqn", "PairValuePolicy", "PairVecEnv", "Sb3VecEnv"]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,10 +27,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with needs_extra(name, "agents"):
-        from gnnsched_agents.sb3.pair_env import PairVecEnv
-        from gnnsched_agents.sb3.pair_policy import PairActorCriticPolicy
-        from gnnsched_agents.sb3.vec_env import Sb3VecEnv
-    return {"PairActorCriticPolicy": PairActorCriticPolicy, "PairVecEnv": PairVecEnv, "Sb3VecEnv": Sb3VecEnv}[name]
+        from gnnsched_agents.sb3 import dqn, pair_env, pair_policy, vec_env
+    return next(getattr(module, name) for module in (pair_policy, vec_env, dqn, pair_env) if hasattr(module, name))
 
 
 def _find_model(path: str) -> Found:
@@ -41,7 +41,7 @@ register_family(
     Family(
         prefix="sb3:",
         forms=("sb3:FILE.zip",),
-        meaning="A model of Stable-Baselines3 that `gnnsched train` wrote (needs the extra `agents`).",
+        meaning="A model of Stable-Baselines3 with a policy of this package (needs the extra `agents`).",
         knowledge=Knowledge.PREDICTED,
         environments=frozenset({"queue"}),
         find=_find_model,

@@ -12,20 +12,29 @@ contrib = pytest.importorskip("sb3_contrib", reason="sb3-contrib is not installe
 
 import torch  # noqa: E402
 
-from gnnsched_agents import PairActorCriticPolicy, Sb3VecEnv  # noqa: E402
-from gnnsched_env.common.errors import ConfigError  # noqa: E402
+from gnnsched_agents import PairActorCriticPolicy, PairDqn, PairValuePolicy, Sb3VecEnv  # noqa: E402
+from gnnsched_agents.pair_modules import likeliest  # noqa: E402
+from gnnsched_env.common.errors import ConfigError, FileFormatError  # noqa: E402
+from gnnsched_env.envs import PAIR_FIELDS  # noqa: E402
+from gnnsched_env.envs.spaces import PAIR  # noqa: E402
+from gnnsched_env.evaluation import policy_factory, run_policy  # noqa: E402
 
 IDS = ("gnnsched/Dispatch-v0", "gnnsched/Queue-v0")
+DQN_SHAPE = {"buffer_size": 1000, "learning_starts": 32, "train_freq": 4, "batch_size": 16}
 ALGORITHMS = {
     "MaskablePPO": (contrib.MaskablePPO, {"n_steps": 16, "batch_size": 32, "n_epochs": 1}),
     "PPO": (sb3.PPO, {"n_steps": 16, "batch_size": 32, "n_epochs": 1}),
     "A2C": (sb3.A2C, {"n_steps": 4}),
+    "PairDqn": (PairDqn, DQN_SHAPE),
+    "DQN": (sb3.DQN, DQN_SHAPE),
 }
+MASKING = set(ALGORITHMS) - {"DQN"}  # which explores illegal actions too
 
 
 def make_model(name, env, **options):
     kind, own = ALGORITHMS[name]
-    return kind(PairActorCriticPolicy, env, gamma=1.0, seed=0, device="cpu", **own, **options)
+    policy = PairValuePolicy if kind in (PairDqn, sb3.DQN) else PairActorCriticPolicy
+    return kind(policy, env, gamma=1.0, seed=0, device="cpu", **own, **options)
 
 
 def make_env(name=IDS[1], lanes=4, **options):
@@ -43,7 +52,7 @@ def test_an_algorithm_learns_with_it_and_takes_legal_actions_only(name, algorith
     before = {key: value.clone() for key, value in model.policy.state_dict().items()}
     model.learn(128)
     assert len(taken) >= 32
-    assert all(masks[np.arange(4), actions].all() for masks, actions in taken)
+    assert algorithm not in MASKING or all(masks[np.arange(4), actions].all() for masks, actions in taken)
     assert any((before[key] != value).any() for key, value in model.policy.state_dict().items())
 
 
@@ -73,16 +82,48 @@ def test_the_order_of_the_jobs_does_not_matter():
     assert torch.allclose(model.policy.predict_values(rows), model.policy.predict_values(rows[:, order]), atol=1e-5)
 
 
-def test_a_saved_model_plays_alike(tmp_path):
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_saved_model_plays_alike_and_evaluations_take_it(algorithm, tmp_path):
     env = make_env()
-    model = make_model("MaskablePPO", env, policy_kwargs={"width": 8})
+    model = make_model(algorithm, env, policy_kwargs={"width": 8, "waiting": "needed"})
     model.learn(64)
+    network = model.q_net if algorithm.endswith("n") or algorithm == "DQN" else model.policy
+    torch.nn.init.normal_(network.scorer.score.weight, generator=torch.Generator().manual_seed(1))
     model.save(tmp_path / "model.zip")
-    again = contrib.MaskablePPO.load(tmp_path / "model.zip", device="cpu")
+    again = ALGORITHMS[algorithm][0].load(tmp_path / "model.zip", device="cpu")
     observation, masks = env.reset(), env.action_masks()
-    ours, theirs = (one.predict(observation, action_masks=masks, deterministic=True)[0] for one in (model, again))
+    ours, theirs = (one.predict(observation, deterministic=True)[0] for one in (model, again))
     assert (ours == theirs).all()
     assert masks[np.arange(4), ours].all()
+    make = policy_factory(f"sb3:{tmp_path / 'model.zip'}", dispatch=False)
+    policy = make(env.batch.layout, env.batch.table)
+    assert (policy.observation, policy.waiting) == ("pairs", "needed")
+    assert (policy.act(observation, masks) == ours).all()
+    run = run_policy(make, env.batch.scenario, env.batch.table, dispatch=False, seed=0, episodes=2)
+    assert run.per_episode("completion").min() > 0
+
+
+def test_a_model_of_other_features_is_refused(tmp_path):
+    model = make_model("PPO", make_env())
+    model.policy.scorer.made_for[0] = 7
+    model.save(tmp_path / "old.zip")
+    with pytest.raises(ConfigError, match="trained on other features of rows than this version's"):
+        sb3.PPO.load(tmp_path / "old.zip")
+    with pytest.raises(FileFormatError, match=r"old.zip: model: it was trained on other features"):
+        policy_factory(f"sb3:{tmp_path / 'old.zip'}", dispatch=False)
+
+
+def test_it_waits_where_that_is_likelier_than_all_jobs_together():
+    rows = torch.zeros(3, 4, len(PAIR_FIELDS))
+    rows[:2, 3, PAIR.wait] = 1.0
+    probabilities = torch.tensor([[0.2, 0.3, 0.1, 0.4], [0.1, 0.2, 0.1, 0.6], [0.1, 0.2, 0.1, 0.6]])
+    assert likeliest(probabilities, rows).tolist() == [1, 3, 3]  # the last lane has no action that waits
+
+
+def test_an_unknown_way_of_waiting_is_refused():
+    for name in ("PPO", "DQN"):
+        with pytest.raises(ConfigError, match="waiting must be one of free, needed, by_choice, got 'never'"):
+            make_model(name, make_env(), policy_kwargs={"waiting": "never"})
 
 
 @pytest.mark.slow
@@ -102,7 +143,8 @@ def test_the_example_learns(monkeypatch):
 def test_another_observation_is_refused():
     for observation in ("flat", "pairs_flat"):
         env = Sb3VecEnv(IDS[1], 2, jobs=8, window=4, observation=observation)
-        with pytest.raises(ConfigError, match=r"must be 'pairs', of shape \(37, 32\).*with observation='pairs'"):
-            make_model("PPO", env)
+        for algorithm in ("PPO", "DQN"):
+            with pytest.raises(ConfigError, match=r"must be 'pairs', of shape \(37, 32\).*with observation='pairs'"):
+                make_model(algorithm, env)
     with pytest.raises(ConfigError, match="must be 'pairs'"):
         make_model("PPO", Sb3VecEnv(IDS[1], 2, jobs=8, window=4))

@@ -20,8 +20,8 @@ from stable_baselines3.common.buffers import ReplayBuffer  # noqa: E402
 
 from gnnsched_agents.methods.registry import A2cConfig, DqnConfig, MaskablePpoConfig  # noqa: E402
 from gnnsched_agents.methods.sb3_training import COUNTERS, Sb3Training  # noqa: E402
+from gnnsched_agents.pair_modules import ILLEGAL, LegalRows  # noqa: E402
 from gnnsched_agents.sb3.dqn import TimedReplayBuffer  # noqa: E402
-from gnnsched_agents.sb3.networks import ILLEGAL, LegalRows  # noqa: E402
 from gnnsched_agents.sb3.pair_env import PairVecEnv, masks_of  # noqa: E402
 from gnnsched_agents.sb3.saved_policy import (  # noqa: E402
     CARD,

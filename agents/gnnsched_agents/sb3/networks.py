@@ -1,9 +1,10 @@
 """Policies of Stable-Baselines3 whose scorer is the shared pair network, on the rows of `gnnsched_agents.sb3.pair_env`.
 
 The last column of a row shows whether its action is legal, so algorithms without masks mask too: an illegal action's
-logit or Q-value is ILLEGAL. Only the legal rows, a small part of all, go through the networks.
+logit or Q-value is `pair_modules.ILLEGAL`. Only the legal rows, a small part of all, go through the networks.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -17,50 +18,9 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 
-from gnnsched_agents.torch_network import Packing, PairNetwork
+from gnnsched_agents.pair_modules import LegalRows, PooledCritic
+from gnnsched_agents.torch_network import PairNetwork
 from gnnsched_baselines.learned.pair_network import initial_network
-
-ILLEGAL = -1e8  # finite, so that 0 x ILLEGAL is 0; as sb3-contrib's masked logits
-
-
-class LegalRows:
-    """The legal rows of a batch of observations float32 [L, actions, COLUMNS], packed.
-
-    `rows` float32 [n, F]; `packing` over the lanes that have any rows (an ended episode has none); `alive` bool [L]
-    marks these lanes.
-    """
-
-    def __init__(self, observation: Tensor) -> None:
-        self.legal = observation[..., -1] > 0.5
-        self.rows = observation[self.legal][:, :-1]
-        sizes = self.legal.sum(dim=1)
-        self.alive = sizes > 0
-        self.packing = Packing.of(sizes[self.alive])
-
-    def unpacked(self, scores: Tensor) -> Tensor:
-        """Return [L, actions]: scores [n] in their actions' places, ILLEGAL elsewhere."""
-        return scores.new_full(self.legal.shape, ILLEGAL).masked_scatter(self.legal, scores)
-
-    def of_lanes(self, values: Tensor) -> Tensor:
-        """Return [L]: values of the lanes that have rows, 0 for the others."""
-        return values.new_zeros(len(self.alive)).masked_scatter(self.alive, values)
-
-
-class PooledCritic(nn.Module):
-    """Critic of a lane: a layer on each legal row, their mean, a second layer, and a linear part (initially 0)."""
-
-    def __init__(self, features: int, width: int) -> None:
-        super().__init__()
-        self.row = nn.Linear(features, width)
-        self.pooled = nn.Linear(width, width)
-        self.value = nn.Linear(width, 1)
-        nn.init.zeros_(self.value.weight)
-        nn.init.zeros_(self.value.bias)
-
-    def forward(self, legal: LegalRows) -> Tensor:
-        """Return [L]: the value of each lane; 0 where no action is left."""
-        means = legal.packing.mean(self.row(legal.rows).relu())
-        return legal.of_lanes(self.value(self.pooled(means).relu()).squeeze(-1))
 
 
 class _Scored:
@@ -157,10 +117,10 @@ class PairQNetwork(QNetwork):
     et al. 2016). Otherwise only the actions that are often taken would learn it, and the others would look better.
     """
 
-    def __init__(self, *args: Any, width: int = 32, prior: float = 0.5, draw: int = 0, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, networks: Callable[[], tuple[nn.Module, nn.Module]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.q_net = nn.Sequential()  # the two below take its place
-        self.scorer, self.critic = make_networks(self.observation_space, width, prior, draw)
+        self.scorer, self.critic = networks()
 
     def forward(self, obs: Any) -> Tensor:
         """Return the Q-values [L, actions]."""
@@ -174,13 +134,17 @@ class PairQPolicy(DQNPolicy):
     """DQN's policy: a Q-network and its target."""
 
     def __init__(self, *args: Any, width: int = 32, prior: float = 0.5, draw: int = 0, **kwargs: Any) -> None:
-        self._shape = {"width": width, "prior": prior, "draw": draw}
+        self._shape: dict[str, Any] = {"width": width, "prior": prior, "draw": draw}
         super().__init__(*args, **{**kwargs, "net_arch": []})
 
     def make_q_net(self) -> QNetwork:
-        """Return a Q-network; every call returns an equal one."""
+        """Return a Q-network."""
         arguments = self._update_features_extractor(self.net_args, features_extractor=None)
-        return PairQNetwork(**{**arguments, **self._shape}).to(self.device)
+        return PairQNetwork(**arguments, networks=self._networks).to(self.device)
+
+    def _networks(self) -> tuple[nn.Module, nn.Module]:
+        """Return the scorer (rows, packing -> [n]) and the critic (`LegalRows` -> [L])."""
+        return make_networks(self.observation_space, **self._shape)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {**super()._get_constructor_parameters(), **self._shape}

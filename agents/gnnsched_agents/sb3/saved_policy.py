@@ -10,20 +10,26 @@ reader, which executes no code, and the plain values in its JSON. The pickles in
 import io
 import json
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile
 
 from gnnsched_baselines.learned.pair_network import Network, made_for, network_of
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy
 from gnnsched_env.common.errors import ConfigError, FileFormatError, needs_extra
+from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Knowledge, Routing
 from gnnsched_env.envs import Layout
 from gnnsched_env.evaluation.policies import Found
 from gnnsched_env.tables import LatencyTable
 
+if TYPE_CHECKING:
+    from gnnsched_agents.pair_modules import PooledScorer
+
 PREFIX = "sb3:"
 CARD = "gnnsched"  # a model's attribute that describes its inputs; plain JSON in its file
 PLAIN, WEIGHTS, OPTIMIZER = "data", "policy.pth", "policy.optimizer.pth"  # entries of the library's zip
+MARK = "made_for"  # a scorer's entry where it reads the observation "pairs"
 SCORERS = ("scorer.", "q_net.scorer.")  # prefixes of the scorer's weights in the policy: actor-critic, and DQN
 MOST_BYTES = 1 << 28  # largest size of an unpacked entry
 DAMAGED = (BadZipFile, OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error)
@@ -44,6 +50,28 @@ class Sb3Policy(TrainedPolicy):
         super().__init__(layout, table=table, network=network)
 
 
+class PairModelPolicy:
+    """Take the action that a model with `PairActorCriticPolicy` or `PairValuePolicy` takes, exploring nothing."""
+
+    name = "sb3"
+    knowledge = Knowledge.PREDICTED
+    routing = Routing.FREE
+    environments = frozenset({"dispatch", "queue"})
+    observation = "pairs"
+
+    def __init__(self, layout: Layout, table: LatencyTable | None, path: str | Path) -> None:
+        """Load the model; raise FileFormatError if it was trained on other features, or is damaged."""
+        from gnnsched_agents.pair_modules import PairRowsPolicy
+
+        scorer, values = read_scorer(Path(path))
+        self._policy = PairRowsPolicy(scorer, values=values)
+        self.waiting = self._policy.waiting
+
+    def act(self, observation: FloatArray, mask: BoolArray) -> IntArray:
+        """Return an action for each lane, int64 [L], from rows float32 [L, actions, features]."""
+        return self._policy.act(observation, mask)
+
+
 def find_model(path: str) -> Found:
     """Return the class of the policy "sb3:PATH" and the options that make it; the file is checked at once.
 
@@ -51,8 +79,35 @@ def find_model(path: str) -> Found:
     """
     if not path:
         raise ConfigError(f"policy {PREFIX!r}: must be {PREFIX}FILE.zip")
-    read_network(Path(path))
+    file = Path(path)
+    if file.suffix != ".npz" and reads_pairs(read_tensors(file, WEIGHTS)):
+        read_scorer(file)
+        return PairModelPolicy, {"path": path}
+    read_network(file)
     return Sb3Policy, {"path": path}
+
+
+def reads_pairs(weights: Mapping[str, Any]) -> bool:
+    """Return whether weights are those of a policy on the observation "pairs"."""
+    return any(f"{prefix}{MARK}" in weights for prefix in SCORERS)
+
+
+def read_scorer(path: Path) -> tuple["PooledScorer", bool]:
+    """Return the scorer of a model on the observation "pairs", and whether its scores are values.
+
+    Raise FileFormatError if it is damaged or reads other features than this version's.
+    """
+    from gnnsched_agents.pair_modules import PooledScorer
+
+    weights = read_tensors(path, WEIGHTS)
+    prefix = next(prefix for prefix in SCORERS if f"{prefix}{MARK}" in weights)
+    own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    try:
+        scorer = PooledScorer(len(own["row.bias"]))
+        scorer.load_state_dict(own)
+    except (ConfigError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise FileFormatError(f"{path}: {error}") from None
+    return scorer, prefix == SCORERS[1]
 
 
 def card_of(algorithm: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ the softmax of the scores of those that are legal. Decisions are not evenly spac
 later, so lambda is near 1.
 """
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +19,10 @@ import torch
 import tyro
 from torch import nn
 
+import gnnsched_baselines  # noqa: F401 (registers the heuristics)
 import gnnsched_env
-from gnnsched_baselines import make_policy
-from gnnsched_env.evaluation import run_policy, with_graphs
-from gnnsched_env.scenario import load_scenario, scenario_table, varied_scenarios
+from gnnsched_env.evaluation import LearningCurve, Yardstick, with_graphs
+from gnnsched_env.scenario import load_scenario, varied_scenarios
 
 
 @dataclass
@@ -32,7 +31,7 @@ class Args:
 
     scenario: str = "hetero4"
     """A preset or the path of a scenario's TOML file."""
-    scenarios: int = 16
+    scenarios: int = 32
     """Number of scenarios to train on, varied from that one; 0 trains on that one alone."""
     load: float = 0.8
     """Load to test at; varied scenarios have loads from 0.4 to 1."""
@@ -66,6 +65,8 @@ class Args:
     """Number of episodes of 1,000 jobs to compare on."""
     test_graphs: tuple[Path, ...] = ()
     """Graph files (.npz), one mix, whose jobs to compare on too; training has none of them."""
+    curve: Path | None = None
+    """JSON file for the learning curve."""
 
 
 class Agent(nn.Module):
@@ -114,7 +115,7 @@ class Rollout:
 
 
 def train(args: Args) -> Agent:
-    """Return a trained agent, printing how the training goes."""
+    """Return a trained agent, printing how the training goes and how the agent compares."""
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
     rng = np.random.default_rng(args.seed)
@@ -129,7 +130,8 @@ def train(args: Args) -> Agent:
     agent = Agent(observation.shape[2], args.width)
     optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5, fused=True)
     updates = max(1, args.steps // (args.rollout * args.lanes))
-    started, recent = time.perf_counter(), []
+    curve = LearningCurve(yardsticks(args), every=max(1, args.steps // 15), file=args.curve)
+    recent: list[float] = []
     for update in range(updates):
         optimizer.param_groups[0]["lr"] = args.learning_rate * (1 - 0.95 * update / updates)
         rows, sizes, chosen, logs = [], [], [], []
@@ -164,16 +166,13 @@ def train(args: Args) -> Agent:
             advantages.ravel(), (advantages + values[:-1]).ravel(),
         )  # fmt: skip
         learn(agent, optimizer, args, rng, rollout)
-        if update % max(1, updates // 20) == 0 or update == updates - 1:
-            done, seconds = (update + 1) * args.rollout * args.lanes, time.perf_counter() - started
+        done = (update + 1) * args.rollout * args.lanes
+        if curve.due(done):
             explained = 1 - rollout.advantages.var() / rollout.returns.var()
-            mean = np.mean(recent[-200:]) if recent else np.nan
-            print(
-                f"{done:>9,} decisions  {done / seconds:>7,.0f} a second  return {mean:7.3f}  "
-                f"explained variance {explained:5.2f}",
-                flush=True,
-            )
+            print(f"return {np.mean(recent[-200:] or np.nan):7.3f}  explained variance {explained:5.2f}", end="  ")
+            curve.measure(Trained(agent), done)
     envs.close()
+    curve.report(Trained(agent), updates * args.rollout * args.lanes)
     return agent
 
 
@@ -202,7 +201,7 @@ def learn(agent: Agent, optimizer: torch.optim.Optimizer, args: Args, rng: np.ra
 
 
 class Trained:
-    """The agent as a policy: the action of the highest score."""
+    """The agent as a policy: it waits where that is likelier than all jobs together, else starts the likeliest job."""
 
     knowledge = gnnsched_env.Knowledge.PREDICTED
     observation = "pairs"
@@ -216,30 +215,19 @@ class Trained:
         with torch.no_grad():
             owner = torch.from_numpy(np.nonzero(mask)[0])
             logs[mask] = self.agent(torch.from_numpy(observation[mask]), owner, len(mask))[0]
-        return logs.argmax(axis=1)
+        waits = np.exp(logs[:, -1]) > 0.5  # many jobs share the probability of starting one
+        return np.where(waits, mask.shape[1] - 1, logs[:, :-1].argmax(axis=1))
 
 
-def compare(agent: Agent, args: Args, graphs: tuple[Path, ...] = ()) -> None:
-    """Print mean completion times on test episodes, over that of `sjf`; the jobs are those of graph files, if given."""
+def yardsticks(args: Args) -> dict[str, Yardstick]:
+    """Return what the agent is measured by: test episodes of the scenario, and of graph files if there are any."""
     options = {"load": args.load, "jobs": 1_000, "window": args.window, "dataflow": "predicted_best"}
-    scenario = with_graphs(load_scenario(args.scenario).with_options(**options), graphs)
-    table = scenario_table(scenario)
-    factories = {"agent": lambda layout, table: Trained(agent)}
-    for name in ("random", "sjf", "min_min", "assignment"):
-        factories[name] = lambda layout, table, name=name: make_policy(name, layout, table=table)
-    seeds = {"seed": 0, "episodes": args.test_episodes, "dispatch": False}
-    means = {
-        name: run_policy(made, scenario, table, **seeds).per_episode("completion").mean()
-        for name, made in factories.items()
-    }
-    for name, mean in sorted(means.items(), key=lambda item: item[1]):
-        print(f"{name:<12} {mean / 1e3:8.1f} thousand cycles  {mean / means['sjf']:.3f} of sjf")
+    scenario = load_scenario(args.scenario).with_options(**options)
+    cases = {"synthetic classes": scenario}
+    if args.test_graphs:
+        cases["test graphs"] = with_graphs(scenario, args.test_graphs)
+    return {name: Yardstick(case, episodes=args.test_episodes) for name, case in cases.items()}
 
 
 if __name__ == "__main__":
-    arguments = tyro.cli(Args)
-    trained = train(arguments)
-    compare(trained, arguments)
-    if arguments.test_graphs:
-        print("on", ", ".join(path.stem for path in arguments.test_graphs))
-        compare(trained, arguments, arguments.test_graphs)
+    train(tyro.cli(Args))

@@ -2,11 +2,13 @@
 
 `Sb3VecEnv` is the native batch in the shape that Stable-Baselines3 asks for. `PairActorCriticPolicy` (MaskablePPO, PPO,
 A2C) and `PairValuePolicy` (`PairDqn`, a DQN that explores legal actions) are its policies on the observation "pairs".
-`PairVecEnv` is a batch observed as rows of features that stand on `assignment`'s plan. They are imported when they are
-first asked for, because they need the extra `agents`. Importing the package registers models of Stable-Baselines3 as
-policies, by the name `sb3:FILE.zip`.
+`PairActorCritic` is their networks as one module, for other libraries; `PairRowsPolicy` plays a trained one in
+evaluations, and `CurveCallback` measures a model while it learns. `PairVecEnv` is a batch observed as rows of features
+that stand on `assignment`'s plan. They are imported when they are first asked for, because they need the extra
+`agents`. Importing the package registers models of Stable-Baselines3 as policies, by the name `sb3:FILE.zip`.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gnnsched_env.common.errors import needs_extra
@@ -14,21 +16,41 @@ from gnnsched_env.common.policy import Knowledge
 from gnnsched_env.evaluation.policies import Family, Found, register_family
 
 if TYPE_CHECKING:
+    from gnnsched_agents.pair_modules import PairActorCritic, PairRowsPolicy
+    from gnnsched_agents.sb3.curve_callback import CurveCallback
     from gnnsched_agents.sb3.dqn import PairDqn
     from gnnsched_agents.sb3.pair_env import PairVecEnv
     from gnnsched_agents.sb3.pair_policy import PairActorCriticPolicy, PairValuePolicy
     from gnnsched_agents.sb3.vec_env import Sb3VecEnv
 
-__all__ = ["PairActorCriticPolicy", "PairDqn", "PairValuePolicy", "PairVecEnv", "Sb3VecEnv"]
+__all__ = [
+    "CurveCallback",
+    "PairActorCritic",
+    "PairActorCriticPolicy",
+    "PairDqn",
+    "PairRowsPolicy",
+    "PairValuePolicy",
+    "PairVecEnv",
+    "Sb3VecEnv",
+]
+HOMES = {
+    "CurveCallback": "sb3.curve_callback",
+    "PairActorCritic": "pair_modules",
+    "PairActorCriticPolicy": "sb3.pair_policy",
+    "PairDqn": "sb3.dqn",
+    "PairRowsPolicy": "pair_modules",
+    "PairValuePolicy": "sb3.pair_policy",
+    "PairVecEnv": "sb3.pair_env",
+    "Sb3VecEnv": "sb3.vec_env",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Return an adapter; raise ConfigError, which names the extra, if its library is not installed."""
-    if name not in __all__:
+    if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with needs_extra(name, "agents"):
-        from gnnsched_agents.sb3 import dqn, pair_env, pair_policy, vec_env
-    return next(getattr(module, name) for module in (pair_policy, vec_env, dqn, pair_env) if hasattr(module, name))
+        return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
 
 
 def _find_model(path: str) -> Found:

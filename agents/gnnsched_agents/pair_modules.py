@@ -5,7 +5,7 @@ accelerators. `PairActorCritic` is the two in one module, for TorchRL, RLlib and
 """
 
 from hashlib import blake2b
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from gymnasium import spaces
@@ -98,30 +98,51 @@ class PooledCritic(nn.Module):
         return legal.of_lanes(self.value(self.pooled(means).relu()).squeeze(-1))
 
 
-class PairActorCritic(nn.Module):
-    """A scorer and a critic on rows float32 [..., actions, features], whose leading dimensions may be any.
+class PairLogits(nn.Module):
+    """A scorer on rows float32 [..., actions, features] with any leading dimensions."""
 
-    `logits` returns [..., actions], ILLEGAL where an action is; `values` returns [...]. `forward` returns both.
+    def __init__(self, scorer: PooledScorer) -> None:
+        super().__init__()
+        self.scorer = scorer
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return the logits [..., actions], ILLEGAL where an action is."""
+        legal = LegalRows(rows.reshape(-1, *rows.shape[-2:]))
+        return legal.unpacked(self.scorer(legal.rows, legal.packing)).reshape(rows.shape[:-1])
+
+
+class PairValues(nn.Module):
+    """A critic on rows float32 [..., actions, features] with any leading dimensions."""
+
+    def __init__(self, critic: PooledCritic) -> None:
+        super().__init__()
+        self.critic = critic
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return the estimated returns [..., 1]; 0 where no action is left."""
+        values: Tensor = self.critic(LegalRows(rows.reshape(-1, *rows.shape[-2:])))
+        return values.reshape(*rows.shape[:-2], 1)
+
+
+class PairActorCritic(nn.Module):
+    """The networks of an actor-critic method: `logits` and `values` are modules on rows, as other libraries want them.
+
+    `scorer` is what `PairRowsPolicy` plays.
     """
 
     def __init__(self, width: int = 32, waiting: str = "free") -> None:
         super().__init__()
-        self.scorer = PooledScorer(width, waiting)
-        self.critic = PooledCritic(len(FEATURES), width)
+        self.logits = PairLogits(PooledScorer(width, waiting))
+        self.values = PairValues(PooledCritic(len(FEATURES), width))
+
+    @property
+    def scorer(self) -> PooledScorer:
+        """The scorer of `logits`."""
+        return self.logits.scorer
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits and values."""
-        return self.logits(rows), self.values(rows)
-
-    def logits(self, rows: Tensor) -> Tensor:
-        """Return the scores of the actions."""
-        legal = LegalRows(rows.flatten(0, -3) if rows.ndim > 2 else rows.unsqueeze(0))
-        return legal.unpacked(self.scorer(legal.rows, legal.packing)).reshape(rows.shape[:-1])
-
-    def values(self, rows: Tensor) -> Tensor:
-        """Return the estimated returns."""
-        values: Tensor = self.critic(LegalRows(rows.flatten(0, -3) if rows.ndim > 2 else rows.unsqueeze(0)))
-        return values.reshape(rows.shape[:-2])
+        """Return logits [..., actions] and values [...]."""
+        return self.logits(rows), self.values(rows).squeeze(-1)
 
 
 class PairRowsPolicy:
@@ -138,6 +159,15 @@ class PairRowsPolicy:
         self.scorer = scorer
         self.values = values
         self.waiting = scorer.waiting
+
+    @classmethod
+    def of(cls, model: Any) -> Self:
+        """Return the present policy of a model of Stable-Baselines3 with `PairActorCriticPolicy` or `PairValuePolicy`.
+
+        It goes on learning with the model.
+        """
+        network = getattr(model, "q_net", None)
+        return cls(model.policy.scorer) if network is None else cls(network.scorer, values=True)
 
     @torch.no_grad()
     def act(self, observation: FloatArray, mask: BoolArray) -> IntArray:

@@ -220,11 +220,11 @@ def check_keys(where: str, given: Mapping[str, Any], kind: type) -> None:
     check_known(where, given, tuple(entry.name for entry in fields(kind)))
 
 
-def check_known(where: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def check_known(where: str, given: Mapping[str, Any], known: tuple[str, ...], *, kind: str = "unknown key") -> None:
     """Raise UnknownOption, suggesting the closest known key, if a key is not among those known."""
     for key in given:
         if key not in known:
-            raise UnknownOption(f"{where}: unknown key {key!r}{did_you_mean(key, known)} (known: {', '.join(known)})")
+            raise UnknownOption(f"{where}: {kind} {key!r}{did_you_mean(key, known)} (known: {', '.join(known)})")
 
 
 def checked_dict(where: str, value: Any, keys: tuple[str, ...]) -> dict[str, Any]:

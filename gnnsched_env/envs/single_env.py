@@ -21,7 +21,7 @@ from gnnsched_env.sim.schedule import Schedule, schedule_of
 from gnnsched_env.tables import LatencyTable
 
 Info = dict[str, Any]
-NO_METRICS = dict.fromkeys(METRICS, 0.0)
+NO_METRICS = dict.fromkeys(METRICS, np.float64(0.0))
 
 
 class SchedulingEnv(PlainSpec, gymnasium.Env[Observed, np.int64]):
@@ -35,8 +35,8 @@ class SchedulingEnv(PlainSpec, gymnasium.Env[Observed, np.int64]):
     the mean completion time. With `returns="total"` it is not divided by the number of jobs, and the return is minus
     the total completion time. A reward of -1 stands for `metadata["reward_unit_cycles"]` cycles.
     `info`, with the same keys and types at every step: "action_mask" (int8, 1 where legal), "elapsed" (cycles since the
-    last decision), "legal" (whether the last action was legal), "time" (cycles), "metrics" (floats by name, those of
-    `sim.summarise`: 0 until the episode has ended).
+    last decision), "legal" (whether the last action was legal), "time" (cycles), and by their names the metrics of
+    `sim.summarise` ("mean_completion", "makespan", ...), 0 until the episode has ended. All have a numpy type.
     An episode has exactly `jobs` arrivals and ends when all are done. If the scenario charges for decisions, a job is
     hidden from its arrival until its latency has been predicted; that time is charged when the job appears.
     `table` holds the latencies of a job (`repeats` inferences).
@@ -133,7 +133,8 @@ class SchedulingEnv(PlainSpec, gymnasium.Env[Observed, np.int64]):
         info = self._info()
         if ended:
             self._running = False
-            info["metrics"] = summarise(episode_metrics(self.batch.simulation))
+            for name, value in summarise(episode_metrics(self.batch.simulation)).items():
+                info[name] = np.float64(value)
         if self.render_mode == "human":
             self.render()
         return self._observe(), self.batch.rewards.item(0), ended, False, info
@@ -175,10 +176,10 @@ class SchedulingEnv(PlainSpec, gymnasium.Env[Observed, np.int64]):
         batch = self.batch
         return {
             "action_mask": self._mask_row.copy(),
-            "elapsed": batch.elapsed.item(0),
-            "legal": batch.legal.item(0),
-            "time": batch.times.item(0),
-            "metrics": NO_METRICS.copy(),
+            "elapsed": batch.elapsed[0],
+            "legal": batch.legal[0, ...].copy(),  # an array: Gymnasium's batches keep numpy's bools as objects
+            "time": batch.times[0],
+            **NO_METRICS,
         }
 
 

@@ -40,8 +40,9 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
     Observations are float32 [L, n] by name, or one array [L, ...] by the option `observation`; rewards float64 [L],
     terminations and truncations bool [L].
     `infos`: "action_mask" int8 [L, actions] (1 where legal), "elapsed" and "time" int64 [L] cycles, "legal" bool [L],
-    "metrics" (by name float64 [L]: those of `sim.summarise`, 0 where no episode has just ended); when episodes end,
-    also "episode" ("r" return, "l" steps, "t" seconds, [L]); each key has its mask "_key" bool [L].
+    and by their names the metrics of `sim.summarise` ("mean_completion", "makespan", ..., float64 [L]), 0 where no
+    episode has just ended; when episodes end, also "episode" ("r" return, "l" steps, "t" seconds, [L]); each key has
+    its mask "_key" bool [L].
 
     Lifetime: with `copy=False` the observations, "action_mask" and `action_masks()` are the simulator's own arrays,
     which the next `reset` or `step` overwrites: do not write to them, and copy what must outlive the next call. The
@@ -254,8 +255,7 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
             "_legal": which,
             "time": batch.times.copy(),
             "_time": which,
-            "metrics": self._no_metrics if which is self._every else self._no_metrics_of(which),
-            "_metrics": which,
+            **(self._no_metrics if which is self._every else self._no_metrics_of(which)),
         }
 
     def _begin(self, which: BoolArray) -> None:
@@ -285,7 +285,7 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
             self._episodes[over] += np.uint64(1)
             self._begin(over)
         else:
-            infos["metrics"] = self._metrics(ended, self._every)
+            infos.update(self._metrics(ended, self._every))
             self._over[:] = over
             self._any_over = True
         return infos
@@ -307,9 +307,9 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
         last = np.full(self.num_envs, None, dtype=object)
         for lane in np.flatnonzero(over).tolist():
             last[lane] = _lane_of(self.batch.observed, lane)
-        info: Infos = {"metrics": metrics, "_metrics": over}
+        info: Infos = dict(metrics)
         for name, array in self._infos(over).items():
-            if array is not over and name != "metrics":
+            if name not in metrics and array is not over:
                 info[name] = np.zeros_like(array)
                 info[name][over] = array[over]
                 info[f"_{name}"] = over

@@ -23,6 +23,7 @@ from gnnsched_env.scenario.options import (
 from gnnsched_env.tables import LatencyTable, choice_keys
 
 LONGEST_RECONFIGURATION = 1 << 40
+UNEXPECTED = "unexpected keyword argument"  # Python's own words, which TorchRL looks for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,8 @@ class Scenario:
         `prediction_error=0.05` (the noise; or noise and bias), `reward="energy"` (that alone).
         """
         known = tuple(entry.name for entry in fields(EnvironmentOptions))
-        check_known("environment", options, (*known, "repeats", "predictor", "reconfiguration", *_CHANGED_SECTIONS))
+        known = (*known, "repeats", "predictor", "reconfiguration", *_CHANGED_SECTIONS)
+        check_known("environment", options, known, kind=UNEXPECTED)
         chosen = {name: value for name, value in options.items() if value is not None}
         sections = {name: _changed(name, getattr(self, name), chosen.pop(name, {})) for name in _CHANGED_SECTIONS}
         workload = replace(self.workload, repeats=chosen.pop("repeats", self.workload.repeats))

@@ -15,7 +15,7 @@ from gnnsched_env.hardware import Fleet
 from gnnsched_env.predictors import build_table
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
 from gnnsched_env.scenario.scenario import Scenario, load_scenario
-from gnnsched_env.tables import LatencyTable
+from gnnsched_env.tables import LatencyTable, choice_keys
 from gnnsched_env.workload import synthetic_classes
 
 FIRST_TRAINING_SEED = 1_000  # of synthetic classes; the embedded workload uses seed 0, validation seeds near 100
@@ -25,27 +25,30 @@ MOST_SKEW = 4.0
 
 def varied_scenarios(
     scenario: str | Path | Scenario | Mapping[str, Any] = "hetero4",
-    count: int = 16,
+    count: int = 32,
     *,
     seed: int = 0,
     loads: tuple[float, float] = (0.4, 1.0),
-    skew: float = 0.7,
-    classes: int = 256,
+    skew: float | None = None,
+    classes: int = 64,
 ) -> tuple[Scenario, ...]:
     """Return `count` scenarios that differ from the given one in their workload and load.
 
-    Each brings a table of synthetic classes of its own, drawn from `seed`, with predictions as a user's would be; two
-    of three are varied (`varied_table`, by `skew`; give 0 where all accelerators are equal). Loads are spread evenly
-    over the range, in random order. None of the classes is of the embedded workload or of a validation. Give the
-    scenarios to `gymnasium.make_vec` together: its lanes are divided among them. Raise ConfigError for a bad argument.
+    Each brings a table of `classes` synthetic classes of its own, drawn from `seed`, with predictions as a user's would
+    be; two of three are varied (`varied_table`) by `skew`, by default 1, or 0 where all accelerators are equal. Loads
+    are spread evenly over the range, in random order. None of the classes is of the embedded workload or of a
+    validation. Give the scenarios to `gymnasium.make_vec` together: its lanes are divided among them. Raise ConfigError
+    for a bad argument.
     """
+    base = load_scenario(scenario)
+    if skew is None:
+        skew = float(_differ(base.fleet))
     Integer(1).check("varied_scenarios", "count", count)
     Integer(0).check("varied_scenarios", "seed", seed)
     Number(least=0, most=MOST_SKEW).check("varied_scenarios", "skew", skew)
     Integer(1, MOST_JOBS).check("varied_scenarios", "classes", classes)
     low, high = ListOf(Number(above=0, below=LOAD_LIMIT), 2).check("varied_scenarios", "loads", loads)
     require("varied_scenarios", "loads", loads, "in ascending order" if low > high else "")
-    base = load_scenario(scenario)
     rng = np.random.default_rng(seed)
     seeds = FIRST_TRAINING_SEED + rng.integers(1 << 32, size=count)
     drawn = rng.permutation(low + (high - low) * (np.arange(count) + 0.5) / count)
@@ -84,3 +87,10 @@ def varied_table(table: LatencyTable, rng: np.random.Generator, skew: float) -> 
         weights=shares[table.class_groups],
         energy_pj=None,
     )
+
+
+def _differ(fleet: Fleet) -> bool:
+    """Return whether a fleet's accelerators are of more than one kind."""
+    keys = np.array(choice_keys(fleet))
+    kinds = {tuple(keys[fleet.choice_accelerators == a]) for a in range(len(fleet.accelerators))}
+    return len(kinds) > 1

@@ -68,7 +68,7 @@ def test_what_a_single_environment_takes_as_an_action(make_env):
 
 
 def test_unknown_options_are_refused(make_env):
-    with pytest.raises(TypeError, match="unknown key 'windw'; did you mean 'window'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'windw'; did you mean 'window'"):
         make_env(windw=3)
     with pytest.raises(ConfigError, match="reset: unknown option 'x'"):
         make_env().reset(options={"x": 1})

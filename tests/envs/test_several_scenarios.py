@@ -58,9 +58,8 @@ def test_each_lane_plays_as_the_single_environment_of_its_scenario(kind, observa
             if over:
                 ends += 1
                 for name in METRICS:
-                    assert infos["final_info"]["metrics"][name][lane] == info["metrics"][name]
+                    assert infos["final_info"][name][lane] == info[name]
                 own, info = single.reset()
-                info["elapsed"] = infos["elapsed"][lane]
             started[lane] = own, info
     assert ends > 3
 
@@ -133,6 +132,14 @@ def test_varied_scenarios_differ_and_follow_the_seed(scenarios):
         assert one.environment.load == other.environment.load
     assert (varied_scenarios(count=1, classes=8, seed=2)[0].table.true_cycles != cycles[0]).any()
     assert FIRST_TRAINING_SEED > 0  # the embedded workload's seed is 0
+
+
+def test_accelerators_of_one_kind_stay_alike():
+    for one in varied_scenarios("flexible4", 3, classes=8):
+        cycles = one.table.true_cycles.reshape(8, 4, -1)
+        assert (cycles == cycles[:, :1]).all()
+    cycles = varied_scenarios("flexible4", 3, classes=8, skew=1.0)[0].table.true_cycles.reshape(8, 4, -1)
+    assert (cycles != cycles[:, :1]).any()
 
 
 @pytest.mark.parametrize(

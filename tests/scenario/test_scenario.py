@@ -180,7 +180,7 @@ def test_options_change_repeats_and_parts_of_the_decision_cost():
         scenario.with_options(decision=3)
     with pytest.raises(ConfigError, match="unknown key 'latency_s'; did you mean 'latency_us'"):
         scenario.with_options(decision={"latency_s": 3})
-    with pytest.raises(ConfigError, match="unknown key 'repeat'; did you mean 'repeats'"):
+    with pytest.raises(ConfigError, match="unexpected keyword argument 'repeat'; did you mean 'repeats'"):
         scenario.with_options(repeat=3)
 
 

@@ -153,7 +153,7 @@ def _rows(infos: dict[str, Any]) -> list[dict[str, Any]]:
         infos["action_mask"], infos["elapsed"].tolist(), infos["legal"].tolist(), infos["time"].tolist(), strict=True
     )
     return [
-        {"action_mask": mask, "elapsed": elapsed, "legal": legal, "time": time, "metrics": dict(NO_METRICS)}
+        {"action_mask": mask, "elapsed": elapsed, "legal": legal, "time": time, **NO_METRICS}
         for mask, elapsed, legal, time in told
     ]
 

@@ -1,0 +1,57 @@
+"""The curve of a training: how far its policy is from a heuristic after how many decisions, in test episodes."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gnnsched_env.common.checks import Integer
+from gnnsched_env.common.files import write_json
+from gnnsched_env.common.policy import Policy
+from gnnsched_env.evaluation.yardstick import Yardstick
+
+RIVALS = ("random", "sjf", "min_min", "assignment")
+
+
+class LearningCurve:
+    """Measures a policy every so many decisions, prints a line each time, and compares it with heuristics at the end.
+
+    `points` holds a dict for each measurement: "decisions", "seconds" of training, without those of measuring, and
+    "ratios", over the yardstick's heuristic by the yardsticks' names.
+    """
+
+    def __init__(self, yardsticks: Mapping[str, Yardstick], *, every: int, file: str | Path | None = None) -> None:
+        """Start the clock; `every` is in decisions. `file` (JSON) is written anew after each measurement."""
+        self.yardsticks = dict(yardsticks)
+        self.every: int = Integer(1).check("learning curve", "every", every)
+        self.file = None if file is None else Path(file)
+        self.points: list[dict[str, Any]] = []
+        self._measuring = 0.0
+        self._started = time.perf_counter()
+
+    def due(self, decisions: int) -> bool:
+        """Return whether `every` decisions have passed since the last measurement."""
+        last: int = self.points[-1]["decisions"] if self.points else 0
+        return decisions - last >= self.every
+
+    def measure(self, policy: Policy, decisions: int) -> None:
+        """Measure a policy that has learnt from a number of decisions, and print how it does."""
+        begun = time.perf_counter()
+        seconds = begun - self._started - self._measuring
+        ratios = {name: yardstick.ratio(policy) for name, yardstick in self.yardsticks.items()}
+        self.points.append({"decisions": decisions, "seconds": seconds, "ratios": ratios})
+        told = ", ".join(
+            f"{ratio:.3f} of {self.yardsticks[name].reference} on {name}" for name, ratio in ratios.items()
+        )
+        print(f"{decisions:>10,} decisions {seconds:6.0f} s: {told}", flush=True)
+        if self.file is not None:
+            write_json(self.file, {"points": self.points})
+        self._measuring += time.perf_counter() - begun
+
+    def report(self, policy: Policy, decisions: int) -> None:
+        """Measure a policy that has learnt what it will, and print it among heuristics."""
+        if not self.points or self.points[-1]["decisions"] < decisions:
+            self.measure(policy, decisions)
+        for name, yardstick in self.yardsticks.items():
+            print(f"\n{name}: {yardstick.episodes} test episodes")
+            print(yardstick.report({"trained": policy, **{rival: rival for rival in RIVALS}}), flush=True)

@@ -21,7 +21,7 @@ from torch import nn
 
 import gnnsched_baselines  # noqa: F401 (registers the heuristics)
 import gnnsched_env
-from gnnsched_env.evaluation import LearningCurve, Yardstick, with_graphs
+from gnnsched_env.evaluation import LearningCurve
 from gnnsched_env.scenario import load_scenario, varied_scenarios
 
 
@@ -130,7 +130,11 @@ def train(args: Args) -> Agent:
     agent = Agent(observation.shape[2], args.width)
     optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5, fused=True)
     updates = max(1, args.steps // (args.rollout * args.lanes))
-    curve = LearningCurve(yardsticks(args), every=max(1, args.steps // 15), file=args.curve)
+    options = {"load": args.load, "jobs": 1_000, "window": args.window, "dataflow": "predicted_best"}
+    curve = LearningCurve.on(
+        load_scenario(args.scenario).with_options(**options), args.test_graphs, episodes=args.test_episodes,
+        every=max(1, args.steps // 15), file=args.curve,
+    )  # fmt: skip
     recent: list[float] = []
     for update in range(updates):
         optimizer.param_groups[0]["lr"] = args.learning_rate * (1 - 0.95 * update / updates)
@@ -217,16 +221,6 @@ class Trained:
             logs[mask] = self.agent(torch.from_numpy(observation[mask]), owner, len(mask))[0]
         waits = np.exp(logs[:, -1]) > 0.5  # many jobs share the probability of starting one
         return np.where(waits, mask.shape[1] - 1, logs[:, :-1].argmax(axis=1))
-
-
-def yardsticks(args: Args) -> dict[str, Yardstick]:
-    """Return what the agent is measured by: test episodes of the scenario, and of graph files if there are any."""
-    options = {"load": args.load, "jobs": 1_000, "window": args.window, "dataflow": "predicted_best"}
-    scenario = load_scenario(args.scenario).with_options(**options)
-    cases = {"synthetic classes": scenario}
-    if args.test_graphs:
-        cases["test graphs"] = with_graphs(scenario, args.test_graphs)
-    return {name: Yardstick(case, episodes=args.test_episodes) for name, case in cases.items()}
 
 
 if __name__ == "__main__":

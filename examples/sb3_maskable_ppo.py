@@ -17,7 +17,7 @@ from sb3_contrib import MaskablePPO
 
 import gnnsched_baselines  # noqa: F401 (registers the heuristics)
 from gnnsched_agents import CurveCallback, PairActorCriticPolicy, PairRowsPolicy, Sb3VecEnv
-from gnnsched_env.evaluation import LearningCurve, Yardstick, with_graphs
+from gnnsched_env.evaluation import LearningCurve
 from gnnsched_env.scenario import load_scenario, varied_scenarios
 
 
@@ -66,10 +66,8 @@ def main(args: Args) -> None:
     )
 
     scenario = load_scenario(args.scenario).with_options(load=args.load, jobs=1_000, **options)
-    yardsticks = {"synthetic classes": Yardstick(scenario, episodes=args.test_episodes)}
-    if args.test_graphs:
-        yardsticks["test graphs"] = Yardstick(with_graphs(scenario, args.test_graphs), episodes=args.test_episodes)
-    curve = LearningCurve(yardsticks, every=max(1, args.steps // 15), file=args.curve)
+    every = max(1, args.steps // 15)
+    curve = LearningCurve.on(scenario, args.test_graphs, episodes=args.test_episodes, every=every, file=args.curve)
     model.learn(args.steps, callback=CurveCallback(curve, PairRowsPolicy.of))
     model.save(args.model)
     curve.report(PairRowsPolicy.of(model), model.num_timesteps)

@@ -23,7 +23,7 @@ from torchrl.objectives.value import GAE
 
 import gnnsched_baselines  # noqa: F401 (registers the heuristics)
 from gnnsched_agents import PairActorCritic, PairRowsPolicy
-from gnnsched_env.evaluation import LearningCurve, Yardstick, with_graphs
+from gnnsched_env.evaluation import LearningCurve
 from gnnsched_env.scenario import load_scenario, varied_scenarios
 
 
@@ -68,7 +68,8 @@ def main(args: Args) -> None:
     logits = TensorDictModule(networks.logits, in_keys=["observation"], out_keys=["logits"])
     actor = ProbabilisticActor(logits, in_keys=["logits"], distribution_class=Categorical, return_log_prob=True)
     critic = ValueOperator(networks.values, in_keys=["observation"])
-    advantage = GAE(gamma=1.0, lmbda=0.99, value_network=critic)  # decisions are not evenly spaced: no discount
+    # decisions are not evenly spaced in time: a constant discount would reward waiting
+    advantage = GAE(gamma=1.0, lmbda=0.99, value_network=critic, deactivate_vmap=True)
     loss_of = ClipPPOLoss(actor, critic, clip_epsilon=0.2, entropy_bonus=False, critic_coeff=0.5, loss_critic_type="l2")
     optimizer = torch.optim.Adam(networks.parameters(), lr=2e-3, eps=1e-5)
 
@@ -81,10 +82,8 @@ def main(args: Args) -> None:
     )
 
     scenario = load_scenario(args.scenario).with_options(load=args.load, jobs=1_000, **options)
-    yardsticks = {"synthetic classes": Yardstick(scenario, episodes=args.test_episodes)}
-    if args.test_graphs:
-        yardsticks["test graphs"] = Yardstick(with_graphs(scenario, args.test_graphs), episodes=args.test_episodes)
-    curve = LearningCurve(yardsticks, every=max(1, args.steps // 15), file=args.curve)
+    every = max(1, args.steps // 15)
+    curve = LearningCurve.on(scenario, args.test_graphs, episodes=args.test_episodes, every=every, file=args.curve)
     policy = PairRowsPolicy(networks.scorer)
     for update, data in enumerate(collector):
         with torch.no_grad():

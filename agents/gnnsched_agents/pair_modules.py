@@ -20,7 +20,8 @@ from gnnsched_env.sim import Waiting
 
 ILLEGAL = -1e8  # finite, so that 0 x ILLEGAL is 0; as sb3-contrib's masked logits
 FEATURES = PAIR_FIELDS[:-1]  # what the networks read of a legal row: all but the last one, `legal`
-FEATURES_CODE = int.from_bytes(blake2b(",".join(FEATURES).encode(), digest_size=7).digest(), "little")
+# few enough bytes for a float32, which RLlib makes of it
+FEATURES_CODE = int.from_bytes(blake2b(",".join(FEATURES).encode(), digest_size=3).digest(), "little")
 WAYS_TO_WAIT = tuple(waiting.name.lower() for waiting in Waiting)
 
 

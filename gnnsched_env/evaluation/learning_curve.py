@@ -1,14 +1,16 @@
 """The curve of a training: how far its policy is from a heuristic after how many decisions, in test episodes."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.files import write_json
 from gnnsched_env.common.policy import Policy
+from gnnsched_env.evaluation.compare import with_graphs
 from gnnsched_env.evaluation.yardstick import Yardstick
+from gnnsched_env.scenario import Scenario
 
 RIVALS = ("random", "sjf", "min_min", "assignment")
 
@@ -28,6 +30,22 @@ class LearningCurve:
         self.points: list[dict[str, Any]] = []
         self._measuring = 0.0
         self._started = time.perf_counter()
+
+    @classmethod
+    def on(
+        cls,
+        scenario: Scenario,
+        graphs: Sequence[str | Path] = (),
+        *,
+        every: int,
+        episodes: int = 20,
+        file: str | Path | None = None,
+    ) -> Self:
+        """Return a curve of a scenario's test episodes and, if graph files are given, of those with their jobs."""
+        yardsticks = {"its classes": Yardstick(scenario, episodes=episodes)}
+        if graphs:
+            yardsticks["graph files"] = Yardstick(with_graphs(scenario, graphs), episodes=episodes)
+        return cls(yardsticks, every=every, file=file)
 
     def due(self, decisions: int) -> bool:
         """Return whether `every` decisions have passed since the last measurement."""

@@ -58,12 +58,13 @@ class TimedReplayBuffer(ReplayBuffer):
     """The library's replay buffer, changed so that the future is discounted in time, not in decisions.
 
     A transition is stored with a "done" of 1 - exp(-elapsed / tau), or 1 if the episode ended; "elapsed" comes from the
-    infos, in tau's unit. With gamma = 1, the future of a decision then counts exp(-elapsed / tau).
+    infos, in tau's unit. `tau` is one number, or one for each lane. With gamma = 1, the future of a decision then
+    counts exp(-elapsed / tau).
     """
 
-    def __init__(self, *args: Any, tau: float, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, tau: float | NDArray[np.float64], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.tau = tau
+        self.tau = np.asarray(tau)
 
     def add(
         self,

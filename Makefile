@@ -2,18 +2,25 @@
 # make test   sets up and runs every test
 # make test-quick  runs the tests that take less than a second each
 # make check  what continuous integration runs: lint, format, types, import contract, tests
+# make learn  trains every example with five seeds and draws the curves of docs/results/learning.md (hours)
 # make bench  prints the figures of docs/results/performance.md
 # make soak   plays random scenarios for SOAK_STEPS steps, everything checked after each (docs/reference/reliability.md)
 
 PYTHON ?= python3
 SOAK_STEPS ?= 10000000
-GYMNASIUMS := 1.1.1 1.2.2  # the oldest that is supported, and that of RLlib; the newest is installed
+LEARN_GRAPHS ?= $(wildcard ../shared/graphs/ENZYMES.npz ../shared/graphs/IMDB-BINARY.npz ../shared/graphs/MUTAG.npz \
+  ../shared/graphs/PROTEINS.npz)
+GYMNASIUM := 1.1.1  # the oldest that is supported; the newest is installed, and RLlib's beside the adapters
 GYMNASIUM_TESTS := tests/envs tests/contracts/test_env_contract.py tests/agents/test_vec_env.py
+ADAPTER_TESTS := tests/agents/test_libraries.py tests/agents/test_adapters_doc.py tests/commands/test_examples.py
 VENV := .venv
 BIN := $(VENV)/bin
+ADAPTERS := .venv-adapters
+PACKAGES := import sysconfig; print(sysconfig.get_path("purelib"))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup setup-dev demo test test-quick test-gymnasium test-no-jit check lint types imports bench soak clean
+.PHONY: setup setup-dev demo test test-quick test-gymnasium test-adapters test-no-jit check lint types imports bench \
+  learn soak clean
 
 setup: $(VENV)/.setup
 setup-dev: $(VENV)/.setup-dev
@@ -29,21 +36,31 @@ $(VENV)/.setup-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	touch $@ $(VENV)/.setup
 
+# RLlib asks for an older gymnasium: a second environment, which finds the rest in the first
+$(ADAPTERS)/.setup: $(VENV)/.setup-dev
+	$(PYTHON) -m venv --clear $(ADAPTERS)
+	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(PACKAGES)')')" > \
+	  $$($(ADAPTERS)/bin/python -c '$(PACKAGES)')/first.pth
+	$(ADAPTERS)/bin/python -m pip install --quiet --editable '.[adapters]' --constraint constraints.txt
+	touch $@
+
 demo: setup
 	$(BIN)/gnnsched demo
 
 test: setup-dev
 	$(BIN)/python -m pytest -n 2
-	$(MAKE) --no-print-directory test-no-jit test-gymnasium
+	$(MAKE) --no-print-directory test-no-jit test-gymnasium test-adapters
 
 test-quick: setup-dev
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
 test-gymnasium: setup-dev
-	for version in $(GYMNASIUMS); do \
-	  $(BIN)/python -m pip install --quiet --no-deps --upgrade --target .cache/gymnasium-$$version gymnasium==$$version && \
-	  PYTHONPATH=.cache/gymnasium-$$version $(BIN)/python -m pytest -n 2 -m 'not slow' $(GYMNASIUM_TESTS) || exit 1; \
-	done
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .cache/gymnasium gymnasium==$(GYMNASIUM)
+	PYTHONPATH=.cache/gymnasium $(BIN)/python -m pytest -n 2 -m 'not slow' $(GYMNASIUM_TESTS)
+
+test-adapters: $(ADAPTERS)/.setup
+	$(ADAPTERS)/bin/python -m pytest -n 2 -m 'adapters or not slow' $(GYMNASIUM_TESTS)
+	$(ADAPTERS)/bin/python -m pytest -n 2 -m adapters $(ADAPTER_TESTS)
 
 test-no-jit: setup-dev
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 -m kernels -W ignore:overflow:RuntimeWarning
@@ -64,8 +81,11 @@ bench: setup-dev
 	$(BIN)/python -m benchmarks.cycles
 	$(BIN)/python -m benchmarks.envs
 
+learn: setup-dev
+	$(BIN)/python scripts/studies/learning.py --graphs $(LEARN_GRAPHS) --processes 2 --picture out/learning/learning.png
+
 soak: setup-dev
 	$(BIN)/python -m tests.soak.run --steps $(SOAK_STEPS)
 
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(ADAPTERS) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

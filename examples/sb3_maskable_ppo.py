@@ -33,6 +33,8 @@ class Args:
     """Number of decisions to learn from."""
     seed: int = 0
     """Seed of the weights, of the actions and of the episodes."""
+    waiting: str = "free"
+    """How the agent waits: free, needed or by_choice (docs/reference/environments.md)."""
     lanes: int = 64
     """Number of environments that play side by side."""
     test_graphs: tuple[Path, ...] = ()
@@ -48,12 +50,13 @@ class Args:
 def main(args: Args) -> None:
     """Train, save and print the comparison."""
     torch.set_num_threads(1)  # such small networks gain nothing from more
-    options = {"window": 32, "dataflow": "predicted_best"}
+    options = {"window": 32, "dataflow": "predicted_best", "waiting": args.waiting}
     training = varied_scenarios(args.scenario, min(32, args.lanes), seed=args.seed)
     env = Sb3VecEnv("gnnsched/Queue-v0", args.lanes, scenario=training, jobs=200, observation="pairs", **options)
     model = MaskablePPO(
         PairActorCriticPolicy,
         env,
+        policy_kwargs={"waiting": args.waiting},
         n_steps=64,
         batch_size=1024,
         n_epochs=3,

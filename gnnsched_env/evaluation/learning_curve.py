@@ -62,14 +62,20 @@ class LearningCurve:
             f"{ratio:.3f} of {self.yardsticks[name].reference} on {name}" for name, ratio in ratios.items()
         )
         print(f"{decisions:>10,} decisions {seconds:6.0f} s: {told}", flush=True)
-        if self.file is not None:
-            write_json(self.file, {"points": self.points})
+        self._write({"points": self.points})
         self._measuring += time.perf_counter() - begun
 
     def report(self, policy: Policy, decisions: int) -> None:
-        """Measure a policy that has learnt what it will, and print it among heuristics."""
+        """Measure a policy that has learnt what it will, and print it among heuristics; the file gets their ratios."""
         if not self.points or self.points[-1]["decisions"] < decisions:
             self.measure(policy, decisions)
+        rivals = {}
         for name, yardstick in self.yardsticks.items():
             print(f"\n{name}: {yardstick.episodes} test episodes")
             print(yardstick.report({"trained": policy, **{rival: rival for rival in RIVALS}}), flush=True)
+            rivals[name] = {rival: yardstick.ratio(rival) for rival in RIVALS}
+        self._write({"points": self.points, "rivals": rivals})
+
+    def _write(self, content: dict[str, Any]) -> None:
+        if self.file is not None:
+            write_json(self.file, content)

@@ -8,10 +8,17 @@ import pytest
 DOC = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "use_rl_libraries.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
 OPTIONAL = ("sb3_contrib", "torch", "torchrl", "tianshou", "ray")
+ADAPTERS = OPTIONAL[2:]
+
+
+def marked(number):
+    """Return the number of a block, marked if it needs the extra `adapters`."""
+    needs = any(name in BLOCKS[number] for name in ADAPTERS)
+    return pytest.param(number, marks=pytest.mark.adapters) if needs else number
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("number", range(1, len(BLOCKS)))
+@pytest.mark.parametrize("number", [marked(number) for number in range(1, len(BLOCKS))])
 def test_a_block_runs(number, capsys):
     code = BLOCKS[0] + BLOCKS[1] if number == 1 else BLOCKS[number]  # the second goes on from the first
     for name in OPTIONAL:

@@ -7,6 +7,7 @@ import pytest
 import gnnsched_env  # noqa: F401
 from gnnsched_env.envs.wrappers import MaskedObservation, MaskedVectorObservation
 
+pytestmark = pytest.mark.adapters
 QUEUE = "gnnsched/Queue-v0"
 SMALL = {"jobs": 8, "window": 4}
 MISSING = "is not installed (pip install '.[adapters]')"

@@ -1,9 +1,5 @@
 """The stock-library policy on the observation "pairs": masks, sizes, symmetry, saving, and that it learns."""
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -12,12 +8,21 @@ contrib = pytest.importorskip("sb3_contrib", reason="sb3-contrib is not installe
 
 import torch  # noqa: E402
 
-from gnnsched_agents import PairActorCriticPolicy, PairDqn, PairValuePolicy, Sb3VecEnv  # noqa: E402
+from gnnsched_agents import (  # noqa: E402
+    CurveCallback,
+    PairActorCritic,
+    PairActorCriticPolicy,
+    PairDqn,
+    PairRowsPolicy,
+    PairValuePolicy,
+    Sb3VecEnv,
+)
 from gnnsched_agents.pair_modules import likeliest  # noqa: E402
 from gnnsched_env.common.errors import ConfigError, FileFormatError  # noqa: E402
 from gnnsched_env.envs import PAIR_FIELDS  # noqa: E402
 from gnnsched_env.envs.spaces import PAIR  # noqa: E402
-from gnnsched_env.evaluation import policy_factory, run_policy  # noqa: E402
+from gnnsched_env.evaluation import LearningCurve, policy_factory, run_policy  # noqa: E402
+from gnnsched_env.scenario import load_scenario, varied_scenarios  # noqa: E402
 
 IDS = ("gnnsched/Dispatch-v0", "gnnsched/Queue-v0")
 DQN_SHAPE = {"buffer_size": 1000, "learning_starts": 32, "train_freq": 4, "batch_size": 16}
@@ -127,17 +132,39 @@ def test_an_unknown_way_of_waiting_is_refused():
 
 
 @pytest.mark.slow
-def test_the_example_learns(monkeypatch):
-    """After a sixth of its steps it is nearer to sjf than to random, on episodes that it never trained on."""
-    path = Path(__file__).resolve().parents[2] / "examples" / "sb3_maskable_ppo.py"
-    example = SimpleNamespace(**runpy.run_path(str(path)))
-    monkeypatch.setitem(example.mean_completions.__globals__, "EPISODES", 16)
+def test_it_learns_from_scratch_on_varied_scenarios():
+    """After some seconds it is ahead of sjf, on a workload that it never trained on."""
+    training = varied_scenarios("hetero4", 8, seed=3, classes=32)
+    options = {"window": 16, "dataflow": "predicted_best"}
+    env = Sb3VecEnv(IDS[1], 32, scenario=training, jobs=100, observation="pairs", **options)
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the example does
-    means = example.mean_completions(example.train(50_000))
+    torch.set_num_threads(1)
+    curve = LearningCurve.on(load_scenario("hetero4").with_options(jobs=300, **options), every=20_000, episodes=4)
+    model = contrib.MaskablePPO(
+        PairActorCriticPolicy, env, n_steps=64, batch_size=512, n_epochs=3, learning_rate=2e-3, gamma=1.0,
+        gae_lambda=0.99, seed=0, device="cpu",
+    )  # fmt: skip
+    model.learn(60_000, callback=CurveCallback(curve, PairRowsPolicy.of))
     torch.set_num_threads(threads)
-    assert set(means) == {"random", "sjf", "min_min", "assignment", "MaskablePPO"}
-    assert means["MaskablePPO"] < (means["sjf"] + means["random"]) / 2
+    assert [point["decisions"] for point in curve.points] == [20_480, 40_960]
+    curve.measure(PairRowsPolicy.of(model), model.num_timesteps)
+    assert curve.points[-1]["ratios"]["its classes"] < 1.0
+
+
+def test_the_module_for_other_libraries_takes_any_leading_dimensions():
+    env = make_env()
+    networks = PairActorCritic(width=8)
+    torch.nn.init.normal_(networks.scorer.score.weight)
+    torch.nn.init.normal_(networks.values.critic.value.weight)
+    rows = torch.from_numpy(env.reset())
+    logits, values = networks(rows)
+    legal = torch.from_numpy(env.action_masks())
+    assert logits.shape == legal.shape and values.shape == (4,)
+    assert ((logits > -1e7) == legal).all()
+    assert (networks.logits(rows.reshape(2, 2, *rows.shape[1:])) == logits.reshape(2, 2, -1)).all()
+    assert (networks.values(rows.reshape(2, 2, *rows.shape[1:]))[..., 0] == values.reshape(2, 2)).all()
+    assert torch.allclose(networks.logits(rows[0]), logits[0], atol=1e-6)
+    assert PairRowsPolicy(networks.scorer).act(rows.numpy(), legal.numpy()).shape == (4,)
 
 
 def test_another_observation_is_refused():

@@ -1,5 +1,6 @@
 """The examples that train, run for a moment: they learn without an error and end in a comparison."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,19 +10,39 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SHORT = {"ppo.py": ["--steps", "8192", "--test-episodes", "1"], "sb3_maskable_ppo.py": ["4096"]}
+BRIEF = ("--lanes", "4", "--test-episodes", "1", "--curve", "curve.json")
+EXAMPLES = {  # the library that each needs, and how few decisions it can learn from
+    "ppo": ("torch", 2_048),
+    "sb3_a2c": ("stable_baselines3", 512),
+    "sb3_dqn": ("stable_baselines3", 11_000),
+    "sb3_maskable_ppo": ("sb3_contrib", 512),
+    "sb3_mlp": ("sb3_contrib", 512),
+    "rllib_ppo": ("ray", 512),
+    "tianshou_ppo": ("tianshou", 512),
+    "torchrl_ppo": ("torchrl", 512),
+}
+ADAPTERS = ("ray", "tianshou", "torchrl")
+
+
+def marked(name):
+    library = EXAMPLES[name][0]
+    return pytest.param(name, marks=[pytest.mark.slow, *([pytest.mark.adapters] if library in ADAPTERS else [])])
 
 
 def test_every_example_is_run():
-    assert {path.name for path in (ROOT / "examples").glob("*.py")} == set(SHORT)
+    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == set(EXAMPLES)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(SHORT))
+@pytest.mark.parametrize("name", [marked(name) for name in sorted(EXAMPLES)])
 def test_an_example_trains_and_compares(name, tmp_path):
-    pytest.importorskip("sb3_contrib", reason="the extra agents is not installed")
-    command = [sys.executable, ROOT / "examples" / name, *SHORT[name]]
+    library, steps = EXAMPLES[name]
+    pytest.importorskip(library, reason=f"{library} is not installed")
+    command = [sys.executable, ROOT / "examples" / f"{name}.py", "--steps", str(steps), *BRIEF]
+    if name == "ppo":
+        command += ["--scenarios", "2"]
     done = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     compared = dict(re.findall(r"^(\w+) .* (\d+\.\d+) of sjf", done.stdout, re.MULTILINE))
-    assert {"random", "sjf", "min_min", "assignment"} < set(compared) and float(compared["sjf"]) == 1.0
+    assert set(compared) == {"trained", "random", "sjf", "min_min", "assignment"} and float(compared["sjf"]) == 1.0
+    told = json.loads((tmp_path / "curve.json").read_text())
+    assert told["points"][-1]["decisions"] >= steps // 2 and told["rivals"]["its classes"]["sjf"] == 1.0

@@ -40,7 +40,7 @@ $(VENV)/.setup-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(ADAPTERS)/.setup: $(VENV)/.setup-dev
 	$(PYTHON) -m venv --clear $(ADAPTERS)
 	echo "import site; site.addsitedir('$$($(BIN)/python -c '$(PACKAGES)')')" > \
-	  $$($(ADAPTERS)/bin/python -c '$(PACKAGES)')/first.pth
+	  $$($(ADAPTERS)/bin/python -c '$(PACKAGES)')/0first.pth  # read before the package's own
 	$(ADAPTERS)/bin/python -m pip install --quiet --editable '.[adapters]' --constraint constraints.txt
 	touch $@
 

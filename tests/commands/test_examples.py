@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,22 @@ def test_an_example_trains_and_compares(name, tmp_path):
     assert set(compared) == {"trained", "random", "sjf", "min_min", "assignment"} and float(compared["sjf"]) == 1.0
     told = json.loads((tmp_path / "curve.json").read_text())
     assert told["points"][-1]["decisions"] >= steps // 2 and told["rivals"]["its classes"]["sjf"] == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.adapters
+def test_the_zoo_trains_by_its_file(tmp_path):
+    """The command is that of the file's first lines."""
+    pytest.importorskip("rl_zoo3", reason="rl_zoo3 is not installed")
+    file = ROOT / "examples" / "rl_zoo3.yml"
+    lines = [line.removeprefix("#").strip().rstrip("\\") for line in file.read_text().splitlines()]
+    first = next(number for number, line in enumerate(lines) if line.startswith("python -m rl_zoo3.train"))
+    words = shlex.split(" ".join(lines[first : first + 2]))[1:]
+    words[words.index("--conf-file") + 1] = str(file)
+    briefly = ["--n-timesteps", "64", "--hyperparams", "n_envs:2", "n_steps:16", "batch_size:16", "--eval-freq", "-1"]
+    done = subprocess.run(
+        [sys.executable, *words, *briefly, "--log-folder", tmp_path],
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("ppo/*/gnnsched-Queue-v0.zip"))

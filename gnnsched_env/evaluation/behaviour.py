@@ -111,7 +111,7 @@ def behaviour_of(schedule: Schedule, table: LatencyTable, *, decisions: int, wai
         execution=float((last["finish"] - last["start"]).mean()),
         fastest=float(on_fastest(last, table).mean()),
         stretch=float((predicted / shortest).mean()),
-        work=float(predicted.sum() / shortest.sum()),
+        work=float(predicted.sum(dtype=np.float64) / shortest.sum(dtype=np.float64)),
         waits=waits / max(1, decisions),
         idle=idle_while_waiting(schedule) / fleet_time,
         utilisation=float(lengths.sum()) / fleet_time,
@@ -137,7 +137,7 @@ def on_fastest(runs: RecordArray, table: LatencyTable) -> NDArray[np.bool_]:
     return fastest
 
 
-def idle_while_waiting(schedule: Schedule) -> int:
+def idle_while_waiting(schedule: Schedule) -> float:
     """Return the cycles, summed over accelerators, in which they were up but idle while some job waited."""
     starts = np.concatenate([schedule.runs["start"], schedule.downs["start"]])
     ends = np.concatenate([schedule.runs["finish"], schedule.downs["end"]])
@@ -149,4 +149,4 @@ def idle_while_waiting(schedule: Schedule) -> int:
         np.sort(ends), begins, side="right"
     )
     waiting = schedule.waiting_counts[np.searchsorted(schedule.waiting_times, begins, side="right") - 1]
-    return int(((schedule.num_accelerators - taken) * np.diff(times))[waiting > 0].sum())
+    return float(((schedule.num_accelerators - taken) * np.diff(times).astype(np.float64))[waiting > 0].sum())

@@ -124,7 +124,7 @@ def distance_records(runs: Mapping[str, Runs], limits: Limits) -> list[Record]:
     """
     records = []
     for name, run in runs.items():
-        totals = run.metrics.completion.sum(axis=1).astype(np.float64)
+        totals = run.metrics.completion.sum(axis=1, dtype=np.float64)
         records.append({"policy": name, "knowledge": str(run.knowledge), **distance(totals, limits)})
         records[-1]["mean_completion"] = float(run.per_episode("completion").mean())
     return sorted(records, key=lambda record: float(record["mean_completion"]))

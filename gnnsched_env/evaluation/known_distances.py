@@ -28,7 +28,7 @@ def known_records(
         jobs = sum(known[number].instance.num_jobs for number in chosen)
         rows = []
         for name, runs in played.items():
-            totals = np.array([float(runs[number].metrics.completion.sum()) for number in chosen])
+            totals = np.array([runs[number].metrics.completion.sum(dtype=np.float64) for number in chosen])
             row = {"policy": name, "knowledge": str(runs[0].knowledge), **distance(totals, limits)}
             rows.append({**row, "fleet": fleet, "env": "queue", "mean_completion": float(totals.sum() / jobs)})
         records[fleet] = sorted(rows, key=lambda row: float(row["mean_completion"]))

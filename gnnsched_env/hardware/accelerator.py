@@ -8,6 +8,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.dataflow import Dataflow
 
 AS_MANY_AS_PES = -1
+LONGEST_RECONFIGURATION = 1 << 40  # cycles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class Accelerator:
     distribution_bandwidth: Annotated[int, Integer(1, power_of_two=True)] = AS_MANY_AS_PES
     reduction_bandwidth: Annotated[int, Integer(1, power_of_two=True)] = AS_MANY_AS_PES
     dataflows: tuple[Dataflow, ...]
-    reconfiguration_cycles: Annotated[int, Integer(0)] = 0
+    reconfiguration_cycles: Annotated[int, Integer(0, LONGEST_RECONFIGURATION)] = 0
 
     def __post_init__(self) -> None:
         label = f"accelerator {self.name!r}"

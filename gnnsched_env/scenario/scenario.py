@@ -9,6 +9,7 @@ from gnnsched_env.common.checks import Integer, OneOf, check_keys, check_known
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.files import read_toml
 from gnnsched_env.hardware import Fleet, list_fleets, load_fleet
+from gnnsched_env.hardware.accelerator import LONGEST_RECONFIGURATION
 from gnnsched_env.predictors import DEFAULT_PREDICTOR, check_predictor
 from gnnsched_env.scenario.options import (
     Arrivals,
@@ -22,7 +23,6 @@ from gnnsched_env.scenario.options import (
 )
 from gnnsched_env.tables import LatencyTable, choice_keys
 
-LONGEST_RECONFIGURATION = 1 << 40
 UNEXPECTED = "unexpected keyword argument"  # Python's own words, which TorchRL looks for
 
 

@@ -123,13 +123,13 @@ def episode_metrics(simulation: Simulation, which: slice = ALL) -> EpisodeMetric
         running = np.arange(simulation.num_lanes)[which][lanes["ended"] == 0].tolist()
         raise GnnSchedError(f"metrics: every lane must have ended, but lanes {running[:8]} still run")
     makespan = lanes["time"].copy()  # an episode ends with its last job
-    fleet_time = accelerators.shape[1] * makespan
+    fleet_time = accelerators.shape[1] * makespan.astype(np.float64)
     return EpisodeMetrics(
         jobs=_copied(simulation.jobs[which, :0] if simulation.streaming else simulation.jobs[which]),
         true=simulation.true,
         totals=_totals(simulation, which),
         makespan=makespan,
-        utilisation=accelerators["busy_cycles"].sum(axis=1) / fleet_time,
+        utilisation=accelerators["busy_cycles"].sum(axis=1, dtype=np.float64) / fleet_time,
         energy_pj=lanes["total_energy"].copy(),
         failures=((accelerators["changes"] + 1) // 2).sum(axis=1),  # every other change is a repair
         aborted=lanes["aborted"].copy(),
@@ -161,5 +161,5 @@ def _down_time(simulation: Simulation, which: slice) -> NDArray[np.float64]:
     for lane in range(*which.indices(simulation.num_lanes)):
         if simulation.accelerators["changes"][lane].any():
             intervals = simulation.down_intervals(lane)
-            down[lane] = float((intervals["end"] - intervals["start"]).sum())
+            down[lane] = (intervals["end"] - intervals["start"]).sum(dtype=np.float64)
     return down[which]

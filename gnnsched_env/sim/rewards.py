@@ -40,7 +40,7 @@ class Term:
 
 
 def _completion(jobs: NDArray[np.void], _: NDArray[np.void]) -> Totals:
-    return np.asarray((jobs["finish"] - jobs["arrival"]).sum(axis=1), np.float64)
+    return np.asarray((jobs["finish"] - jobs["arrival"]).sum(axis=1, dtype=np.float64))
 
 
 def _weighted(jobs: NDArray[np.void], _: NDArray[np.void]) -> Totals:
@@ -48,7 +48,7 @@ def _weighted(jobs: NDArray[np.void], _: NDArray[np.void]) -> Totals:
 
 
 def _tardiness(jobs: NDArray[np.void], _: NDArray[np.void]) -> Totals:
-    return np.asarray(np.maximum(0, jobs["finish"] - jobs["due"]).sum(axis=1), np.float64)
+    return np.asarray(np.maximum(0, jobs["finish"] - jobs["due"]).sum(axis=1, dtype=np.float64))
 
 
 def _energy(_: NDArray[np.void], lanes: NDArray[np.void]) -> Totals:

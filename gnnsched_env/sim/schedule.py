@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim.records import RecordArray
 from gnnsched_env.sim.state import Simulation
+from gnnsched_env.sim.totals import exact_sum
 
 RUN = np.dtype(
     [
@@ -92,7 +93,7 @@ def schedule_of(simulation: Simulation, lane: int = 0, *, span: int | None = Non
     records = simulation.jobs[lane, : int(state["cursor"])]
     finished = records["finish"] >= 0
     done = int(state["done"])
-    completion = int(records["finish"][finished].sum()) - int(records["arrival"][finished].sum())
+    completion = exact_sum(records["finish"][finished] - records["arrival"][finished])
     forgotten = 0
     if simulation.streaming:
         forgotten = simulation.forgotten[lane].jobs

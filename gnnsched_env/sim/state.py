@@ -68,7 +68,7 @@ class Simulation:
         self.table = table = job_table(table, settings.repeats)
         self.config = settings
         self.settings = settings.record()
-        _check_horizon(table, settings)
+        _check_horizon(table, settings, max([0, *([] if reconfiguration is None else reconfiguration)]))
         # Copies of their own: a table's arrays are read-only, and a copied or unpickled table's are not, which would
         # make numba compile every kernel anew.
         self.true = np.array(table.true_cycles, order="C")
@@ -193,8 +193,10 @@ def _as_keys(values: Sequence[int] | NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.array([int(value) % SEED_LIMIT for value in values], np.uint64)
 
 
-def _check_horizon(table: LatencyTable, settings: SimulationSettings) -> None:
-    """Raise ConfigError if times could exceed int64: an episode is at most all its gaps, latencies and predictions.
+def _check_horizon(table: LatencyTable, settings: SimulationSettings, reconfiguration: int) -> None:
+    """Raise ConfigError if times could exceed int64.
+
+    An episode is at most all its gaps, latencies, changes of a dataflow (of `reconfiguration` cycles) and predictions.
 
     A changing rate stretches gaps by at most a few phases; failures could repeat a job without end, so a job must
     usually finish between two of them. Repairs, a last failure and a last deadline come on top.
@@ -204,21 +206,22 @@ def _check_horizon(table: LatencyTable, settings: SimulationSettings) -> None:
     beyond = LONGEST_GAP * settings.mean_up + (settings.slack or (0.0, 0.0))[1]
     waits = LONGEST_GAP * (settings.mean_gap + phases + settings.mean_down)
     predicting = max(settings.decision, settings.lookup)
-    if settings.jobs * (waits + longest + predicting) + beyond >= HORIZON:
+    if settings.jobs * (waits + longest + reconfiguration + predicting) + beyond >= HORIZON:
         more = f", repairs of {settings.mean_down:.3g} after {settings.mean_up:.3g}" if settings.mean_up else ""
         more += f", deadlines of up to {settings.slack[1]:.3g}" if settings.slack else ""
+        more += f", a longest change of a dataflow of {reconfiguration:.3g}" if reconfiguration else ""
         raise ConfigError(
             f"simulation: {settings.jobs} jobs, a mean gap of {settings.mean_gap:.3g} cycles, latencies of up to "
             f"{longest:.3g} cycles{more} and predictions of {predicting:.3g} may take 2^62 cycles or more; "
             "take fewer jobs, a higher load or shorter times"
         )
     if settings.mean_up:
-        _check_failures(table, settings)
+        _check_failures(table, settings, reconfiguration)
 
 
-def _check_failures(table: LatencyTable, settings: SimulationSettings) -> None:
+def _check_failures(table: LatencyTable, settings: SimulationSettings, reconfiguration: int) -> None:
     """Raise ConfigError for failures so frequent that jobs may never finish, or that little else is simulated."""
-    least = float(table.true_cycles.max()) / LONGEST_RISK
+    least = (float(table.true_cycles.max()) + reconfiguration) / LONGEST_RISK
     if settings.mean_up < least:
         raise ConfigError(
             f"simulation: the mean time between failures must be at least {least:,.0f} cycles, a quarter of the "

@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 from gnnsched_env.sim.records import NEVER, RecordArray
 
 
+def exact_sum(values: NDArray[np.int64]) -> int:
+    """Return the sum of integers of at least 0, int64, at most 2^31 of them, which itself may be beyond int64."""
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
+
+
 @dataclass(slots=True, kw_only=True)
 class JobTotals:
     """How many jobs there were, and sums over them: times in cycles, `slowdown` over the smallest true latency.
@@ -39,12 +44,12 @@ class JobTotals:
         completion = records["finish"] - records["arrival"]
         late = np.where(records["due"] < NEVER, np.maximum(0, records["finish"] - records["due"]), 0)
         self.jobs += len(records)
-        self.completion += float(completion.sum())
-        self.execution += float((records["finish"] - records["start"]).sum())
+        self.completion += float(exact_sum(completion))
+        self.execution += float(exact_sum(records["finish"] - records["start"]))
         self.slowdown += float((completion / true.min(axis=1)[records["job_class"]]).sum())
-        self.predicting += float((records["ready"] - records["arrival"]).sum())
+        self.predicting += float(exact_sum(records["ready"] - records["arrival"]))
         self.due += int((records["due"] < NEVER).sum())
         self.missed += int((late > 0).sum())
-        self.tardiness += float(late.sum())
+        self.tardiness += float(exact_sum(late))
         self.weight += float(records["weight"].sum(dtype=np.float64))
         self.weighted += float((records["weight"] * completion).sum(dtype=np.float64))

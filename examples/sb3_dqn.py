@@ -55,7 +55,6 @@ def main(args: Args) -> None:
     model = PairDqn(
         PairValuePolicy,
         env,
-        policy_kwargs={"waiting": "needed"},
         exploration=(0.2, 0.02),
         exploring=args.steps // 2,
         buffer_size=200_000,

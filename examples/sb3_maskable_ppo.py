@@ -56,7 +56,6 @@ def main(args: Args) -> None:
     model = MaskablePPO(
         PairActorCriticPolicy,
         env,
-        policy_kwargs={"waiting": args.waiting},
         n_steps=64,
         batch_size=1024,
         n_epochs=3,

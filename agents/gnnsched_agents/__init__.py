@@ -65,7 +65,7 @@ register_family(
         forms=("sb3:FILE.zip",),
         meaning="A model of Stable-Baselines3 with a policy of this package (needs the extra `agents`).",
         knowledge=Knowledge.PREDICTED,
-        environments=frozenset({"queue"}),
+        environments=frozenset({"dispatch", "queue"}),
         find=_find_model,
     )
 )

@@ -165,10 +165,16 @@ class PairRowsPolicy:
     def of(cls, model: Any) -> Self:
         """Return the present policy of a model of Stable-Baselines3 with `PairActorCriticPolicy` or `PairValuePolicy`.
 
-        It goes on learning with the model.
+        It goes on learning with the model. Raise ConfigError for a model with another policy.
         """
-        network = getattr(model, "q_net", None)
-        return cls(model.policy.scorer) if network is None else cls(network.scorer, values=True)
+        values = getattr(model, "q_net", None)
+        scorer = getattr(values or getattr(model, "policy", None), "scorer", None)
+        if not isinstance(scorer, PooledScorer):
+            raise ConfigError(
+                "PairRowsPolicy.of: must be a model with PairActorCriticPolicy or PairValuePolicy, "
+                f"got {type(model).__name__}"
+            )
+        return cls(scorer, values=values is not None)
 
     @torch.no_grad()
     def act(self, observation: FloatArray, mask: BoolArray) -> IntArray:
@@ -192,11 +198,15 @@ def likeliest(probabilities: Tensor, rows: Tensor) -> Tensor:
     return torch.where(waiting, waits.to(torch.uint8).argmax(dim=-1), starting)
 
 
-def check_space(where: str, observations: spaces.Space[Any], actions: spaces.Space[Any]) -> None:
-    """Raise ConfigError unless observations are rows of features, one for each action."""
+def check_space(where: str, observations: spaces.Space[Any], actions: spaces.Space[Any]) -> str:
+    """Return the environments' `waiting` ("free" where a space does not say it).
+
+    Raise ConfigError unless observations are rows of features, one for each action.
+    """
     expected = (int(cast(spaces.Discrete, actions).n), len(PAIR_FIELDS))
     if observations.shape != expected:
         raise ConfigError(
             f"{where}: the observation must be 'pairs', of shape {expected}, got {observations}: make the environment "
             "with observation='pairs'"
         )
+    return str(getattr(observations, "waiting", "free"))

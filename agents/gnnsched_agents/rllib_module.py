@@ -13,15 +13,15 @@ from gnnsched_agents.pair_modules import PairActorCritic, check_space
 class PairRLModule(TorchRLModule, ValueFunctionAPI):
     """Logits of actions, ILLEGAL where one is, and values, from rows of features.
 
-    `model_config` may hold `width` and `waiting`, the arguments of `PairActorCritic`. `networks.scorer` is what
-    `PairRowsPolicy` plays. Raise ConfigError if the observation space is another.
+    `model_config` may hold `width`, the units of each layer. `networks.scorer` is what `PairRowsPolicy` plays. Raise
+    ConfigError if the observation space is another.
     """
 
     def setup(self) -> None:
         """Make the networks."""
-        check_space("PairRLModule", self.observation_space, self.action_space)
-        given = self.model_config or {}  # RLlib's own settings are among them
-        self.networks = PairActorCritic(given.get("width", 32), given.get("waiting", "free"))
+        waiting = check_space("PairRLModule", self.observation_space, self.action_space)
+        width = (self.model_config or {}).get("width", 32)  # RLlib's own settings are beside it
+        self.networks = PairActorCritic(width, waiting)
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         return {Columns.ACTION_DIST_INPUTS: self.networks.logits(batch[Columns.OBS])}

@@ -25,6 +25,8 @@ import numpy as np
 
 from gnnsched_env.common.errors import ConfigError, UnknownOption, did_you_mean
 
+MOST_SHOWN = 300  # characters of a value in a message
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -110,8 +112,9 @@ class OneOf(Rule):
     def check(self, where: str, name: str, value: Any) -> str:
         """Return the choice; if the choices are an enum's members, return the member."""
         if not isinstance(value, str) or value not in self.choices:
-            known, guess = ", ".join(self.choices), did_you_mean(value, self.choices)
-            raise ConfigError(f"{where}: {name} must be one of {known}, got {value!r}{guess}")
+            known = ", ".join(self.choices)
+            guess = did_you_mean(value, self.choices) if isinstance(value, str) else ""
+            raise ConfigError(f"{where}: {name} must be one of {known}, got {shown(value)}{guess}")
         return self.choices[self.choices.index(value)]
 
 
@@ -139,7 +142,7 @@ class FilePath(Rule):
     """The path of a file, which need not exist yet; stored as a string."""
 
     def _broken(self, value: Any) -> str:
-        return "" if isinstance(value, str | Path) else "a file's path"
+        return "" if isinstance(value, str | Path) and "\0" not in str(value) else "a file's path"
 
     def _stored(self, value: Any) -> str:
         return str(value)
@@ -212,7 +215,16 @@ def _optional(kind: type, name: str) -> bool:
 def require(where: str, name: str, value: Any, rule: str) -> None:
     """Raise ConfigError naming the thing, the rule (in words) and the value; do nothing if the rule is empty."""
     if rule:
-        raise ConfigError(f"{where}: {name} must be {rule}, got {value!r}")
+        raise ConfigError(f"{where}: {name} must be {rule}, got {shown(value)}")
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it: its repr, shortened, or what it is where Python refuses to print it."""
+    try:
+        text = repr(value)
+    except ValueError:  # integers of more than some thousand digits
+        text = f"an integer of {value.bit_length():,} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def check_keys(where: str, given: Mapping[str, Any], kind: type) -> None:

@@ -8,8 +8,6 @@ import json
 import os
 import tomllib
 import uuid
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -26,6 +24,16 @@ PARTIALS = ".*.partial"
 """Pattern of the files that a killed write leaves beside its target."""
 
 _NAME = 32  # characters of the target's name in a partial file's, which must not grow too long
+
+
+def file_path(path: Any, what: str = "a file") -> Path:
+    """Return a path as a Path; raise FileFormatError unless it is text or a path, without the character NUL."""
+    if not isinstance(path, str | os.PathLike):
+        raise FileFormatError(f"{what} must be named by a path, got {path!r}")
+    named = Path(path)
+    if "\0" in str(named):
+        raise FileFormatError(f"{what} must be named by a path without the character NUL, got {str(named)!r}")
+    return named
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object], *, parents: bool = True) -> None:
@@ -83,7 +91,7 @@ def read_npz(path: str | os.PathLike[str], source: str = "") -> Arrays:
     """
     source, member = source or str(path), ""
     try:
-        with Path(path).open("rb") as file:
+        with file_path(path).open("rb") as file:
             start = file.read(len(_NPY_MAGIC))
             if start == _NPY_MAGIC:
                 raise FileFormatError(f"{source}: must be an npz archive, got a single array")
@@ -99,7 +107,7 @@ def read_npz(path: str | os.PathLike[str], source: str = "") -> Arrays:
         raise
     except OSError as error:
         raise FileFormatError(f"{source}: cannot be read: {error.strerror or error}") from None
-    except _DAMAGED as error:
+    except Exception as error:  # what numpy and zipfile raise for damage is no closed list
         where = f"array {member!r}" if member else "the archive"
         if "allow_pickle" in str(error):
             raise FileFormatError(f"{source}: {where} is pickled; only plain arrays are read") from None
@@ -116,7 +124,9 @@ def read_json(path: str | os.PathLike[str], source: str = "") -> dict[str, Any]:
     """Return the object in a JSON file; raise FileFormatError if it is missing, invalid, or another type of value."""
     source = source or str(path)
     try:
-        value = json.loads(Path(path).read_bytes())
+        value = json.loads(file_path(path).read_bytes().removeprefix(BYTE_ORDER_MARK))
+    except FileFormatError:
+        raise
     except OSError as error:
         raise FileFormatError(f"{source}: cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
@@ -130,13 +140,16 @@ def read_toml(path: Path | Traversable, source: str = "") -> dict[str, Any]:
     """Return the table of a TOML file; FileFormatError where it is missing or no TOML."""
     source = source or str(path)
     try:
-        return tomllib.loads(path.read_bytes().decode())
+        named = path if isinstance(path, Traversable) and not isinstance(path, Path) else file_path(path)
+        return tomllib.loads(named.read_bytes().removeprefix(BYTE_ORDER_MARK).decode())
     except OSError as error:
         raise FileFormatError(f"{source}: cannot be read: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except FileFormatError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{source}: must be a TOML file ({error})") from None
 
 
 _ZIP_MAGIC = b"PK"
 _NPY_MAGIC = b"\x93NUMPY"
-_DAMAGED = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # which some editors put before UTF-8

@@ -13,6 +13,7 @@ from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.scenario import Scenario, job_source, load_scenario, scenario_table, simulation_settings
 from gnnsched_env.sim import SimulationSettings
 from gnnsched_env.sim.feed import CAPACITY
+from gnnsched_env.sim.records import JOB, QUEUED
 from gnnsched_env.tables import LatencyTable
 
 
@@ -79,9 +80,16 @@ def make_batch(
     chosen = chosen.with_options(**options)
     inference = scenario_table(chosen)
     settings = simulation_settings(chosen, inference, dispatch=dispatch)
-    batch = scenario_batch(
-        chosen, inference, settings, lanes=lanes, threads=threads, observation=chosen.environment.observation
-    )
+    try:
+        batch = scenario_batch(
+            chosen, inference, settings, lanes=lanes, threads=threads, observation=chosen.environment.observation
+        )
+    except MemoryError:
+        needed = lanes * settings.jobs * (JOB.itemsize + QUEUED.itemsize) / 2**30
+        raise ConfigError(
+            f"environment: {lanes:,} lanes of {settings.jobs:,} jobs need {needed:,.0f} GiB or more, which are not "
+            "free: take fewer lanes or jobs"
+        ) from None
     return Construction(scenario=chosen, batch=batch, reward_unit_cycles=settings.unit)
 
 

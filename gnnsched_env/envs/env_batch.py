@@ -22,7 +22,6 @@ from gnnsched_env.sim import (
     EpisodeMetrics,
     Simulation,
     SimulationSettings,
-    Waiting,
     episode_metrics,
     fleet_capacity,
     seed_arrays,
@@ -136,7 +135,7 @@ class EnvBatch:
             dispatch=settings.dispatch,
             choose_dataflow=settings.choose_dataflow,
             shows_energy=settings.energy > 0,
-            wait_by_choice=settings.waiting is Waiting.BY_CHOICE and not settings.dispatch,
+            waiting="free" if settings.dispatch else settings.waiting.name.lower(),
             observation=observation,
         )
         self._all = np.ones(lanes, np.bool_)

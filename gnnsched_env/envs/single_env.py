@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Integer, check_known
 from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.common.policy import FloatArray
 from gnnsched_env.envs.construction import PlainSpec, make_batch
@@ -16,6 +17,7 @@ from gnnsched_env.envs.env_batch import Observed
 from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.envs.rendering import RENDER_FPS, RENDER_MODES, Renderer, default_span
 from gnnsched_env.scenario import Scenario
+from gnnsched_env.scenario.scenario import UNEXPECTED, option_names
 from gnnsched_env.sim import METRICS, episode_metrics, summarise
 from gnnsched_env.sim.schedule import Schedule, schedule_of
 from gnnsched_env.tables import LatencyTable
@@ -66,6 +68,7 @@ class SchedulingEnv(PlainSpec, gymnasium.Env[Observed, np.int64]):
         "ansi". Raise ConfigError, naming the option, the rule and the value, if one is invalid, and UnknownOption (a
         TypeError too) if there is none of that name.
         """
+        check_known("environment", options, ("scenario", "table", "render_mode", *option_names()), kind=UNEXPECTED)
         made = make_batch(scenario, dispatch=self.dispatch, table=table, options=options)
         self.scenario = made.scenario
         self.batch = made.batch
@@ -109,6 +112,8 @@ class SchedulingEnv(PlainSpec, gymnasium.Env[Observed, np.int64]):
         """
         for name in options or {}:
             raise ConfigError(f"reset: unknown option {name!r} (a single environment takes none)")
+        if seed is not None:
+            seed = int(Integer(0).check("reset", "seed", seed))
         super().reset(seed=seed)
         if seed is None and self._seed is not None:
             self._episode += 1

@@ -105,6 +105,17 @@ PAIR_BOUND = 4.0  # a ratio of 2^16
 OBSERVATION_VERSION = 2
 
 
+class PairRows(spaces.Box):
+    """The space of the observation "pairs", float32 [actions, PAIR_FIELDS].
+
+    `waiting` is the environments' option, so that policies know what they are trained under.
+    """
+
+    def __init__(self, shape: tuple[int, ...], waiting: str) -> None:
+        super().__init__(-PAIR_BOUND, PAIR_BOUND, shape, np.float32)
+        self.waiting = waiting
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """The shape of one environment's observations and actions, with all that is needed to decode and encode them.
@@ -112,7 +123,7 @@ class Layout:
     `window` slots, `choice_accelerators` (the accelerator of each choice), `mean_log_cycles` (of each choice over the
     predictor's training set: all that a policy without latencies knows), `choice_names`; `dispatch` is True for
     Dispatch-v0 and False for Queue-v0; `choose_dataflow` is False if an action names slot and accelerator only and the
-    dataflow is the predicted best. `wait_by_choice`: Queue-v0 has no action that waits; naming a busy accelerator does.
+    dataflow is the predicted best. `waiting`: how an agent waits in Queue-v0, as the option of the environments.
     `shows_energy`: the dict also has an array of energies (if the reward charges energy). `columns` is the number of
     actions per slot; `column_accelerators` int64 [columns] the accelerator of each.
     `observation`: which observation agents are shown, as the option of the environments.
@@ -125,7 +136,7 @@ class Layout:
     dispatch: bool
     choose_dataflow: bool
     shows_energy: bool = False
-    wait_by_choice: bool = False
+    waiting: str = "free"
     observation: str = "dict"
     column_accelerators: NDArray[np.int64] = field(init=False, compare=False, repr=False)
 
@@ -147,6 +158,11 @@ class Layout:
     def columns(self) -> int:
         """Return the number of actions that a slot has."""
         return len(self.column_accelerators)
+
+    @property
+    def wait_by_choice(self) -> bool:
+        """Return whether Queue-v0 has no action that waits; naming a busy accelerator does."""
+        return self.waiting == "by_choice"
 
     @property
     def num_actions(self) -> int:
@@ -199,6 +215,8 @@ class Layout:
         """
         if self.observation == "dict":
             return spaces.Dict({name: spaces.Box(0.0, 1.0, (size,), np.float32) for name, size in self.sizes.items()})
+        if self.observation == "pairs":
+            return PairRows(self.shape, self.waiting)
         low, high = (0.0, 1.0) if self.observation == "flat" else (-PAIR_BOUND, PAIR_BOUND)
         return spaces.Box(low, high, self.shape, np.float32)
 

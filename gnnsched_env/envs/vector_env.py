@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import Integer
+from gnnsched_env.common.checks import Flag, Integer, check_known
 from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray
 from gnnsched_env.envs.construction import Construction, PlainSpec, make_batch
@@ -20,9 +20,14 @@ from gnnsched_env.envs.env_batch import Observed
 from gnnsched_env.envs.joined_batch import JoinedBatch
 from gnnsched_env.envs.vector_input import action_array, as_autoreset_mode, lane_seeds, reset_mask, some_lanes
 from gnnsched_env.scenario import Scenario
+from gnnsched_env.scenario.scenario import UNEXPECTED, option_names
 from gnnsched_env.sim import METRICS, summarise
 from gnnsched_env.tables import LatencyTable
 
+OWN_OPTIONS = (
+    *("scenario", "table", "autoreset_mode", "copy", "consecutive_seeds", "max_episode_steps"),
+    *("episode_statistics", "threads"),
+)
 SHARED = {  # attributes that `set_attr` cannot set: their name in a single environment, and in the batch
     "action_space": "single_action_space",
     "observation_space": "single_observation_space",
@@ -82,15 +87,17 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
         """
         if options.pop("render_mode", None) is not None:
             raise ConfigError("render_mode: a batch is not drawn; make a single environment with gymnasium.make")
+        check_known("environment", options, (*OWN_OPTIONS, *option_names()), kind=UNEXPECTED)
         Integer(1).check("environment", "num_envs", num_envs)
         self.num_envs = int(num_envs)
         self.autoreset_mode = as_autoreset_mode(autoreset_mode)
         if max_episode_steps is not None:
             Integer(1).check("environment", "max_episode_steps", max_episode_steps)
         self.max_episode_steps = max_episode_steps
-        self.copy = bool(copy)
-        self.consecutive_seeds = bool(consecutive_seeds)
-        self.episode_statistics = bool(episode_statistics)
+        flag = Flag()
+        self.copy: bool = flag.check("environment", "copy", copy)
+        self.consecutive_seeds: bool = flag.check("environment", "consecutive_seeds", consecutive_seeds)
+        self.episode_statistics: bool = flag.check("environment", "episode_statistics", episode_statistics)
         made = self._make(scenario, threads=threads, table=table, options=options)
         self.batch = made[0].batch if len(made) == 1 else JoinedBatch([one.batch for one in made])
         self.layout = self.batch.layout

@@ -52,7 +52,7 @@ def reset_mask(options: dict[str, Any] | None, lanes: int) -> BoolArray:
     return mask.copy()
 
 
-def spawn_seeds(seed: int, lanes: int) -> NDArray[np.uint64]:
+def spawn_seeds(seed: Any, lanes: int) -> NDArray[np.uint64]:
     """Return uint64 [lanes]: seeds drawn by numpy's SeedSequence; lane i's depends on the seed and on i alone.
 
     Batches of different seeds share no lane. Raise ConfigError unless the seed is an integer of at least 0.
@@ -71,7 +71,7 @@ def lane_seeds(seed: Any, lanes: int, *, consecutive: bool) -> tuple[BoolArray, 
         return np.zeros(lanes, np.bool_), np.zeros(lanes, np.uint64)
     if isinstance(seed, Integral):
         seeds = np.arange(lanes, dtype=np.uint64)
-        seeds = seeds + np.uint64(_seed(seed)) if consecutive else spawn_seeds(int(seed), lanes)
+        seeds = seeds + np.uint64(_seed(seed)) if consecutive else spawn_seeds(seed, lanes)
         return np.ones(lanes, np.bool_), seeds
     if isinstance(seed, str | bytes) or not isinstance(seed, Sequence | np.ndarray) or len(seed) != lanes:
         raise ConfigError(f"reset: seed must be an integer or one for each of {lanes} lanes, got {seed!r}")

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from gnnsched_env.common.checks import Integer
+from gnnsched_env.common.checks import Integer, shown
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.files import write_json
 from gnnsched_env.common.policy import Policy
 from gnnsched_env.evaluation.compare import with_graphs
 from gnnsched_env.evaluation.yardstick import Yardstick
-from gnnsched_env.scenario import Scenario
+from gnnsched_env.scenario import Scenario, load_scenario
 
 RIVALS = ("random", "sjf", "min_min", "assignment")
 
@@ -24,37 +25,46 @@ class LearningCurve:
 
     def __init__(self, yardsticks: Mapping[str, Yardstick], *, every: int, file: str | Path | None = None) -> None:
         """Start the clock; `every` is in decisions. `file` (JSON) is written anew after each measurement."""
+        if not isinstance(yardsticks, Mapping) or not all(isinstance(one, Yardstick) for one in yardsticks.values()):
+            raise ConfigError(f"learning curve: yardsticks must be Yardsticks by name, got {shown(yardsticks)}")
         self.yardsticks = dict(yardsticks)
         self.every: int = Integer(1).check("learning curve", "every", every)
         self.file = None if file is None else Path(file)
         self.points: list[dict[str, Any]] = []
         self._measuring = 0.0
+        self._seen, self._before = 0, 0  # decisions of the present training, and of those before it
         self._started = time.perf_counter()
 
     @classmethod
     def on(
         cls,
-        scenario: Scenario,
+        scenario: Scenario | str | Path,
         graphs: Sequence[str | Path] = (),
         *,
         every: int,
         episodes: int = 20,
+        dispatch: bool = False,
         file: str | Path | None = None,
     ) -> Self:
         """Return a curve of a scenario's test episodes and, if graph files are given, of those with their jobs."""
-        yardsticks = {"its classes": Yardstick(scenario, episodes=episodes)}
+        own = load_scenario(scenario)
+        yardsticks = {"its classes": Yardstick(own, episodes=episodes, dispatch=dispatch)}
         if graphs:
-            yardsticks["graph files"] = Yardstick(with_graphs(scenario, graphs), episodes=episodes)
+            yardsticks["graph files"] = Yardstick(with_graphs(own, graphs), episodes=episodes, dispatch=dispatch)
         return cls(yardsticks, every=every, file=file)
 
     def due(self, decisions: int) -> bool:
         """Return whether `every` decisions have passed since the last measurement."""
         last: int = self.points[-1]["decisions"] if self.points else 0
-        return decisions - last >= self.every
+        return self._all(decisions) - last >= self.every
 
     def measure(self, policy: Policy, decisions: int) -> None:
-        """Measure a policy that has learnt from a number of decisions, and print how it does."""
+        """Measure a policy that has learnt from a number of decisions, and print how it does.
+
+        A number below the last one begins a training that goes on from there.
+        """
         begun = time.perf_counter()
+        decisions = self._all(decisions)
         seconds = begun - self._started - self._measuring
         ratios = {name: yardstick.ratio(policy) for name, yardstick in self.yardsticks.items()}
         self.points.append({"decisions": decisions, "seconds": seconds, "ratios": ratios})
@@ -67,14 +77,22 @@ class LearningCurve:
 
     def report(self, policy: Policy, decisions: int) -> None:
         """Measure a policy that has learnt what it will, and print it among heuristics; the file gets their ratios."""
-        if not self.points or self.points[-1]["decisions"] < decisions:
+        if not self.points or self.points[-1]["decisions"] < self._all(decisions):
             self.measure(policy, decisions)
         rivals = {}
         for name, yardstick in self.yardsticks.items():
+            known = [rival for rival in RIVALS if yardstick.suits(rival)]
             print(f"\n{name}: {yardstick.episodes} test episodes")
-            print(yardstick.report({"trained": policy, **{rival: rival for rival in RIVALS}}), flush=True)
-            rivals[name] = {rival: yardstick.ratio(rival) for rival in RIVALS}
+            print(yardstick.report({"trained": policy, **{rival: rival for rival in known}}), flush=True)
+            rivals[name] = {rival: yardstick.ratio(rival) for rival in known}
         self._write({"points": self.points, "rivals": rivals})
+
+    def _all(self, decisions: int) -> int:
+        """Return the decisions of all trainings so far, given those of the present one."""
+        if decisions < self._seen:
+            self._before += self._seen
+        self._seen = decisions
+        return self._before + decisions
 
     def _write(self, content: dict[str, Any]) -> None:
         if self.file is not None:

@@ -78,11 +78,15 @@ def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None,
             f"policy {name!r}: waits by an action of its own, which environments with waiting='by_choice' do not have; "
             "a policy that waits by naming a busy accelerator says so by an attribute waiting = 'by_choice'"
         )
-    policy = _construct(name, kind, layout, table, {**added, **options})
+    return checked_policy(f"policy {name!r}", _construct(name, kind, layout, table, {**added, **options}))
+
+
+def checked_policy(where: str, policy: Any) -> Policy:
+    """Return a policy; raise ConfigError if it has no method `act` or does not say what it knows."""
     if not callable(getattr(policy, "act", None)):
-        raise ConfigError(f"policy {name!r}: {type(policy).__name__} must have a method act(observation, mask)")
+        raise ConfigError(f"{where}: {type(policy).__name__} must have a method act(observation, mask)")
     if not isinstance(knowledge := getattr(policy, "knowledge", None), Knowledge):
-        raise ConfigError(f"policy {name!r}: knowledge must be a gnnsched_env.Knowledge, got {knowledge!r}")
+        raise ConfigError(f"{where}: knowledge must be a gnnsched_env.Knowledge, got {knowledge!r}")
     made: Policy = policy
     return made
 

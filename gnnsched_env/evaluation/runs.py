@@ -18,6 +18,7 @@ from gnnsched_env.scenario import EnvironmentOptions, Scenario, simulation_setti
 from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, Waiting, WindowOrder, episode_metrics
 from gnnsched_env.sim.belief import belief_of
 from gnnsched_env.sim.metrics import joined
+from gnnsched_env.sim.state import SEED_LIMIT
 from gnnsched_env.tables import LatencyTable
 
 PolicyFactory = Callable[[Layout, LatencyTable], Policy]
@@ -110,6 +111,7 @@ def _run(
     advance: Advance,
 ) -> Runs:
     Integer(1).check("evaluation", "episodes", episodes)
+    Integer(0, SEED_LIMIT - episodes).check("evaluation", "seed", seed)
     metrics = []
     most_waiting = 0
     # All jobs of a trace are kept in memory too: percentiles need them.

@@ -1,15 +1,18 @@
 """How long policies take beside a heuristic, in the same test episodes: what a training's progress is measured by."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Flag, require
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import Policy
 from gnnsched_env.common.stats import Interval, paired_ratio
-from gnnsched_env.evaluation.policies import policy_factory
+from gnnsched_env.evaluation.policies import checked_policy, policy_factory
 from gnnsched_env.evaluation.runs import PolicyFactory, run_policy
-from gnnsched_env.scenario import Scenario, scenario_table
+from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
 
 REFERENCE = "sjf"
 
@@ -23,17 +26,23 @@ class Yardstick:
 
     def __init__(
         self,
-        scenario: Scenario,
+        scenario: Scenario | str | Path,
         *,
         reference: str = REFERENCE,
         dispatch: bool = False,
         seed: int = 0,
         episodes: int = 20,
     ) -> None:
-        """Play the reference's episodes, of seeds seed to seed + episodes - 1; raise ConfigError if it is unknown."""
-        self.scenario = scenario
-        self.table = scenario_table(scenario)
-        self.dispatch, self.seed, self.episodes = dispatch, seed, episodes
+        """Play the reference's episodes, of seeds seed to seed + episodes - 1.
+
+        `scenario` may be a preset's name or a TOML file's path. Raise ConfigError if an argument is invalid, or no
+        policy of that name is registered for the environment.
+        """
+        self.scenario = load_scenario(scenario)
+        self.dispatch = Flag().check("yardstick", "dispatch", dispatch)
+        self.seed, self.episodes = seed, episodes
+        require("yardstick", "reference", reference, "" if isinstance(reference, str) else "a policy's name")
+        self.table = scenario_table(self.scenario)
         self.reference = reference
         self._played: dict[str, NDArray[np.float64]] = {}  # by registered policies, which always play alike
         self._taken = self.completions(reference)
@@ -45,7 +54,11 @@ class Yardstick:
         """
         if isinstance(policy, str) and policy in self._played:
             return self._played[policy]
-        factory = policy_factory(policy, dispatch=self.dispatch) if isinstance(policy, str) else _is(policy)
+        factory = (
+            policy_factory(policy, dispatch=self.dispatch)
+            if isinstance(policy, str)
+            else _is(checked_policy(f"policy {type(policy).__name__}", policy))
+        )
         runs = run_policy(
             factory, self.scenario, self.table, dispatch=self.dispatch, seed=self.seed, episodes=self.episodes
         )
@@ -53,6 +66,14 @@ class Yardstick:
         if isinstance(policy, str):
             self._played[policy] = completions
         return completions
+
+    def suits(self, name: str) -> bool:
+        """Return whether a policy of that name is registered for the yardstick's environment."""
+        try:
+            policy_factory(name, dispatch=self.dispatch)
+        except ConfigError:
+            return False
+        return True
 
     def ratio(self, policy: str | Policy) -> float:
         """Return a policy's mean completion time over the reference's."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError, GraphError, did_you_mean
+from gnnsched_env.common.files import file_path
 from gnnsched_env.graphs.graph import Graph
 from gnnsched_env.graphs.graph_set import GraphSet
 from gnnsched_env.graphs.loaders import (
@@ -43,7 +44,7 @@ _DAMAGE = (
 
 def graph_file(path: str | Path) -> Path:
     """Return the path of a graph file, or of a shipped example ("karate") if no file has that name."""
-    path = Path(path)
+    path = file_path(path, "a graph file")
     return path if path.exists() else EXAMPLES.get(str(path), path)
 
 

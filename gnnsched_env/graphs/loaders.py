@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import FileFormatError, GraphError
+from gnnsched_env.common.errors import FileFormatError, GnnSchedError, GraphError
 from gnnsched_env.graphs.graph import Graph
 from gnnsched_env.graphs.graph_set import GraphSet
 from gnnsched_env.graphs.structure import LARGEST_ID
@@ -97,7 +97,9 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
                 yield file
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (EOFError, zlib.error) as error:
+    except (EOFError, zlib.error, ValueError) as error:
+        if isinstance(error, GnnSchedError):
+            raise
         raise FileFormatError(f"{path}: is damaged or truncated: {error}") from None
 
 

@@ -33,10 +33,20 @@ def index_array(label: str, name: str, values: ArrayLike, dtype: type[np.signedi
         for extreme in (array.min(), array.max()):
             if not limits.min <= int(extreme) <= limits.max:
                 raise GraphError(f"{label}: {name} must fit {np.dtype(dtype).name}, got {int(extreme)}")
-    exact = array.flags.c_contiguous and array.dtype == dtype and not array.flags.writeable
+    exact = array.flags.c_contiguous and array.dtype == dtype and not _writable(array)
     owned = array if exact else array.astype(dtype, order="C", copy=True)
     owned.flags.writeable = False
     return owned
+
+
+def _writable(array: NDArray[Any]) -> bool:
+    """Return whether an array can be written to, itself or by one that it is a view of."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return True
+        base = base.base
+    return not (base is None or isinstance(base, bytes))  # a memory map or a foreign buffer may change
 
 
 def check_structure(

@@ -7,7 +7,6 @@ from gnnsched_env.common.checks import Integer, ListOf, Parsed, Text, check_fiel
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.dataflow import Dataflow
 
-AS_MANY_AS_PES = -1
 LONGEST_RECONFIGURATION = 1 << 40  # cycles
 
 
@@ -23,15 +22,15 @@ class Accelerator:
 
     name: Annotated[str, Text(without="/")]
     pes: Annotated[int, Integer(1, power_of_two=True)]
-    distribution_bandwidth: Annotated[int, Integer(1, power_of_two=True)] = AS_MANY_AS_PES
-    reduction_bandwidth: Annotated[int, Integer(1, power_of_two=True)] = AS_MANY_AS_PES
+    distribution_bandwidth: Annotated[int, Integer(1, power_of_two=True)] = None  # type: ignore[assignment]
+    reduction_bandwidth: Annotated[int, Integer(1, power_of_two=True)] = None  # type: ignore[assignment]
     dataflows: tuple[Dataflow, ...]
     reconfiguration_cycles: Annotated[int, Integer(0, LONGEST_RECONFIGURATION)] = 0
 
     def __post_init__(self) -> None:
         label = f"accelerator {self.name!r}"
         for field in ("distribution_bandwidth", "reduction_bandwidth"):
-            if getattr(self, field) == AS_MANY_AS_PES:
+            if getattr(self, field) is None:
                 object.__setattr__(self, field, self.pes)
         check_fields(self, label)
         if self.distribution_bandwidth > self.pes:

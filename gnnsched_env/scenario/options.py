@@ -19,6 +19,7 @@ from gnnsched_env.sim.rewards import TERMS, Prices, in_cycles
 from gnnsched_env.tables import LatencyTable
 
 LOAD_LIMIT = 1.5
+LEAST_LOAD = 1e-9
 MOST_JOBS = 10_000_000  # an episode's jobs are kept in memory
 MOST_REPEATS = 1_000_000_000
 LONGEST_DECISION_US = 1e9
@@ -194,7 +195,7 @@ class EnvironmentOptions:
     load: Annotated[
         float,
         Number(
-            above=0.0,
+            least=LEAST_LOAD,
             below=LOAD_LIMIT,
             help="Arrival rate, as a share of the fleet's largest sustainable rate.",
             option="load",

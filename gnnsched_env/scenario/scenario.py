@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from gnnsched_env.common.checks import Integer, OneOf, check_keys, check_known
+from gnnsched_env.common.checks import Integer, OneOf, check_keys, check_known, shown
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.files import read_toml
 from gnnsched_env.hardware import Fleet, list_fleets, load_fleet
@@ -83,9 +83,7 @@ class Scenario:
         Short forms: `arrivals="bursty"` (the process) or `"jobs.csv"` (a trace), `failures=(200, 20)` (up, down),
         `prediction_error=0.05` (the noise; or noise and bias), `reward="energy"` (that alone).
         """
-        known = tuple(entry.name for entry in fields(EnvironmentOptions))
-        known = (*known, "repeats", "predictor", "reconfiguration", *_CHANGED_SECTIONS)
-        check_known("environment", options, known, kind=UNEXPECTED)
+        check_known("environment", options, option_names(), kind=UNEXPECTED)
         chosen = {name: value for name, value in options.items() if value is not None}
         sections = {name: _changed(name, getattr(self, name), chosen.pop(name, {})) for name in _CHANGED_SECTIONS}
         workload = replace(self.workload, repeats=chosen.pop("repeats", self.workload.repeats))
@@ -165,6 +163,12 @@ SECTIONS: dict[str, Any] = {
 _CHANGED_SECTIONS = {name: kind for name, kind in SECTIONS.items() if name not in ("workload", "environment")}
 
 
+def option_names() -> tuple[str, ...]:
+    """Return the names of the options that `Scenario.with_options` takes."""
+    own = (entry.name for entry in fields(EnvironmentOptions))
+    return (*own, "repeats", "predictor", "reconfiguration", *_CHANGED_SECTIONS)
+
+
 def list_scenarios() -> tuple[str, ...]:
     """Return the names of the preset scenarios: one for each preset fleet, under the embedded workload."""
     return list_fleets()
@@ -176,8 +180,10 @@ def load_scenario(scenario: "str | Path | Scenario | Mapping[str, Any]") -> Scen
         return scenario
     if isinstance(scenario, Mapping):
         return Scenario.from_dict(scenario)
-    if not isinstance(scenario, str | Path):
-        raise ConfigError(f"scenario must be a name, a path or a Scenario, got {scenario!r}")
+    if not isinstance(scenario, str | Path) or "\0" in str(scenario):
+        several = f"a list of {len(scenario)}, which only batches take" if isinstance(scenario, list | tuple) else ""
+        got = several or shown(scenario)
+        raise ConfigError(f"scenario must be a name, a path, a Scenario or what its to_dict returns, got {got}")
     if isinstance(scenario, Path) or scenario.endswith(".toml"):
         return Scenario.from_toml(scenario)
     OneOf(list_scenarios()).check("scenario", "name", scenario)

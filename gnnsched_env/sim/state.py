@@ -216,12 +216,12 @@ def _check_horizon(table: LatencyTable, settings: SimulationSettings, reconfigur
             "take fewer jobs, a higher load or shorter times"
         )
     if settings.mean_up:
-        _check_failures(table, settings, reconfiguration)
+        _check_failures(table, settings)
 
 
-def _check_failures(table: LatencyTable, settings: SimulationSettings, reconfiguration: int) -> None:
+def _check_failures(table: LatencyTable, settings: SimulationSettings) -> None:
     """Raise ConfigError for failures so frequent that jobs may never finish, or that little else is simulated."""
-    least = (float(table.true_cycles.max()) + reconfiguration) / LONGEST_RISK
+    least = float(table.true_cycles.max()) / LONGEST_RISK
     if settings.mean_up < least:
         raise ConfigError(
             f"simulation: the mean time between failures must be at least {least:,.0f} cycles, a quarter of the "

@@ -44,7 +44,7 @@ def make_model(name, env, **options):
 
 def make_env(name=IDS[1], lanes=4, **options):
     shape = {"window": 4} if name == IDS[1] else {}
-    return Sb3VecEnv(name, lanes, jobs=8, observation="pairs", **shape, **options)
+    return Sb3VecEnv(name, lanes, **{"jobs": 8, "observation": "pairs", **shape, **options})
 
 
 @pytest.mark.parametrize("name", IDS)
@@ -87,10 +87,11 @@ def test_the_order_of_the_jobs_does_not_matter():
     assert torch.allclose(model.policy.predict_values(rows), model.policy.predict_values(rows[:, order]), atol=1e-5)
 
 
+@pytest.mark.parametrize("waiting", ["free", "needed", "by_choice"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_saved_model_plays_alike_and_evaluations_take_it(algorithm, tmp_path):
-    env = make_env()
-    model = make_model(algorithm, env, policy_kwargs={"width": 8, "waiting": "needed"})
+def test_a_saved_model_plays_alike_and_evaluations_take_it(algorithm, waiting, tmp_path):
+    env = make_env(waiting=waiting)
+    model = make_model(algorithm, env, policy_kwargs={"width": 8})
     model.learn(64)
     network = model.q_net if algorithm.endswith("n") or algorithm == "DQN" else model.policy
     torch.nn.init.normal_(network.scorer.score.weight, generator=torch.Generator().manual_seed(1))
@@ -102,10 +103,16 @@ def test_a_saved_model_plays_alike_and_evaluations_take_it(algorithm, tmp_path):
     assert masks[np.arange(4), ours].all()
     make = policy_factory(f"sb3:{tmp_path / 'model.zip'}", dispatch=False)
     policy = make(env.batch.layout, env.batch.table)
-    assert (policy.observation, policy.waiting) == ("pairs", "needed")
+    assert (policy.observation, policy.waiting) == ("pairs", waiting)
+    assert PairRowsPolicy.of(again).waiting == waiting
     assert (policy.act(observation, masks) == ours).all()
     run = run_policy(make, env.batch.scenario, env.batch.table, dispatch=False, seed=0, episodes=2)
     assert run.per_episode("completion").min() > 0
+    twin = run_policy(
+        lambda layout, table: PairRowsPolicy.of(again),
+        env.batch.scenario, env.batch.table, dispatch=False, seed=0, episodes=2,
+    )  # fmt: skip
+    assert (run.metrics.jobs == twin.metrics.jobs).all()
 
 
 def test_a_model_of_other_features_is_refused(tmp_path):
@@ -125,10 +132,34 @@ def test_it_waits_where_that_is_likelier_than_all_jobs_together():
     assert likeliest(probabilities, rows).tolist() == [1, 3, 3]  # the last lane has no action that waits
 
 
-def test_an_unknown_way_of_waiting_is_refused():
+@pytest.mark.parametrize("width", [0, -1, "8", 1.5, True])
+def test_a_bad_width_is_refused(width):
     for name in ("PPO", "DQN"):
-        with pytest.raises(ConfigError, match="waiting must be one of free, needed, by_choice, got 'never'"):
-            make_model(name, make_env(), policy_kwargs={"waiting": "never"})
+        with pytest.raises(ConfigError, match="width must be an integer of at least 1, got"):
+            make_model(name, make_env(), policy_kwargs={"width": width})
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"policy": "MlpPolicy"}, "policy must be PairValuePolicy, .*observation='pairs', got 'MlpPolicy'"),
+        ({"policy": PairActorCriticPolicy}, "policy must be PairValuePolicy, .*got PairActorCriticPolicy"),
+        ({"exploration": (3, -1)}, "exploration.* must be a number from 0 to 1, got 3"),
+        ({"exploration": 0.1}, "exploration must be"),
+        ({"exploring": 0}, "exploring must be an integer of at least 1, got 0"),
+        ({"exploration_fraction": 0.1}, "leave out exploration_fraction"),
+    ],
+)
+def test_what_the_dqn_cannot_use_is_refused(options, error):
+    with pytest.raises(ConfigError, match=error):
+        PairDqn(**{"policy": PairValuePolicy, "env": make_env(), **DQN_SHAPE, **options})
+
+
+def test_a_model_without_a_scorer_is_no_policy_of_rows():
+    model = sb3.PPO("MlpPolicy", make_env(observation="flat"), n_steps=8, batch_size=8, device="cpu")
+    for given in (model, "model.zip", None):
+        with pytest.raises(ConfigError, match="must be a model with PairActorCriticPolicy or PairValuePolicy, got"):
+            PairRowsPolicy.of(given)
 
 
 @pytest.mark.slow

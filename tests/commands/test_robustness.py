@@ -83,7 +83,7 @@ def test_the_table_shows_the_records(result):
         ({"policies": ()}, "--policies: needs at least one value"),
         ({"fleets": ("hetero4", "hetero4")}, "--fleets: must be distinct"),
         ({"fleets": ("hetro4",)}, "did you mean 'hetero4'"),
-        ({"load": 2.0}, "load must be a number above 0 and below 1.5, got 2.0"),
+        ({"load": 2.0}, "load must be a number of at least 1e-09 and below 1.5, got 2.0"),
         ({"jobs": 0}, "jobs must be an integer of at least 1, got 0"),
     ],
 )

@@ -81,7 +81,7 @@ def test_one_episode_of_two_policies_has_the_means_of_each_alone():
         (["--policy", "assignement"], "did you mean 'assignment'"),
         (["--policy", "assignment", "--env", "dispatch"], "is made for queue, not for dispatch"),
         (["--scenario", "hetro4"], "did you mean 'hetero4'"),
-        (["--load", "1.5"], "load must be a number above 0 and below 1.5, got 1.5"),
+        (["--load", "1.5"], "load must be a number of at least 1e-09 and below 1.5, got 1.5"),
         (["--jobs", "0"], "jobs must be an integer of at least 1, got 0"),
         (["--png", "out.bmp"], "must end in one of .png, .svg, .pdf, got '.bmp'"),
         (["--gif", "out.mp4"], "animation out.mp4: must end in .gif, got '.mp4'"),

@@ -29,9 +29,9 @@ def test_step_before_reset_and_after_the_end(make_env):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"load": 0}, "load must be a number above 0 and below 1.5, got 0"),
-        ({"load": 1.5}, "load must be a number above 0 and below 1.5, got 1.5"),
-        ({"load": float("nan")}, "load must be a number above 0 and below 1.5, got nan"),
+        ({"load": 0}, "load must be a number of at least 1e-09 and below 1.5, got 0"),
+        ({"load": 1.5}, "load must be a number of at least 1e-09 and below 1.5, got 1.5"),
+        ({"load": float("nan")}, "load must be a number of at least 1e-09 and below 1.5, got nan"),
         ({"jobs": 0}, "jobs must be an integer of at least 1, got 0"),
         ({"jobs": 2.5}, "jobs must be an integer of at least 1, got 2.5"),
         ({"dataflow": "best"}, "dataflow must be one of agent, predicted_best, got 'best'"),

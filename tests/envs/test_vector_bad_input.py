@@ -151,7 +151,7 @@ def test_bad_seeds(seed, message):
         ({"autoreset_mode": "SameSteps"}, "one of NextStep, SameStep, Disabled, got 'SameSteps'; did you mean 'SameS"),
         ({"autoreset_mode": None}, "one of NextStep, SameStep, Disabled, got None"),
         ({"lood": 0.5}, "unexpected keyword argument 'lood'; did you mean 'load'"),
-        ({"load": 2.0}, "load must be a number above 0 and below 1.5, got 2.0"),
+        ({"load": 2.0}, "load must be a number of at least 1e-09 and below 1.5, got 2.0"),
         ({"scenario": "hetero5"}, "did you mean 'hetero4'"),
     ],
 )

@@ -79,6 +79,41 @@ def test_bad_yardsticks_are_refused():
         LearningCurve({}, every=0)
 
 
+@pytest.mark.parametrize("policy", [None, lambda observation, mask: None, object()])
+def test_what_is_no_policy_is_refused(yardstick, policy):
+    with pytest.raises(ConfigError, match="must have a method act"):
+        yardstick.ratio(policy)
+
+
+def test_other_things_than_yardsticks_are_refused(yardstick):
+    for given in (yardstick, [yardstick], {"a": None}):
+        with pytest.raises(ConfigError, match="yardsticks must be Yardsticks by name, got"):
+            LearningCurve(given, every=1)
+    with pytest.raises(ConfigError, match="dispatch must be true or false, got 'no'"):
+        Yardstick(SCENARIO, dispatch="no")
+    with pytest.raises(ConfigError, match="reference must be a policy's name, got"):
+        Yardstick(SCENARIO, reference=FirstLegal())
+    with pytest.raises(ConfigError, match=r"scenario must be a name, .* got a list of 1, which only batches take"):
+        Yardstick([SCENARIO])
+    for seed in (-1, True, "0"):
+        with pytest.raises(ConfigError, match="seed must be an integer of at least 0, got"):
+            Yardstick(SCENARIO, seed=seed)
+
+
+def test_a_curve_of_the_other_environment_has_its_heuristics(capsys):
+    curve = LearningCurve.on(SCENARIO.with_options(window=1), every=1, episodes=1, dispatch=True)
+    curve.report(FirstLegal(), 1)
+    assert "min_min" not in (out := capsys.readouterr().out) and "random" in out
+
+
+def test_a_second_training_goes_on_where_the_first_ended(yardstick):
+    curve = LearningCurve({"toy": yardstick}, every=100)
+    curve.measure(FirstLegal(), 120)
+    assert not curve.due(50) and curve.due(100)
+    curve.measure(FirstLegal(), 100)
+    assert [point["decisions"] for point in curve.points] == [120, 220]
+
+
 def test_a_curve_is_measured_when_due_and_written(yardstick, tmp_path, capsys):
     file = tmp_path / "curve.json"
     curve = LearningCurve({"toy": yardstick}, every=100, file=file)

@@ -161,7 +161,7 @@ def test_a_bad_fleet_is_refused(changes, message):
         Fleet(**values)
 
 
-@pytest.mark.parametrize("value", [0, -2, 3, 2.0, True, None])
+@pytest.mark.parametrize("value", [0, -1, -2, 3, 2.0, True, "64"])
 @pytest.mark.parametrize("field", ["pes", "distribution_bandwidth", "reduction_bandwidth"])
 def test_a_bad_accelerator_is_refused(field, value):
     values = {"name": "a", "pes": 512, "dataflows": (load_dataflow("Seq1"),)} | {field: value}

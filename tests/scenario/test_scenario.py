@@ -106,7 +106,7 @@ def test_a_file_sets_every_field(tmp_path):
         ('fleet = "hetero4"\n[workload]\nhidden = 16', "workload: hidden must be a list, got 16"),
         (
             'name = "x"\nfleet = "hetero4"\n[environment]\nload = 2.0',
-            "load must be a number above 0 and below 1.5, got 2.0",
+            "load must be a number of at least 1e-09 and below 1.5, got 2.0",
         ),
         ('name = "x"\nfleet = "hetero4"\n[environment]\nlaod = 1.0', "unknown key 'laod'; did you mean 'load'"),
         ('fleet = "hetero4"\n[workload]\nrepeats = 0', "workload: repeats must be an integer of at least 1, got 0"),

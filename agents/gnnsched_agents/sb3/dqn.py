@@ -7,26 +7,38 @@ from numpy.typing import NDArray
 from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import ReplayBuffer
 
+from gnnsched_agents.sb3.networks import PairQPolicy
 from gnnsched_agents.sb3.pair_env import masks_of
+from gnnsched_env.common.checks import Integer, ListOf, Number
+from gnnsched_env.common.errors import ConfigError
 
 
 class PairDqn(DQN):
     """DQN whose exploration draws among the legal actions, lane by lane; its Q-network masks the rest.
 
     So no illegal action is ever sent, stored, or considered in a target. The exploration rate falls linearly over
-    `exploring` decisions, across calls of `learn`, from the first value of `exploration` to the second.
+    `exploring` decisions, across calls of `learn`, from the first value of `exploration` to the second. Raise
+    ConfigError for a policy that does not read rows of features, and for the library's own exploration settings.
     """
 
     def __init__(
         self,
+        policy: Any,
         *args: Any,
         exploration: tuple[float, float] = (0.1, 0.01),
         exploring: int = 500_000,
         **kwargs: Any,
     ) -> None:
-        self.exploration = exploration
-        self.exploring = exploring
-        super().__init__(*args, **kwargs)
+        if not (isinstance(policy, type) and issubclass(policy, PairQPolicy)):
+            raise ConfigError(
+                "PairDqn: policy must be PairValuePolicy, on environments with observation='pairs', "
+                f"got {getattr(policy, '__name__', repr(policy))}"
+            )
+        if given := [name for name in kwargs if name.startswith("exploration_")]:
+            raise ConfigError(f"PairDqn: explores as exploration and exploring say, leave out {', '.join(given)}")
+        self.exploration = ListOf(Number(least=0, most=1), 2).check("PairDqn", "exploration", exploration)
+        self.exploring = Integer(1).check("PairDqn", "exploring", exploring)
+        super().__init__(policy, *args, **kwargs)
 
     def predict(
         self,

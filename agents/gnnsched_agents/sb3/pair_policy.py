@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from gnnsched_agents.pair_modules import FEATURES, PooledCritic, PooledScorer, check_space, likeliest
 from gnnsched_agents.sb3.networks import MaskedPairPolicy, PairQPolicy
-from gnnsched_env.common.checks import declared
-from gnnsched_env.scenario import EnvironmentOptions
+from gnnsched_env.common.checks import Integer
 
 
 class PairActorCriticPolicy(MaskedPairPolicy):
@@ -18,21 +17,19 @@ class PairActorCriticPolicy(MaskedPairPolicy):
 
     It masks illegal actions by the column `legal`, also where the algorithm gives no masks. With
     `predict(deterministic=True)` it waits where waiting is more probable than all jobs together, and starts the most
-    probable job otherwise. `policy_kwargs` may set `width`, the units of each layer (with 32, the networks have some
-    5,000 weights), and `waiting`, the environments' option, which a saved model tells to evaluations. Raise ConfigError
-    if the observation space is another.
+    probable job otherwise. `policy_kwargs` may set `width`, the units of each layer: with 32, the networks have some
+    5,000 weights. A model knows the environments' `waiting`, and evaluations play it under that. Raise ConfigError if
+    the observation space is another.
     """
 
-    def __init__(
-        self, *args: Any, width: int = 32, waiting: str = "free", use_sde: bool = False, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, width: int = 32, use_sde: bool = False, **kwargs: Any) -> None:
         # `use_sde`: PPO and A2C say False, and MaskablePPO does not know it
-        self._own = width, check_waiting("PairActorCriticPolicy", waiting)
+        self._width = check_width("PairActorCriticPolicy", width)
         super().__init__(*args, **kwargs)
 
     def _networks(self) -> tuple[nn.Module, nn.Module]:
-        check_space("PairActorCriticPolicy", self.observation_space, self.action_space)
-        return PooledScorer(*self._own), PooledCritic(len(FEATURES), self._own[0])
+        waiting = check_space("PairActorCriticPolicy", self.observation_space, self.action_space)
+        return PooledScorer(self._width, waiting), PooledCritic(len(FEATURES), self._width)
 
     def _predict(self, observation: Any, deterministic: bool = False, action_masks: Any = None) -> Tensor:
         distribution: Any = self.get_distribution(observation, action_masks)
@@ -42,7 +39,7 @@ class PairActorCriticPolicy(MaskedPairPolicy):
         return actions
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        return own_parameters(super()._get_constructor_parameters(), *self._own)
+        return own_parameters(super()._get_constructor_parameters(), self._width)
 
 
 class PairValuePolicy(PairQPolicy):
@@ -51,25 +48,25 @@ class PairValuePolicy(PairQPolicy):
     Give it to `PairDqn`, which explores legal actions only.
     """
 
-    def __init__(self, *args: Any, width: int = 32, waiting: str = "free", **kwargs: Any) -> None:
-        self._own = width, check_waiting("PairValuePolicy", waiting)
+    def __init__(self, *args: Any, width: int = 32, **kwargs: Any) -> None:
+        self._width = check_width("PairValuePolicy", width)
         super().__init__(*args, **kwargs)
 
     def _networks(self) -> tuple[nn.Module, nn.Module]:
-        check_space("PairValuePolicy", self.observation_space, self.action_space)
-        return PooledScorer(*self._own), PooledCritic(len(FEATURES), self._own[0])
+        waiting = check_space("PairValuePolicy", self.observation_space, self.action_space)
+        return PooledScorer(self._width, waiting), PooledCritic(len(FEATURES), self._width)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        return own_parameters(super()._get_constructor_parameters(), *self._own)
+        return own_parameters(super()._get_constructor_parameters(), self._width)
 
 
-def check_waiting(where: str, waiting: Any) -> str:
-    """Return the environments' option `waiting`; raise ConfigError if it is none of its values."""
-    value: str = declared(EnvironmentOptions)["waiting"].check(where, "waiting", waiting)
+def check_width(where: str, width: Any) -> int:
+    """Return the units of each layer; raise ConfigError unless it is an integer of at least 1."""
+    value: int = Integer(1).check(where, "width", width)
     return value
 
 
-def own_parameters(known: dict[str, Any], width: int, waiting: str) -> dict[str, Any]:
+def own_parameters(known: dict[str, Any], width: int) -> dict[str, Any]:
     """Return the constructor's parameters of a policy here, given those of the class that it extends."""
     kept = {name: value for name, value in known.items() if name not in ("prior", "draw")}
-    return {**kept, "width": width, "waiting": waiting}
+    return {**kept, "width": width}

@@ -58,6 +58,7 @@ class PairModelPolicy:
     routing = Routing.FREE
     environments = frozenset({"dispatch", "queue"})
     observation = "pairs"
+    waiting = "free"  # of a file's own class, what its model was trained under
 
     def __init__(self, layout: Layout, table: LatencyTable | None, path: str | Path) -> None:
         """Load the model; raise FileFormatError if it was trained on other features, or is damaged."""
@@ -65,7 +66,6 @@ class PairModelPolicy:
 
         scorer, values = read_scorer(Path(path))
         self._policy = PairRowsPolicy(scorer, values=values)
-        self.waiting = self._policy.waiting
 
     def act(self, observation: FloatArray, mask: BoolArray) -> IntArray:
         """Return an action for each lane, int64 [L], from rows float32 [L, actions, features]."""
@@ -81,8 +81,8 @@ def find_model(path: str) -> Found:
         raise ConfigError(f"policy {PREFIX!r}: must be {PREFIX}FILE.zip")
     file = Path(path)
     if file.suffix != ".npz" and reads_pairs(read_tensors(file, WEIGHTS)):
-        read_scorer(file)
-        return PairModelPolicy, {"path": path}
+        scorer, _ = read_scorer(file)
+        return type(PairModelPolicy.__name__, (PairModelPolicy,), {"waiting": scorer.waiting}), {"path": path}
     read_network(file)
     return Sb3Policy, {"path": path}
 
@@ -140,7 +140,10 @@ def read_plain(path: Path) -> dict[str, Any]:
             raise
         raise FileFormatError(f"{path}: {PLAIN} must be JSON ({error})") from None
     if not isinstance(values, dict) or not isinstance(values.get(CARD), dict):
-        raise FileFormatError(f"{path}: must be a model that `gnnsched train` saved, but {PLAIN} lacks {CARD!r}")
+        raise FileFormatError(
+            f"{path}: must be a model that `gnnsched train` saved, or one with PairActorCriticPolicy or "
+            f"PairValuePolicy; {PLAIN} lacks {CARD!r}"
+        )
     return values
 
 

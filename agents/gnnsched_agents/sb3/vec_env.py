@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.envs.single_env import NO_METRICS
 from gnnsched_env.envs.vector_env import SHARED, SchedulingVectorEnv
@@ -34,7 +35,7 @@ class Sb3VecEnv(VecEnv):
         `options` are those of the single environment, `threads`, `max_episode_steps` and `consecutive_seeds`. Raise
         ConfigError if the id is not of this package, or an option is invalid.
         """
-        for name in ("autoreset_mode", "copy", "episode_statistics"):
+        for name in ("autoreset_mode", "copy", "episode_statistics", "vectorization_mode"):
             if name in options:
                 raise ConfigError(f"Sb3VecEnv: {name} is fixed by what Stable-Baselines3 expects, do not give it")
         if environment not in (DISPATCH_ID, QUEUE_ID):
@@ -48,6 +49,8 @@ class Sb3VecEnv(VecEnv):
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seed the lanes for the next reset, as the batch's `reset(seed=seed)` does; return their seeds."""
+        if seed is not None:
+            Integer(0).check("Sb3VecEnv", "seed", seed)
         self._seeds = list(super().seed(seed))
         if not self.batch.consecutive_seeds:
             self._seeds = spawn_seeds(cast(int, self._seeds[0]), self.num_envs).tolist()

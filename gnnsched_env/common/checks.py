@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError, UnknownOption, did_you_mean
 
@@ -256,6 +257,24 @@ def require_unique(where: str, kind: str, names: Iterable[str]) -> None:
         if name in seen:
             raise ConfigError(f"{where}: {kind} names must differ, got {name!r} twice")
         seen.add(name)
+
+
+def number_array(where: str, name: str, values: Any, dtype: type[np.generic]) -> NDArray[Any]:
+    """Return a copy of an array as `dtype`, of integers or of floating-point numbers.
+
+    Raise ConfigError if it holds anything else (text, bools, complex numbers, objects), fractions where integers are
+    due, or integers that do not fit.
+    """
+    array = np.asarray(values)
+    whole = np.issubdtype(dtype, np.integer)
+    kinds = "iu" if whole else "iuf"
+    if array.size and array.dtype.kind not in kinds:
+        rule = f"an array of {'integers' if whole else 'numbers'}"
+        raise ConfigError(f"{where}: {name} must be {rule}, got {array.dtype} of shape {array.shape}")
+    made = np.array(array, dtype, order="C")
+    if whole and array.size and (made != array).any():
+        raise ConfigError(f"{where}: {name} must fit {np.dtype(dtype).name}, got {shown(array.max())}")
+    return made
 
 
 def listed(value: Any) -> Any:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common import store
-from gnnsched_env.common.errors import FileFormatError, TableError
+from gnnsched_env.common.checks import number_array
+from gnnsched_env.common.errors import ConfigError, FileFormatError, TableError
 from gnnsched_env.common.store import LATENCY_TABLE
 
 CYCLE_LIMIT = 1 << 50  # a thousand jobs in sequence still fit int64; the simulator checks longer sequences
@@ -146,6 +147,8 @@ _NAMES = ("choice_names", "accelerator_names", "class_names", "group_names", "pa
 
 def _as_cycles(name: str, values: Any, shape: tuple[int, int]) -> CycleArray:
     array = np.asarray(values)
+    if array.size and array.dtype.kind not in "iuf":
+        raise TableError(f"latency table: {name} must be an array of numbers, got {array.dtype}")
     if array.shape != shape or 0 in shape:
         raise TableError(f"latency table: {name} must have shape [classes, choices] = {list(shape)}, got {array.shape}")
     bad = ~(np.isfinite(array) & (array >= 1) & (array < CYCLE_LIMIT))
@@ -173,7 +176,10 @@ def _check_energy(energy: NDArray[np.float64]) -> None:
 
 
 def _freeze(table: LatencyTable, name: str, dtype: type, shape: tuple[int, ...]) -> None:
-    array: NDArray[Any] = np.array(getattr(table, name), dtype)
+    try:
+        array: NDArray[Any] = number_array("latency table", name, getattr(table, name), dtype)
+    except ConfigError as error:
+        raise TableError(str(error)) from None
     if array.shape != shape:
         raise TableError(f"latency table: {name} must have shape {list(shape)}, got {list(array.shape)}")
     array.setflags(write=False)

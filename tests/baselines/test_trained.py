@@ -254,7 +254,7 @@ def _spoil(path, about=None, **changes):
         ({"w1": np.zeros((NUM_FEATURES, 4))}, "w1 must be of shape"),
         ({"b2": np.full(5, np.nan)}, "b2 must hold finite numbers"),
         ({"b1": np.zeros((5, 5))}, "b1 must have 1 to"),
-        ({"b1": np.array(["a"] * 5)}, "could not convert"),
+        ({"b1": np.array(["a"] * 5)}, "b1 must be an array of numbers, got <U1"),
     ],
 )
 def test_bad_weights_are_refused(tmp_path, changes, message):

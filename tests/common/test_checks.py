@@ -17,6 +17,8 @@ from gnnsched_env.common.checks import (
     Text,
     check_fields,
     declared,
+    number_array,
+    shown,
 )
 from gnnsched_env.common.errors import ConfigError
 
@@ -76,3 +78,35 @@ def test_an_entry_is_named_and_a_mistyped_name_is_guessed():
         Kettle(widths=[3, 0])
     with pytest.raises(ConfigError, match="got 'poison'; did you mean 'poisson'"):
         OneOf(("poisson", "bursty")).check("arrivals", "process", "poison")
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "error"),
+    [
+        (["1", "2"], np.float64, "must be an array of numbers, got <U1"),
+        ([True, False], np.int64, "must be an array of integers, got bool"),
+        ([True, False], np.float32, "must be an array of numbers, got bool"),
+        ([1 + 0j], np.float64, "must be an array of numbers, got complex128"),
+        ([1.0, 2.0], np.int64, "must be an array of integers, got float64"),
+        ([None], np.float64, "must be an array of numbers, got object"),
+        (np.array([1 << 63], np.uint64), np.int64, "must fit int64, got"),
+        ([1 << 40], np.int32, "must fit int32, got"),
+    ],
+)
+def test_arrays_of_another_kind_are_refused(values, dtype, error):
+    with pytest.raises(ConfigError, match=f"thing: field {error}"):
+        number_array("thing", "field", values, dtype)
+
+
+def test_arrays_are_copied_as_the_type_asked_for():
+    given = np.array([1, 2], np.int16)
+    made = number_array("thing", "field", given, np.float32)
+    given[0] = 9
+    assert made.dtype == np.float32 and made.tolist() == [1.0, 2.0]
+    assert number_array("thing", "field", [], np.int64).dtype == np.int64
+
+
+def test_what_is_shown_of_a_value_is_short():
+    assert shown(3) == "3" and shown("a") == "'a'"
+    assert shown(10**6000) == "an integer of 19,932 bits"
+    assert len(shown(list(range(1000)))) < 320

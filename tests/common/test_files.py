@@ -9,7 +9,8 @@ import threading
 import numpy as np
 import pytest
 
-from gnnsched_env.common.files import PARTIALS, write_npz, write_whole
+from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.files import PARTIALS, read_json, read_npz, read_toml, write_npz, write_whole
 
 
 @pytest.fixture
@@ -160,3 +161,42 @@ def test_equal_arrays_give_equal_bytes(tmp_path):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     with np.load(tmp_path / "a.npz") as file:
         assert file.files == ["x", "y"] and file["x"].tolist() == [0, 1, 2, 3, 4]
+
+
+READERS = (read_npz, read_json, read_toml)
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("path", [None, 3, b"a.npz", "a\0b", True])
+def test_what_is_no_path_is_refused(read, path):
+    with pytest.raises(FileFormatError, match="must be named by a path"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[" * 100_000,
+        b"a = " + b"[" * 100_000,
+        b"a = " + b"9" * 5001,
+        b"\xff\xfe\x00",
+        b"PK\x03\x04",
+        b"\x93NUMPY",
+    ],
+)
+def test_damage_ends_in_an_error_of_our_own_or_in_content(read, content, tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    try:
+        assert isinstance(read(file), dict)
+    except FileFormatError as error:
+        assert str(file) in str(error)
+
+
+@pytest.mark.parametrize(("read", "content"), [(read_json, '{"a": 1}'), (read_toml, "a = 1\r\n")])
+def test_a_byte_order_mark_is_no_content(read, content, tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(b"\xef\xbb\xbf" + content.encode())
+    assert read(file) == {"a": 1}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
+from gnnsched_env.envs import QueueEnv
 
 
 @pytest.mark.parametrize("action", [-1, 10**6, 1.5, "0", None, np.array([0, 1]), np.nan])
@@ -81,3 +82,37 @@ def test_failures_that_leave_no_time_for_jobs_are_refused(make_env):
     make_env(failures=(60.0, 5.0), prediction_error={"bias": 50.0})  # the truth decides, not what is believed
     with pytest.raises(ConfigError, match=r"at most 10,000,000 failures and repairs, got some"):
         make_env(failures=(60.0, 5.0), load=1e-7)
+
+
+@pytest.mark.parametrize("seed", [True, 1.5, "1", -1, None.__class__])
+def test_bad_seeds_are_refused(make_env, seed):
+    with pytest.raises(ConfigError, match="seed must be an integer of at least 0, got"):
+        make_env().reset(seed=seed)
+
+
+def test_seeds_may_be_numpys(make_env):
+    one, other = make_env(), make_env()
+    first, second = one.reset(seed=np.int64(3))[0], other.reset(seed=3)[0]
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"load": 5e-324}, "load must be a number of at least 1e-09 and below 1.5, got 5e-324"),
+        ({"load": 10**400}, "load must be a number of at least 1e-09 and below 1.5, got 1000"),
+        ({"jobs": 10**6000}, "jobs must be at most 10,000,000, got an integer of 19,932 bits"),
+        ({"thread": 2}, "unexpected keyword argument 'thread'"),
+    ],
+)
+def test_odd_numbers_and_names_are_refused_in_short(make_env, options, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        make_env(**options)
+    assert len(str(caught.value)) < 1_000
+
+
+@pytest.mark.parametrize("scenario", ["a\0.toml", b"hetero4", None, 3, ["hetero4"] * 100])
+def test_what_is_no_scenario_is_refused_in_short(scenario):
+    with pytest.raises(ConfigError, match="scenario must be a name, a path, a Scenario or what") as caught:
+        QueueEnv(scenario)
+    assert len(str(caught.value)) < 500

@@ -6,6 +6,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
+from gnnsched_env.envs import QueueVectorEnv
 from tests.envs.vectors import make_native
 
 
@@ -158,3 +159,27 @@ def test_bad_seeds(seed, message):
 def test_bad_options_are_refused_at_birth(options, message):
     with pytest.raises(ConfigError, match=message):
         gymnasium.make_vec("gnnsched/Queue-v0", **{"num_envs": 2, **options})
+
+
+@pytest.mark.parametrize("name", ["copy", "consecutive_seeds", "episode_statistics"])
+@pytest.mark.parametrize("value", ["False", None, 0])
+def test_what_is_no_bool_is_no_flag(name, value):
+    with pytest.raises(ConfigError, match=f"{name} must be true or false, got"):
+        QueueVectorEnv(2, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "closest"), [("thread", "threads"), ("scenarios", "scenario"), ("max_episode_step", "max_episode_steps")]
+)
+def test_a_misspelt_option_of_a_batch_is_told_with_the_closest(name, closest):
+    with pytest.raises(ConfigError, match=f"unexpected keyword argument '{name}'; did you mean '{closest}'"):
+        QueueVectorEnv(2, **{name: 1})
+
+
+def test_lanes_beyond_memory_are_refused_with_their_size(monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("gnnsched_env.envs.construction.scenario_batch", full)
+    with pytest.raises(ConfigError, match="10,000,000 lanes of 1,000 jobs need 745 GiB or more, which are not free"):
+        QueueVectorEnv(10_000_000)

@@ -81,6 +81,8 @@ def changed(line, old, new):
         (changed(3, ",20,20", ",inf,20"), "line 3, column microseconds: must be a finite number above 0, got 'inf'"),
         (changed(3, ",20,20", ",,20"), "line 3, column microseconds: must not be empty"),
         (changed(3, ",20,20", ",2O,20"), "line 3, column microseconds: must be a number, got '2O'"),
+        (changed(3, ",20,20", ",2_0,20"), "line 3, column microseconds: must be a number, got '2_0'"),
+        (changed(3, ",20,20", ",٢٠,20"), "line 3, column microseconds: must be a number, got '٢٠'"),
         (changed(3, ",20,20", ",20,-1"), "line 3, column again: must be a finite number above 0, got '-1'"),
         (changed(4, "A.npz", "B.npz"), "line 4, column graph_file: must name a graph file that exists, got 'B.npz'"),
         (changed(4, "A.npz", "m.csv"), "line 4, column graph_file: .*m.csv"),

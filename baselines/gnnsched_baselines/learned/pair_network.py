@@ -14,6 +14,7 @@ import numpy as np
 
 from gnnsched_baselines.learned.pair_features import COLUMN, FEATURES, NUM_FEATURES
 from gnnsched_env.common import store
+from gnnsched_env.common.checks import number_array
 from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
 from gnnsched_env.common.policy import FloatArray
 from gnnsched_env.envs.spaces import OBSERVATION_VERSION
@@ -43,7 +44,7 @@ class Network:
         if not 1 <= width <= MOST_WIDTH:
             raise ConfigError(f"network: b1 must have 1 to {MOST_WIDTH} units, got shape {list(np.shape(self.b1))}")
         for name, shape in shapes(width).items():
-            value = np.ascontiguousarray(getattr(self, name), np.float32)
+            value = number_array("network", name, getattr(self, name), np.float32)
             if value.shape != shape:
                 raise ConfigError(f"network: {name} must be of shape {list(shape)}, got {list(value.shape)}")
             if not np.isfinite(value).all():
@@ -131,7 +132,7 @@ def _columns(source: str, features: Any) -> list[int]:
 
 def _placed(name: str, value: Any, columns: list[int]) -> FloatArray:
     """Expand an array [f, ...] of a file's features to all features [F, ...], with 0 for those not in the file."""
-    given = np.asarray(value, np.float32)
+    given = number_array("network", name, value, np.float32)
     if given.shape[:1] != (len(columns),):
         raise ConfigError(
             f"network: {name} must have a row for each of {len(columns)} features, got {list(given.shape)}"

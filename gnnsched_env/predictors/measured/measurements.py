@@ -9,6 +9,7 @@ and `out_features` (empty: the file's F and G), `again` (microseconds of a secon
 import csv
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ FloatArray = NDArray[np.float64]
 
 SYNTHETIC_PREFIX = "synthetic_"  # how the names of synthetic graph sets begin
 REQUIRED = ("graph_file", "choice", "microseconds")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|nan)", re.ASCII)
 MOST_DIGITS = 18  # most digits of an integer, so that it fits int64
 COLUMNS = ("graph_file", "graph_ids", "in_features", "out_features", "choice", "microseconds", "again", "repeats")
 
@@ -209,10 +211,9 @@ class _Line:
 
     def latency(self, column: str) -> float:
         word = self.text(column)
-        try:
-            value = float(word)
-        except ValueError:
-            raise self.refuse(column, "must be a number") from None
+        if not NUMBER.fullmatch(word):
+            raise self.refuse(column, "must be a number")
+        value = float(word)
         if not (math.isfinite(value) and value > 0.0):
             raise self.refuse(column, "must be a finite number above 0")
         return value

@@ -39,11 +39,14 @@ def file_path(path: Any, what: str = "a file") -> Path:
 def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object], *, parents: bool = True) -> None:
     """Let `write` fill a file beside the target, then move it into place.
 
-    A failed or interrupted write leaves the target as it was, and nothing else; a killed one may leave a file of
-    pattern PARTIALS. Concurrent writers do not disturb each other: the last one wins. `parents`: make the folders that
-    are missing. OSErrors (which name the target) and any error that `write` raises are passed on.
+    Of a symbolic link, the file that it names is written. A failed or interrupted write leaves the target as it was,
+    and nothing else; a killed one may leave a file of pattern PARTIALS. Concurrent writers do not disturb each other:
+    the last one wins. `parents`: make the folders that are missing. OSErrors (which name the target) and any error that
+    `write` raises are passed on.
     """
     target = Path(path)
+    if target.is_symlink():
+        target = target.resolve()  # the link stays, and what it names is written
     if target.exists() and not target.is_file() and not target.is_dir():
         raise OSError(errno.EINVAL, "Not a regular file", str(target))  # else a device would be replaced by a file
     if parents:

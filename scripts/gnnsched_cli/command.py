@@ -1,11 +1,12 @@
 """What command lines share: parsing, one line for a known error, arguments as JSON has them."""
 
+import codecs
 import contextlib
 import io
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import UnionType
@@ -28,6 +29,15 @@ RULE = re.compile(r"[-─]+")
 NO_OPTION = re.compile(r"^__tyro[^:]*: ")  # where several options together are refused, tyro names a field of its own
 REGISTRY = ConstructorRegistry()
 NONE = "None"
+PLAIN_LETTERS = "gnnsched_ascii"
+LETTERS = {
+    **dict.fromkeys("─━═╌┄┈╴╶", "-"),
+    **dict.fromkeys("│┃║┆╎", "|"),
+    **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯╞╡╪╒╕╘╛┏┓┗┛┡┩╇┳┻╋", "+"),
+    **dict.fromkeys("█▇▆▅▄▃▂▁▉▊▋▌▍▎▏▓▒░●•", "#"),
+    **{"·": ".", "…": "...", "\u2013": "-", "—": "-", "\u00d7": "x", "±": "+-", "≤": "<=", "≥": ">=", "≈": "~"},
+    **{"→": "->", "\u00a0": " ", "\u2019": "'", "“": '"', "”": '"', "µ": "u", "μ": "u"},
+}
 INDENT = 4  # of the names of options in tyro's boxes
 
 
@@ -90,11 +100,27 @@ def _read_optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | N
     )
 
 
+def print_anything() -> None:
+    """Let stdout and stderr show what their encoding lacks as ASCII, where they are not UTF-8."""
+    codecs.register_error(PLAIN_LETTERS, _in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=PLAIN_LETTERS)
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(LETTERS.get(letter, "?") for letter in lacking), error.end
+
+
 def finish(run: Callable[[], int | None], *, stopped: str = "stopped") -> int:
     """Run and return the exit status: what `run` returns (0 for None), or 2 for a known error, told in one line.
 
     It is 130 where the user interrupts it, who is told what `stopped` says.
     """
+    print_anything()
     try:
         status = run() or 0
         sys.stdout.flush()
@@ -102,7 +128,10 @@ def finish(run: Callable[[], int | None], *, stopped: str = "stopped") -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (GnnSchedError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        told = str(error)
+        if isinstance(error, OSError) and error.filename is None and error.strerror:  # what is printed
+            told = f"output: {error.strerror}"
+        print(f"error: {' '.join(told.split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
@@ -138,7 +167,17 @@ def check_file(option: str, path: Path | None) -> None:
         return
     if path.is_dir():
         raise ConfigError(f"{option}: must be a file, but {path} is a folder")
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{option}: must be a regular file, but {path} is a device or a pipe")
     _check_place(option, path.parent, "be in")
+
+
+def check_distinct(files: Mapping[str, Path | None]) -> None:
+    """Raise ConfigError where two options, by name, write the same file."""
+    seen: dict[Path, str] = {}
+    for option, path in files.items():
+        if path is not None and (other := seen.setdefault(path.resolve(), option)) != option:
+            raise ConfigError(f"{option}: must be another file than that of {other}, got {path} for both")
 
 
 def check_folder(option: str, path: Path) -> None:

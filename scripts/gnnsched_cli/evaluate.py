@@ -98,6 +98,9 @@ def run(arguments: Arguments) -> None:
             if arguments.bound:
                 add_bound(batch, at_load, table, **seeds, progress=None)
             records += batch
+            if arguments.json is not None:  # before anything is printed, and before the next load may fail
+                made_by = provenance(scenario, tables, plain(arguments))
+                write_json(arguments.json, {"provenance": made_by, "records": records})
             share = batch[0]["load"]
             about = f"{chosen.fleet.name}, {arguments.env}" + ("" if share is None else f", load {share:.3g}")
             title = "; ".join([f"{about}: {', '.join(names)}", *changed_options(chosen)])
@@ -105,9 +108,6 @@ def run(arguments: Arguments) -> None:
     print_text(legend(records))
     if left_out:
         print_text(f"Left out to fit the terminal (--wide shows all): {', '.join(sorted(left_out))}.")
-    if arguments.json is not None:
-        made_by = provenance(scenario, tables, plain(arguments))
-        write_json(arguments.json, {"provenance": made_by, "records": records})
 
 
 def changed_scenario(arguments: Arguments) -> "Scenario":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gnnsched_cli.command import check_file, print_table
+from gnnsched_cli.command import check_distinct, check_file, print_table
 from gnnsched_cli.conditions import changes, with_options
 from gnnsched_cli.policy_names import Policy, register_policies
 from gnnsched_env.common.errors import ConfigError
@@ -149,6 +149,7 @@ def check(arguments: Arguments) -> None:
     check_versus(arguments)
     for option in ("csv", "trace", "png", "gif"):
         check_file(f"--{option}", getattr(arguments, option))
+    check_distinct({f"--{option}": getattr(arguments, option) for option in ("csv", "trace", "png", "gif")})
     if arguments.png is not None:
         check_picture(arguments.png)
     if arguments.gif is not None:

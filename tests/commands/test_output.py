@@ -1,0 +1,82 @@
+"""Where results go: files before what is printed, links, devices, terminals without UTF-8."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gnnsched_env.common.files import write_whole
+from tests.commands.running import gnnsched
+
+EVALUATE = ("evaluate", "--policies", "sjf", "--jobs", "5", "--episodes", "1")
+FULL = Path("/dev/full")
+
+
+def run(words, folder, *, stdout=subprocess.PIPE, **environment):
+    code = "import sys; from gnnsched_cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, *map(str, words)]
+    environment = {**os.environ, **environment}
+    return subprocess.run(command, cwd=folder, env=environment, stdout=stdout, stderr=subprocess.PIPE, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
+def test_results_are_kept_where_printing_fails(tmp_path):
+    with FULL.open("w") as full:
+        done = run((*EVALUATE, "--json", "out.json"), tmp_path, stdout=full)
+    assert done.returncode == 2 and b"error: output: No space left" in done.stderr
+    assert json.loads((tmp_path / "out.json").read_text())["records"][0]["policy"] == "sjf"
+
+
+@pytest.mark.slow
+def test_results_of_the_loads_before_are_kept_where_one_fails(tmp_path, monkeypatch):
+    from gnnsched_env import evaluation
+
+    real, calls = evaluation.compare, []
+
+    def fails_later(*given, **options):
+        calls.append(given)
+        if len(calls) == 2:
+            raise OSError(5, "Input/output error", "x")
+        return real(*given, **options)
+
+    monkeypatch.setattr(evaluation, "compare", fails_later)
+    done = gnnsched(*EVALUATE, "--load", "0.5", "0.8", "--json", tmp_path / "out.json")
+    assert done.returncode == 2
+    assert len(json.loads((tmp_path / "out.json").read_text())["records"]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("words", [EVALUATE, ("schedule", "--policy", "sjf", "--jobs", "5")])
+def test_a_terminal_without_utf8_is_shown_ascii(words, encoding, tmp_path):
+    done = run(words, tmp_path, LC_ALL="C", PYTHONUTF8="0", PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout.decode(encoding)
+    assert "sjf" in shown and "?" not in shown and (shown.isascii() or encoding != "ascii")
+
+
+def test_two_outputs_must_be_two_files(tmp_path):
+    done = gnnsched("schedule", "--jobs", "5", "--csv", tmp_path / "a", "--trace", tmp_path / "b" / ".." / "a")
+    assert done.returncode == 2 and "--trace: must be another file than that of --csv" in done.stderr
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
+def test_a_device_is_refused_before_the_work(tmp_path):
+    done = gnnsched(*EVALUATE, "--json", FULL)
+    assert done.returncode == 2 and "must be a regular file, but /dev/full is a device" in done.stderr
+    assert not done.stdout
+
+
+def test_a_link_is_written_through(tmp_path):
+    (tmp_path / "real").write_bytes(b"before")
+    (tmp_path / "link").symlink_to("real")
+    write_whole(tmp_path / "link", lambda file: file.write(b"after"))
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_bytes() == b"after"
+    (tmp_path / "new").symlink_to("made")
+    write_whole(tmp_path / "new", lambda file: file.write(b"made"))
+    assert (tmp_path / "new").is_symlink() and (tmp_path / "made").read_bytes() == b"made"

@@ -4,10 +4,12 @@
 # make check  what continuous integration runs: lint, format, types, import contract, tests
 # make learn  trains every example with five seeds and draws the curves of docs/results/learning.md (hours)
 # make bench  prints the figures of docs/results/performance.md
+# make fuzz   damages FLIPS files of every kind that the project reads (docs/reference/reliability.md)
 # make soak   plays random scenarios for SOAK_STEPS steps, everything checked after each (docs/reference/reliability.md)
 
 PYTHON ?= python3
 SOAK_STEPS ?= 10000000
+FLIPS ?= 10000
 LEARN_GRAPHS ?= $(wildcard ../shared/graphs/ENZYMES.npz ../shared/graphs/IMDB-BINARY.npz ../shared/graphs/MUTAG.npz \
   ../shared/graphs/PROTEINS.npz)
 GYMNASIUM := 1.1.1  # the oldest that is supported; the newest is installed, and RLlib's beside the adapters
@@ -20,7 +22,7 @@ PACKAGES := import sysconfig; print(sysconfig.get_path("purelib"))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: setup setup-dev demo test test-quick test-gymnasium test-adapters test-no-jit check lint types imports bench \
-  learn soak clean
+  learn fuzz soak clean
 
 setup: $(VENV)/.setup
 setup-dev: $(VENV)/.setup-dev
@@ -86,6 +88,9 @@ learn: setup-dev
 
 soak: setup-dev
 	$(BIN)/python -m tests.soak.run --steps $(SOAK_STEPS)
+
+fuzz: setup-dev
+	$(BIN)/python -m tests.fuzz.run --flips $(FLIPS)
 
 clean:
 	rm -rf $(VENV) $(ADAPTERS) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,5 +1,6 @@
 """Load graph files: detect a file's format, and read the formats that scipy and networkx support."""
 
+import io
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from gnnsched_env.graphs.loaders import (
     load_edge_list,
     load_tu_folder,
     open_binary,
+    read_integers,
 )
 
 EXAMPLES = MappingProxyType({path.stem: path for path in sorted((Path(__file__).parent / "examples").glob("*.npz"))})
@@ -24,6 +26,9 @@ EXAMPLES = MappingProxyType({path.stem: path for path in sorted((Path(__file__).
 
 EDGE_LIST_ENDINGS = (".txt", ".csv", ".tsv", ".edges", ".edgelist", ".el")
 PICKLE_ENDINGS = (".pkl", ".pickle", ".gpickle", ".pt", ".pth", ".joblib")
+
+FIELDS = ("real", "double", "integer", "complex", "pattern", "unsigned-integer")  # of a MatrixMarket file
+SYMMETRIES = ("general", "symmetric", "skew-symmetric", "hermitian")
 
 _ZIP_MAGIC = b"PK"
 _PICKLE_MAGIC = b"\x80"  # of protocol 2 and above
@@ -113,22 +118,45 @@ def _members(path: Path) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(path) as archive:
             return tuple(archive.namelist())
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
         return ()
 
 
 def _read_matrix_market(path: Path) -> Graph:
-    from scipy.io import mmread
-    from scipy.sparse import issparse
+    """Read the pattern of a sparse matrix (Boisvert et al. 1996, "The Matrix Market exchange formats").
 
+    scipy's own reader ends the process at some damaged files.
+    """
     with open_binary(path) as file:
+        lines = io.TextIOWrapper(file, encoding="utf-8-sig")
         try:
-            matrix = mmread(file)
-        except (ValueError, OverflowError, MemoryError) as error:
+            banner = lines.readline().lower().split()
+            _check_banner(path, banner)
+            size = next((line for line in lines if line.strip() and not line.startswith("%")), "").split()
+            if len(size) != 3 or not all(word.isascii() and word.isdigit() and len(word) < 19 for word in size):
+                raise FileFormatError(f"{path}: must give rows, columns and entries as integers, got {size!r:.100}")
+            rows, columns, count = map(int, size)
+            table = read_integers(lines, 2)
+        except (ValueError, OverflowError) as error:
+            if isinstance(error, FileFormatError):
+                raise
             raise FileFormatError(f"{path}: is no valid MatrixMarket file: {error}") from None
-    if not issparse(matrix):
-        raise FileFormatError(f"{path}: must be a sparse MatrixMarket file (coordinate), got a dense one (array)")
-    return _from_scipy(path, matrix)
+    if rows != columns:
+        raise GraphError(f"{path}: matrix must be square, a row and a column for each vertex, got {(rows, columns)}")
+    if len(table) != count:
+        raise FileFormatError(f"{path}: must have {count:,} entries, as its size says, got {len(table):,}")
+    try:
+        return Graph.from_edges(rows, table[:, 0] - 1, table[:, 1] - 1, name=bare_name(path))
+    except GraphError as error:
+        raise GraphError(f"{path}: {error} (numbered from 0; the file numbers from 1)") from None
+
+
+def _check_banner(path: Path, words: list[str]) -> None:
+    """Raise FileFormatError unless a file's first line announces a sparse matrix."""
+    if len(words) != 5 or words[1] != "matrix" or words[3] not in FIELDS or words[4] not in SYMMETRIES:
+        raise FileFormatError(f"{path}: is no valid MatrixMarket file: its first line is {' '.join(words)!r:.100}")
+    if words[2] != "coordinate":
+        raise FileFormatError(f"{path}: must be a sparse MatrixMarket file (coordinate), got a dense one ({words[2]})")
 
 
 def _read_scipy(path: Path) -> Graph:

@@ -4,10 +4,10 @@ import gzip
 import io
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,20 +173,21 @@ def _table(path: Path, *, columns: int) -> NDArray[np.int64]:
     with open_binary(path) as file:
         lines = io.TextIOWrapper(file, encoding="utf-8-sig")
         try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*input contained no data")
-                table: NDArray[Any] = np.loadtxt(
-                    lines,
-                    dtype=np.int64,
-                    comments=list(COMMENT_MARKS),
-                    delimiter=delimiter,
-                    usecols=range(columns),
-                    ndmin=2,
-                )
+            table = read_integers(lines, columns, delimiter=delimiter)
         except (ValueError, OverflowError) as error:
             raise FileFormatError(f"{path}: must hold {columns} integers per line: {error}") from None
     if table.size and not -LARGEST_ID <= table.min() <= table.max() <= 2**62:
         raise FileFormatError(f"{path}: integers must lie in {-LARGEST_ID}..2^62")
+    return table.reshape(-1, columns)
+
+
+def read_integers(lines: Iterable[str], columns: int, *, delimiter: str | None = None) -> NDArray[np.int64]:
+    """Read the first columns of lines of text as int64 [rows, columns]; raise ValueError or OverflowError."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input contained no data")
+        table: NDArray[np.int64] = np.loadtxt(
+            lines, np.int64, comments=list(COMMENT_MARKS), delimiter=delimiter, usecols=range(columns), ndmin=2
+        )
     return table.reshape(-1, columns)
 
 

@@ -1,0 +1,136 @@
+"""Kinds of files that the project reads: for each a small valid one, and the function that reads it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import networkx
+import numpy as np
+import scipy.io
+import scipy.sparse
+
+from gnnsched_agents.config_files import read_config
+from gnnsched_baselines.learned.pair_network import initial_network, load_network, save_network
+from gnnsched_env.bounds.known import known_optima
+from gnnsched_env.cycles.golden import read_golden
+from gnnsched_env.graphs.formats import load_graph_set
+from gnnsched_env.graphs.graph import Graph
+from gnnsched_env.graphs.graph_set import GraphSet
+from gnnsched_env.hardware import load_fleet
+from gnnsched_env.hardware.energy import load_unit_energies
+from gnnsched_env.predictors.measured.measurements import load_measurements
+from gnnsched_env.scenario import load_scenario
+from gnnsched_env.scenario.traces import read_trace
+from gnnsched_env.tables import LatencyTable
+from tests import toys
+
+ROOT = Path(__file__).resolve().parents[2]
+SCENARIO = """name = "mine"
+fleet = "hetero4"
+[environment]
+load = 0.7
+jobs = 12
+[decision]
+latency_us = 3.5
+workers = 2
+[arrivals]
+process = "bursty"
+deadlines = [2.0, 40.0]
+"""
+FLEET = """[fleet]
+name = "mine"
+accelerators = ["omega512", "small"]
+clock_hz = 500_000_000
+[[accelerator]]
+name = "small"
+pes = 64
+distribution_bandwidth = 32
+dataflows = ["Seq1"]
+"""
+TRACE = "time,class,deadline,weight\n0,a,3,1\n0.5,b,,2\n0.75,a,9.5,1\n"
+MEASURED = "graph_file,choice,microseconds\nA.npz,fast,1.5\nA.npz,slow,20\n"
+ENERGIES = """[[unit_energies]]
+name = "mine"
+source = "mine"
+mac_pj = 4.6
+register_file_pj = 4.6
+link_pj = 9.2
+global_buffer_pj = 27.6
+"""
+TRAINING = 'base = "queue_hetero4_es"\nseed = 3\n[method]\nsigma = 0.1\n'
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file: its ending, what writes a small one, and what reads it.
+
+    `content` returns what was read in a form that can be compared; None where nothing guards a file's content, so that
+    a changed one may be read as another valid one.
+    """
+
+    ending: str
+    write: Callable[[Path], object]
+    read: Callable[[Path], Any]
+    content: Callable[[Any], Any] | None = None
+
+
+def graph() -> Graph:
+    return Graph.from_edges(5, [0, 1, 2, 3], [1, 2, 3, 4], name="line")
+
+
+def graph_set(path: Path) -> None:
+    GraphSet.from_graphs([graph(), graph()], name="lines", num_features=3, num_classes=2).save(path)
+
+
+def matrix() -> scipy.sparse.coo_array:
+    return scipy.sparse.coo_array(networkx.to_scipy_sparse_array(networkx.path_graph(5)))
+
+
+def weights(path: Path) -> None:
+    save_network(path, initial_network(3, np.random.default_rng(0)), {"note": "mine"})
+
+
+def measured(path: Path) -> None:
+    graph_set(path.with_name("A.npz"))
+    path.write_text(MEASURED)
+
+
+def one_graph(path: Path) -> GraphSet:
+    return load_graph_set(path, num_features=3, num_classes=2)
+
+
+def table_content(table: LatencyTable) -> Any:
+    return table.true_cycles.tobytes(), table.predicted_cycles.tobytes(), table.weights.tobytes(), table.class_names
+
+
+def network_content(loaded: Any) -> Any:
+    return tuple(array.tobytes() for array in loaded[0].arrays), sorted(loaded[1])
+
+
+def text(content: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(content)
+
+
+KINDS = {
+    "latency table": Kind(".npz", lambda path: toys.random_table(np.random.default_rng(0)).save(path),
+                          LatencyTable.load, table_content),
+    "weights": Kind(".npz", weights, load_network, network_content),
+    "graph set": Kind(".npz", graph_set, lambda path: load_graph_set(path)[1].digest()),
+    "scipy matrix": Kind(".npz", lambda path: scipy.sparse.save_npz(path, matrix()), one_graph),
+    "edge list": Kind(".txt", text("0 1\n1 2\n2 3\n"), one_graph),
+    "MatrixMarket": Kind(".mtx", lambda path: scipy.io.mmwrite(path, matrix()), one_graph),
+    "GraphML": Kind(".graphml", lambda path: networkx.write_graphml(networkx.path_graph(5), path), one_graph),
+    "GML": Kind(".gml", lambda path: networkx.write_gml(networkx.path_graph(5), path), one_graph),
+    "adjacency list": Kind(".adjlist", lambda path: networkx.write_adjlist(networkx.path_graph(5), path), one_graph),
+    "scenario": Kind(".toml", text(SCENARIO), load_scenario),
+    "fleet": Kind(".toml", text(FLEET), load_fleet),
+    "unit energies": Kind(".toml", text(ENERGIES), load_unit_energies),
+    "training": Kind(".toml", text(TRAINING), read_config),
+    "trace": Kind(".csv", text(TRACE), read_trace),
+    "measured latencies": Kind(".csv", measured, load_measurements),
+    "known optima": Kind(".json", lambda path: path.write_bytes(
+        (ROOT / "gnnsched_env" / "bounds" / "known_optima.json").read_bytes()), known_optima),
+    "golden cases": Kind(".gz", lambda path: path.write_bytes(
+        (ROOT / "tests" / "golden" / "omega_sample.jsonl.gz").read_bytes()), lambda path: list(read_golden(path))),
+}  # fmt: skip

@@ -1,8 +1,10 @@
 """Everything that this package raises on purpose: `GnnSchedError` and its children."""
 
 import difflib
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import gymnasium.error
 
@@ -43,6 +45,13 @@ def did_you_mean(value: object, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the known name closest to a mistyped one, or "" if none is close."""
     close = difflib.get_close_matches(str(value), [str(one) for one in known], n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def raised(error: BaseException) -> str:
+    """Return an error's type, message and the line that raised it, in words for the message of another one."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
 
 
 @contextmanager

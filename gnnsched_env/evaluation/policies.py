@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gnnsched_env.common.errors import ConfigError, did_you_mean
+from gnnsched_env.common.errors import ConfigError, GnnSchedError, did_you_mean, raised
 from gnnsched_env.common.policy import Knowledge, Policy
 from gnnsched_env.envs import Layout
 from gnnsched_env.evaluation.runs import PolicyFactory
@@ -154,6 +154,8 @@ def _outside_policy(name: str) -> type[Any]:
             found = getattr(found, part)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"policy {name!r}: must be module:Class of something importable ({error})") from error
+    except Exception as error:  # whatever a user's module raises
+        raise ConfigError(f"policy {name!r}: importing it raised {raised(error)}") from error
     if not inspect.isclass(found):
         raise ConfigError(f"policy {name!r}: must name a class, got {found!r}")
     return found
@@ -172,4 +174,9 @@ def _construct(name: str, kind: Any, layout: Layout, table: LatencyTable | None,
         signature.bind(*positional, **options)
     except TypeError as error:
         raise ConfigError(f"policy {name!r}: cannot be made from {signature} ({error})") from None
-    return kind(*positional, **options)
+    try:
+        return kind(*positional, **options)
+    except GnnSchedError:
+        raise
+    except Exception as error:  # whatever a user's class raises
+        raise ConfigError(f"policy {name!r}: making it raised {raised(error)}") from error

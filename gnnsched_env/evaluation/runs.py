@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Integer, declared
-from gnnsched_env.common.errors import ConfigError, GnnSchedError
+from gnnsched_env.common.errors import ConfigError, GnnSchedError, raised
 from gnnsched_env.common.policy import IntArray, Knowledge, Policy
 from gnnsched_env.common.progress import Advance, no_progress
 from gnnsched_env.envs.construction import scenario_batch
@@ -209,7 +209,12 @@ def decide(batch: EnvBatch, policy: Policy) -> IntArray:
     if observe is not None:
         observe(belief_of(batch.simulation))
     observation: Any = batch.observation if wanted == "dict" else batch.observed
-    actions = np.asarray(policy.act(observation, batch.mask))
+    try:
+        actions = np.asarray(policy.act(observation, batch.mask))
+    except GnnSchedError:
+        raise
+    except Exception as error:  # whatever a user's policy raises
+        raise GnnSchedError(f"policy {type(policy).__name__}: act raised {raised(error)}") from error
     lanes, count = batch.mask.shape
     if actions.shape != (lanes,) or actions.dtype.kind not in "iu":
         raise GnnSchedError(

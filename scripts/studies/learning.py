@@ -127,7 +127,7 @@ def draw(curves: dict[str, list[dict[str, Any]]], picture: Path) -> None:
     shown = {name: runs for name, runs in curves.items() if runs}
     first = next(iter(shown.values()))[0]
     places = list(first["points"][0]["ratios"])
-    figure, axes = pyplot.subplots(1, len(places), figsize=(6 * len(places), 4.5), sharey=True, squeeze=False)
+    figure, axes = pyplot.subplots(1, len(places), figsize=(6 * len(places), 5), sharey=True, squeeze=False)
     for axis, place in zip(axes[0], places, strict=True):
         for name, runs in shown.items():
             count = min(len(run["points"]) for run in runs)
@@ -144,8 +144,9 @@ def draw(curves: dict[str, list[dict[str, Any]]], picture: Path) -> None:
         axis.set(xscale="log", ylim=(0.55, 1.5), xlabel="decisions learnt from", title=f"tested on {place}")
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel("mean completion time over sjf's")
-    axes[0][-1].legend(fontsize=8, loc="upper right")
-    figure.tight_layout()
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=9, loc="lower center", ncols=4, frameon=False)
+    figure.tight_layout(rect=(0, 0.1, 1, 1))
     figure.savefig(picture, dpi=120)
 
 

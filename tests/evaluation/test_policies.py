@@ -5,10 +5,12 @@ import pytest
 
 import gnnsched_agents  # noqa: F401  registers sb3:FILE.zip
 from gnnsched_baselines import PLANNERS, POLICIES, make_policy
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.common.policy import Knowledge
 from gnnsched_env.evaluation import policies as registry
+from gnnsched_env.evaluation import run_policy
 from gnnsched_env.evaluation.policies import policy_factories, policy_factory, register_policy, uninformed_factories
+from gnnsched_env.scenario import load_scenario, scenario_table
 from tests import toys
 from tests.baselines.situations import layout
 
@@ -160,3 +162,25 @@ def test_without_any_that_is_registered_the_error_says_how(monkeypatch):
         monkeypatch.setattr(registry, group, {})
     with pytest.raises(ConfigError, match="none is registered: import gnnsched_baselines"):
         policy_factory("sjf", dispatch=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("InConstructor", r"'tests.commands.failing_policies:InConstructor': making it raised RuntimeError: no such "
+         r"model \(failing_policies.py, line \d+\)"),
+        ("InAct", r"policy InAct: act raised KeyError: 'missing' \(failing_policies.py, line \d+\)"),
+    ],
+)  # fmt: skip
+def test_what_a_policy_of_ones_own_raises_is_told_with_its_line(name, error):
+    scenario = load_scenario("hetero4").with_options(jobs=5)
+    factory = policy_factory(f"tests.commands.failing_policies:{name}", dispatch=False)
+    with pytest.raises(GnnSchedError, match=error):
+        run_policy(factory, scenario, scenario_table(scenario), dispatch=False, seed=0, episodes=1)
+
+
+def test_a_module_that_fails_when_imported_is_told(tmp_path, monkeypatch):
+    (tmp_path / "failing_module.py").write_text("x = 1\nraise RuntimeError('broken')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigError, match=r"importing it raised RuntimeError: broken \(failing_module.py, line 2\)"):
+        policy_factory("failing_module:Policy", dispatch=False)

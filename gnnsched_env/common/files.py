@@ -27,12 +27,18 @@ _NAME = 32  # characters of the target's name in a partial file's, which must no
 
 
 def file_path(path: Any, what: str = "a file") -> Path:
-    """Return a path as a Path; raise FileFormatError unless it is text or a path, without the character NUL."""
+    """Return a path as a Path, of a file that may lack.
+
+    Raise FileFormatError unless it is text or a path, without the character NUL, and for a pipe or a device, of which
+    reading might wait for ever.
+    """
     if not isinstance(path, str | os.PathLike):
         raise FileFormatError(f"{what} must be named by a path, got {path!r}")
     named = Path(path)
     if "\0" in str(named):
         raise FileFormatError(f"{what} must be named by a path without the character NUL, got {str(named)!r}")
+    if named.exists() and not named.is_file() and not named.is_dir():
+        raise FileFormatError(f"{named}: must be a regular file, not a pipe or a device")
     return named
 
 

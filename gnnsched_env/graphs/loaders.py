@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import FileFormatError, GnnSchedError, GraphError
+from gnnsched_env.common.files import file_path
 from gnnsched_env.graphs.graph import Graph
 from gnnsched_env.graphs.graph_set import GraphSet
 from gnnsched_env.graphs.structure import LARGEST_ID
@@ -87,7 +88,7 @@ def bare_name(path: Path) -> str:
 def open_binary(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading, and decompress gzip whatever its name; raise FileFormatError if it is damaged."""
     try:
-        with path.open("rb") as file:
+        with file_path(path).open("rb") as file:
             zipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
             file.seek(0)
             if zipped:

@@ -11,6 +11,8 @@ import pytest
 
 from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.common.files import PARTIALS, read_json, read_npz, read_toml, write_npz, write_whole
+from gnnsched_env.graphs.formats import load_graph_set
+from gnnsched_env.graphs.loaders import load_edge_list
 
 
 @pytest.fixture
@@ -171,6 +173,13 @@ READERS = (read_npz, read_json, read_toml)
 def test_what_is_no_path_is_refused(read, path):
     with pytest.raises(FileFormatError, match="must be named by a path"):
         read(path)
+
+
+@pytest.mark.parametrize("read", [*READERS, load_graph_set, load_edge_list])
+def test_a_pipe_is_refused_instead_of_waited_for(read, tmp_path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(FileFormatError, match="must be a regular file, not a pipe or a device"):
+        read(tmp_path / "pipe.npz")
 
 
 @pytest.mark.parametrize("read", READERS)

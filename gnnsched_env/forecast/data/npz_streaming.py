@@ -17,6 +17,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.files import file_path
 
 Array = NDArray[Any]
 
@@ -80,7 +81,7 @@ def read_members(path: Path) -> dict[str, Member]:
     """
     members = {}
     with _named(path, "the archive"):
-        with path.open("rb") as file:
+        with file_path(path).open("rb") as file:
             if file.read(2) != b"PK":
                 raise FileFormatError(f"{path}: must be an npz archive, got a file that starts differently")
         with zipfile.ZipFile(path) as archive:

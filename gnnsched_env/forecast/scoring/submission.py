@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.files import write_rows
+from gnnsched_env.common.files import file_path, write_rows
 from gnnsched_env.forecast.data.schema import Collection
 from gnnsched_env.forecast.scoring.rank_scores import TILE_TOP, ranking
 
@@ -83,7 +83,7 @@ def _lines(path: Path) -> Iterable[tuple[str, str, str]]:
     """Yield (place, ID, TopConfigs) of each row; no value is quoted, as none holds a comma."""
     header = ",".join(HEADER)
     try:
-        with path.open(encoding="utf-8") as file:
+        with file_path(path).open(encoding="utf-8") as file:
             first = file.readline().rstrip("\n")
             if first != header:
                 raise FileFormatError(f"{path}: line 1 must be {header}, got {first[:80]!r}")

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError, GraphError
+from gnnsched_env.common.files import file_path
 from gnnsched_env.cycles.domain import MOST_FEATURES
 from gnnsched_env.graphs import GraphSet, load_graph_set
 from gnnsched_env.hardware import make_model
@@ -158,7 +159,7 @@ def _cells(path: Path, files: "_Files") -> dict[MeasuredJob, dict[str, _Row]]:
 
 def _rows(path: Path, files: "_Files") -> Iterator[_Row]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with file_path(path).open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
             _check_header(path, header)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.files import file_path
 from gnnsched_env.scenario.traces.row_reader import RowReader, Rows
 from gnnsched_env.scenario.traces.trace_format import NO_DEADLINE, Kind, Problem, TraceKey
 from gnnsched_env.sim.records import NEVER
@@ -94,7 +95,7 @@ class Trace:
         """Yield the rows, each block once the next is known to be the same file's; FileFormatError where it is not."""
         jobs, held = 0, None
         try:
-            with self.path.open("rb") as file:
+            with file_path(self.path).open("rb") as file:
                 reader = RowReader(file, None, report=self._changed)
                 for rows in reader.blocks():
                     jobs += len(rows.times)
@@ -159,7 +160,7 @@ def _read(path: Path, report: Callable[[Problem], None], classes: Collection[str
     """Return the trace, None where a rule is broken; every broken rule is reported."""
     sums = _Sums()
     try:
-        with path.open("rb") as file:
+        with file_path(path).open("rb") as file:
             size, changed = _state(file)
             reader = RowReader(file, path.parent, report=report, classes=classes)
             for rows in reader.blocks():

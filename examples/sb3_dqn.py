@@ -58,7 +58,7 @@ def main(args: Args) -> None:
         exploration=(0.2, 0.02),
         exploring=args.steps // 2,
         buffer_size=200_000,
-        learning_starts=10_000,
+        learning_starts=min(10_000, args.steps // 10),
         train_freq=4,  # decisions of each environment between two rounds of learning
         gradient_steps=4,
         batch_size=256,

@@ -24,6 +24,7 @@ from gnnsched_env.tables import LatencyTable
 
 Info = dict[str, Any]
 NO_METRICS = dict.fromkeys(METRICS, np.float64(0.0))
+TEMPLATE: Info = {**dict.fromkeys(("action_mask", "elapsed", "legal", "time")), **NO_METRICS}
 
 
 class SchedulingEnv(PlainSpec, gymnasium.Env[Observed, np.int64]):
@@ -99,6 +100,7 @@ class SchedulingEnv(PlainSpec, gymnasium.Env[Observed, np.int64]):
         self._rows = [(name, array[0]) for name, array in observed.items()] if isinstance(observed, dict) else []
         self._row: FloatArray | None = None if isinstance(observed, dict) else observed[0]
         self._mask_row = self.batch.mask[0].view(np.int8)
+        self._legal = self.batch.legal[0, ...]  # an array: Gymnasium's batches keep numpy's bools as objects
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -179,13 +181,12 @@ class SchedulingEnv(PlainSpec, gymnasium.Env[Observed, np.int64]):
 
     def _info(self) -> Info:
         batch = self.batch
-        return {
-            "action_mask": self._mask_row.copy(),
-            "elapsed": batch.elapsed[0],
-            "legal": batch.legal[0, ...].copy(),  # an array: Gymnasium's batches keep numpy's bools as objects
-            "time": batch.times[0],
-            **NO_METRICS,
-        }
+        info = TEMPLATE.copy()  # a dict's copy takes half the time of making one
+        info["action_mask"] = self._mask_row.copy()
+        info["elapsed"] = batch.elapsed[0]
+        info["legal"] = self._legal.copy()
+        info["time"] = batch.times[0]
+        return info
 
 
 def _is_integer(action: Any) -> bool:

@@ -30,7 +30,7 @@ class Args:
     """A preset or the path of a scenario's TOML file; training varies it."""
     load: float = 0.8
     """Load to test at; training has loads from 0.4 to 1."""
-    steps: int = 1_500_000
+    steps: int = 600_000
     """Number of decisions to learn from."""
     seed: int = 0
     """Seed of the weights, of the actions and of the episodes."""

@@ -111,9 +111,7 @@ class EnvBatch:
         """Return a batch of environments over an existing simulation, and observe its present state."""
         batch = cls.__new__(cls)
         batch._watch(simulation, threads, observation)
-        simulation.lanes["rewrite"] = 0
-        simulation.lanes["removed"] = -1
-        batch.encode()
+        batch.observe_anew()
         return batch
 
     def __reduce__(self) -> Any:
@@ -156,6 +154,12 @@ class EnvBatch:
         self.elapsed = outputs.elapsed
         self.times = outputs.times
         self._prepare_encoder()
+
+    def observe_anew(self) -> None:
+        """Write all of the present state, as if nothing had been shown before."""
+        self.simulation.lanes["rewrite"] = 0
+        self.simulation.lanes["removed"] = -1
+        self.encode()
 
     def episode(self, lane: int) -> EpisodeMetrics:
         """Return the metrics of a lane's finished episode."""

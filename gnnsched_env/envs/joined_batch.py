@@ -63,7 +63,5 @@ def _joined(parts: Sequence[EnvBatch]) -> JoinedBatch:
     """Return copied parts joined again, with what they observe at present."""
     joined = JoinedBatch(parts)
     for part in joined.parts:
-        part.simulation.lanes["rewrite"] = 0
-        part.simulation.lanes["removed"] = -1
-        part.encode()
+        part.observe_anew()
     return joined

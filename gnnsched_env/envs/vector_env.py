@@ -75,7 +75,7 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
 
         The lanes are divided, in order, among several scenarios (as `scenario.varied_scenarios` returns), whose
         observations and actions must be equal; `options` change each of them. `scenario`, `table` and the cycles in
-        `metadata` are then tuples with an entry for each lane.
+        `metadata` are tuples with an entry for each lane where the scenarios differ in them.
         `autoreset_mode`: the step after the end of an episode starts the lane's next one and ignores its action
         (NEXT_STEP), the step that ends it does (SAME_STEP; the end is in infos "final_obs" and "final_info"), or
         `reset(options={"reset_mask": mask})` does (DISABLED). `copy=False` saves the time of copying observations and

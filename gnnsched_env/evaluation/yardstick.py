@@ -10,11 +10,10 @@ from gnnsched_env.common.checks import Flag, require
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import Policy
 from gnnsched_env.common.stats import Interval, paired_ratio
+from gnnsched_env.evaluation.compare import REFERENCE
 from gnnsched_env.evaluation.policies import checked_policy, policy_factory
 from gnnsched_env.evaluation.runs import PolicyFactory, run_policy
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
-
-REFERENCE = "sjf"
 
 
 class Yardstick:

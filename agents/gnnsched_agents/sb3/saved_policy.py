@@ -10,7 +10,6 @@ reader, which executes no code, and the plain values in its JSON. The pickles in
 import io
 import json
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile
@@ -60,11 +59,10 @@ class PairModelPolicy:
     observation = "pairs"
     waiting = "free"  # of a file's own class, what its model was trained under
 
-    def __init__(self, layout: Layout, table: LatencyTable | None, path: str | Path) -> None:
-        """Load the model; raise FileFormatError if it was trained on other features, or is damaged."""
+    def __init__(self, layout: Layout, *, scorer: "PooledScorer", values: bool) -> None:
+        """Play what `read_scorer` returned."""
         from gnnsched_agents.pair_modules import PairRowsPolicy
 
-        scorer, values = read_scorer(Path(path))
         self._policy = PairRowsPolicy(scorer, values=values)
 
     def act(self, observation: FloatArray, mask: BoolArray) -> IntArray:
@@ -80,27 +78,25 @@ def find_model(path: str) -> Found:
     if not path:
         raise ConfigError(f"policy {PREFIX!r}: must be {PREFIX}FILE.zip")
     file = Path(path)
-    if file.suffix != ".npz" and reads_pairs(read_tensors(file, WEIGHTS)):
-        scorer, _ = read_scorer(file)
-        return type(PairModelPolicy.__name__, (PairModelPolicy,), {"waiting": scorer.waiting}), {"path": path}
+    if file.suffix != ".npz" and (found := read_scorer(file)) is not None:
+        scorer, values = found
+        kind = type(PairModelPolicy.__name__, (PairModelPolicy,), {"waiting": scorer.waiting})
+        return kind, {"scorer": scorer, "values": values}
     read_network(file)
     return Sb3Policy, {"path": path}
 
 
-def reads_pairs(weights: Mapping[str, Any]) -> bool:
-    """Return whether weights are those of a policy on the observation "pairs"."""
-    return any(f"{prefix}{MARK}" in weights for prefix in SCORERS)
-
-
-def read_scorer(path: Path) -> tuple["PooledScorer", bool]:
-    """Return the scorer of a model on the observation "pairs", and whether its scores are values.
+def read_scorer(path: Path) -> tuple["PooledScorer", bool] | None:
+    """Return the scorer of a model on the observation "pairs", and whether its scores are values; None for another one.
 
     Raise FileFormatError if it is damaged or reads other features than this version's.
     """
     from gnnsched_agents.pair_modules import PooledScorer
 
     weights = read_tensors(path, WEIGHTS)
-    prefix = next(prefix for prefix in SCORERS if f"{prefix}{MARK}" in weights)
+    prefix = next((prefix for prefix in SCORERS if f"{prefix}{MARK}" in weights), None)
+    if prefix is None:
+        return None
     own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
     try:
         scorer = PooledScorer(len(own["row.bias"]))

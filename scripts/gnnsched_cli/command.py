@@ -132,21 +132,29 @@ def finish(run: Callable[[], int | None], *, stopped: str = TOLD) -> int:
         with repeated():
             status = run() or 0
             sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except BaseException as error:
         if is_interrupt(error):
             print(stopped, file=sys.stderr)
             return INTERRUPTED
+        if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):
+            return 0  # rich has made stdout quiet
         if not isinstance(error, GnnSchedError | OSError):
             raise
         told = str(error)
         if isinstance(error, OSError) and error.filename is None and error.strerror:  # what is printed
+            _print_no_more()
+            if isinstance(error, BrokenPipeError):  # the reader has seen enough
+                return 0
             told = f"output: {error.strerror}"
         print(f"error: {' '.join(told.split())}", file=sys.stderr)
         return BAD_INPUT
     return status
+
+
+def _print_no_more() -> None:
+    """Send what stdout still holds nowhere, or it would be tried again, and fail again, when the process ends."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def one_line(box: str) -> str:

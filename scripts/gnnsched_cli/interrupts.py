@@ -15,6 +15,7 @@ from types import FrameType, TracebackType
 INTERRUPTED = 130
 TOLD = "interrupted"
 SOON_S, LATER_S = 0.01, 1.0
+_raised: list[int] = []  # signals that came in the block of `repeated`
 
 
 def is_interrupt(error: BaseException | None) -> bool:
@@ -49,13 +50,21 @@ def install() -> None:
 
 @contextmanager
 def repeated() -> Iterator[None]:
-    """Let Ctrl-C be raised every second until the block ends: there are libraries, and moments, that swallow it."""
+    """Let Ctrl-C be raised every second until the block ends: there are libraries, and moments, that swallow it.
+
+    Any error that the block raises after it counts as caused by it.
+    """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or not _in_main_thread():
         yield  # another handler has its reasons, and a shell lets what it starts in the background ignore Ctrl-C
         return
+    _raised.clear()
     signal.signal(signal.SIGINT, _raise)
     try:
         yield
+    except Exception as error:
+        if _raised:
+            raise KeyboardInterrupt from error
+        raise
     finally:
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0.0)
@@ -63,6 +72,7 @@ def repeated() -> Iterator[None]:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
+    _raised.append(number)
     _raise_again(LATER_S)
     raise KeyboardInterrupt
 

@@ -1,5 +1,6 @@
 """Ctrl-C ends with one line and status 130, whatever it meets."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -66,6 +67,16 @@ def test_an_interrupt_that_is_swallowed_comes_again(monkeypatch, capsys):
     assert capsys.readouterr().err == "stopped\n"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_an_error_after_an_interrupt_is_caused_by_it(capsys):
+    def run():
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        raise RuntimeError("no compiled object yet")  # as numba, whose destructor swallows the interrupt
+
+    assert finish(run) == 130
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_a_handler_that_is_there_is_left_there():

@@ -17,6 +17,8 @@ from typing import Any, ParamSpec, TypeVar
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
+HELD = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM") if hasattr(signal, name)]
+
 
 class WorkerPool(ProcessPoolExecutor):
     """A pool of processes; as a context, it waits for its tasks, or ends at once where the block raises.
@@ -29,13 +31,16 @@ class WorkerPool(ProcessPoolExecutor):
 
     def submit(self, task: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
         """Queue a call of a task, which may start a process."""
-        with _interrupts_held():
+        with _signals_held():
             return super().submit(task, *args, **kwargs)
 
     def kill(self) -> None:
         """End the processes at once, whatever they are doing; no task is left."""
         for process in list((self._processes or {}).values()):
             process.kill()
+        results: Any = self._result_queue
+        if results is not None:
+            results._writer.close()  # else the rest of a result that was being sent would be waited for
         self.shutdown(cancel_futures=True)
 
     def __exit__(
@@ -86,13 +91,26 @@ def _end_after(wait: Callable[[], object]) -> None:
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Let no Ctrl-C through in the block: it comes afterwards. A process that is started there never meets one."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _signals_held() -> Iterator[None]:
+    """Handle signals after the block, or a process that it starts may be known to nobody and never be ended.
+
+    Ctrl-C is blocked too, which a process that is started there inherits. That alone would not do: Python's handlers
+    run in the main thread for signals that any other thread receives.
+    """
+    came: list[int] = []
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: handler for number in HELD if callable(handler := signal.getsignal(number))}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: came.append(number))
+    masks = hasattr(signal, "pthread_sigmask")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)

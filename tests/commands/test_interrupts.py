@@ -14,6 +14,14 @@ from gnnsched_cli.command import finish
 from gnnsched_env.common.errors import ConfigError
 
 
+@pytest.fixture(autouse=True)
+def as_in_a_terminal():
+    """Let Ctrl-C act, which tests that a shell started in the background would ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def kernel():
     try:
         raise KeyboardInterrupt

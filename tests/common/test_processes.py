@@ -39,6 +39,14 @@ time.sleep(1000)
 """
 
 
+@pytest.fixture(autouse=True)
+def as_in_a_terminal():
+    """Let Ctrl-C act, which tests that a shell started in the background would ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
@@ -70,6 +78,49 @@ def test_no_process_is_left_behind_by_one_that_is_ended(tmp_path, number):
         wait_for(lambda: not any(map(runs, workers)), seconds=20)
     finally:
         driver.kill()
+
+
+WHILE_STARTING = """
+import os, signal, threading
+from gnnsched_env.common.processes import WorkerPool
+
+class Interrupted(WorkerPool):
+    def _spawn_process(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        threading.Event().wait(0.2)
+        super()._spawn_process()
+        print("started", flush=True)
+
+if __name__ == "__main__":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()  # receives what the main thread blocks
+    try:
+        with Interrupted(1) as pool:
+            pool.submit(print)
+            print("not interrupted")
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@pytest.mark.slow
+def test_an_interrupt_while_a_process_starts_comes_afterwards(tmp_path):
+    (tmp_path / "driver.py").write_text(WHILE_STARTING)
+    words = [sys.executable, tmp_path / "driver.py"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "started\ninterrupted\n", "")
+
+
+def large(size):
+    return bytes(size)
+
+
+@pytest.mark.slow
+def test_a_result_that_is_being_sent_is_not_waited_for():
+    with pytest.raises(KeyboardInterrupt), WorkerPool(1) as pool:
+        results = [pool.submit(large, 1 << 28) for _ in range(2)]
+        sent = pool._result_queue._reader
+        wait_for(lambda: sent.poll() or results[0].done())
+        raise KeyboardInterrupt
 
 
 def double(number):

@@ -47,8 +47,8 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
 
     Of a symbolic link, the file that it names is written. A failed or interrupted write leaves the target as it was,
     and nothing else; a killed one may leave a file of pattern PARTIALS. Concurrent writers do not disturb each other:
-    the last one wins. `parents`: make the folders that are missing. OSErrors (which name the target) and any error that
-    `write` raises are passed on.
+    the last one wins. `parents`: make the folders that are missing. OSErrors, also those of a full disk, name the
+    target unless they name another file; any other error that `write` raises is passed on.
     """
     target = Path(path)
     if target.is_symlink():
@@ -65,7 +65,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
             os.fsync(file.fileno())
         partial.replace(target)
     except OSError as error:
-        if error.filename is None or os.fspath(error.filename) != str(partial):
+        if error.errno is None or error.filename not in (None, str(partial)):
             raise
         raise OSError(error.errno, error.strerror, str(target)) from None  # names the target, not the partial file
     finally:

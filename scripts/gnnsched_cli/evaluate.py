@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from gnnsched_cli.command import check_file, plain, print_table, print_text
+from gnnsched_cli.command import OutFile, plain, print_table, print_text
 from gnnsched_cli.conditions import changes, with_options
 from gnnsched_cli.policy_names import Policies, list_policies, register_policies
 from gnnsched_env.common.errors import ConfigError
@@ -50,7 +50,7 @@ class Arguments:
     bound: bool = False
     """Also show how far each policy is above a proved lower bound: 6 to 10 seconds per episode of 1,000
     jobs, so 10 to 17 minutes per load for the default of 100 episodes."""
-    json: Path | None = None
+    json: OutFile | None = None
     """JSON file to write the records to."""
     wide: tyro.conf.FlagCreatePairsOff[bool] = False
     """Show all columns, however narrow the terminal is."""
@@ -59,7 +59,7 @@ class Arguments:
 
 
 def run(arguments: Arguments) -> None:
-    """Evaluate, print and write."""
+    """Evaluate, write and print."""
     from gnnsched_env.common.files import write_json
     from gnnsched_env.evaluation import add_bound, compare, policy_factories, provenance, with_graphs
     from gnnsched_env.evaluation.compare import mixes
@@ -121,9 +121,6 @@ def changed_scenario(arguments: Arguments) -> "Scenario":
 
 def check(arguments: Arguments) -> None:
     """Raise ConfigError for options that contradict each other or cannot be met, before any work is done."""
-    check_file("--json", arguments.json)
-    if arguments.json is not None:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)  # better known now than after an hour
     for name in ("load", "policies"):
         if getattr(arguments, name) == ():
             raise ConfigError(f"--{name}: needs at least one value")

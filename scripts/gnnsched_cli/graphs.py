@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import tyro
 
-from gnnsched_cli.command import check_file, counted
+from gnnsched_cli.command import OutFile, check_file, counted
 from gnnsched_env.common.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Get:
     """An example (karate, southern_women); cora, citeseer, pubmed, mutag, proteins, enzymes, imdb-binary, imdb-multi,
     reddit-binary, collab, nci1, dd (need a network and the extra `gnn`); OGB's ogbn-... and ogbg-... (need a network
     and the extra `ogb`)."""
-    out: Path | None = None
+    out: OutFile | None = None
     """The file to write; by default NAME.npz in the current folder."""
     features: int | None = None
     """Features of a vertex; by default the data set's."""
@@ -44,7 +44,7 @@ class Convert:
     file: tyro.conf.Positional[Path]
     """A TU folder; an edge list (.txt .csv .tsv .edges .edgelist .el); MatrixMarket (.mtx); a scipy.sparse matrix
     (.npz); networkx's GraphML, GML or adjacency list (.graphml .gml .adjlist). Text may be gzipped (.gz)."""
-    out: Path | None = None
+    out: OutFile | None = None
     """The file to write; by default NAME.npz in the current folder."""
     features: int | None = None
     """Features of a vertex; required except for a TU folder."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from gnnsched_cli.command import check_folder, counted, plain, print_table, print_text, run_command
+from gnnsched_cli.command import OutFolder, counted, plain, print_table, print_text, run_command
 from gnnsched_cli.forecast_runs import report
 from gnnsched_cli.forecast_tables import mean_text, plain_table
 from gnnsched_env.common.errors import ConfigError
@@ -157,7 +157,7 @@ class Arguments:
     """The data set's root (it holds npz/, npz_all/npz/, or layout/ and tile/)."""
     collection: str
     """Such as layout:xla:random or tile:xla."""
-    out: Path
+    out: OutFolder
     """Where a folder for each model and seed goes, and comparison.json; the same command goes on where it stopped."""
     models: tuple[str, ...] = ("nn", "gnn32", "gnn64", "sage", "attention")
     """Models to train, in order: each is compared with the one before it."""
@@ -175,7 +175,7 @@ class Arguments:
     """Distance in edges from configurable operations up to which graphs are kept; none: each model's own."""
     limit: int | None = None
     """Largest number of files to train on, and to score."""
-    cache: Path | None = None
+    cache: OutFolder | None = None
     """A folder that keeps layouts in a form that is read faster."""
     device: str = "auto"
     """Device of torch; "auto": a GPU if there is one, else the CPU."""
@@ -189,8 +189,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run(given: Arguments) -> None:
-    """Open, compare, print and write."""
-    check_folder("--out", given.out)
+    """Open, compare, write and print."""
     about = plain(given)
     check_same(given.out / RESULT, about)
     chosen = {"data": given.data, "collections": (given.collection,), "limit": given.limit, "cache": given.cache}
@@ -208,9 +207,9 @@ def run(given: Arguments) -> None:
         configs_a_step=given.configs_a_step,
         hops=given.hops,
     )
+    write_json(given.out / RESULT, {"arguments": about, **result.record()})
     print_table(table(result))
     print_text(f"{LEGEND}\n{counted(len(result.files), 'file')}, {counted(len(given.seeds), 'seed')}.")
-    write_json(given.out / RESULT, {"arguments": about, **result.record()})
 
 
 def check_same(path: Path, about: Mapping[str, object]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gnnsched_cli.command import run_command
+from gnnsched_cli.command import OutFile, run_command
 from gnnsched_cli.policy_names import register_policies
 from gnnsched_env.evaluation import (
     Runs,
@@ -59,7 +59,8 @@ class Arguments:
     episodes: int = 30
     jobs: int = 1000
     seed: int = 0
-    json: Path | None = None
+    json: OutFile | None = None
+    """JSON file to write the records to."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -68,7 +69,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Arguments) -> None:
-    """Time, evaluate and print."""
+    """Time, evaluate, write and print."""
     register_policies()
     base = with_graphs(load_scenario(arguments.scenario), arguments.graphs).with_options(jobs=arguments.jobs)
     repeats = _repeats(scenario_table(base), base, arguments.job_ms)
@@ -96,10 +97,10 @@ def run(arguments: Arguments) -> None:
                 records.append(
                     {"predictor": name, "load": load, "ratio": [ratio.value, ratio.low, ratio.high]} | decision
                 )
+            if arguments.json is not None:  # before anything is printed, and before the next one may fail
+                write_json(arguments.json, {"repeats": repeats, "records": records})
             cells = (name, f"{slower * microseconds:.0f}", workers, "yes" if cached else "no", *shown)
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
-    if arguments.json is not None:
-        write_json(arguments.json, {"repeats": repeats, "records": records})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

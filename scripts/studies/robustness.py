@@ -3,21 +3,19 @@
 python scripts/studies/robustness.py --episodes 20 --jobs 1000
 """
 
-import multiprocessing
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
 from gnnsched_baselines import PLANNERS
-from gnnsched_cli.command import check_file, counted, plain, print_table, print_text, run_command
+from gnnsched_cli.command import OutFile, counted, plain, print_table, print_text, run_command
 from gnnsched_cli.policy_names import Policies, register_policies
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.processes import WorkerPool
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.evaluation import Record, evaluate, policy_factories, policy_factory, write_json
 from gnnsched_env.report.policy_table import ratio_text
@@ -103,7 +101,7 @@ class Arguments:
     """Number of pairs of fleet and condition that are played at once."""
     markdown: bool = False
     """Print Markdown."""
-    json: Path | None = None
+    json: OutFile | None = None
     """JSON file to write the records to."""
 
 
@@ -122,7 +120,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Arguments) -> None:
-    """Evaluate, print and write."""
+    """Evaluate, write and print."""
     check(arguments)
     tasks = [
         Task(fleet=fleet, condition=name, arguments=arguments) for fleet in arguments.fleets for name in CONDITIONS
@@ -131,10 +129,15 @@ def run(arguments: Arguments) -> None:
     with progress_bar("fleets x conditions", len(tasks), shown=None) as advance:
         for task, result in zip(tasks, results(tasks, arguments.processes), strict=True):
             records[task.fleet][task.condition] = result
+            write(arguments, records)
             advance(1)
     for fleet, groups in records.items():
         show(arguments, fleet, groups)
     print_text(LEGEND)
+
+
+def write(arguments: Arguments, records: Mapping[str, Mapping[str, list[Record]]]) -> None:
+    """Write the records so far, before anything is printed."""
     if arguments.json is not None:
         every = [record for groups in records.values() for group in groups.values() for record in group]
         write_json(arguments.json, {"arguments": plain(arguments), "conditions": CONDITIONS, "records": every})
@@ -153,7 +156,6 @@ def check(arguments: Arguments) -> None:
         raise ConfigError(f"--fleets: must be distinct, got {' '.join(arguments.fleets)}")
     for fleet in arguments.fleets:
         load_scenario(fleet).with_options(load=arguments.load, jobs=arguments.jobs)
-    check_file("--json", arguments.json)
 
 
 def results(tasks: list[Task], processes: int) -> Iterator[list[Record]]:
@@ -161,8 +163,7 @@ def results(tasks: list[Task], processes: int) -> Iterator[list[Record]]:
     if processes == 1:
         yield from map(play, tasks)
         return
-    fresh = multiprocessing.get_context("spawn")  # a forked process would share the threads of compiled libraries
-    with ProcessPoolExecutor(min(processes, len(tasks)), mp_context=fresh) as pool:
+    with WorkerPool(min(processes, len(tasks))) as pool:
         yield from pool.map(play, tasks)
 
 

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 
 from gnnsched_env.common.errors import FileFormatError
-from gnnsched_env.common.files import PARTIALS, read_json, read_npz, read_toml, write_npz, write_whole
+from gnnsched_env.common.files import (
+    PARTIALS,
+    read_json,
+    read_npz,
+    read_toml,
+    write_json,
+    write_npz,
+    write_rows,
+    write_whole,
+)
 from gnnsched_env.graphs.formats import load_graph_set
 from gnnsched_env.graphs.loaders import load_edge_list
 
@@ -43,7 +52,7 @@ def test_missing_folders_are_made_unless_they_must_be_there(tmp_path):
     assert path.read_bytes() == b"x"
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), ValueError("no")])
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error", "other"), KeyboardInterrupt(), ValueError("no")])
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(target, error):
     def fail(file):
         file.write(b"half")
@@ -52,6 +61,18 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(target, error):
     with pytest.raises(type(error)) as caught:
         write_whole(target, fail)
     assert caught.value is error
+    assert content(target.parent) == {"file": b"before"}
+
+
+@pytest.mark.parametrize("write", [write_npz, write_json, lambda path, value: write_rows(path, ["a"], [value])])
+def test_a_disk_that_is_full_is_told_with_the_file(target, write, monkeypatch):
+    def full(file):
+        raise OSError(28, "No space left on device")  # as the system has it: without a file
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write(target, {"a": 1})
+    assert caught.value.filename == str(target)
     assert content(target.parent) == {"file": b"before"}
 
 
@@ -70,7 +91,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(target):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(OSError, match=f"File too large: '{target}'"):
             write_npz(target, {"noise": np.random.default_rng(0).random(100_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -8,15 +8,17 @@ import json
 import os
 import tomllib
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
+from zipfile import ZipFile
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.errors import FileFormatError, GnnSchedError
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -93,34 +95,66 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], 
 
 
 def read_npz(path: str | os.PathLike[str], source: str = "") -> Arrays:
-    """Return all arrays of an npz file; no code in the file is executed.
+    """Return all arrays of an npz file, each after its checksum is verified; no code in the file is executed.
 
-    Raise FileFormatError if the file is missing, is no npz archive, or holds an array that is pickled or damaged;
-    `source` names the file in the message (by default its path).
+    Raise FileFormatError if the file is missing, is no npz archive, or has a member that is pickled, damaged or no
+    array; `source` names the file in the message (by default its path).
     """
-    source, member = source or str(path), ""
+    source, named = source or str(path), file_path(path)
+    arrays: Arrays = {}
+    with reading(source, "the archive"), named.open("rb") as file:
+        start = file.read(len(_NPY_MAGIC))
+        if start == _NPY_MAGIC:
+            raise FileFormatError(f"{source}: must be an npz archive, got a single array")
+        if not start.startswith(_ZIP_MAGIC):
+            raise FileFormatError(f"{source}: not an npz archive")
+        with ZipFile(file) as archive:
+            for info in archive.infolist():
+                member = info.filename.removesuffix(".npy")
+                if member in arrays:
+                    raise FileFormatError(f"{source}: array {member!r} must be there once, got two")
+                with reading(source, f"array {member!r}"), archive.open(info) as data:
+                    arrays[member] = npy.read_array(data, allow_pickle=False)
+                    check_end(data)
+    return arrays
+
+
+def check_end(data: IO[bytes]) -> None:
+    """Read past the last value of a zip's member, upon which its checksum is verified; ValueError for further bytes."""
+    if data.read(1):
+        raise ValueError("bytes follow its last value")
+
+
+@contextlib.contextmanager
+def reading(source: str, what: str = "the content") -> Iterator[None]:
+    """Raise FileFormatError, in one line that names `source`, for whatever goes wrong in a block that reads a file.
+
+    What libraries raise for damaged content is no closed list, so any error counts: the block should read and convert,
+    and do nothing else. `what` is the part of the file that is read. An error of the project's own passes if it names
+    `source` already.
+    """
     try:
-        with file_path(path).open("rb") as file:
-            start = file.read(len(_NPY_MAGIC))
-            if start == _NPY_MAGIC:
-                raise FileFormatError(f"{source}: must be an npz archive, got a single array")
-            if not start.startswith(_ZIP_MAGIC):
-                raise FileFormatError(f"{source}: not an npz archive")
-            file.seek(0)
-            arrays = {}
-            with np.load(file, allow_pickle=False) as archive:
-                for member in archive.files:
-                    arrays[member] = archive[member]
-            return arrays
-    except FileFormatError:
-        raise
+        yield
+    except GnnSchedError as error:
+        if str(error).startswith(source):
+            raise
+        raise FileFormatError(f"{source}: {error}") from None
     except OSError as error:
         raise FileFormatError(f"{source}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # what numpy and zipfile raise for damage is no closed list
-        where = f"array {member!r}" if member else "the archive"
-        if "allow_pickle" in str(error):
-            raise FileFormatError(f"{source}: {where} is pickled; only plain arrays are read") from None
-        raise FileFormatError(f"{source}: {where} is damaged or truncated: {' '.join(str(error).split())}") from None
+    except Exception as error:
+        raise FileFormatError(f"{source}: {what} {_fault(error)}") from None
+
+
+def _fault(error: Exception) -> str:
+    """Return what an error says of a file's content; numpy's advice to load pickles is left out."""
+    text = " ".join(str(error).split())
+    if "max_header_size" in text:
+        return "has a header that is too long"
+    if "allow_pickle" in text:
+        return "is pickled; only plain arrays are read"
+    if isinstance(error, KeyError):
+        return f"lacks {text}"
+    return f"is damaged or truncated: {text or type(error).__name__}"
 
 
 def write_json(path: str | os.PathLike[str], value: Any, *, indent: int = 1, parents: bool = True) -> None:
@@ -131,11 +165,9 @@ def write_json(path: str | os.PathLike[str], value: Any, *, indent: int = 1, par
 
 def read_json(path: str | os.PathLike[str], source: str = "") -> dict[str, Any]:
     """Return the object in a JSON file; raise FileFormatError if it is missing, invalid, or another type of value."""
-    source = source or str(path)
+    source, named = source or str(path), file_path(path)
     try:
-        value = json.loads(file_path(path).read_bytes().removeprefix(BYTE_ORDER_MARK))
-    except FileFormatError:
-        raise
+        value = json.loads(named.read_bytes().removeprefix(BYTE_ORDER_MARK))
     except OSError as error:
         raise FileFormatError(f"{source}: cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:

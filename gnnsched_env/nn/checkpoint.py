@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.files import write_whole
+from gnnsched_env.common.files import file_path, write_whole
 
 
 def write_checkpoint(path: Path, kind: str, key: str, state: Mapping[str, Any]) -> None:
@@ -30,17 +30,20 @@ def read_checkpoint(path: Path, kind: str, key: str, device: torch.device) -> di
 
     Raise FileFormatError where the file is no checkpoint of this kind, ConfigError where its key is another.
     """
+    named = file_path(path, "a checkpoint")
     try:
-        with ZipFile(path) as file:  # torch does not check the checksums, which reveal damage
+        with ZipFile(named) as file:  # torch does not check the checksums, which reveal damage
             damaged = file.testzip()
         if damaged is not None:
             raise FileFormatError(f"{path}: must be a checkpoint, but {damaged} in it is damaged")
-        kept = torch.load(path, map_location=device, weights_only=True)
+        kept = torch.load(named, map_location=device, weights_only=True)
         found, of, state = kept["kind"], kept["key"], dict(kept["state"])
     except FileNotFoundError:
         raise FileFormatError(f"{path}: no such checkpoint") from None
     except FileFormatError:
         raise
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
     except Exception:  # torch raises many kinds for damaged files, and advises to read them in a way that runs code
         raise FileFormatError(f"{path}: must be a checkpoint, but is damaged or another kind of file") from None
     if found != kind:

@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 from gnnsched_env.common import store
 from gnnsched_env.common.checks import Integer, Number
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.files import reading
 from gnnsched_env.common.store import FORECAST_TREES, Format, Stored
 from gnnsched_env.forecast.data.schema import CONFIGURABLE_OPCODES, LAYOUT_WIDTH
 from gnnsched_env.forecast.encoding.portions import Portion
@@ -148,14 +149,12 @@ class BoostingRanker:
         manifest, arrays, source = stored.manifest, stored.arrays, stored.source
         check_encoding(stored)
         layouts = arrays.get("layouts")
-        try:
+        with reading(source):
             if layouts is not None and (layouts.dtype != np.int8 or layouts.ndim != 3):
                 raise FileFormatError(f"{source}: array 'layouts' must be int8 [nc, most, {LAYOUT_WIDTH}]")
             trees = arrays["trees"].tobytes().decode()
             booster = lightgbm.Booster(model_str=trees)
             is_tile, provenance = bool(manifest["is_tile"]), manifest["provenance"]
-        except (KeyError, ValueError, lightgbm.basic.LightGBMError) as error:
-            raise FileFormatError(f"{source}: {error}") from None
         return cls(trees=trees, is_tile=is_tile, layouts=layouts, provenance=provenance, booster=booster)
 
 

@@ -1,13 +1,13 @@
 """A stand-in on disk: the data set's tree, and a note that says what it is and which files are its own."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from gnnsched_env.common.checks import shown
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.common.files import write_json
+from gnnsched_env.common.files import read_json, write_json
 from gnnsched_env.forecast.standin.standin_programs import Size, make, plan
 
 LABEL: Final = "synthetic stand-in; a score on it says nothing about real collections"
@@ -43,12 +43,11 @@ def write_standin(
 def made(folder: str | Path) -> Iterator[Path]:
     """Yield the paths that a folder's standin.json names; ConfigError where it is no stand-in's folder."""
     manifest = Path(folder) / MANIFEST
-    try:
-        files = json.loads(manifest.read_text())["files"]
-    except FileNotFoundError:
-        raise ConfigError(f"folder must hold {MANIFEST}, as a stand-in's does, got {folder}") from None
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError(f"{manifest} must be JSON that names files, as a stand-in's does") from None
+    if not manifest.exists():
+        raise ConfigError(f"folder must hold {MANIFEST}, as a stand-in's does, got {folder}")
+    files = read_json(manifest).get("files")
+    if not isinstance(files, list) or not all(isinstance(name, str) for name in files):
+        raise ConfigError(f"{manifest} must name its files, as a stand-in's does, got {shown(files)}")
     for name in files:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise ConfigError(f"{manifest} must name files inside its folder, got {name!r}")

@@ -18,8 +18,10 @@ from gnnsched_cli.command import check_folder, counted, plain, print_table, prin
 from gnnsched_cli.forecast_runs import report
 from gnnsched_cli.forecast_tables import mean_text, plain_table
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.files import read_json
+from gnnsched_env.common.folder_lock import writing_folder
 from gnnsched_env.common.stats import Interval, crossed_interval
-from gnnsched_env.evaluation import read_json, write_json
+from gnnsched_env.evaluation import write_json
 from gnnsched_env.forecast.data.file_selection import Selection
 from gnnsched_env.forecast.data.folder_tree import Opened
 from gnnsched_env.forecast.encoding.portions import Portion, whole
@@ -190,6 +192,12 @@ def main(words: Sequence[str] | None = None) -> int:
 def run(given: Arguments) -> None:
     """Open, compare, print and write."""
     check_folder("--out", given.out)
+    with writing_folder(given.out):
+        compare_files(given)
+
+
+def compare_files(given: Arguments) -> None:
+    """Do what `run` does, in a folder that is held."""
     about = plain(given)
     check_same(given.out / RESULT, about)
     chosen = {"data": given.data, "collections": (given.collection,), "limit": given.limit, "cache": given.cache}

@@ -8,6 +8,7 @@ from typing import Final
 from gnnsched_env.common.checks import shown
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.files import read_json, write_json
+from gnnsched_env.common.folder_lock import LOCK, writing_folder
 from gnnsched_env.forecast.standin.standin_programs import Size, make, plan
 
 LABEL: Final = "synthetic stand-in; a score on it says nothing about real collections"
@@ -24,19 +25,20 @@ def write_standin(
     """
     folder = Path(folder)
     specs = plan(seed, size)
-    if folder.exists() and any(folder.iterdir()):
-        if not force:
-            raise ConfigError(f"folder must be empty unless forced, got {folder}")
-        _remove(folder)
-    paths = [spec.path.as_posix() for spec in specs]
-    manifest = {"what": LABEL, "seed": seed, "size": asdict(size), "files": paths}
-    write_json(folder / MANIFEST, manifest)
-    written = 0
-    for done, spec in enumerate(specs, start=1):
-        path = make(spec).write(folder)
-        written += path.stat().st_size
-        if report is not None:
-            report(done, len(specs))
+    with writing_folder(folder):
+        if any(path.name != LOCK for path in folder.iterdir()):
+            if not force:
+                raise ConfigError(f"folder must be empty unless forced, got {folder}")
+            _remove(folder)
+        paths = [spec.path.as_posix() for spec in specs]
+        manifest = {"what": LABEL, "seed": seed, "size": asdict(size), "files": paths}
+        write_json(folder / MANIFEST, manifest)
+        written = 0
+        for done, spec in enumerate(specs, start=1):
+            path = make(spec).write(folder)
+            written += path.stat().st_size
+            if report is not None:
+                report(done, len(specs))
     return len(specs), written
 
 

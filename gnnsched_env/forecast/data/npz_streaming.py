@@ -90,6 +90,8 @@ def read_members(path: Path) -> dict[str, Member]:
                 if info.filename.endswith(".npy"):
                     name = info.filename.removesuffix(".npy")
                     members[name] = _read_member(path, name, archive, info)
+                else:  # opening compares its name with that before its data: a damaged name may be an array's
+                    archive.open(info).close()
     return members
 
 
@@ -101,7 +103,7 @@ def _read_member(path: Path, name: str, archive: zipfile.ZipFile, info: zipfile.
     size = start + int(np.prod(shape, dtype=object)) * dtype.itemsize
     if size != info.file_size:
         raise FileFormatError(
-            f"{path}: array {name!r} is damaged or truncated: shape {shape} of {dtype} needs {size} bytes, "
+            f"{path}: array {name!r} is incomplete or damaged: shape {shape} of {dtype} needs {size} bytes, "
             f"got {info.file_size}"
         )
     return Member(path=path, name=name, shape=shape, dtype=dtype, fortran_order=fortran_order)

@@ -154,7 +154,7 @@ def _fault(error: Exception) -> str:
         return "is pickled; only plain arrays are read"
     if isinstance(error, KeyError):
         return f"lacks {text}"
-    return f"is damaged or truncated: {text or type(error).__name__}"
+    return f"is incomplete or damaged: {text or type(error).__name__}"
 
 
 def write_json(path: str | os.PathLike[str], value: Any, *, indent: int = 1, parents: bool = True) -> None:

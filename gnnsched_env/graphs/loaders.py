@@ -101,7 +101,7 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
     except (EOFError, zlib.error, ValueError) as error:
         if isinstance(error, GnnSchedError):
             raise
-        raise FileFormatError(f"{path}: is damaged or truncated: {error}") from None
+        raise FileFormatError(f"{path}: is incomplete or damaged: {error}") from None
 
 
 def file_start(path: Path) -> bytes:

@@ -422,7 +422,7 @@ def test_a_flipped_bit_is_found(tmp_path, name):
     content = bytearray(path.read_bytes())
     content[info.header_offset + 30 + len(info.filename) + len(info.extra) + info.compress_size // 2] ^= 0xFF
     path.write_bytes(content)
-    with pytest.raises(FileFormatError, match=rf"^{path}: array '{name}' is damaged or truncated"):
+    with pytest.raises(FileFormatError, match=rf"^{path}: array '{name}' is incomplete or damaged"):
         open_program(path)
 
 
@@ -432,7 +432,7 @@ def test_a_wrong_checksum_is_found_with_the_last_byte(tmp_path, name):
     with zipfile.ZipFile(path, "a") as archive:
         archive.getinfo(f"{name}.npy").CRC ^= 1
         archive.writestr("note.txt", "the directory is written anew")
-    with pytest.raises(FileFormatError, match=f"array '{name}' is damaged or truncated: Bad CRC"):
+    with pytest.raises(FileFormatError, match=f"array '{name}' is incomplete or damaged: Bad CRC"):
         open_program(path).configurations()
 
 
@@ -464,9 +464,9 @@ def test_a_stream_that_ends_early_is_found_when_read(tmp_path, monkeypatch):
     program = open_program(path, "layout:xla:random")
     same_array(program.configurations(np.array([3])), values[[3]].astype(np.int8))  # before the damage
     for read in (program.configurations, lambda: program.configurations(np.array([299]))):
-        with pytest.raises(FileFormatError, match=rf"^{path}: array 'node_config_feat' is damaged or truncated: "):
+        with pytest.raises(FileFormatError, match=rf"^{path}: array 'node_config_feat' is incomplete or damaged: "):
             read()
-    with pytest.raises(FileFormatError, match="'node_config_feat' is damaged"):
+    with pytest.raises(FileFormatError, match="'node_config_feat' is incomplete or damaged"):
         open_program(path, "layout:xla:random", cache=tmp_path / "cache").configurations(np.array([3]))
 
 
@@ -477,7 +477,7 @@ def test_a_header_that_claims_more_than_there_is(tmp_path):
     np.lib.format.write_array_header_1_0(buffer, header)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("config_runtime.npy", buffer.getvalue())
-    with pytest.raises(FileFormatError, match=r"'config_runtime' is damaged or truncated: shape .* got 128"):
+    with pytest.raises(FileFormatError, match=r"'config_runtime' is incomplete or damaged: shape .* got 128"):
         open_program(path)
 
 

@@ -7,17 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+
 from gnnsched_env.common.errors import ConfigError, FileFormatError, GraphError, did_you_mean
 from gnnsched_env.common.files import file_path, read_npz, reading
 from gnnsched_env.graphs.graph import Graph
 from gnnsched_env.graphs.graph_set import GraphSet
 from gnnsched_env.graphs.loaders import (
     MATRIX_MARKET_BANNER,
+    bad_line,
     bare_name,
     file_start,
     load_edge_list,
     load_tu_folder,
     open_binary,
+    place_of,
     read_integers,
 )
 
@@ -127,15 +131,20 @@ def _read_matrix_market(path: Path) -> Graph:
         except (ValueError, OverflowError) as error:
             if isinstance(error, FileFormatError):
                 raise
-            raise FileFormatError(f"{path}: is no valid MatrixMarket file: {error}") from None
+            place, rule = bad_line(path, 2, skipped=1) or (str(path), str(error))
+            raise FileFormatError(f"{place}: must hold 2 integers in this MatrixMarket file: {rule}") from None
     if rows != columns:
         raise GraphError(f"{path}: matrix must be square, a row and a column for each vertex, got {(rows, columns)}")
     if len(table) != count:
         raise FileFormatError(f"{path}: must have {count:,} entries, as its size says, got {len(table):,}")
+    outside = np.argwhere((table < 1) | (table > rows))
+    if len(outside):
+        row, column = outside[0]
+        raise GraphError(f"{place_of(path, row + 1)}: vertices must lie in 1..{rows}, got {table[row, column]}")
     try:
         return Graph.from_edges(rows, table[:, 0] - 1, table[:, 1] - 1, name=bare_name(path))
     except GraphError as error:
-        raise GraphError(f"{path}: {error} (numbered from 0; the file numbers from 1)") from None
+        raise GraphError(f"{path}: {error}") from None
 
 
 def _check_banner(path: Path, words: list[str]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import IO, Any, BinaryIO
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.lib import format as npy
@@ -108,7 +108,7 @@ def read_npz(path: str | os.PathLike[str], source: str = "") -> Arrays:
             raise FileFormatError(f"{source}: must be an npz archive, got a single array")
         if not start.startswith(_ZIP_MAGIC):
             raise FileFormatError(f"{source}: not an npz archive")
-        with ZipFile(file) as archive:
+        with open_zip(file) as archive:
             for info in archive.infolist():
                 member = info.filename.removesuffix(".npy")
                 if member in arrays:
@@ -117,6 +117,19 @@ def read_npz(path: str | os.PathLike[str], source: str = "") -> Arrays:
                     arrays[member] = npy.read_array(data, allow_pickle=False)
                     check_end(data)
     return arrays
+
+
+def open_zip(file: str | os.PathLike[str] | IO[bytes]) -> ZipFile:
+    """Open a zip archive; raise BadZipFile if its directory lacks members, of which a damaged one can hide others."""
+    archive = ZipFile(file)
+    assert archive.fp is not None
+    archive.fp.seek(max(0, archive.fp.seek(0, os.SEEK_END) - _LONGEST_END))
+    end = archive.fp.read()
+    count = int.from_bytes(end[end.rfind(_END_MAGIC) + 10 :][:2], "little")
+    if count not in (len(archive.filelist), _ZIP64_COUNT):
+        archive.close()
+        raise BadZipFile(f"the directory must hold {count} members, got {len(archive.filelist)}")
+    return archive
 
 
 def check_end(data: IO[bytes]) -> None:
@@ -192,5 +205,8 @@ def read_toml(path: Path | Traversable, source: str = "") -> dict[str, Any]:
 
 
 _ZIP_MAGIC = b"PK"
+_END_MAGIC = b"PK\5\6"  # of the record behind a zip's directory
+_LONGEST_END = 22 + 0xFFFF  # bytes of that record, with the longest comment
+_ZIP64_COUNT = 0xFFFF  # stands in it for more members than it can count
 _NPY_MAGIC = b"\x93NUMPY"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # which some editors put before UTF-8

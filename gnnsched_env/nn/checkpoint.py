@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.files import file_path, write_whole
+from gnnsched_env.common.files import file_path, open_zip, write_whole
 
 
 def write_checkpoint(path: Path, kind: str, key: str, state: Mapping[str, Any]) -> None:
@@ -57,7 +57,7 @@ def _checked(path: Path) -> io.BytesIO:
     torch verifies none, and of a member that a damaged directory calls a folder it returns whatever memory holds.
     """
     copy = io.BytesIO()
-    with ZipFile(path) as file, ZipFile(copy, "w") as clean:
+    with open_zip(path) as file, ZipFile(copy, "w") as clean:
         for name in file.namelist():
             clean.writestr(name, file.read(name))
     copy.seek(0)

@@ -275,6 +275,18 @@ def test_what_is_wrong_with_a_member_is_said_in_one_line(read, damage, said, tmp
     assert not re.search("\n|unsafe|allow_pickle", str(caught.value))
 
 
+@pytest.mark.parametrize("read", [read_npz, read_members])
+def test_a_member_that_a_damaged_directory_hides_is_missed(read, tmp_path):
+    path = tmp_path / "a.npz"
+    with_members(path, ("x.npy", npy(np.arange(3))), ("y.npy", npy(np.arange(2))))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + 32] = len(b"y.npy") + 46  # x's comment, which takes in y's entry
+    path.write_bytes(content)
+    assert zipfile.ZipFile(path).namelist() == ["x.npy"]
+    with pytest.raises(FileFormatError, match="the directory must hold 2 members, got 1"):
+        read(path)
+
+
 def test_members_without_an_ending_are_arrays_and_each_name_is_there_once(tmp_path):
     path = tmp_path / "a.npz"
     with_members(path, ("x", npy(np.arange(3))), ("y.npy", npy(np.arange(2))))

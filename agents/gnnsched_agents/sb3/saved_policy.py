@@ -11,12 +11,11 @@ import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import ZipFile
 
 from gnnsched_baselines.learned.pair_network import Network, made_for, network_of
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy
 from gnnsched_env.common.errors import ConfigError, FileFormatError, needs_extra
-from gnnsched_env.common.files import file_path, reading
+from gnnsched_env.common.files import file_path, open_zip, reading
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Knowledge, Routing
 from gnnsched_env.envs import Layout
 from gnnsched_env.evaluation.policies import Found
@@ -157,7 +156,7 @@ def read_tensors(path: Path, entry: str) -> dict[str, Any]:
 
 def _entry(path: Path, name: str) -> bytes:
     """Return an entry of the zip."""
-    with reading(str(path), "the zip file of a model"), ZipFile(file_path(path, "a model")) as file:
+    with reading(str(path), "the zip file of a model"), open_zip(file_path(path, "a model")) as file:
         if name not in file.namelist():
             raise FileFormatError(f"{path}: must be a model of Stable-Baselines3; it has no entry {name}")
         size = file.getinfo(name).file_size

@@ -16,7 +16,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import FileFormatError
-from gnnsched_env.common.files import check_end, file_path, reading
+from gnnsched_env.common.files import check_end, file_path, open_zip, reading
 
 Array = NDArray[Any]
 
@@ -85,7 +85,7 @@ def read_members(path: Path) -> dict[str, Member]:
         with file_path(path).open("rb") as file:
             if file.read(2) != b"PK":
                 raise FileFormatError(f"{path}: must be an npz archive, got a file that starts differently")
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             for info in archive.infolist():
                 if info.filename.endswith(".npy"):
                     name = info.filename.removesuffix(".npy")

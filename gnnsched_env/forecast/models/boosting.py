@@ -128,10 +128,14 @@ class BoostingRanker:
         check_kind(sample, is_tile=self.is_tile)
         asked = places_of(sample, rows)
         parts = [
-            np.asarray(self.booster.predict(_columns(sample, asked[k : k + ROWS_AT_ONCE], self.layouts)), np.float64)
+            self._scores(_columns(sample, asked[k : k + ROWS_AT_ONCE], self.layouts))
             for k in range(0, len(asked), ROWS_AT_ONCE)
         ]
         return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _scores(self, columns: FloatArray) -> FloatArray:
+        """Return float64 [k]; in one thread, since OpenMP's threads do not survive a fork of the process."""
+        return np.asarray(self.booster.predict(columns, num_threads=1), np.float64)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an npz file without pickles, whole or not at all."""

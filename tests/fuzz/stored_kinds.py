@@ -52,9 +52,12 @@ def tree_content(found: Any) -> Any:
 
 
 def gnn_predictor(path: Path) -> None:
-    from tests.predictors.gnn.jobs import small_predictor
+    from gnnsched_env.predictors.gnn.gnn_predictor import SIZES, GnnPredictor
+    from gnnsched_env.predictors.gnn.latency_networks import ModelConfig, make_network
 
-    small_predictor().save(path)
+    config = ModelConfig(hidden=4, width=4)
+    weights = {name: value.float().numpy() for name, value in make_network(config).state_dict().items()}
+    GnnPredictor.of(config, weights, domain=dict.fromkeys(SIZES, (1, 9)), provenance={}).save(path)
 
 
 def read_predictor(path: Path) -> Any:

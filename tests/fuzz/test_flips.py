@@ -14,7 +14,7 @@ def cases():
         yield pytest.param(kind, id=name, marks=[needs(*kind.needs), *([pytest.mark.slow] if kind.slow else [])])
 
 
-@pytest.mark.parametrize("kind", cases())
+@pytest.mark.parametrize("kind", list(cases()))
 def test_a_damaged_file_is_refused_in_our_own_words_or_read(kind, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries that read

@@ -16,6 +16,7 @@ from gnnsched_agents.training_display import Display, EventLog, open_display, op
 from gnnsched_agents.validation import Score, Validation
 from gnnsched_baselines.learned.pair_network import load_network, save_network
 from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.folder_lock import writing_folder
 
 CHECKPOINT_SECONDS = 120.0  # a kill loses at most this time, or one iteration if that is longer
 MINUTE, HOUR = 60.0, 3600.0
@@ -44,7 +45,7 @@ def train(config: TrainConfig, folder: Path, *, command: str = "", progress: boo
     ConfigError if the folder holds a training of another config, or another process trains there.
     """
     files = RunFolder(folder)
-    with files.claimed():
+    with writing_folder(folder):
         run = Run(config, files, command)
         resumed = run.resume()
         events = open_events(run.files.events, run.decisions)

@@ -27,6 +27,7 @@ from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.disk_cache import code_digest
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import PARTIALS, read_json, write_json
+from gnnsched_env.common.folder_lock import writing_folder
 from gnnsched_env.common.processes import WorkerPool
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.common.store import DATASET_CHUNK
@@ -118,8 +119,9 @@ def build_dataset(
     """Draw, label and describe the jobs, one file per chunk; return the number of chunks built by this call.
 
     Existing chunks are kept, and damaged ones are built anew with a warning. Raise ConfigError for a folder of other
-    settings or of another version of the code. The files do not depend on `workers` (None: one per core) or on
-    how often the build was interrupted. `progress`: a bar on stderr (None: if that is a terminal).
+    settings or of another version of the code, or one that another build writes. The files do not depend on `workers`
+    (None: one per core) or on how often the build was interrupted. `progress`: a bar on stderr (None: if that is a
+    terminal).
     """
     if workers is not None:
         workers = Integer(1).check("data set", "workers", workers)
@@ -127,7 +129,7 @@ def build_dataset(
     settings = dataset_settings(spec, fleet)
     describe(folder, settings)
     task = _Task(folder=folder, spec=spec, pairs=distinct_pairs(fleet).pairs, settings=settings)
-    with progress_bar("data set", spec.graphs, shown=progress) as advance:
+    with writing_folder(folder), progress_bar("data set", spec.graphs, shown=progress) as advance:
         missing = []
         for chunk in range(spec.chunks):
             if _is_whole(task, chunk):

@@ -4,7 +4,6 @@ Example:
     python scripts/studies/compare_forecasts.py --data tpugraphs --collection layout:xla:random --out out/compared
 """
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,8 @@ from gnnsched_cli.command import OutFolder, counted, plain, print_table, print_t
 from gnnsched_cli.forecast_runs import report
 from gnnsched_cli.forecast_tables import mean_text, plain_table
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.files import read_json
+from gnnsched_env.common.folder_lock import writing_folder
 from gnnsched_env.common.stats import Interval, crossed_interval
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.forecast.data.file_selection import Selection
@@ -190,6 +191,12 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def run(given: Arguments) -> None:
     """Open, compare, write and print."""
+    with writing_folder(given.out):
+        compare_files(given)
+
+
+def compare_files(given: Arguments) -> None:
+    """Do what `run` does, in a folder that is held."""
     about = plain(given)
     check_same(given.out / RESULT, about)
     chosen = {"data": given.data, "collections": (given.collection,), "limit": given.limit, "cache": given.cache}
@@ -216,12 +223,9 @@ def check_same(path: Path, about: Mapping[str, object]) -> None:
     """Refuse to replace a comparison of other files or settings; models and seeds may be others."""
     if not path.exists():
         return
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))["arguments"]
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError(
-            f"--out: {path} is there, but is no comparison; choose another folder, or remove it"
-        ) from None
+    before = read_json(path).get("arguments")
+    if not isinstance(before, dict):
+        raise ConfigError(f"--out: {path} is there, but is no comparison; choose another folder, or remove it")
     for name in ("data", "collection", "files", "steps", "graphs_a_step", "configs_a_step", "hops", "limit"):
         if before.get(name) != about[name]:
             raise ConfigError(

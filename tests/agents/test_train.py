@@ -257,7 +257,7 @@ def test_best_weights_that_are_lost_do_not_lose_the_training(tmp_path, damage, c
 
 def test_one_process_trains_in_a_folder(tmp_path, monkeypatch):
     def again():
-        with pytest.raises(ConfigError, match="another process trains in this folder"):
+        with pytest.raises(ConfigError, match="is being written by process"):
             train(TINY, tmp_path, progress=False)
 
     interrupt(monkeypatch, 1, again)

@@ -26,6 +26,7 @@ from gnnsched_baselines.learned.pair_network import (
 )
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.files import reading
 from gnnsched_env.common.processes import WorkerPool
 
 FloatArray = NDArray[np.float64]
@@ -129,10 +130,8 @@ class Evolution:
             raise FileFormatError(f"{stored.source}: seed must be {self.seed}, got {stored.manifest.get('seed')!r}")
         if stored.manifest.get("features") != list(FEATURES):
             raise FileFormatError(f"{stored.source}: must be a checkpoint of this version's features, in their order")
-        try:
+        with reading(stored.source, "the checkpoint"):
             self.restore({**stored.arrays, "generation": stored.manifest["generation"]})
-        except (ValueError, KeyError) as error:
-            raise FileFormatError(f"{stored.source}: must be a checkpoint of this evolution ({error})") from None
 
     def _play(self, members: Sequence[Network], rng: np.random.Generator) -> tuple[FloatArray, int]:
         """Return each member's mean over worlds of log(mean completion / `assignment`'s), and the decisions taken."""

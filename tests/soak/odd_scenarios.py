@@ -68,6 +68,7 @@ def far_latencies(plan):
     shape = plan.table.true_cycles.shape
     true = 10 ** plan.rng.integers(0, 7, (shape[0], 1)) * np.where(plan.rng.random(shape) < 0.1, 10**6, 1)
     plan.table = replace(plan.table, true_cycles=true, predicted_cycles=true)
+    plan.options["repeats"] = 1
 
 
 def longest_latencies(plan):

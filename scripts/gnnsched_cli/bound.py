@@ -17,7 +17,7 @@ from gnnsched_env.common.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gnnsched_env.evaluation import PolicyFactory
+    from gnnsched_env.evaluation import Attempts, PolicyFactory
     from gnnsched_env.scenario import Scenario
     from gnnsched_env.tables import LatencyTable
 
@@ -53,29 +53,34 @@ class Arguments:
 
 
 def run(arguments: Arguments) -> None:
-    """Play, bound, print and write."""
+    """Play, bound, print and write; raise PoliciesFailed at the end where a policy fails."""
     from gnnsched_env.common.files import write_json
-    from gnnsched_env.evaluation import policy_factories, provenance, with_graphs
+    from gnnsched_env.evaluation import Attempts, policy_factories, provenance, with_graphs
     from gnnsched_env.report.distance_table import legend
     from gnnsched_env.scenario import load_scenario, scenario_table
 
     register_policies()
     check(arguments)
     factories = policy_factories(arguments.policies, dispatch=False)
+    attempts = Attempts()
     about: dict[str, Any]
     if arguments.known:
-        records = show_known(factories, arguments)
+        records = show_known(factories, arguments, attempts)
         about = {"arguments": plain(arguments)}
     else:
         scenario = with_graphs(load_scenario(arguments.scenario), arguments.graphs).with_options(**changes(arguments))
         table = scenario_table(scenario, progress=None)
         records = []
         for load in arguments.load or (scenario.environment.load,):
-            records += show_load(scenario.with_options(load=load), table, factories, arguments)
+            records += show_load(scenario.with_options(load=load), table, factories, arguments, attempts)
         about = provenance(scenario, [table], plain(arguments))
+    if not records:
+        attempts.end(played=False)
     print_text(legend(records))
     if arguments.json is not None:
-        write_json(arguments.json, {"provenance": about, "records": records})
+        failed = [{"policy": name, "error": str(error)} for name, error in attempts.failed.items()]
+        write_json(arguments.json, {"provenance": about, "records": records, "failed": failed})
+    attempts.end()
 
 
 def check(arguments: Arguments) -> None:
@@ -100,9 +105,13 @@ def check(arguments: Arguments) -> None:
 
 
 def show_load(
-    scenario: "Scenario", table: "LatencyTable", factories: "Mapping[str, PolicyFactory]", arguments: Arguments
+    scenario: "Scenario",
+    table: "LatencyTable",
+    factories: "Mapping[str, PolicyFactory]",
+    arguments: Arguments,
+    attempts: "Attempts",
 ) -> list[dict[str, Any]]:
-    """Play one scenario under all policies, print the distances and return them."""
+    """Play one scenario under all policies, print the distances and return them, but of those that fail."""
     from gnnsched_env.common.progress import progress_bar
     from gnnsched_env.evaluation import run_policy
     from gnnsched_env.evaluation.distances import distance_records, draw_instances, find_limits, played_plans
@@ -110,10 +119,12 @@ def show_load(
 
     seed, episodes = arguments.seed, arguments.episodes
     instances = draw_instances(scenario, table, seed=seed, episodes=episodes)  # refuses first what has no bound
-    runs = {
-        name: run_policy(factory, scenario, table, dispatch=False, seed=seed, episodes=episodes)
-        for name, factory in factories.items()
-    }
+    runs = {}
+    for name, factory in factories.items():
+        with attempts.of(name):
+            runs[name] = run_policy(factory, scenario, table, dispatch=False, seed=seed, episodes=episodes)
+    if not runs:
+        return []
     with progress_bar("limits", episodes, shown=None, unit="episodes") as advance:
         limits = find_limits(
             instances,
@@ -134,15 +145,19 @@ def show_load(
     return records
 
 
-def show_known(factories: "Mapping[str, PolicyFactory]", arguments: Arguments) -> list[dict[str, Any]]:
+def show_known(
+    factories: "Mapping[str, PolicyFactory]", arguments: Arguments, attempts: "Attempts"
+) -> list[dict[str, Any]]:
     """Play every known instance under all policies, print the distances to the optima by fleet and return them."""
     from gnnsched_env.bounds import known_optima
     from gnnsched_env.evaluation.known_distances import known_records
     from gnnsched_env.report.distance_table import LEAVE_OUT, distance_table
 
     known = known_optima()
-    records = known_records(known, factories, window=changes(arguments).get("window"))
+    records = known_records(known, factories, window=changes(arguments).get("window"), attempts=attempts)
     for fleet, rows in records.items():
+        if not rows:
+            continue
         jobs = [entry.instance.num_jobs for entry in known if entry.scenario == fleet]
         title = f"{fleet}, queue: {len(jobs)} instances of {min(jobs)} to {max(jobs)} jobs with proved optima"
         print_table(distance_table(rows, title=title), LEAVE_OUT)

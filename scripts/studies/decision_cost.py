@@ -6,7 +6,7 @@ python scripts/studies/decision_cost.py --graphs MUTAG.npz PROTEINS.npz --episod
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -16,6 +16,8 @@ import numpy as np
 from gnnsched_cli.command import run_command
 from gnnsched_cli.policy_names import register_policies
 from gnnsched_env.evaluation import (
+    Attempts,
+    Record,
     Runs,
     paired_ratio,
     policy_factory,
@@ -68,7 +70,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Arguments) -> None:
-    """Time, evaluate and print."""
+    """Time, evaluate and print; raise an error at the end for the predictors that failed."""
     register_policies()
     base = with_graphs(load_scenario(arguments.scenario), arguments.graphs).with_options(jobs=arguments.jobs)
     repeats = _repeats(scenario_table(base), base, arguments.job_ms)
@@ -82,24 +84,34 @@ def run(arguments: Arguments) -> None:
     )
     print("|---|---|---|---|" + "---|" * len(arguments.load))
     references = {load: _reference(arguments, base.with_options(load=load)) for load in arguments.load}
-    records = []
+    records: list[Record] = []
+    attempts = Attempts()
     for name in arguments.predictors:
-        scenario = replace(base, predictor=name)
-        microseconds = _time(scenario)
-        for slower, workers, cached in _configurations(arguments):
-            decision = {"latency_us": slower * microseconds, "workers": workers, "cached": cached}
-            shown = []
-            for load, reference in references.items():
-                charged = scenario.with_options(decision=decision, load=load)
-                ratio = paired_ratio(_run(arguments, charged).per_episode("completion"), reference)
-                shown.append(f"{ratio.value:.3f} ± {(ratio.high - ratio.low) / 2:.3f}")
-                records.append(
-                    {"predictor": name, "load": load, "ratio": [ratio.value, ratio.low, ratio.high]} | decision
-                )
-            cells = (name, f"{slower * microseconds:.0f}", workers, "yes" if cached else "no", *shown)
-            print(f"| {' | '.join(map(str, cells))} |", flush=True)
-    if arguments.json is not None:
+        with attempts.of(name):
+            records += _predictor_records(arguments, replace(base, predictor=name), references)
+    if arguments.json is not None and records:
         write_json(arguments.json, {"repeats": repeats, "records": records})
+    attempts.end(played=bool(records))
+
+
+def _predictor_records(
+    arguments: Arguments, scenario: Scenario, references: Mapping[float, np.ndarray]
+) -> list[Record]:
+    """Print a row for each way to charge the scenario's predictor, and return its records, one for each load."""
+    records: list[Record] = []
+    microseconds = _time(scenario)
+    for slower, workers, cached in _configurations(arguments):
+        decision = {"latency_us": slower * microseconds, "workers": workers, "cached": cached}
+        shown = []
+        for load, reference in references.items():
+            charged = scenario.with_options(decision=decision, load=load)
+            ratio = paired_ratio(_run(arguments, charged).per_episode("completion"), reference)
+            shown.append(f"{ratio.value:.3f} ± {(ratio.high - ratio.low) / 2:.3f}")
+            figures = {"load": load, "ratio": [ratio.value, ratio.low, ratio.high]}
+            records.append({"predictor": scenario.predictor, **figures, **decision})
+        cells = (scenario.predictor, f"{slower * microseconds:.0f}", workers, "yes" if cached else "no", *shown)
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
+    return records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,9 @@ def check(arguments: Arguments) -> None:
         raise ConfigError(f"--seconds: must be at least 0, got {arguments.seconds!r}")
     if arguments.seconds:
         import_solver()
+    for name in ("tries", "rounds"):
+        if getattr(arguments, name) < 1:
+            raise ConfigError(f"--{name}: must be at least 1, got {getattr(arguments, name)}")
     if arguments.moves is not None and arguments.moves < 1:
         raise ConfigError(f"--moves: must be at least 1, or there is no offline schedule, got {arguments.moves}")
     if arguments.known:

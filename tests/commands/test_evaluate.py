@@ -199,7 +199,7 @@ def test_failures_are_told_only_where_something_fails():
         (["--repeats", "0"], "repeats must be an integer of at least 1, got 0"),
         (["--repeats", "900000000"], "repeats must keep every job below 2^40 cycles"),
         (["--decision-us", "-1"], "latency_us must be a number from 0 to 1e+09, got -1"),
-        (["--decision-us", "nan"], "latency_us must be a number from 0 to 1e+09, got nan"),
+        (["--decision-us", "nan"], "--decision-us: must be a number that a float holds, got 'nan'"),
         (["--decision-workers", "0"], "workers must be an integer of at least 1, got 0"),
         (["--lookup-us", "1"], "lookup_us must be at most latency_us"),
         (["--episodes", "0"], "episodes must be"),

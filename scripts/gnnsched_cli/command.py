@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import io
+import math
 import os
 import re
 import sys
@@ -34,6 +35,10 @@ RULE = re.compile(r"[-─]+")
 NO_OPTION = re.compile(r"^__tyro[^:]*: ")  # where several options together are refused, tyro names a field of its own
 REGISTRY = ConstructorRegistry()
 NONE = "None"
+INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+NUMBER = re.compile(r"[+-]?([0-9]{1,40}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+INFINITE = ("inf", "+inf", "-inf")
+MOST_DIGITS = 60  # of a number that a message shows
 PLAIN_LETTERS = "gnnsched_ascii"
 LETTERS = {
     **dict.fromkeys("─━═╌┄┈╴╶", "-"),
@@ -84,6 +89,36 @@ def parse(kind: Any, prog: str, description: str | None, words: Sequence[str]) -
     sys.stderr.write(told.getvalue())
     check_outputs(given)
     return given
+
+
+@REGISTRY.primitive_rule
+def _read_number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Read an integer or a number as people write it: Python would also take "1_0", "nan" and digits of other scripts.
+
+    Integers fit 64 bits, signed or not; what is too large for a float is no infinity, which is written "inf".
+    """
+    kind: Any = info.type
+    if kind not in (int, float):
+        return None
+
+    def read(words: list[str]) -> Any:
+        word = words[0]
+        given = repr(word if len(word) <= MOST_DIGITS else f"{word[:MOST_DIGITS]}...")
+        if kind is int:
+            if INTEGER.fullmatch(word) and -(2**63) <= int(word) < 2**64:
+                return int(word)
+            raise ValueError(f"must be an integer of at most 64 bits, got {given}")
+        if word in INFINITE or (NUMBER.fullmatch(word) and math.isfinite(float(word))):
+            return float(word)
+        raise ValueError(f"must be a number that a float holds, got {given}")
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=kind.__name__.upper(),
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, (int, kind)) and not isinstance(value, bool),
+        str_from_instance=lambda value: [str(value)],
+    )
 
 
 @REGISTRY.primitive_rule
@@ -161,7 +196,7 @@ def one_line(box: str) -> str:
     """Return in one line what tyro tells of bad input in a box of several parts."""
     parts: list[list[str]] = [[]]
     for line in ANSI.sub("", box).splitlines()[1:-1]:  # without the frame's upper and lower edge
-        if RULE.fullmatch(text := line[2:-1].rstrip()):
+        if RULE.fullmatch(text := line[2:].removesuffix("│").rstrip()):  # tyro draws no sides where it is not UTF-8
             parts.append([])
         elif text:
             parts[-1].append(text)

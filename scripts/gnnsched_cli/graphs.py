@@ -99,6 +99,8 @@ def convert(given: Convert) -> None:
     name = given.file.resolve().name.removesuffix(".gz")
     out = given.out or Path(name if given.file.is_dir() else Path(name).stem).with_suffix(".npz")
     check_file("--out", out)
+    if given.vertices is not None and given.vertices < 1:
+        raise ConfigError(f"--vertices must be at least 1, got {given.vertices}")
     if out.exists() and given.file.exists() and out.samefile(given.file):
         raise ConfigError(f"--out: must not be the file that is read, got {out}")
     widths = {"num_features": given.features, "num_classes": given.classes}

@@ -94,37 +94,40 @@ def show_one(arguments: Arguments, scenario: "Scenario") -> None:
 
 
 def show_both(arguments: Arguments, scenario: "Scenario", names: tuple[str, str]) -> None:
-    """Play the same episodes of two policies; show the first of each, and the table of what differs over all."""
+    """Play the same episodes of two policies; show the first of each, and the table of what differs over all.
+
+    Where one fails, show the other's, and then raise PoliciesFailed.
+    """
     from gnnsched_env.envs import DispatchEnv, QueueEnv
     from gnnsched_env.envs.text_rendering import render_text
-    from gnnsched_env.evaluation import policy_factory
+    from gnnsched_env.evaluation import Attempts, policy_factory
     from gnnsched_env.evaluation.behaviour import play_watched
     from gnnsched_env.report.difference_table import differences_table
     from gnnsched_env.report.schedule_pictures import plot_versus
 
     dispatch = arguments.env == "dispatch"
-    factories = [policy_factory(name, dispatch=dispatch) for name in names]
+    factories = {name: policy_factory(name, dispatch=dispatch) for name in names}
     env = (DispatchEnv if dispatch else QueueEnv)(scenario)
-    for factory in factories:  # so that a policy that cannot be made is refused before anything is played
-        factory(env.layout, env.table)
     labels = env.labels
-    episodes = tuple(
-        [
-            play_watched(factory, scenario, dispatch=dispatch, seed=seed)
-            for seed in range(arguments.seed, arguments.seed + arguments.episodes)
-        ]
-        for factory in factories
-    )
-    schedules = (episodes[0][0][0], episodes[1][0][0])
-    if arguments.png is not None:
+    first, second = names
+    episodes, attempts = {}, Attempts()
+    for name, factory in factories.items():
+        with attempts.of(name):
+            episodes[name] = [
+                play_watched(factory, scenario, dispatch=dispatch, seed=seed)
+                for seed in range(arguments.seed, arguments.seed + arguments.episodes)
+            ]
+    schedules = {name: played[0][0] for name, played in episodes.items()}
+    if arguments.png is not None and not attempts.failed:
         title = "; ".join([f"{title_of(arguments, scenario)}, seed {arguments.seed}", *told_changes(scenario)])
-        plot_versus(schedules, labels, env.table, arguments.png, names=names, title=title)
-    span = max(1, *(schedule.until for schedule in schedules))
-    for name, schedule in zip(names, schedules, strict=True):
+        plot_versus((schedules[first], schedules[second]), labels, env.table, arguments.png, names=names, title=title)
+    span = max((1, *(schedule.until for schedule in schedules.values())))
+    for name, schedule in schedules.items():
         title = title_of(arguments, scenario, name)
         print("; ".join([f"{title}, seed {arguments.seed}", *told_changes(scenario)]))
         print(f"{render_text(schedule, labels, span=span)}\n")
-    behaviours = ([played[-1] for played in episodes[0]], [played[-1] for played in episodes[1]])
+    attempts.end(played=bool(episodes))
+    behaviours = ([played[-1] for played in episodes[first]], [played[-1] for played in episodes[second]])
     print_table(differences_table(names, behaviours, labels))
 
 
@@ -146,6 +149,8 @@ def check(arguments: Arguments) -> None:
     from gnnsched_env.report.schedule_pictures import check_animation, check_picture
 
     check_versus(arguments)
+    if arguments.gif_every < 1:
+        raise ConfigError(f"--gif-every: must be at least 1, got {arguments.gif_every}")
     if arguments.png is not None:
         check_picture(arguments.png)
     if arguments.gif is not None:

@@ -173,6 +173,17 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(whole, tmp_pa
     require_equal(tmp_path, whole[0])
 
 
+def test_a_signal_before_the_first_iteration_stops_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(Validation, "play_references", lambda self: signal.raise_signal(signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(TINY, tmp_path, progress=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not (tmp_path / "checkpoint.json").exists()
+
+
 def test_a_second_signal_stops_at_once(tmp_path, monkeypatch):
     def twice():
         os.kill(os.getpid(), signal.SIGINT)

@@ -29,6 +29,8 @@ def play_episode(
     """
     kind = DispatchEnv if dispatch else QueueEnv
     scenario = scenario.with_options(split="test", waiting="free", observation="dict")
+    if dispatch:  # evaluations play a scenario in either environment, whatever it says of a window
+        scenario = scenario.with_options(window=1, window_order="arrival")
     env: SchedulingEnv = kind(scenario)
     policy, says = make_checked(factory, env.layout, env.table)
     settings = env.batch.simulation.config

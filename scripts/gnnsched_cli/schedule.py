@@ -149,6 +149,8 @@ def check(arguments: Arguments) -> None:
     from gnnsched_env.report.schedule_pictures import check_animation, check_picture
 
     check_versus(arguments)
+    if changes(arguments).get("window") is not None and arguments.env == "dispatch":
+        raise ConfigError("--window: belongs to --env queue; Dispatch-v0 shows the arriving job only")
     if arguments.gif_every < 1:
         raise ConfigError(f"--gif-every: must be at least 1, got {arguments.gif_every}")
     if arguments.png is not None:

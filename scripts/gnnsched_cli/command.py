@@ -164,6 +164,8 @@ def finish(run: Callable[[], int | None], *, stopped: str = TOLD) -> int:
     """
     print_anything()
     try:
+        if (here := str(Path.cwd())) not in sys.path:
+            sys.path.append(here)  # where policies of the user's own are (module:Class), as `python -m` has it
         with repeated():
             status = run() or 0
             sys.stdout.flush()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
 from operator import or_
-from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -53,8 +52,6 @@ def main(words: Sequence[str] | None = None) -> int:
     It is 0 where all went well, 1 where a check found a difference, 2 for bad input or another known error, told in one
     line on stderr, and 130 where the user stopped it.
     """
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)  # where policies of the user's own are (module:Class), as `python -m` has it
     given = list(sys.argv[1:] if words is None else words) or ["--help"]
     if given[0] == "--version":
         print(f"{PROGRAM} {__version__}")

@@ -1,0 +1,1 @@
+"""gnnsched-bench: frozen tasks to compete on, scores with intervals, results that can be checked."""

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
+from gnnsched_env.common.checks import OneOf
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import read_json, write_whole
 from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.envs.env_batch import EnvBatch
@@ -98,16 +99,16 @@ class Task:
         return tuple(map(str, files))
 
 
-def bench_tasks(suite: str = "small", path: str | os.PathLike[str] | None = None) -> tuple[Task, ...]:
-    """Return the tasks of a suite ("small", "full" or "real"), in their order.
+def bench_tasks(suite: str | None = None, path: str | os.PathLike[str] | None = None) -> tuple[Task, ...]:
+    """Return the tasks of a suite ("small", "full" or "real"), or of all, in their order.
 
     `path`: the file of frozen tasks, by default the shipped one. Raise ConfigError for an unknown suite, and
     FileFormatError for a damaged file.
     """
-    if suite not in SUITES:
-        raise ConfigError(f"suite must be one of {', '.join(SUITES)}, got {suite!r}{did_you_mean(suite, SUITES)}")
-    return tuple(task for task in _read(Path(__file__).with_name(TASKS_FILE) if path is None else Path(path))
-                 if task.suite == suite)  # fmt: skip
+    if suite is not None:
+        OneOf(tuple(SUITES)).check("benchmark", "suite", suite)
+    tasks = _read(Path(__file__).with_name(TASKS_FILE) if path is None else Path(path))
+    return tuple(task for task in tasks if suite in (None, task.suite))
 
 
 def _read(path: Path) -> tuple[Task, ...]:

@@ -11,7 +11,7 @@ from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.evaluation.runs import PolicyFactory, decide
 from gnnsched_env.scenario import Scenario
-from gnnsched_env.sim import SimulationSettings
+from gnnsched_env.sim import Simulation, SimulationSettings
 from gnnsched_env.sim.totals import exact_sum
 from gnnsched_env.tables import LatencyTable
 
@@ -75,9 +75,13 @@ def decisions_with_regret(
 
 def _state(batch: EnvBatch) -> tuple[NDArray[Any], ...]:
     """Return copies of the arrays of a batch's only lane."""
-    simulation = batch.simulation
-    arrays = (simulation.lanes, simulation.accelerators, simulation.jobs, simulation.queue, simulation.aborted)
-    return (*(array[0].copy() for array in arrays), simulation.seeds[0], simulation.episodes[0])
+    return tuple(array[0].copy() for array in _arrays(batch.simulation))
+
+
+def _arrays(simulation: Simulation) -> tuple[NDArray[Any], ...]:
+    """Return the arrays that decide what happens in each lane; runs that failures stopped are only remembered."""
+    moving = (simulation.lanes, simulation.accelerators, simulation.jobs, simulation.queue)
+    return (*moving, simulation.seeds, simulation.episodes)
 
 
 def _values(
@@ -95,9 +99,8 @@ def _values(
         lanes = scenario_batch(scenario, table, settings, lanes=len(block), capacity=settings.jobs)
         simulation = lanes.simulation
         lanes.reset([0] * len(block))
-        arrays = (simulation.lanes, simulation.accelerators, simulation.jobs, simulation.queue, simulation.aborted)
         for lane, state in enumerate(block):
-            for array, kept in zip((*arrays, simulation.seeds, simulation.episodes), state, strict=True):
+            for array, kept in zip(_arrays(simulation), state, strict=True):
                 array[lane] = kept
         batch = EnvBatch.around(simulation)
         policy = better(batch.layout, batch.table)

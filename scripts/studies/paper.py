@@ -33,7 +33,7 @@ class Arguments:
     fleets: tuple[str, ...] = ("fixed9", "hetero4")
     """Preset fleets."""
     predictors: tuple[str, ...] = ("gradient_boosting", "gradient_boosting_metadata")
-    """Latency predictors: one that reads the graph's degrees, and one that reads its sizes only, as the paper's does."""
+    """Latency predictors: one that reads degrees, and one that reads sizes only, as the paper's does."""
     load: tuple[float, ...] = LOADS
     """Arrival rates, as shares of the fleet's largest sustainable rate."""
     jobs: int = 1_000

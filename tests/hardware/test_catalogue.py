@@ -112,7 +112,7 @@ def test_an_entry_with_a_count_stands_for_equal_accelerators(write):
         ("pes = 64", "", ConfigError, "key 'pes' is missing"),
         ("pes = 64", "pes = 64\ncount = 0", ConfigError, "count must be an integer of at least 1, got 0"),
         ("pes = 64", "pes = 64\ncount = 5000", ConfigError, "count must be at most 4,096, got 5000"),
-        ("pes = 64", "pes = 64\ncount = 2", ConfigError, "unknown accelerator 'small'; did you mean 'small0'"),
+        ("pes = 64", "pes = 64\ncount = 2", ConfigError, "unknown accelerator 'small'; did you mean 'small1'"),
         ("= 32", "= 128", ConfigError, "distribution_bandwidth must be at most pes, got 128 > 64"),
         ('"Seq1", "own"', '"Seq1", "Seq1"', ConfigError, "dataflow names must differ, got 'Seq1' twice"),
         ('"Seq1", "own"', '"Seq1", "owm"', ConfigError, "unknown dataflow 'owm'; did you mean 'own'"),

@@ -9,6 +9,7 @@ from gnnsched_env.common.errors import (
     GnnSchedError,
     GraphError,
     InvalidAction,
+    PoliciesFailed,
     ResetNeeded,
     TableError,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "GraphError",
     "InvalidAction",
     "Knowledge",
+    "PoliciesFailed",
     "Policy",
     "ResetNeeded",
     "TableError",

@@ -5,25 +5,19 @@
     best.npz, last.npz   weights with their cards
     best.zip             the best model in its library's format, if the method is another library's
     tensorboard/      events
-    lock              held by the process that trains
 
+While a process trains, it holds the folder (`common.folder_lock`).
 The checkpoint names the method's file, so that both change at once: when checkpoint.json is replaced.
 """
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.common.files import read_json, write_json
-
-try:
-    import fcntl
-except ImportError:
-    fcntl = None  # type: ignore[assignment]
 
 FORMAT = 1
 KEYS = {
@@ -90,21 +84,6 @@ class RunFolder:
                 f"{self.checkpoint}: method must be the name of a file beside it, got {kept['method']!r}"
             )
         return kept
-
-    @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Lock the folder for this process; raise ConfigError if another process trains in it.
-
-        On a system without such locks (Windows), the folder is not held.
-        """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "lock").open("a") as file:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise ConfigError(f"{self.path}: another process trains in this folder; name another") from None
-            yield
 
     def write(self, state: dict[str, Any], save_method: Callable[[Path], None]) -> None:
         """Write a checkpoint: the method's state by `save_method`, then checkpoint.json; delete older states."""

@@ -16,6 +16,7 @@ from gnnsched_agents.training_display import Display, EventLog, open_display, op
 from gnnsched_agents.validation import Score, Validation
 from gnnsched_baselines.learned.pair_network import load_network, save_network
 from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.folder_lock import writing_folder
 
 CHECKPOINT_SECONDS = 120.0  # a kill loses at most this time, or one iteration if that is longer
 MINUTE, HOUR = 60.0, 3600.0
@@ -39,22 +40,24 @@ def train(config: TrainConfig, folder: Path, *, command: str = "", progress: boo
     """Train, or resume the training in the folder, until the budget is spent or SIGINT or SIGTERM arrives.
 
     The first signal ends the training after its iteration, a second one at once (work after the last checkpoint is then
-    repeated on resuming). `command` is recorded in the cards of the weights; `progress` shows a bar on stderr (None: if
-    that is a terminal). Raise ConfigError if the folder holds a training of another config, or another process trains
-    there.
+    repeated on resuming); before the first iteration there is nothing to lose, and signals act as ever. `command` is
+    recorded in the cards of the weights; `progress` shows a bar on stderr (None: if that is a terminal). Raise
+    ConfigError if the folder holds a training of another config, or another process trains there.
     """
     files = RunFolder(folder)
-    with files.claimed():
+    with writing_folder(folder):
         run = Run(config, files, command)
         resumed = run.resume()
         events = open_events(run.files.events, run.decisions)
-        with open_display(progress) as display, stop_requests(display.say) as stop, events as log:
+        with open_display(progress) as display, events as log:
             if resumed:
                 reached = f"iteration {run.iteration}, {run.seconds / MINUTE:.1f} minutes"
                 more = "going on after" if run.spent < 1.0 else "give more minutes or iterations to go on; reached"
                 note = getattr(run.method, "resume_note", "")
                 display.say(f"{folder}: {more} {reached}" + (f", {note}" if note else ""))
-            run.loop(stop, display, log)
+            run.prepare(display, log)
+            with stop_requests(display.say) as stop:
+                run.loop(stop, display, log)
         return run.result()
 
 
@@ -105,8 +108,8 @@ class Run:
         self.seconds, self.curve = kept["seconds"], kept["curve"]
         return True
 
-    def loop(self, stop: threading.Event, display: Display, log: EventLog) -> None:
-        """Iterate until the budget is spent or a stop is requested; then save."""
+    def prepare(self, display: Display, log: EventLog) -> None:
+        """Play what is compared with, and validate the weights to start from, unless a resumed training has done so."""
         if self.spent < 1.0 or not self.curve:
             display.say("playing assignment and sjf on the validation episodes, to compare with")
             self.validation.play_references()
@@ -117,6 +120,9 @@ class Run:
                 entry[LOST] = True
         if not self._kept_entries:
             self._validate(display, log)
+
+    def loop(self, stop: threading.Event, display: Display, log: EventLog) -> None:
+        """Iterate until the budget is spent or a stop is requested; then save."""
         while self.spent < 1.0 and not stop.is_set():
             figures = self.method.update()
             self.iteration += 1

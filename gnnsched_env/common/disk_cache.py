@@ -53,15 +53,15 @@ def cached(key: str, names: Iterable[str], build: Callable[[], Mapping[str, NDAr
             kept = read_npz(path, "it")
             return {name: kept[name] for name in names}
         except (FileFormatError, KeyError) as error:
-            _warn(f"{path}: damaged cache entry is built anew ({error})")
+            warn(f"{path}: damaged cache entry is built anew ({error})")
     arrays = dict(build())
     try:
         write_npz(path, arrays)
     except OSError as error:
-        _warn(f"{path}: not kept in the cache ({error})")
+        warn(f"{path}: not kept in the cache ({error})")
     return arrays
 
 
-def _warn(message: str) -> None:
+def warn(message: str) -> None:
     """Print a warning in one line, without the calling code, which is not at fault."""
     print(f"warning: {' '.join(message.split())}", file=sys.stderr)

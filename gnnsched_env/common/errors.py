@@ -2,9 +2,10 @@
 
 import difflib
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import gymnasium.error
 
@@ -41,6 +42,22 @@ class ResetNeeded(GnnSchedError, gymnasium.error.ResetNeeded):
     """`step` or `render` was called before `reset`, or after the end of an episode."""
 
 
+class PoliciesFailed(GnnSchedError):
+    """Some of several policies failed, and the others were played to the end.
+
+    `failed`: each one's error, by the policy's name. `records`: what was found of the others, as without failures.
+    """
+
+    def __init__(self, failed: Mapping[str, GnnSchedError], records: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(failed, records)  # both, so that the error survives a way between processes
+        self.failed = dict(failed)
+        self.records = list(records)
+
+    def __str__(self) -> str:
+        told = [(name, str(error)) for name, error in self.failed.items()]
+        return "; ".join(error if name in error else f"{name}: {error}" for name, error in told)
+
+
 def did_you_mean(value: object, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the known name closest to a mistyped one, or "" if none is close."""
     close = difflib.get_close_matches(str(value), [str(one) for one in known], n=1)
@@ -52,6 +69,17 @@ def raised(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"
+
+
+@contextmanager
+def own_code(what: str, kind: type[GnnSchedError] = ConfigError) -> Iterator[None]:
+    """Raise `kind`, telling `what` and the line, for whatever a user's own code raises in the block; sys.exit too."""
+    try:
+        yield
+    except GnnSchedError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise kind(f"{what} raised {raised(error)}") from error
 
 
 @contextmanager

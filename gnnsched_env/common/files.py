@@ -8,15 +8,17 @@ import json
 import os
 import tomllib
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.errors import FileFormatError, GnnSchedError
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -47,8 +49,8 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
 
     Of a symbolic link, the file that it names is written. A failed or interrupted write leaves the target as it was,
     and nothing else; a killed one may leave a file of pattern PARTIALS. Concurrent writers do not disturb each other:
-    the last one wins. `parents`: make the folders that are missing. OSErrors (which name the target) and any error that
-    `write` raises are passed on.
+    the last one wins. `parents`: make the folders that are missing. OSErrors, also those of a full disk, name the
+    target unless they name another file; any other error that `write` raises is passed on.
     """
     target = Path(path)
     if target.is_symlink():
@@ -65,7 +67,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
             os.fsync(file.fileno())
         partial.replace(target)
     except OSError as error:
-        if error.filename is None or os.fspath(error.filename) != str(partial):
+        if error.errno is None or error.filename not in (None, str(partial)):
             raise
         raise OSError(error.errno, error.strerror, str(target)) from None  # names the target, not the partial file
     finally:
@@ -93,34 +95,79 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], 
 
 
 def read_npz(path: str | os.PathLike[str], source: str = "") -> Arrays:
-    """Return all arrays of an npz file; no code in the file is executed.
+    """Return all arrays of an npz file, each after its checksum is verified; no code in the file is executed.
 
-    Raise FileFormatError if the file is missing, is no npz archive, or holds an array that is pickled or damaged;
-    `source` names the file in the message (by default its path).
+    Raise FileFormatError if the file is missing, is no npz archive, or has a member that is pickled, damaged or no
+    array; `source` names the file in the message (by default its path).
     """
-    source, member = source or str(path), ""
+    source, named = source or str(path), file_path(path)
+    arrays: Arrays = {}
+    with reading(source, "the archive"), named.open("rb") as file:
+        start = file.read(len(_NPY_MAGIC))
+        if start == _NPY_MAGIC:
+            raise FileFormatError(f"{source}: must be an npz archive, got a single array")
+        if not start.startswith(_ZIP_MAGIC):
+            raise FileFormatError(f"{source}: not an npz archive")
+        with open_zip(file) as archive:
+            for info in archive.infolist():
+                member = info.filename.removesuffix(".npy")
+                if member in arrays:
+                    raise FileFormatError(f"{source}: array {member!r} must be there once, got two")
+                with reading(source, f"array {member!r}"), archive.open(info) as data:
+                    arrays[member] = npy.read_array(data, allow_pickle=False)
+                    check_end(data)
+    return arrays
+
+
+def open_zip(file: str | os.PathLike[str] | IO[bytes]) -> ZipFile:
+    """Open a zip archive; raise BadZipFile if its directory lacks members, of which a damaged one can hide others."""
+    archive = ZipFile(file)
+    assert archive.fp is not None
+    archive.fp.seek(max(0, archive.fp.seek(0, os.SEEK_END) - _LONGEST_END))
+    end = archive.fp.read()
+    count = int.from_bytes(end[end.rfind(_END_MAGIC) + 10 :][:2], "little")
+    if count not in (len(archive.filelist), _ZIP64_COUNT):
+        archive.close()
+        raise BadZipFile(f"the directory must hold {count} members, got {len(archive.filelist)}")
+    return archive
+
+
+def check_end(data: IO[bytes]) -> None:
+    """Read past the last value of a zip's member, upon which its checksum is verified; ValueError for further bytes."""
+    if data.read(1):
+        raise ValueError("bytes follow its last value")
+
+
+@contextlib.contextmanager
+def reading(source: str, what: str = "the content") -> Iterator[None]:
+    """Raise FileFormatError, in one line that names `source`, for whatever goes wrong in a block that reads a file.
+
+    What libraries raise for damaged content is no closed list, so any error counts: the block should read and convert,
+    and do nothing else. `what` is the part of the file that is read. An error of the project's own passes if it names
+    `source` already.
+    """
     try:
-        with file_path(path).open("rb") as file:
-            start = file.read(len(_NPY_MAGIC))
-            if start == _NPY_MAGIC:
-                raise FileFormatError(f"{source}: must be an npz archive, got a single array")
-            if not start.startswith(_ZIP_MAGIC):
-                raise FileFormatError(f"{source}: not an npz archive")
-            file.seek(0)
-            arrays = {}
-            with np.load(file, allow_pickle=False) as archive:
-                for member in archive.files:
-                    arrays[member] = archive[member]
-            return arrays
-    except FileFormatError:
-        raise
+        yield
+    except GnnSchedError as error:
+        if str(error).startswith(source):
+            raise
+        raise FileFormatError(f"{source}: {error}") from None
     except OSError as error:
         raise FileFormatError(f"{source}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # what numpy and zipfile raise for damage is no closed list
-        where = f"array {member!r}" if member else "the archive"
-        if "allow_pickle" in str(error):
-            raise FileFormatError(f"{source}: {where} is pickled; only plain arrays are read") from None
-        raise FileFormatError(f"{source}: {where} is damaged or truncated: {' '.join(str(error).split())}") from None
+    except Exception as error:
+        raise FileFormatError(f"{source}: {what} {_fault(error)}") from None
+
+
+def _fault(error: Exception) -> str:
+    """Return what an error says of a file's content; numpy's advice to load pickles is left out."""
+    text = " ".join(str(error).split())
+    if "max_header_size" in text:
+        return "has a header that is too long"
+    if "allow_pickle" in text:
+        return "is pickled; only plain arrays are read"
+    if isinstance(error, KeyError):
+        return f"lacks {text}"
+    return f"is incomplete or damaged: {text or type(error).__name__}"
 
 
 def write_json(path: str | os.PathLike[str], value: Any, *, indent: int = 1, parents: bool = True) -> None:
@@ -131,11 +178,9 @@ def write_json(path: str | os.PathLike[str], value: Any, *, indent: int = 1, par
 
 def read_json(path: str | os.PathLike[str], source: str = "") -> dict[str, Any]:
     """Return the object in a JSON file; raise FileFormatError if it is missing, invalid, or another type of value."""
-    source = source or str(path)
+    source, named = source or str(path), file_path(path)
     try:
-        value = json.loads(file_path(path).read_bytes().removeprefix(BYTE_ORDER_MARK))
-    except FileFormatError:
-        raise
+        value = json.loads(named.read_bytes().removeprefix(BYTE_ORDER_MARK))
     except OSError as error:
         raise FileFormatError(f"{source}: cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
@@ -160,5 +205,8 @@ def read_toml(path: Path | Traversable, source: str = "") -> dict[str, Any]:
 
 
 _ZIP_MAGIC = b"PK"
+_END_MAGIC = b"PK\5\6"  # of the record behind a zip's directory
+_LONGEST_END = 22 + 0xFFFF  # bytes of that record, with the longest comment
+_ZIP64_COUNT = 0xFFFF  # stands in it for more members than it can count
 _NPY_MAGIC = b"\x93NUMPY"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # which some editors put before UTF-8

@@ -10,11 +10,21 @@ from gymnasium.envs.registration import EnvSpec
 
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs.env_batch import EnvBatch
-from gnnsched_env.scenario import Scenario, job_source, load_scenario, scenario_table, simulation_settings
+from gnnsched_env.scenario import (
+    EnvironmentOptions,
+    Scenario,
+    job_source,
+    load_scenario,
+    scenario_table,
+    simulation_settings,
+)
 from gnnsched_env.sim import SimulationSettings
 from gnnsched_env.sim.feed import CAPACITY
 from gnnsched_env.sim.records import JOB, QUEUED
 from gnnsched_env.tables import LatencyTable
+
+# Options that mean nothing in Dispatch-v0, with the values that a scenario for both environments may have there.
+QUEUE_ONLY = {"window": (1, EnvironmentOptions().window), "window_order": ("arrival",), "waiting": ("free",)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +88,9 @@ def make_batch(
     if table is not None:
         chosen = replace(chosen, table=table)
     chosen = chosen.with_options(**options)
+    for name, harmless in QUEUE_ONLY.items() if dispatch else ():
+        if (value := getattr(chosen.environment, name)) not in harmless:
+            raise ConfigError(f"Dispatch-v0 sends each job when it arrives: {name} belongs to Queue-v0, got {value!r}")
     inference = scenario_table(chosen)
     settings = simulation_settings(chosen, inference, dispatch=dispatch)
     try:

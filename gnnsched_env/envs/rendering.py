@@ -20,6 +20,7 @@ from gnnsched_env.tables import LatencyTable
 
 RENDER_MODES = ("human", "rgb_array", "ansi")
 RENDER_FPS = 30
+UNSEEN = ("offscreen", "dummy")  # drivers of SDL that show nothing
 SIZE = (960, 540)  # even, as video encoders require
 SPAN_UNITS = 30  # mean job lengths that a picture shows
 
@@ -32,7 +33,7 @@ LEAST_COUNT = 4  # the curve of waiting jobs reaches at least this far up
 
 
 class RenderingUnavailable(GnnSchedError, gymnasium.error.DependencyNotInstalled):
-    """Raised when a package that rendering needs is not installed."""
+    """Raised when a package or a screen that rendering needs is not there."""
 
 
 class Renderer:
@@ -86,9 +87,7 @@ class Renderer:
     def _show(self, surface: Any) -> None:
         pygame = import_pygame()
         if self._window is None:
-            pygame.display.init()
-            pygame.display.set_caption("gnnsched")
-            self._window = pygame.display.set_mode(self._size)
+            self._window = _open_window(pygame, self._size)
             self._clock = pygame.time.Clock()
         self._window.blit(surface, (0, 0))
         pygame.event.pump()
@@ -110,6 +109,27 @@ def import_pygame() -> Any:
     except ConfigError as error:
         raise RenderingUnavailable(str(error)) from error
     return pygame
+
+
+def _open_window(pygame: Any, size: tuple[int, int]) -> Any:
+    """Return a window; raise RenderingUnavailable where there is no screen to show it on.
+
+    Without a screen SDL may draw "offscreen", which nobody sees; that is wanted only where SDL_VIDEODRIVER says so.
+    """
+    try:
+        pygame.display.init()
+        pygame.display.set_caption("gnnsched")
+        window = pygame.display.set_mode(size)
+        problem = f"SDL found only {driver!r}" if (driver := pygame.display.get_driver()) in UNSEEN else ""
+    except pygame.error as error:
+        window, problem = None, str(error)
+    if window is None or (problem and "SDL_VIDEODRIVER" not in os.environ):
+        pygame.display.quit()
+        raise RenderingUnavailable(
+            f'render_mode "human": needs a screen ({problem}); on Linux DISPLAY or WAYLAND_DISPLAY names it; without '
+            'one, use "rgb_array" or "ansi", or set SDL_VIDEODRIVER=dummy'
+        )
+    return window
 
 
 class _Chart:

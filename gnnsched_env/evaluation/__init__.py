@@ -2,6 +2,7 @@
 
 from gnnsched_env.common.files import write_json
 from gnnsched_env.common.stats import Interval, paired_ratio
+from gnnsched_env.evaluation.attempts import Attempts
 from gnnsched_env.evaluation.compare import add_bound, compare, with_graphs
 from gnnsched_env.evaluation.learning_curve import LearningCurve
 from gnnsched_env.evaluation.policies import make_policy, policy_factories, policy_factory, register_policy
@@ -10,6 +11,7 @@ from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_un
 from gnnsched_env.evaluation.yardstick import Yardstick
 
 __all__ = [
+    "Attempts",
     "Interval",
     "LearningCurve",
     "PolicyFactory",

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Policy
 from gnnsched_env.envs import Layout
+from gnnsched_env.evaluation.declarations import declarations_of
 from gnnsched_env.evaluation.one_episode import play_episode
-from gnnsched_env.evaluation.runs import PolicyFactory, option_of
+from gnnsched_env.evaluation.runs import PolicyFactory, make_checked
 from gnnsched_env.scenario import Scenario
 from gnnsched_env.sim.records import RecordArray
 from gnnsched_env.sim.schedule import RunState, Schedule, schedule_of
@@ -51,7 +52,8 @@ class Watched:
         self.decisions = 0
         self.waits = 0
         self.knowledge = policy.knowledge
-        self.observation, self.waiting = option_of(policy, "observation"), option_of(policy, "waiting")
+        says = declarations_of(policy, layout.num_choices)
+        self.observation, self.waiting = says.observation, says.waiting
         self._wait = layout.wait_action
         self._policy = policy
         observe = getattr(policy, "observe_belief", None)
@@ -75,7 +77,7 @@ def play_watched(
     watched: list[Watched] = []
 
     def watching(layout: Layout, table: LatencyTable) -> Policy:
-        watched.append(Watched(factory(layout, table), layout))
+        watched.append(Watched(make_checked(factory, layout, table)[0], layout))
         return watched[-1]
 
     env = play_episode(watching, scenario, dispatch=dispatch, seed=seed)

@@ -36,7 +36,8 @@ def compare(
     `evaluate` tells. `progress` shows a bar of the episodes; None: if stderr is a terminal.
 
     Raise ConfigError before anything is played where a name is unknown, a policy is not made for the environment, or
-    the scenario's sections contradict each other.
+    the scenario's sections contradict each other; PoliciesFailed, which holds the records of the others, at the end
+    where a policy fails.
     """
     factories = policies if isinstance(policies, Mapping) else policy_factories(policies, dispatch=dispatch)
     if versus is not None and versus not in factories:

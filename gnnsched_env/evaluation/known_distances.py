@@ -5,22 +5,29 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gnnsched_env.bounds import KnownOptimum
+from gnnsched_env.evaluation.attempts import Attempts
 from gnnsched_env.evaluation.distances import Limits, Record, distance, draw_instances
 from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy
 from gnnsched_env.scenario import load_scenario, scenario_table
 
 
 def known_records(
-    known: Sequence[KnownOptimum], factories: Mapping[str, PolicyFactory], *, window: int | None = None
+    known: Sequence[KnownOptimum],
+    factories: Mapping[str, PolicyFactory],
+    *,
+    window: int | None = None,
+    attempts: Attempts,
 ) -> dict[str, list[Record]]:
     """Play known instances in Queue-v0 under all policies; return for each fleet a record a policy, the nearest first.
 
     Records are those of `distance`, with "policy", "knowledge", "fleet", "env" and "mean_completion" (cycles); `window`
-    is how many waiting jobs a policy sees. Raise ConfigError where a scenario's jobs are not an instance's any more.
+    is how many waiting jobs a policy sees. A policy that fails has no records: its error is kept in `attempts`. Raise
+    ConfigError where a scenario's jobs are not an instance's any more.
     """
-    played = {
-        name: [play_known(entry, factory, window=window) for entry in known] for name, factory in factories.items()
-    }
+    played = {}
+    for name, factory in factories.items():
+        with attempts.of(name):
+            played[name] = [play_known(entry, factory, window=window) for entry in known]
     records: dict[str, list[Record]] = {}
     for fleet in sorted({entry.scenario for entry in known}):
         chosen = [number for number, entry in enumerate(known) if entry.scenario == fleet]

@@ -9,7 +9,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs import DispatchEnv, QueueEnv, SchedulingEnv
 from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.envs.rendering import Renderer, default_span
-from gnnsched_env.evaluation.runs import PolicyFactory, decide, option_of, uses_predictions
+from gnnsched_env.evaluation.runs import PolicyFactory, decide, make_checked, uses_predictions
 from gnnsched_env.scenario import DecisionCost, Scenario
 from gnnsched_env.sim.schedule import schedule_of
 
@@ -29,16 +29,17 @@ def play_episode(
     """
     kind = DispatchEnv if dispatch else QueueEnv
     scenario = scenario.with_options(split="test", waiting="free", observation="dict")
+    if dispatch:  # evaluations play a scenario in either environment, whatever it says of a window
+        scenario = scenario.with_options(window=1, window_order="arrival")
     env: SchedulingEnv = kind(scenario)
-    policy = factory(env.layout, env.table)
+    policy, says = make_checked(factory, env.layout, env.table)
     settings = env.batch.simulation.config
     if settings.decision and not uses_predictions(policy, settings):
         scenario = scenario.with_options(decision=DecisionCost())
         env = kind(scenario)
-    observation, waiting = option_of(policy, "observation"), option_of(policy, "waiting")
-    if observation != "dict" or waiting != "free":
-        env = kind(scenario, observation=observation, waiting=waiting)
-        policy = factory(env.layout, env.table)
+    if says.observation != "dict" or says.waiting != "free":
+        env = kind(scenario, observation=says.observation, waiting=says.waiting)
+        policy, _ = make_checked(factory, env.layout, env.table)
     env.reset(seed=seed)
     ended = False
     while True:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gnnsched_env.common.errors import ConfigError, GnnSchedError, did_you_mean, raised
+from gnnsched_env.common.checks import Text
+from gnnsched_env.common.errors import ConfigError, did_you_mean, own_code
 from gnnsched_env.common.policy import Knowledge, Policy
 from gnnsched_env.envs import Layout
+from gnnsched_env.evaluation.declarations import ENVIRONMENTS, checked_policy, environments_of
 from gnnsched_env.evaluation.runs import PolicyFactory
 from gnnsched_env.tables import LatencyTable
 
@@ -22,7 +24,6 @@ Kind = TypeVar("Kind", bound=type[Any])
 Found = tuple[type[Any], dict[str, Any]]
 
 ALL = "all"
-ENVIRONMENTS = ("queue", "dispatch")
 POLICIES: dict[str, type[Any]] = {}  # policies that decide from the observation alone, in microseconds
 PLANNERS: dict[str, type[Any]] = {}  # need observe_belief(belief) before each decision, which takes milliseconds
 
@@ -47,9 +48,10 @@ def register_policy(kind: Kind) -> Kind:
     """Register a policy's class by its attribute `name`, and return it; a class decorator.
 
     The class has `knowledge`, `environments` (a frozenset of "queue" and "dispatch") and a method `act`; its
-    constructor takes the layout. One with a method `observe_belief` is a planner. Raise ConfigError where another class
-    has the name.
+    constructor takes the layout. One with a method `observe_belief` is a planner. Raise ConfigError where it has no
+    name, or another class has the same.
     """
+    Text().check(f"policy {kind.__name__}", "name", getattr(kind, "name", None))
     group = PLANNERS if hasattr(kind, "observe_belief") else POLICIES
     if (POLICIES | PLANNERS).get(kind.name, kind) is not kind:
         raise ConfigError(f"policy {kind.name!r}: must be registered once, but another class has this name")
@@ -78,17 +80,8 @@ def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None,
             f"policy {name!r}: waits by an action of its own, which environments with waiting='by_choice' do not have; "
             "a policy that waits by naming a busy accelerator says so by an attribute waiting = 'by_choice'"
         )
-    return checked_policy(f"policy {name!r}", _construct(name, kind, layout, table, {**added, **options}))
-
-
-def checked_policy(where: str, policy: Any) -> Policy:
-    """Return a policy; raise ConfigError if it has no method `act` or does not say what it knows."""
-    if not callable(getattr(policy, "act", None)):
-        raise ConfigError(f"{where}: {type(policy).__name__} must have a method act(observation, mask)")
-    if not isinstance(knowledge := getattr(policy, "knowledge", None), Knowledge):
-        raise ConfigError(f"{where}: knowledge must be a gnnsched_env.Knowledge, got {knowledge!r}")
-    made: Policy = policy
-    return made
+    made = _construct(name, kind, layout, table, {**added, **options})
+    return checked_policy(made, layout.num_choices, f"policy {name!r}")
 
 
 def policy_factory(name: str, *, dispatch: bool) -> PolicyFactory:
@@ -104,7 +97,11 @@ def policy_factories(names: Iterable[str], *, dispatch: bool) -> dict[str, Polic
     """Return a factory per named policy; "all" stands for all registered for the environment, planners left out."""
     chosen: dict[str, PolicyFactory] = {}
     for name in names:
-        own = [key for key, kind in POLICIES.items() if _fits(kind, dispatch=dispatch)] if name == ALL else [name]
+        own = (
+            [key for key, kind in POLICIES.items() if ENVIRONMENTS[dispatch] in environments_of(kind, key)]
+            if name == ALL
+            else [name]
+        )
         chosen |= {key: policy_factory(key, dispatch=dispatch) for key in own}
     return chosen
 
@@ -120,9 +117,9 @@ def find_policy(name: str, *, dispatch: bool) -> Found:
     if not isinstance(name, str):
         raise ConfigError(f"policy: name must be a string, got {name!r}")
     kind, options = _found(name)
-    if not _fits(kind, dispatch=dispatch):
-        made_for = " and ".join(sorted(kind.environments))
-        raise ConfigError(f"policy {name!r} is made for {made_for}, not for {ENVIRONMENTS[dispatch]}")
+    made_for = environments_of(kind, f"policy {name!r}")
+    if ENVIRONMENTS[dispatch] not in made_for:
+        raise ConfigError(f"policy {name!r} is made for {' and '.join(made_for)}, not for {ENVIRONMENTS[dispatch]}")
     return kind, options
 
 
@@ -141,21 +138,15 @@ def _found(name: str) -> Found:
     raise ConfigError(f"unknown policy {name!r}{did_you_mean(name, registered)} ({rule})")
 
 
-def _fits(kind: type[Any], *, dispatch: bool) -> bool:
-    """Return whether a class is made for an environment; one that does not say is made for both."""
-    return ENVIRONMENTS[dispatch] in getattr(kind, "environments", ENVIRONMENTS)
-
-
 def _outside_policy(name: str) -> type[Any]:
     module_name, _, attribute = name.partition(":")
-    try:
-        found: Any = importlib.import_module(module_name)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"policy {name!r}: must be module:Class of something importable ({error})") from error
-    except Exception as error:  # whatever a user's module raises
-        raise ConfigError(f"policy {name!r}: importing it raised {raised(error)}") from error
+    with own_code(f"policy {name!r}: importing it"):
+        try:
+            found: Any = importlib.import_module(module_name)
+            for part in attribute.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigError(f"policy {name!r}: must be module:Class of something importable ({error})") from error
     if not inspect.isclass(found):
         raise ConfigError(f"policy {name!r}: must name a class, got {found!r}")
     return found
@@ -174,9 +165,5 @@ def _construct(name: str, kind: Any, layout: Layout, table: LatencyTable | None,
         signature.bind(*positional, **options)
     except TypeError as error:
         raise ConfigError(f"policy {name!r}: cannot be made from {signature} ({error})") from None
-    try:
+    with own_code(f"policy {name!r}: making it"):
         return kind(*positional, **options)
-    except GnnSchedError:
-        raise
-    except Exception as error:  # whatever a user's class raises
-        raise ConfigError(f"policy {name!r}: making it raised {raised(error)}") from error

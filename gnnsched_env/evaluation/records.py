@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.common.policy import Routing
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.common.stats import paired_ratio
+from gnnsched_env.evaluation.attempts import Attempts
+from gnnsched_env.evaluation.declarations import declarations_of
 from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
 from gnnsched_env.scenario import Scenario, table_rate
 from gnnsched_env.scenario.resolve import scenario_trace
@@ -49,6 +50,9 @@ def evaluate(
     scenario's decision cost is charged to the policies that use predictions, but not to the clairvoyant reference, so
     that ratios show it. `versus` names one of `policies` as a further reference. `progress` shows a bar; None shows it
     if stderr is a terminal.
+
+    A policy that fails does not stop the others: at the end, PoliciesFailed is raised with all errors and the others'
+    records, which hold None for ratios over a reference that failed.
     """
     if versus is not None and versus not in policies:
         raise ConfigError(f"evaluation: versus must be one of the policies {', '.join(policies)}, got {versus!r}")
@@ -58,24 +62,30 @@ def evaluate(
     with progress_bar("evaluating", (1 + len(every)) * episodes, shown=progress, unit="episodes") as advance:
         advance(0, "clairvoyant sjf")
         reference = run_unbounded(shortest_job_first, scenario, clairvoyant, **seeds, advance=advance)
-        runs = {}
+        runs: dict[str, Runs] = {}
+        attempts = Attempts()
         for number, (name, factory) in enumerate(every.items(), 1):
             advance(0, f"{name} ({number}/{len(every)})")
-            runs[name] = run_policy(factory, scenario, table, dispatch=dispatch, **seeds, advance=advance)
-    best = min((runs[name] for name in uninformed), key=_mean_completion, default=None)
+            with attempts.of(name):
+                runs[name] = run_policy(factory, scenario, table, dispatch=dispatch, **seeds, advance=advance)
+    best = min((runs[name] for name in uninformed if name in runs), key=_mean_completion, default=None)
+    other = None if versus is None else runs.get(versus)
     records = [
         {
             "policy": name,
             **_circumstances(runs[name], scenario, table),
             "graphs": list(graphs),
             **_summary(runs[name]),
-            "ratio_to_best_uninformed": None if best is None else _ratios(runs[name], best),
+            "ratio_to_best_uninformed": _ratios(runs[name], best),
             "ratio_to_sjf_clairvoyant": _ratios(runs[name], reference),
-            **({} if versus is None else {"versus": versus, "ratio_to_versus": _ratios(runs[name], runs[versus])}),
+            **({} if versus is None else {"versus": versus, "ratio_to_versus": _ratios(runs[name], other)}),
         }
         for name in policies
+        if name in runs
     ]
-    return sorted(records, key=lambda record: float(record["mean_completion"]))
+    records.sort(key=lambda record: float(record["mean_completion"]))
+    attempts.end(records, played=bool(runs))
+    return records
 
 
 def provenance(scenario: Scenario, tables: Sequence[LatencyTable], arguments: Mapping[str, Any]) -> Record:
@@ -144,8 +154,8 @@ def _stability(run: Runs, table: LatencyTable, load: float | None) -> Record:
     A fleet with failures serves only the share of the time in which it is up. A predictor whose time is charged and not
     cached predicts at most `workers` jobs in the cycles of one prediction. Both are average rates over time and mix.
     """
-    routing = getattr(run.policy, "routing", Routing.FREE)
-    rate = policy_capacity(table, routing=routing, choices=getattr(run.policy, "choices", None))
+    says = declarations_of(run.policy, table.num_choices)
+    rate = policy_capacity(table, routing=says.routing, choices=says.choices)
     up, down = run.settings.mean_up, run.settings.mean_down
     if up:
         rate *= up / (up + down)
@@ -166,7 +176,9 @@ def _summary(run: Runs) -> Record:
     }
 
 
-def _ratios(run: Runs, other: Runs) -> Record:
+def _ratios(run: Runs, other: Runs | None) -> Record | None:
+    if other is None:
+        return None
     return {
         name: paired_ratio(run.per_episode(name), other.per_episode(name)).as_list()
         for name in ("completion", "execution")

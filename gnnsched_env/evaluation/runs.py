@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import Integer, declared
-from gnnsched_env.common.errors import ConfigError, GnnSchedError, raised
+from gnnsched_env.common.checks import Integer
+from gnnsched_env.common.errors import ConfigError, GnnSchedError, own_code
 from gnnsched_env.common.policy import IntArray, Knowledge, Policy
 from gnnsched_env.common.progress import Advance, no_progress
 from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.envs.spaces import Layout
-from gnnsched_env.scenario import EnvironmentOptions, Scenario, simulation_settings
+from gnnsched_env.evaluation.declarations import Declarations, checked_policy, declarations_of
+from gnnsched_env.scenario import Scenario, simulation_settings
 from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, Waiting, WindowOrder, episode_metrics
 from gnnsched_env.sim.belief import belief_of
 from gnnsched_env.sim.metrics import joined
@@ -123,19 +124,18 @@ def _run(
     for first in range(seed, seed + episodes, together):
         seeds = range(first, min(first + together, seed + episodes))
         batch = scenario_batch(scenario, table, settings, lanes=len(seeds), capacity=settings.jobs)
-        policy = factory(batch.layout, batch.table)
+        policy, says = make_checked(factory, batch.layout, batch.table)
         knowledge = knowledge_of(policy, settings, table)
         free = bool(settings.decision) and not uses_predictions(policy, settings)
         settings = _without_cost(settings) if free else settings
-        observation, waiting = option_of(policy, "observation"), option_of(policy, "waiting")
-        other = observation != "dict" or waiting != "free"
+        other = says.observation != "dict" or says.waiting != "free"
         if free or other:
-            own = replace(settings, waiting=Waiting[waiting.upper()])
+            own = replace(settings, waiting=Waiting[says.waiting.upper()])
             batch = scenario_batch(
-                scenario, table, own, lanes=len(seeds), capacity=settings.jobs, observation=observation
+                scenario, table, own, lanes=len(seeds), capacity=settings.jobs, observation=says.observation
             )
         if other:
-            policy = factory(batch.layout, batch.table)
+            policy, _ = make_checked(factory, batch.layout, batch.table)
         made, taken = _play(batch, policy, seeds, settings.jobs, advance)
         decisions, decision_s = decisions + made, decision_s + taken
         metrics.append(episode_metrics(batch.simulation))
@@ -161,16 +161,15 @@ def uses_predictions(policy: Policy, settings: SimulationSettings) -> bool:
     return policy.knowledge is Knowledge.PREDICTED or shortest or not settings.choose_dataflow
 
 
-def option_of(policy: Policy, name: str) -> str:
-    """Return the option of environments ("observation", "waiting") that a policy is made for.
+def make_checked(factory: PolicyFactory, layout: Layout, table: LatencyTable) -> tuple[Policy, Declarations]:
+    """Return the policy that a factory makes, and what it declares; raise ConfigError for what `checked_policy` does.
 
-    It is the policy's attribute of that name, or, without one, the default. Raise ConfigError if it is none of the
-    environments'.
+    What else the factory raises becomes a ConfigError with its line.
     """
-    rule = declared(EnvironmentOptions)[name]
-    given = getattr(policy, name, getattr(EnvironmentOptions(), name))
-    named: str = rule.check(f"policy {type(policy).__name__}", name, given)
-    return named
+    with own_code("policy: making it"):
+        made = factory(layout, table)
+    policy = checked_policy(made, layout.num_choices)
+    return policy, declarations_of(policy, layout.num_choices)
 
 
 def knowledge_of(policy: Policy, settings: SimulationSettings, table: LatencyTable) -> Knowledge:
@@ -222,24 +221,19 @@ def decide(batch: EnvBatch, policy: Policy) -> IntArray:
             f"policy {type(policy).__name__}: it is made for the observation {wanted!r}, got {given!r}: make the "
             f"environment with observation={wanted!r}"
         )
+    name = type(policy).__name__
     observe = getattr(policy, "observe_belief", None)
     if observe is not None:
-        observe(belief_of(batch.simulation))
+        with own_code(f"policy {name}: observe_belief", GnnSchedError):
+            observe(belief_of(batch.simulation))
     observation: Any = batch.observation if wanted == "dict" else batch.observed
-    try:
+    with own_code(f"policy {name}: act", GnnSchedError):
         actions = np.asarray(policy.act(observation, batch.mask))
-    except GnnSchedError:
-        raise
-    except Exception as error:  # whatever a user's policy raises
-        raise GnnSchedError(f"policy {type(policy).__name__}: act raised {raised(error)}") from error
     lanes, count = batch.mask.shape
     if actions.shape != (lanes,) or actions.dtype.kind not in "iu":
         raise GnnSchedError(
-            f"policy {type(policy).__name__}: act must return integers of shape [{lanes}], "
-            f"got {actions.dtype} {list(actions.shape)}"
+            f"policy {name}: act must return integers of shape [{lanes}], got {actions.dtype} {list(actions.shape)}"
         )
     if (actions < 0).any() or (actions >= count).any():
-        raise GnnSchedError(
-            f"policy {type(policy).__name__}: actions must be in [0, {count}), got {actions.min()}..{actions.max()}"
-        )
+        raise GnnSchedError(f"policy {name}: actions must be in [0, {count}), got {actions.min()}..{actions.max()}")
     return actions.astype(np.int64, copy=False)

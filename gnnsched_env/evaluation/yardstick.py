@@ -11,7 +11,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import Policy
 from gnnsched_env.common.stats import Interval, paired_ratio
 from gnnsched_env.evaluation.compare import REFERENCE
-from gnnsched_env.evaluation.policies import checked_policy, policy_factory
+from gnnsched_env.evaluation.policies import policy_factory
 from gnnsched_env.evaluation.runs import PolicyFactory, run_policy
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
 
@@ -53,11 +53,7 @@ class Yardstick:
         """
         if isinstance(policy, str) and policy in self._played:
             return self._played[policy]
-        factory = (
-            policy_factory(policy, dispatch=self.dispatch)
-            if isinstance(policy, str)
-            else _is(checked_policy(f"policy {type(policy).__name__}", policy))
-        )
+        factory = policy_factory(policy, dispatch=self.dispatch) if isinstance(policy, str) else _is(policy)
         runs = run_policy(
             factory, self.scenario, self.table, dispatch=self.dispatch, seed=self.seed, episodes=self.episodes
         )

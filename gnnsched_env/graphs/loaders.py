@@ -2,16 +2,19 @@
 
 import gzip
 import io
+import re
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import shown
 from gnnsched_env.common.errors import FileFormatError, GnnSchedError, GraphError
 from gnnsched_env.common.files import file_path
 from gnnsched_env.graphs.graph import Graph
@@ -21,6 +24,9 @@ from gnnsched_env.graphs.structure import LARGEST_ID
 COMMENT_MARKS = ("#", "%")
 GZIP_MAGIC = b"\x1f\x8b"
 MATRIX_MARKET_BANNER = b"%%matrixmarket"
+
+_COMMENT = re.compile(f"[{''.join(COMMENT_MARKS)}]")
+_INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 
 
 def load_tu_folder(folder: str | Path, *, num_features: int | None = None, num_classes: int | None = None) -> GraphSet:
@@ -67,7 +73,7 @@ def load_edge_list(path: str | Path, *, num_vertices: int | None = None, undirec
     edges = _table(path, columns=2)
     if edges.size and edges.min() < 0:
         row = int(np.flatnonzero(edges.min(axis=1) < 0)[0])
-        raise GraphError(f"{path}: ids must not be negative, got {int(edges.min())} (edge {row + 1} is the first such)")
+        raise GraphError(f"{place_of(path, row)}: ids must not be negative, got {int(edges[row].min())}")
     if num_vertices is None:
         if len(edges) == 0:
             raise FileFormatError(f"{path}: must hold at least one edge where num_vertices is not given")
@@ -101,7 +107,7 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
     except (EOFError, zlib.error, ValueError) as error:
         if isinstance(error, GnnSchedError):
             raise
-        raise FileFormatError(f"{path}: is damaged or truncated: {error}") from None
+        raise FileFormatError(f"{path}: is incomplete or damaged: {error}") from None
 
 
 def file_start(path: Path) -> bytes:
@@ -132,7 +138,8 @@ def _graph_pointers(path: Path, owners: NDArray[np.int64]) -> NDArray[np.int64]:
         at = int(wrong[0])
         before = f" after {owners[at - 1] + 1}" if at else ""
         raise GraphError(
-            f"{path}: graph ids must count up from 1 without a gap, got {owners[at] + 1}{before} for vertex {at + 1}"
+            f"{place_of(path, at)}: graph ids must count up from 1 without a gap, got {owners[at] + 1}{before} for "
+            f"vertex {at + 1}"
         )
     counts: NDArray[np.int64] = np.bincount(owners)
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -141,13 +148,15 @@ def _graph_pointers(path: Path, owners: NDArray[np.int64]) -> NDArray[np.int64]:
 def _tu_edges(path: Path, owners: NDArray[np.int64]) -> NDArray[np.int64]:
     edges = _table(path, columns=2) - 1
     if len(edges) and (edges.min() < 0 or edges.max() >= len(owners)):
-        wrong = int(edges.min() if edges.min() < 0 else edges.max()) + 1
-        raise GraphError(f"{path}: vertex ids must lie in 1..{len(owners)}, got {wrong}")
+        row, column = np.argwhere((edges < 0) | (edges >= len(owners)))[0]
+        raise GraphError(
+            f"{place_of(path, row)}: vertex ids must lie in 1..{len(owners)}, got {edges[row, column] + 1}"
+        )
     ends = owners[edges]
     split = np.flatnonzero(ends[:, 0] != ends[:, 1])
     if len(split):
         source, target = edges[split[0]] + 1
-        raise GraphError(f"{path}: an edge must stay in its graph, got {source},{target} in row {split[0] + 1}")
+        raise GraphError(f"{place_of(path, int(split[0]))}: an edge must stay in its graph, got {source},{target}")
     return edges
 
 
@@ -176,9 +185,13 @@ def _table(path: Path, *, columns: int) -> NDArray[np.int64]:
         try:
             table = read_integers(lines, columns, delimiter=delimiter)
         except (ValueError, OverflowError) as error:
-            raise FileFormatError(f"{path}: must hold {columns} integers per line: {error}") from None
+            place, rule = bad_line(path, columns, delimiter=delimiter) or (str(path), str(error))
+            raise FileFormatError(f"{place}: must hold {columns} integers per line: {rule}") from None
     if table.size and not -LARGEST_ID <= table.min() <= table.max() <= 2**62:
-        raise FileFormatError(f"{path}: integers must lie in {-LARGEST_ID}..2^62")
+        row, column = np.argwhere((table < -LARGEST_ID) | (table > 2**62))[0]
+        raise FileFormatError(
+            f"{place_of(path, row)}: integers must lie in {-LARGEST_ID}..2^62, got {table[row, column]}"
+        )
     return table.reshape(-1, columns)
 
 
@@ -192,10 +205,39 @@ def read_integers(lines: Iterable[str], columns: int, *, delimiter: str | None =
     return table.reshape(-1, columns)
 
 
+def place_of(path: Path, row: int) -> str:
+    """Return the file and the line, as editors count, of a row of data, from 0.
+
+    Comments and empty lines are no rows.
+    """
+    line = next((number for k, (number, _) in enumerate(_data_lines(path)) if k == row), None)
+    return str(path) if line is None else f"{path}, line {line}"
+
+
+def bad_line(path: Path, columns: int, *, delimiter: str | None = None, skipped: int = 0) -> tuple[str, str] | None:
+    """Return the place of the first line that does not begin with so many integers, and what it has instead.
+
+    The first `skipped` rows are of another form. None where every line is good.
+    """
+    for number, text in islice(_data_lines(path), skipped, None):
+        fields = [field.strip() for field in text.split(delimiter)]
+        for column, field in enumerate(fields[:columns], start=1):
+            if not _INTEGER.fullmatch(field) or not -(2**63) <= int(field) < 2**63:
+                return f"{path}, line {number}, column {column}", f"got {shown(field)}"
+        if len(fields) < columns:
+            return f"{path}, line {number}", f"got {len(fields)}"
+    return None
+
+
+def _data_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the number, from 1, and the text of each line that holds data."""
+    with open_binary(path) as file:
+        for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace"), start=1):
+            if text := _COMMENT.split(line, maxsplit=1)[0].strip():
+                yield number, text
+
+
 def _delimiter(path: Path) -> str | None:
     """Return a comma if the first line of data has one, else None for blanks."""
-    with open_binary(path) as file:
-        for line in io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace"):
-            if line.strip() and not line.lstrip().startswith(COMMENT_MARKS):
-                return "," if "," in line else None
-    return None
+    first = next(_data_lines(path), None)
+    return "," if first is not None and "," in first[1] else None

@@ -14,6 +14,7 @@ from gnnsched_env.hardware.accelerator import Accelerator
 from gnnsched_env.hardware.dataflow import Dataflow
 
 DEFAULT_CLOCK_HZ = 1_000_000_000
+MOST_CLOCK_HZ = 10**12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class Fleet:
 
     name: Annotated[str, Text(without="/")]
     accelerators: tuple[Accelerator, ...]
-    clock_hz: Annotated[int, Integer(1)] = DEFAULT_CLOCK_HZ
+    clock_hz: Annotated[int, Integer(1, MOST_CLOCK_HZ)] = DEFAULT_CLOCK_HZ
     choices: tuple[Choice, ...] = field(init=False, compare=False, repr=False)
     choice_accelerators: NDArray[np.int64] = field(init=False, compare=False, repr=False)
 

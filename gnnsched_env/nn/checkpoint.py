@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.files import write_whole
+from gnnsched_env.common.files import file_path, open_zip, write_whole
 
 
 def write_checkpoint(path: Path, kind: str, key: str, state: Mapping[str, Any]) -> None:
@@ -30,17 +30,16 @@ def read_checkpoint(path: Path, kind: str, key: str, device: torch.device) -> di
 
     Raise FileFormatError where the file is no checkpoint of this kind, ConfigError where its key is another.
     """
+    named = file_path(path, "a checkpoint")
     try:
-        with ZipFile(path) as file:  # torch does not check the checksums, which reveal damage
-            damaged = file.testzip()
-        if damaged is not None:
-            raise FileFormatError(f"{path}: must be a checkpoint, but {damaged} in it is damaged")
-        kept = torch.load(path, map_location=device, weights_only=True)
+        kept = torch.load(_checked(named), map_location=device, weights_only=True)
         found, of, state = kept["kind"], kept["key"], dict(kept["state"])
     except FileNotFoundError:
         raise FileFormatError(f"{path}: no such checkpoint") from None
     except FileFormatError:
         raise
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
     except Exception:  # torch raises many kinds for damaged files, and advises to read them in a way that runs code
         raise FileFormatError(f"{path}: must be a checkpoint, but is damaged or another kind of file") from None
     if found != kind:
@@ -50,6 +49,19 @@ def read_checkpoint(path: Path, kind: str, key: str, device: torch.device) -> di
             f"{path}: it is of another training (its configuration or data differ); remove it or name another"
         )
     return state
+
+
+def _checked(path: Path) -> io.BytesIO:
+    """Return a copy of an archive whose members' checksums were verified; raise what zipfile raises for damage.
+
+    torch verifies none, and of a member that a damaged directory calls a folder it returns whatever memory holds.
+    """
+    copy = io.BytesIO()
+    with open_zip(path) as file, ZipFile(copy, "w") as clean:
+        for name in file.namelist():
+            clean.writestr(name, file.read(name))
+    copy.seek(0)
+    return copy
 
 
 def arrays_of(value: Any) -> Any:

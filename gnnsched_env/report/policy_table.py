@@ -53,7 +53,6 @@ def policy_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
     for name in ("C", "C p95", "E", "slowd.", "used", "cap.", "C / SJF*", "C / uninf.", "E / uninf.", *extras):
         table.add_column(Text(name), justify="right", no_wrap=True)
     for record in records:
-        uninformed, episodes = record["ratio_to_best_uninformed"], record["episodes"]
         unstable = record["stable"] is False  # None: unknown
         table.add_row(
             Text(record["policy"]),
@@ -64,9 +63,9 @@ def policy_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
             _figure(record["mean_slowdown"]),
             f"{100 * record['utilisation']:.0f}%",
             f"{record['capacity']:.2f}" + ("!" if unstable else " "),
-            ratio_text(record["ratio_to_sjf_clairvoyant"]["completion"], episodes),
-            "-" if uninformed is None else ratio_text(uninformed["completion"], episodes),
-            "-" if uninformed is None else ratio_text(uninformed["execution"], episodes),
+            _ratio_to(record, "sjf_clairvoyant", "completion"),
+            _ratio_to(record, "best_uninformed", "completion"),
+            _ratio_to(record, "best_uninformed", "execution"),
             *(extra.show(record) for extra in extras.values()),
             style="dim" if unstable else "",
         )
@@ -84,6 +83,12 @@ def ratio_text(interval: Sequence[float], episodes: int) -> str:
     digits = 3 if value < 10 else 1
     spread = f" ±{(high - low) / 2:.{digits}f}" if episodes > 1 else ""  # a single episode has no interval
     return f"{value:.{digits}f}{spread}"
+
+
+def _ratio_to(record: dict[str, Any], reference: str, metric: str) -> str:
+    """Return a record's ratio over a reference as text; "-" where there is no reference."""
+    ratios = record[f"ratio_to_{reference}"]
+    return "-" if ratios is None else ratio_text(ratios[metric], record["episodes"])
 
 
 def changed_options(scenario: Scenario) -> tuple[str, ...]:
@@ -188,7 +193,7 @@ def _versus(policy: str) -> Extra:
         name=f"C / {policy if len(policy) <= LONGEST_HEADING else 'versus'}",
         meaning=f"over {policy}, which --versus names, on the same episodes: above 1 is worse",
         belongs=lambda record: "ratio_to_versus" in record,
-        show=lambda record: ratio_text(record["ratio_to_versus"]["completion"], record["episodes"]),
+        show=lambda record: _ratio_to(record, "versus", "completion"),
     )
 
 

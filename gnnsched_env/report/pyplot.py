@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from gnnsched_env.common.errors import needs_extra
+from gnnsched_env.common.files import write_whole
 
 
 def import_pyplot(out: Path) -> Any:
@@ -14,3 +15,11 @@ def import_pyplot(out: Path) -> Any:
         matplotlib.use("Agg")
         from matplotlib import pyplot
     return pyplot
+
+
+def save_figure(figure: Any, out: Path, *, dpi: int = 100) -> None:
+    """Write a figure, whole or not at all, in the format that the file's name ends with, and close it."""
+    from matplotlib import pyplot
+
+    write_whole(out, lambda file: figure.savefig(file, dpi=dpi, format=out.suffix[1:] or None))
+    pyplot.close(figure)

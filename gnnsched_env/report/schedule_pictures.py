@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gnnsched_env.common.errors import ConfigError, needs_extra
 from gnnsched_env.common.files import write_whole
 from gnnsched_env.envs.labels import COLOURS, DOWN_COLOUR, Colour, ScheduleLabels, time_unit
-from gnnsched_env.report.pyplot import import_pyplot
+from gnnsched_env.report.pyplot import import_pyplot, save_figure
 from gnnsched_env.sim.schedule import RunState, Schedule
 from gnnsched_env.tables import LatencyTable
 
@@ -69,8 +69,7 @@ def plot_schedule(schedule: Schedule, labels: ScheduleLabels, out: Path, *, titl
     curve.set(xlabel=f"time, {unit}", ylabel="waiting jobs", ylim=(0, max(4, 1.1 * schedule.waiting_counts.max())))
     gantt.set_title(f"{title}\n{labels.status(schedule)}" if title else labels.status(schedule), fontsize=10)
     _draw_legend(figure, [schedule], labels, {k: labels.dataflows[k] for k in labels.used(schedule)})
-    write_whole(out, lambda file: figure.savefig(file, dpi=100, format=out.suffix[1:]))
-    pyplot.close(figure)
+    save_figure(figure, out)
 
 
 def plot_versus(
@@ -105,8 +104,7 @@ def plot_versus(
     axes[2].set_xlabel(f"time, {unit}")
     figure.suptitle(title, fontsize=10)
     _draw_legend(figure, schedules, labels, {}, slow=True)
-    write_whole(out, lambda file: figure.savefig(file, dpi=100, format=out.suffix[1:]))
-    pyplot.close(figure)
+    save_figure(figure, out)
 
 
 def write_gif(frames: Sequence[NDArray[np.uint8]], out: Path, *, fps: float) -> None:

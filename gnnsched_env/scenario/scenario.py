@@ -106,7 +106,12 @@ class Scenario:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Return the scenario that `to_dict` described; raise ConfigError, naming the key, where it is bad."""
         check_known("scenario", data, ("name", "fleet", "predictor", *SECTIONS))
-        fleet = Fleet.from_dict(data.get("fleet"))
+        if not isinstance(data.get("fleet"), Mapping):
+            raise ConfigError(
+                "scenario: fleet must be given as the mapping that Fleet.to_dict returns (a fleet by name, such as "
+                f"'hetero4', is a scenario by itself), got {shown(data['fleet']) if 'fleet' in data else 'no fleet'}"
+            )
+        fleet = Fleet.from_dict(data["fleet"])
         sections = {name: _section(name, data.get(name, {})) for name in SECTIONS}
         return cls(
             name=data.get("name", fleet.name),

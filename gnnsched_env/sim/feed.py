@@ -16,13 +16,14 @@ from gnnsched_env.sim.records import IDLE, JOB, RecordArray
 from gnnsched_env.sim.settings import SimulationSettings
 
 CAPACITY = 1 << 16  # jobs that a lane holds at most, unless more are in the system
+LATEST_READ = 1 << 61  # cycles; jobs that are read come and are due before
 
 
 class JobSource(Protocol):
     """Jobs in the order of their arrival, the same each time they are asked for.
 
-    `chunks(size)` yields record arrays of at most `size` jobs with the fields "arrival" and "due" (int64 cycles, due
-    NEVER where there is no deadline), "weight" (float) and "job_class" (int).
+    `chunks(size)` yields record arrays of at most `size` jobs with the fields "arrival" and "due" (int64 cycles below
+    LATEST_READ, due NEVER where there is no deadline), "weight" (float) and "job_class" (int).
     """
 
     @property

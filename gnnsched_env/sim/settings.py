@@ -10,7 +10,7 @@ import numpy as np
 from gnnsched_env.common.checks import Integer, Number, check_fields, declared
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim.arrivals import Modulation, Phases
-from gnnsched_env.sim.records import RecordArray
+from gnnsched_env.sim.records import NEVER, RecordArray
 from gnnsched_env.sim.rewards import Prices
 
 MOST_WORKERS = 1024  # of the predictor
@@ -55,8 +55,8 @@ class SimulationSettings(Prices):
 
     mean_gap: Annotated[float, Number(above=0.0, help="Mean cycles between arrivals.")]
     unit: Annotated[float, Number(above=0.0, help="Cycles that a reward of -1 stands for.")]
-    jobs: Annotated[int, Integer(1, help="Jobs in an episode.")]
-    window: Annotated[int, Integer(1, help="Waiting jobs that the agent sees.")]
+    jobs: Annotated[int, Integer(1, NEVER, help="Jobs in an episode.")]
+    window: Annotated[int, Integer(1, NEVER, help="Waiting jobs that the agent sees.")]
     split: Split = Split.TEST
     waiting: Waiting = Waiting.FREE
     dispatch: bool = False
@@ -66,18 +66,20 @@ class SimulationSettings(Prices):
     """An action names a choice; otherwise an accelerator, which takes the dataflow predicted best there."""
     shaped: bool = False
     """The reward includes the change of the drain potential."""
-    repeats: Annotated[int, Integer(1, help="Inferences in a job, all of one class.")] = 1
-    decision: Annotated[int, Integer(0, help="Cycles to predict a job; with 0 jobs come to the scheduler at once.")] = 0
+    repeats: Annotated[int, Integer(1, NEVER, help="Inferences in a job, all of one class.")] = 1
+    decision: Annotated[
+        int, Integer(0, NEVER, help="Cycles to predict a job; with 0 jobs come to the scheduler at once.")
+    ] = 0
     workers: Annotated[int, Integer(1, MOST_WORKERS, help="Predictions that may run at once.")] = 1
     cached: bool = False
     """Each class is predicted once in an episode, and then looked up."""
-    lookup: Annotated[int, Integer(0, help="Cycles that a lookup of a cached prediction takes.")] = 0
+    lookup: Annotated[int, Integer(0, NEVER, help="Cycles that a lookup of a cached prediction takes.")] = 0
     modulation: Modulation = Modulation.STEADY
     phases: Phases = ()
     drift: Annotated[
         float, Number(least=0.0, most=1.0, help="How far the shares of the table's groups of classes swing.")
     ] = 0.0
-    mix_jobs: Annotated[int, Integer(1, help="Jobs in which a drifting mix goes through all its turns.")] = 1
+    mix_jobs: Annotated[int, Integer(1, NEVER, help="Jobs in which a drifting mix goes through all its turns.")] = 1
     priorities: tuple[tuple[float, float], ...] = ()
     slack: tuple[float, float] | None = None
     mean_up: Annotated[float, Number(least=0.0, help="Mean cycles until an accelerator fails; with 0 none does.")] = 0.0

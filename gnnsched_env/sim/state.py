@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim import random_jobs, transition
-from gnnsched_env.sim.feed import CAPACITY, Feed, JobSource
+from gnnsched_env.sim.feed import CAPACITY, LATEST_READ, Feed, JobSource
 from gnnsched_env.sim.job_table import job_table
 from gnnsched_env.sim.records import (
     ABORTED,
@@ -68,7 +68,8 @@ class Simulation:
         self.table = table = job_table(table, settings.repeats)
         self.config = settings
         self.settings = settings.record()
-        _check_horizon(table, settings, max([0, *([] if reconfiguration is None else reconfiguration)]))
+        changes = [] if reconfiguration is None else reconfiguration
+        _check_horizon(table, settings, max([0, *changes]), read=source is not None)
         # Copies of their own: a table's arrays are read-only, and a copied or unpickled table's are not, which would
         # make numba compile every kernel anew.
         self.true = np.array(table.true_cycles, order="C")
@@ -193,10 +194,11 @@ def _as_keys(values: Sequence[int] | NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.array([int(value) % SEED_LIMIT for value in values], np.uint64)
 
 
-def _check_horizon(table: LatencyTable, settings: SimulationSettings, reconfiguration: int) -> None:
+def _check_horizon(table: LatencyTable, settings: SimulationSettings, reconfiguration: int, *, read: bool) -> None:
     """Raise ConfigError if times could exceed int64.
 
-    An episode is at most all its gaps, latencies, changes of a dataflow (of `reconfiguration` cycles) and predictions.
+    An episode is at most all its gaps, latencies, changes of a dataflow (of `reconfiguration` cycles) and predictions;
+    jobs that are `read` instead of drawn have all come before LATEST_READ.
 
     A changing rate stretches gaps by at most a few phases; failures could repeat a job without end, so a job must
     usually finish between two of them. Repairs, a last failure and a last deadline come on top.
@@ -204,14 +206,16 @@ def _check_horizon(table: LatencyTable, settings: SimulationSettings, reconfigur
     longest = max(int(table.true_cycles.max()), int(table.predicted_cycles.max()))
     phases = sum(length for length, _ in settings.phases)
     beyond = LONGEST_GAP * settings.mean_up + (settings.slack or (0.0, 0.0))[1]
-    waits = LONGEST_GAP * (settings.mean_gap + phases + settings.mean_down)
+    arrivals = LATEST_READ if read else settings.jobs * LONGEST_GAP * (settings.mean_gap + phases)
+    each = LONGEST_GAP * settings.mean_down + longest + reconfiguration
     predicting = max(settings.decision, settings.lookup)
-    if settings.jobs * (waits + longest + reconfiguration + predicting) + beyond >= HORIZON:
+    if arrivals + settings.jobs * (each + predicting) + beyond >= HORIZON:
+        come = "arrivals before 2^61 cycles" if read else f"a mean gap of {settings.mean_gap:.3g} cycles"
         more = f", repairs of {settings.mean_down:.3g} after {settings.mean_up:.3g}" if settings.mean_up else ""
         more += f", deadlines of up to {settings.slack[1]:.3g}" if settings.slack else ""
         more += f", a longest change of a dataflow of {reconfiguration:.3g}" if reconfiguration else ""
         raise ConfigError(
-            f"simulation: {settings.jobs} jobs, a mean gap of {settings.mean_gap:.3g} cycles, latencies of up to "
+            f"simulation: {settings.jobs} jobs, {come}, latencies of up to "
             f"{longest:.3g} cycles{more} and predictions of {predicting:.3g} may take 2^62 cycles or more; "
             "take fewer jobs, a higher load or shorter times"
         )

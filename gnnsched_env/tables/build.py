@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Integer
+from gnnsched_env.common.processes import WorkerPool
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.cycles import CORRECTED, Quirks, cycles_matrix, layer_spec, simulate_layer
 from gnnsched_env.hardware import Accelerator, Dataflow, Fleet, GnnModel, Layer, bind
@@ -184,8 +185,7 @@ def _run(chunk: _Chunk) -> IntArray:
 
 
 def _run_parallel(chunks: Sequence[_Chunk], cycles: IntArray, workers: int, advance: Callable[[int], None]) -> None:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
+    with WorkerPool(min(workers, len(chunks))) as pool:
         pending = {pool.submit(_run, chunk): chunk for chunk in chunks}
         for done in as_completed(pending):
             chunk = pending[done]

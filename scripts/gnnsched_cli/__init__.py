@@ -10,3 +10,7 @@ The file `check_trace.py` is the subcommand `check-trace`; `main.SUBCOMMANDS` li
 
 Help must come at once, so a file imports at its top only what its options need; what it runs is imported in functions.
 """
+
+from gnnsched_cli import interrupts
+
+interrupts.install()

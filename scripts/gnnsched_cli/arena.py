@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from gnnsched_cli.command import check_file, print_table, print_text
+from gnnsched_cli.command import OutFile, print_table, print_text
 from gnnsched_cli.policy_names import register_policies
 
 LEGEND = """score: geometric mean over hidden workloads of (C - bound) / (C of clairvoyant shortest-job-first - bound),
@@ -40,7 +40,7 @@ class Arguments:
     """Most memory of the policy's process, mebibytes."""
     at_most: float | None = None
     """Exit with status 1 where the score is above this."""
-    json: Path | None = None
+    json: OutFile | None = None
     """JSON file to write the result to."""
 
 
@@ -52,7 +52,6 @@ def run(arguments: Arguments) -> int:
     from gnnsched_env.common.files import write_json
     from gnnsched_env.common.progress import progress_bar
 
-    check_file("--json", arguments.json)
     register_policies()
     with progress_bar("arena", 2 * WORLDS, shown=None, unit="workloads") as advance:
         result = enter_arena(

@@ -10,13 +10,18 @@ Examples:
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import tyro
 
-from gnnsched_cli.command import check_distinct, check_file, counted, print_table, print_text
+from gnnsched_cli.command import OutFile, counted, print_table, print_text
 from gnnsched_cli.policy_names import FORMS, register_policies
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gnnsched_env.bench import Result
 
 VALIDATE, TABLE = "validate", "table"
 WORDS = (
@@ -36,12 +41,12 @@ class Arguments:
     """Folder of the real graph sets that the suite `real` plays."""
     training: str = ""
     """What the policies were trained with, in words; shown in the leaderboard."""
-    json: Path | None = None
+    json: OutFile | None = None
     """JSON file to write the results to."""
-    markdown: Path | None = None
-    """With `table`: file to write the leaderboard to, as Markdown."""
-    html: Path | None = None
-    """With `table`: file to write the leaderboard to, as a page."""
+    markdown: OutFile | None = None
+    """File to write the leaderboard to, as Markdown."""
+    html: OutFile | None = None
+    """File to write the leaderboard to, as a page."""
     list: tyro.conf.FlagCreatePairsOff[bool] = False
     """List the suites and their tasks and stop."""
 
@@ -64,10 +69,6 @@ def run(arguments: Arguments) -> int:
 
 def check(arguments: Arguments) -> None:
     """Raise ConfigError for options that contradict each other or cannot be met, before any work is done."""
-    files = {"--json": arguments.json, "--markdown": arguments.markdown, "--html": arguments.html}
-    for option, path in files.items():
-        check_file(option, path)
-    check_distinct(files)
     if arguments.list:
         return
     if not arguments.words:
@@ -75,11 +76,9 @@ def check(arguments: Arguments) -> None:
     first, *rest = arguments.words
     if first in (VALIDATE, TABLE) and not rest:
         raise ConfigError(f"bench {first}: needs a result file")
-    for option in ("--markdown", "--html"):
-        if files[option] is not None and first != TABLE:
-            raise ConfigError(f"{option}: goes with `{TABLE}`")
-    if first in (VALIDATE, TABLE) and arguments.json is not None:
-        raise ConfigError(f"--json: does not go with `{first}`")
+    for option, refused in (("json", (VALIDATE, TABLE)), ("markdown", (VALIDATE,)), ("html", (VALIDATE,))):
+        if first in refused and getattr(arguments, option) is not None:
+            raise ConfigError(f"--{option}: does not go with `{first}`")
     if arguments.graphs is not None and not arguments.graphs.is_dir():
         raise ConfigError(f"--graphs: must be a folder, got {arguments.graphs}")
 
@@ -131,6 +130,7 @@ def score(arguments: Arguments) -> int:
             if arguments.json is not None:  # each part as it is done
                 write_results(arguments.json, results)
     if results:
+        write_leaderboard(arguments, results)
         amount = f"{counted(len(tasks), 'task')}, {counted(sum(task.episodes for task in tasks), 'episode')}"
         print_table(leaderboard_table(results, title=f"gnnsched-bench v1, {arguments.suite}: {amount}"), LEAVE_OUT)
         print_text(LEGEND)
@@ -165,17 +165,24 @@ def validate(files: list[str], arguments: Arguments) -> int:
 def tabulate(files: list[str], arguments: Arguments) -> None:
     """Print the leaderboard of result files, and write it where asked."""
     from gnnsched_env.bench.results import read_results
-    from gnnsched_env.common.files import write_whole
-    from gnnsched_env.report.leaderboard import LEAVE_OUT, LEGEND, leaderboard_table, markdown, page
+    from gnnsched_env.report.leaderboard import LEAVE_OUT, LEGEND, leaderboard_table
 
     results = [result for file in files for result in read_results(file)]
-    for path, text in ((arguments.markdown, markdown), (arguments.html, page)):
-        if path is not None:
-            write_whole(path, partial(_write, text(results)))
+    write_leaderboard(arguments, results)
     for suite in dict.fromkeys(result.suite for result in results):
         own = [result for result in results if result.suite == suite]
         print_table(leaderboard_table(own, title=f"gnnsched-bench v1, {suite}"), LEAVE_OUT)
     print_text(LEGEND)
+
+
+def write_leaderboard(arguments: Arguments, results: "Sequence[Result]") -> None:
+    """Write the leaderboard as Markdown and as a page, where asked."""
+    from gnnsched_env.common.files import write_whole
+    from gnnsched_env.report.leaderboard import markdown, page
+
+    for path, text in ((arguments.markdown, markdown), (arguments.html, page)):
+        if path is not None:
+            write_whole(path, partial(_write, text(results)))
 
 
 def _write(text: str, file: BinaryIO) -> None:

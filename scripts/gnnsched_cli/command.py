@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import io
+import math
 import os
 import re
 import sys
@@ -10,25 +11,34 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from gnnsched_cli.interrupts import INTERRUPTED, TOLD, is_interrupt, repeated
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 Arguments = TypeVar("Arguments")
+_FILE, _FOLDER = "a file that is written", "a folder that is written to"
+OutFile = Annotated[Path, _FILE]
+"""Type of an option that names a file to write; `parse` refuses one that cannot be written."""
+OutFolder = Annotated[Path, _FOLDER]
+"""Type of an option that names a folder to write to; `parse` refuses one that cannot be written to."""
 
 BAD_INPUT = 2
-INTERRUPTED = 130
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 RULE = re.compile(r"[-─]+")
 NO_OPTION = re.compile(r"^__tyro[^:]*: ")  # where several options together are refused, tyro names a field of its own
 REGISTRY = ConstructorRegistry()
 NONE = "None"
+INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+NUMBER = re.compile(r"[+-]?([0-9]{1,40}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+INFINITE = ("inf", "+inf", "-inf")
+MOST_DIGITS = 60  # of a number that a message shows
 PLAIN_LETTERS = "gnnsched_ascii"
 LETTERS = {
     **dict.fromkeys("─━═╌┄┈╴╶", "-"),
@@ -48,7 +58,7 @@ def run_command(
     description: str | None,
     words: Sequence[str] | None = None,
     *,
-    stopped: str = "stopped",
+    stopped: str = TOLD,
 ) -> int:
     """Parse a command line (that of the process by default) as `kind` and run it; return the exit status."""
     given = sys.argv[1:] if words is None else words
@@ -58,6 +68,7 @@ def run_command(
 def parse(kind: Any, prog: str, description: str | None, words: Sequence[str]) -> Any:
     """Return the command line as `kind`; raise ConfigError, in one line, where it does not fit.
 
+    So it is where a file or folder to write (OutFile, OutFolder) cannot be written, is named twice, or is also read.
     Help is printed, and then SystemExit raised, as tyro does.
     """
     told = io.StringIO()
@@ -76,7 +87,38 @@ def parse(kind: Any, prog: str, description: str | None, words: Sequence[str]) -
             raise
         raise ConfigError(one_line(told.getvalue())) from None
     sys.stderr.write(told.getvalue())
+    check_outputs(given)
     return given
+
+
+@REGISTRY.primitive_rule
+def _read_number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Read an integer or a number as people write it: Python would also take "1_0", "nan" and digits of other scripts.
+
+    Integers fit 64 bits, signed or not; what is too large for a float is no infinity, which is written "inf".
+    """
+    kind: Any = info.type
+    if kind not in (int, float):
+        return None
+
+    def read(words: list[str]) -> Any:
+        word = words[0]
+        given = repr(word if len(word) <= MOST_DIGITS else f"{word[:MOST_DIGITS]}...")
+        if kind is int:
+            if INTEGER.fullmatch(word) and -(2**63) <= int(word) < 2**64:
+                return int(word)
+            raise ValueError(f"must be an integer of at most 64 bits, got {given}")
+        if word in INFINITE or (NUMBER.fullmatch(word) and math.isfinite(float(word))):
+            return float(word)
+        raise ValueError(f"must be a number that a float holds, got {given}")
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=kind.__name__.upper(),
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, (int, kind)) and not isinstance(value, bool),
+        str_from_instance=lambda value: [str(value)],
+    )
 
 
 @REGISTRY.primitive_rule
@@ -115,35 +157,46 @@ def _in_ascii(error: UnicodeError) -> tuple[str, int]:
     return "".join(LETTERS.get(letter, "?") for letter in lacking), error.end
 
 
-def finish(run: Callable[[], int | None], *, stopped: str = "stopped") -> int:
+def finish(run: Callable[[], int | None], *, stopped: str = TOLD) -> int:
     """Run and return the exit status: what `run` returns (0 for None), or 2 for a known error, told in one line.
 
     It is 130 where the user interrupts it, who is told what `stopped` says.
     """
     print_anything()
     try:
-        status = run() or 0
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (GnnSchedError, OSError) as error:
+        with repeated():
+            status = run() or 0
+            sys.stdout.flush()
+    except BaseException as error:
+        if is_interrupt(error):
+            print(stopped, file=sys.stderr)
+            return INTERRUPTED
+        if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):
+            return 0  # rich has made stdout quiet
+        if not isinstance(error, GnnSchedError | OSError):
+            raise
         told = str(error)
         if isinstance(error, OSError) and error.filename is None and error.strerror:  # what is printed
+            _print_no_more()
+            if isinstance(error, BrokenPipeError):  # the reader has seen enough
+                return 0
             told = f"output: {error.strerror}"
         print(f"error: {' '.join(told.split())}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print(stopped, file=sys.stderr)
-        return INTERRUPTED
     return status
+
+
+def _print_no_more() -> None:
+    """Send what stdout still holds nowhere, or it would be tried again, and fail again, when the process ends."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def one_line(box: str) -> str:
     """Return in one line what tyro tells of bad input in a box of several parts."""
     parts: list[list[str]] = [[]]
     for line in ANSI.sub("", box).splitlines()[1:-1]:  # without the frame's upper and lower edge
-        if RULE.fullmatch(text := line[2:-1].rstrip()):
+        if RULE.fullmatch(text := line[2:].removesuffix("│").rstrip()):  # tyro draws no sides where it is not UTF-8
             parts.append([])
         elif text:
             parts[-1].append(text)
@@ -159,6 +212,41 @@ def _told(part: list[str]) -> str:
         names = [line.strip() for line in part[1:] if len(line) - len(line.lstrip()) == INDENT]
         return f"{head[0].lower()}{head[1:]} {', '.join(names)}"
     return NO_OPTION.sub("", " ".join(line.strip() for line in part).removeprefix("Error parsing "))
+
+
+def outputs_of(kind: type) -> dict[str, str]:
+    """Return the fields of parsed arguments that name what is written, each with the word OutFile or OutFolder has."""
+    hints = get_type_hints(kind, include_extras=True)
+    found = {name: [word for word in (_FILE, _FOLDER) if word in _notes(hint)] for name, hint in hints.items()}
+    return {name: words[0] for name, words in found.items() if words}
+
+
+def check_outputs(given: object) -> None:
+    """Raise ConfigError where a file or folder that is to be written cannot be, or a file has two uses."""
+    outputs = outputs_of(type(given))
+    hints = get_type_hints(type(given), include_extras=True)
+    names = {
+        name: name if tyro.conf.Positional in _notes(hints[name]) else f"--{name.replace('_', '-')}" for name in hints
+    }
+    files = {names[name]: getattr(given, name) for name, word in outputs.items() if word == _FILE}
+    for option, path in files.items():
+        check_file(option, path)
+    check_distinct(files)
+    for name in hints.keys() - outputs.keys():
+        value = getattr(given, name)
+        for path in value if isinstance(value, tuple) else (value,):
+            if isinstance(path, Path):
+                for option, written in files.items():
+                    check_distinct({names[name]: path, option: written})
+    for name, word in outputs.items():
+        if word == _FOLDER and getattr(given, name) is not None:
+            check_folder(names[name], getattr(given, name))
+
+
+def _notes(hint: Any) -> tuple[Any, ...]:
+    """Return what an annotation, or a part of it, is annotated with."""
+    own = getattr(hint, "__metadata__", ())
+    return (*own, *(note for part in get_args(hint) for note in _notes(part)))
 
 
 def check_file(option: str, path: Path | None) -> None:

@@ -9,10 +9,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-from gnnsched_cli.command import check_file
+from gnnsched_cli.command import OutFile
 
 CORE = ("gymnasium", "numpy", "scipy", "numba", "networkx", "scikit-learn", "lightgbm", "rich", "tyro", "platformdirs")
 # Of each extra, what its packages are called where they are imported.
@@ -33,7 +32,7 @@ class Arguments:
 
     compile: bool = False
     """Compile every kernel that is not compiled yet, so that no later command has to; takes about a minute."""
-    json: Path | None = None
+    json: OutFile | None = None
     """JSON file to write the findings to."""
 
 
@@ -50,10 +49,14 @@ class Finding:
 
 def run(arguments: Arguments) -> int:
     """Print the findings; return 0 where the core works, 1 where it does not."""
-    check_file("--json", arguments.json)
     if arguments.compile:
         compile_kernels()
     findings = [*versions(), *folders(), *kernels(), *extras()]
+    broken = [finding.name for finding in findings if finding.state == BAD]
+    if arguments.json is not None:
+        from gnnsched_env.evaluation import write_json
+
+        write_json(arguments.json, {"working": not broken, "findings": [asdict(finding) for finding in findings]})
     width = max(len(finding.name) for finding in findings)
     part = ""
     for finding in findings:
@@ -62,12 +65,7 @@ def run(arguments: Arguments) -> int:
             print(part)
         hint = f"  ({finding.mend})" if finding.mend else ""
         print(f"  {finding.state}  {finding.name:<{width}}  {finding.found}{hint}")
-    broken = [finding.name for finding in findings if finding.state == BAD]
     print(f"Not working: {', '.join(broken)}." if broken else "Everything that is needed works.")
-    if arguments.json is not None:
-        from gnnsched_env.evaluation import write_json
-
-        write_json(arguments.json, {"working": not broken, "findings": [asdict(finding) for finding in findings]})
     return 1 if broken else 0
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from gnnsched_cli.command import check_file, plain, print_table, print_text
+from gnnsched_cli.command import OutFile, plain, print_table, print_text
 from gnnsched_cli.conditions import changes, with_options
 from gnnsched_cli.policy_names import Policies, list_policies, register_policies
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError, PoliciesFailed
 
 if TYPE_CHECKING:
     from gnnsched_env.scenario import Scenario
@@ -50,7 +50,7 @@ class Arguments:
     bound: bool = False
     """Also show how far each policy is above a proved lower bound: 6 to 10 seconds per episode of 1,000
     jobs, so 10 to 17 minutes per load for the default of 100 episodes."""
-    json: Path | None = None
+    json: OutFile | None = None
     """JSON file to write the records to."""
     wide: tyro.conf.FlagCreatePairsOff[bool] = False
     """Show all columns, however narrow the terminal is."""
@@ -59,9 +59,9 @@ class Arguments:
 
 
 def run(arguments: Arguments) -> None:
-    """Evaluate, print and write."""
+    """Evaluate, write and print; raise PoliciesFailed at the end where a policy fails."""
     from gnnsched_env.common.files import write_json
-    from gnnsched_env.evaluation import add_bound, compare, policy_factories, provenance, with_graphs
+    from gnnsched_env.evaluation import Attempts, add_bound, compare, policy_factories, provenance, with_graphs
     from gnnsched_env.evaluation.compare import mixes
     from gnnsched_env.report.policy_table import LEAVE_OUT, changed_options, legend, policy_table
     from gnnsched_env.scenario import scenario_table
@@ -76,7 +76,8 @@ def run(arguments: Arguments) -> None:
     versus = () if arguments.versus is None else (arguments.versus,)
     policies = policy_factories((*arguments.policies, *versus), dispatch=dispatch)
     seeds = {"seed": arguments.seed, "episodes": arguments.episodes}
-    records, tables = [], []
+    records, failures, tables = [], [], []
+    attempts = Attempts()
     left_out: set[str] = set()
     for mix in mixes(arguments.graphs, per_file=arguments.per_file):
         chosen = with_graphs(scenario, mix)
@@ -85,29 +86,39 @@ def run(arguments: Arguments) -> None:
         names = [path.stem for path in mix] or list(table.group_names)
         for load in arguments.load or (scenario.environment.load,):
             at_load = chosen.with_options(load=load)
-            batch = compare(
-                at_load,
-                policies,
-                table=table,
-                dispatch=dispatch,
-                **seeds,
-                graphs=names,
-                versus=arguments.versus,
-                progress=None,
-            )
-            if arguments.bound:
+            try:
+                batch = compare(
+                    at_load,
+                    policies,
+                    table=table,
+                    dispatch=dispatch,
+                    **seeds,
+                    graphs=names,
+                    versus=arguments.versus,
+                    progress=None,
+                )
+            except PoliciesFailed as error:
+                batch = error.records
+                for name, own in error.failed.items():
+                    attempts.failed.setdefault(name, own)
+                    failures.append({"policy": name, "graphs": names, "load": load, "error": str(own)})
+            if arguments.bound and batch:
                 add_bound(batch, at_load, table, **seeds, progress=None)
             records += batch
-            if arguments.json is not None:  # before anything is printed, and before the next load may fail
+            if arguments.json is not None and records:  # before anything is printed, and before the next load may fail
                 made_by = provenance(scenario, tables, plain(arguments))
-                write_json(arguments.json, {"provenance": made_by, "records": records})
+                write_json(arguments.json, {"provenance": made_by, "records": records, "failed": failures})
+            if not batch:
+                continue
             share = batch[0]["load"]
             about = f"{chosen.fleet.name}, {arguments.env}" + ("" if share is None else f", load {share:.3g}")
             title = "; ".join([f"{about}: {', '.join(names)}", *changed_options(chosen)])
             left_out |= print_table(policy_table(batch, title=title), LEAVE_OUT, wide=arguments.wide)
-    print_text(legend(records))
+    if records:
+        print_text(legend(records))
     if left_out:
         print_text(f"Left out to fit the terminal (--wide shows all): {', '.join(sorted(left_out))}.")
+    attempts.end()
 
 
 def changed_scenario(arguments: Arguments) -> "Scenario":
@@ -121,9 +132,6 @@ def changed_scenario(arguments: Arguments) -> "Scenario":
 
 def check(arguments: Arguments) -> None:
     """Raise ConfigError for options that contradict each other or cannot be met, before any work is done."""
-    check_file("--json", arguments.json)
-    if arguments.json is not None:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)  # better known now than after an hour
     for name in ("load", "policies"):
         if getattr(arguments, name) == ():
             raise ConfigError(f"--{name}: needs at least one value")

@@ -15,8 +15,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from gnnsched_cli.command import INTERRUPTED
 from gnnsched_cli.forecast_options import DEFAULT, Predict, Score, Standin, Train
+from gnnsched_cli.interrupts import INTERRUPTED
 from gnnsched_env.forecast.models.model_list import model_named
 
 

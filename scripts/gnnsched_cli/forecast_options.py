@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from gnnsched_cli.command import OutFile, OutFolder
 from gnnsched_env.forecast.models.model_list import MODELS
 from gnnsched_env.forecast.models.network_settings import NetworkSettings
 from gnnsched_env.forecast.models.ranker import RankerSettings
@@ -25,7 +26,7 @@ class Files:
     """Names of the files to use, without suffix; none: all."""
     limit: int | None = None
     """Largest number of files of each collection."""
-    cache: Path | None = None
+    cache: OutFolder | None = None
     """Folder that keeps layout configurations in a form that is read faster."""
     device: str = "auto"
     """Device of torch; "auto": a GPU if there is one, else the CPU."""
@@ -37,7 +38,7 @@ class Files:
 class Train(Files):
     """Train a ranker; the same command goes on where a stopped or killed training was."""
 
-    out: Path
+    out: OutFolder
     """Folder for ranker.npz, the checkpoint and TensorBoard's events."""
     model: Annotated[str, tyro.conf.arg(help=f"{', '.join(MODELS)}; the options below change its settings.")] = DEFAULT
     training: Annotated[RankerSettings, tyro.conf.arg(name="")] = field(default_factory=NetworkSettings)
@@ -79,7 +80,7 @@ class Score(Files):
     """Also estimate from duplicate configurations the tau that a perfect predictor would reach despite noise."""
     seed: int = 0
     """Seed of the ranker `random`."""
-    json: Path | None = None
+    json: OutFile | None = None
     """JSON file to write the scores to."""
 
 
@@ -89,7 +90,7 @@ class Predict(Files):
 
     ranker: tuple[str, ...]
     """A ranker.npz, several as COLLECTION=PATH, or `random`."""
-    out: Path
+    out: OutFile
     """CSV file to write the submission to."""
     files: Literal["train", "valid", "test"] = "test"
     """Which part of the data set."""
@@ -104,7 +105,7 @@ class Standin:
     A score on it says nothing about real collections.
     """
 
-    out: Path
+    out: OutFolder
     """Folder to write the data set to."""
     seed: int = 0
     """Seed of all programs."""

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from gnnsched_cli.command import INTERRUPTED, check_file, check_folder, counted, plain, print_table, print_text
+from gnnsched_cli.command import counted, plain, print_table, print_text
 from gnnsched_cli.forecast_options import Files, Predict, Score, Train
 from gnnsched_cli.forecast_tables import CEILING, LEAVE_OUT, LEGEND, ceiling_table, collection_table, graph_table
+from gnnsched_cli.interrupts import INTERRUPTED
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import write_json
 from gnnsched_env.common.progress import progress_bar
@@ -68,11 +69,11 @@ def train(given: Train) -> int:
         program, chosen, rows = split_rows(given, opened)
         parts = [part_of_rows(prepare(program, hops=hops), chosen)]
     fitted = fit(given.training, parts, session, held_share=given.held_share)
+    if fitted.finished and rows is not None:
+        finish(given, evaluate(fitted.ranker, opened, rows=rows, report=report), given.out / SCORES)
     print(given.out / WEIGHTS)
     if not fitted.finished:
         return stopped(1)
-    if rows is not None:
-        finish(given, evaluate(fitted.ranker, opened, rows=rows, report=report), given.out / SCORES)
     return 0
 
 
@@ -85,8 +86,7 @@ def stopped(trainings: int) -> int:
 
 
 def score(given: Score) -> int:
-    """Score, print and write."""
-    check_file("--json", given.json)
+    """Score, write and print."""
     opened = select(given, given.files or ("valid" if given.split is None else "train"))
     rows, fitted_to = None, None
     if given.split is not None:
@@ -109,7 +109,6 @@ def score(given: Score) -> int:
 
 def predict(given: Predict) -> int:
     """Rank, write, read back."""
-    check_file("--out", given.out)
     opened = select(given, given.files)
     if opened.skipped:
         raise ConfigError(f"a submission needs every file, but {len(opened.skipped)} cannot be read")
@@ -165,7 +164,10 @@ def rankers(given: Score | Predict) -> Rankers:
 
 
 def finish(given: Files, result: Evaluation, path: Path | None, ceilings: Sequence[tuple[str, Ceiling]] = ()) -> None:
-    """Print the scores, then what was skipped, and write them."""
+    """Write the scores, then print them and what was skipped."""
+    if path is not None:
+        own = {name: ceiling.record() for name, ceiling in ceilings}
+        write_json(path, {"arguments": arguments_of(given), **result.record(), "ceilings": own})
     print_table(graph_table(result.scores), LEAVE_OUT)
     print_table(collection_table(result.collections()), LEAVE_OUT)
     print_text(LEGEND)
@@ -177,9 +179,6 @@ def finish(given: Files, result: Evaluation, path: Path | None, ceilings: Sequen
     if all(one.reason for one in result.scores):
         report("nothing was scored: no file has runtimes to rank")
     tell_skipped(len(result.skipped), len(result.scores))
-    if path is not None:
-        own = {name: ceiling.record() for name, ceiling in ceilings}
-        write_json(path, {"arguments": arguments_of(given), **result.record(), "ceilings": own})
 
 
 def tell_skipped(skipped: int, read: int) -> None:
@@ -202,7 +201,6 @@ def check_options(given: Train) -> None:
         raise ConfigError("--score-part: names a part of --split, which is missing")
     if given.split is not None and given.leave_one_out:
         raise ConfigError("--leave-one-out: leaves out whole files, and so excludes --split")
-    check_folder("--out", given.out)
     if not isinstance(given.training, NetworkSettings):
         own = {"minutes": None, "held_share": HELD_SHARE, "device": "auto", "tensorboard": None}
         for name, unused in own.items():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import tyro
 
-from gnnsched_cli.command import check_file, counted
+from gnnsched_cli.command import OutFile, check_file, counted
 from gnnsched_env.common.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Get:
     """An example (karate, southern_women); cora, citeseer, pubmed, mutag, proteins, enzymes, imdb-binary, imdb-multi,
     reddit-binary, collab, nci1, dd (need a network and the extra `gnn`); OGB's ogbn-... and ogbg-... (need a network
     and the extra `ogb`)."""
-    out: Path | None = None
+    out: OutFile | None = None
     """The file to write; by default NAME.npz in the current folder."""
     features: int | None = None
     """Features of a vertex; by default the data set's."""
@@ -44,7 +44,7 @@ class Convert:
     file: tyro.conf.Positional[Path]
     """A TU folder; an edge list (.txt .csv .tsv .edges .edgelist .el); MatrixMarket (.mtx); a scipy.sparse matrix
     (.npz); networkx's GraphML, GML or adjacency list (.graphml .gml .adjlist). Text may be gzipped (.gz)."""
-    out: Path | None = None
+    out: OutFile | None = None
     """The file to write; by default NAME.npz in the current folder."""
     features: int | None = None
     """Features of a vertex; required except for a TU folder."""
@@ -99,6 +99,8 @@ def convert(given: Convert) -> None:
     name = given.file.resolve().name.removesuffix(".gz")
     out = given.out or Path(name if given.file.is_dir() else Path(name).stem).with_suffix(".npz")
     check_file("--out", out)
+    if given.vertices is not None and given.vertices < 1:
+        raise ConfigError(f"--vertices must be at least 1, got {given.vertices}")
     if out.exists() and given.file.exists() and out.samefile(given.file):
         raise ConfigError(f"--out: must not be the file that is read, got {out}")
     widths = {"num_features": given.features, "num_classes": given.classes}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gnnsched_cli.command import check_folder, counted, print_text
+from gnnsched_cli.command import OutFolder, counted, print_text
 from gnnsched_cli.conditions import changes, with_options
 from gnnsched_cli.policy_names import Policies, register_policies
 from gnnsched_env.common.errors import ConfigError
@@ -20,7 +20,7 @@ from gnnsched_env.common.errors import ConfigError
 class Arguments:
     """Play policies and keep what they saw, did and got."""
 
-    out: Path
+    out: OutFolder
     """Folder to write the data set to; it must be empty or new."""
     scenario: str = "hetero4"
     """A preset or the path of a scenario's TOML file."""
@@ -47,7 +47,6 @@ def run(arguments: Arguments) -> None:
     from gnnsched_env.evaluation.recording import record_dataset
     from gnnsched_env.scenario import load_scenario
 
-    check_folder("--out", arguments.out)
     register_policies()
     dispatch = arguments.env == "dispatch"
     names = list(policy_factories(arguments.policies, dispatch=dispatch))

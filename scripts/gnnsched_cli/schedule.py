@@ -7,10 +7,9 @@ Examples:
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gnnsched_cli.command import check_distinct, check_file, print_table
+from gnnsched_cli.command import OutFile, print_table
 from gnnsched_cli.conditions import changes, with_options
 from gnnsched_cli.policy_names import Policy, register_policies
 from gnnsched_env.common.errors import ConfigError
@@ -39,20 +38,20 @@ class Arguments:
     """Another policy to play the same jobs: both charts are shown, with a table of differences; --png draws both."""
     episodes: int = 1
     """Number of episodes in the table of --versus; their seeds are --seed, --seed + 1, ...; the first is drawn."""
-    csv: Path | None = None
+    csv: OutFile | None = None
     """CSV file to write the jobs to, one row each."""
-    trace: Path | None = None
+    trace: OutFile | None = None
     """JSON file to write a trace to, which ui.perfetto.dev opens."""
-    png: Path | None = None
+    png: OutFile | None = None
     """Picture of the whole episode to write (.png, .svg or .pdf)."""
-    gif: Path | None = None
+    gif: OutFile | None = None
     """Animation to write (.gif) of what render_mode "rgb_array" shows."""
     gif_every: int = 5
     """Number of decisions between two frames of the animation."""
 
 
 def run(arguments: Arguments) -> None:
-    """Play, print and write."""
+    """Play, write and print."""
     from gnnsched_env.scenario import load_scenario
 
     register_policies()
@@ -68,7 +67,7 @@ def run(arguments: Arguments) -> None:
 
 
 def show_one(arguments: Arguments, scenario: "Scenario") -> None:
-    """Play one episode of one policy and write what was asked for."""
+    """Play one episode of one policy, write what was asked for and show it."""
     from gnnsched_env.envs.exports import write_csv, write_trace
     from gnnsched_env.envs.text_rendering import render_text
     from gnnsched_env.evaluation import policy_factory
@@ -82,8 +81,6 @@ def show_one(arguments: Arguments, scenario: "Scenario") -> None:
     env = play_episode(factory, scenario, dispatch=dispatch, seed=arguments.seed, watch=film)
     schedule = schedule_of(env.batch.simulation)
     title = title_of(arguments, scenario, arguments.policy)
-    print("; ".join([f"{title}, seed {arguments.seed}", *told_changes(scenario)]))
-    print(f"{render_text(schedule, env.labels, span=max(1, schedule.until))}")
     if arguments.csv is not None:
         write_csv(schedule, env.labels, arguments.csv)
     if arguments.trace is not None:
@@ -92,41 +89,46 @@ def show_one(arguments: Arguments, scenario: "Scenario") -> None:
         plot_schedule(schedule, env.labels, arguments.png, title=title)
     if arguments.gif is not None and film is not None:
         write_gif(film.frames, arguments.gif, fps=GIF_FPS)
+    print("; ".join([f"{title}, seed {arguments.seed}", *told_changes(scenario)]))
+    print(f"{render_text(schedule, env.labels, span=max(1, schedule.until))}")
 
 
 def show_both(arguments: Arguments, scenario: "Scenario", names: tuple[str, str]) -> None:
-    """Play the same episodes of two policies; show the first of each, and the table of what differs over all."""
+    """Play the same episodes of two policies; show the first of each, and the table of what differs over all.
+
+    Where one fails, show the other's, and then raise PoliciesFailed.
+    """
     from gnnsched_env.envs import DispatchEnv, QueueEnv
     from gnnsched_env.envs.text_rendering import render_text
-    from gnnsched_env.evaluation import policy_factory
+    from gnnsched_env.evaluation import Attempts, policy_factory
     from gnnsched_env.evaluation.behaviour import play_watched
     from gnnsched_env.report.difference_table import differences_table
     from gnnsched_env.report.schedule_pictures import plot_versus
 
     dispatch = arguments.env == "dispatch"
-    factories = [policy_factory(name, dispatch=dispatch) for name in names]
+    factories = {name: policy_factory(name, dispatch=dispatch) for name in names}
     env = (DispatchEnv if dispatch else QueueEnv)(scenario)
-    for factory in factories:  # so that a policy that cannot be made is refused before anything is played
-        factory(env.layout, env.table)
     labels = env.labels
-    episodes = tuple(
-        [
-            play_watched(factory, scenario, dispatch=dispatch, seed=seed)
-            for seed in range(arguments.seed, arguments.seed + arguments.episodes)
-        ]
-        for factory in factories
-    )
-    schedules = (episodes[0][0][0], episodes[1][0][0])
-    span = max(1, *(schedule.until for schedule in schedules))
-    for name, schedule in zip(names, schedules, strict=True):
+    first, second = names
+    episodes, attempts = {}, Attempts()
+    for name, factory in factories.items():
+        with attempts.of(name):
+            episodes[name] = [
+                play_watched(factory, scenario, dispatch=dispatch, seed=seed)
+                for seed in range(arguments.seed, arguments.seed + arguments.episodes)
+            ]
+    schedules = {name: played[0][0] for name, played in episodes.items()}
+    if arguments.png is not None and not attempts.failed:
+        title = "; ".join([f"{title_of(arguments, scenario)}, seed {arguments.seed}", *told_changes(scenario)])
+        plot_versus((schedules[first], schedules[second]), labels, env.table, arguments.png, names=names, title=title)
+    span = max((1, *(schedule.until for schedule in schedules.values())))
+    for name, schedule in schedules.items():
         title = title_of(arguments, scenario, name)
         print("; ".join([f"{title}, seed {arguments.seed}", *told_changes(scenario)]))
         print(f"{render_text(schedule, labels, span=span)}\n")
-    behaviours = ([played[-1] for played in episodes[0]], [played[-1] for played in episodes[1]])
+    attempts.end(played=bool(episodes))
+    behaviours = ([played[-1] for played in episodes[first]], [played[-1] for played in episodes[second]])
     print_table(differences_table(names, behaviours, labels))
-    if arguments.png is not None:
-        title = "; ".join([f"{title_of(arguments, scenario)}, seed {arguments.seed}", *told_changes(scenario)])
-        plot_versus(schedules, labels, env.table, arguments.png, names=names, title=title)
 
 
 def title_of(arguments: Arguments, scenario: "Scenario", *policy: str) -> str:
@@ -147,9 +149,10 @@ def check(arguments: Arguments) -> None:
     from gnnsched_env.report.schedule_pictures import check_animation, check_picture
 
     check_versus(arguments)
-    for option in ("csv", "trace", "png", "gif"):
-        check_file(f"--{option}", getattr(arguments, option))
-    check_distinct({f"--{option}": getattr(arguments, option) for option in ("csv", "trace", "png", "gif")})
+    if changes(arguments).get("window") is not None and arguments.env == "dispatch":
+        raise ConfigError("--window: belongs to --env queue; Dispatch-v0 shows the arriving job only")
+    if arguments.gif_every < 1:
+        raise ConfigError(f"--gif-every: must be at least 1, got {arguments.gif_every}")
     if arguments.png is not None:
         check_picture(arguments.png)
     if arguments.gif is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from rich import box
 from rich.table import Table
 
-from gnnsched_cli.command import check_file, print_table, print_text
+from gnnsched_cli.command import OutFile, print_table, print_text
 
 if TYPE_CHECKING:
     from gnnsched_env.predictors.measured.measured_models import Record
@@ -38,12 +38,12 @@ class Arguments:
     """Names of the sets to test on (by default all that are not synthetic)."""
     level: Literal["metadata", "degrees", "structure"] = "degrees"
     """What the predictor knows of a job."""
-    json: Path | None = None
+    json: OutFile | None = None
     """JSON file to write the records to."""
 
 
 def run(arguments: Arguments) -> None:
-    """Score, print and write."""
+    """Score, write and print."""
     from gnnsched_env.evaluation import write_json
     from gnnsched_env.predictors.levels import Level
     from gnnsched_env.predictors.measured.measured_models import (
@@ -53,18 +53,17 @@ def run(arguments: Arguments) -> None:
     )
     from gnnsched_env.predictors.measured.measurements import SYNTHETIC_PREFIX, load_measurements
 
-    check_file("--json", arguments.json)
     measured, level = load_measurements(arguments.csv), Level(arguments.level)
     names = measured.classes.group_names
     synthetic = arguments.synthetic or tuple(name for name in names if name.startswith(SYNTHETIC_PREFIX))
     inputs = measured_inputs(measured.classes, level)
     records = score_sets_apart(measured, inputs, synthetic=synthetic, targets=arguments.targets or None)
-    print_table(measured_table(records, title=f"{arguments.csv.name}: {', '.join(measured.choices)}"), LEAVE_OUT)
-    print_text(LEGEND)
-    print_text(_about(measured))
     if arguments.json is not None:
         about = {"csv": str(arguments.csv), "level": str(level), "features": measured_feature_names(level)}
         write_json(arguments.json, {"provenance": about, "records": records})
+    print_table(measured_table(records, title=f"{arguments.csv.name}: {', '.join(measured.choices)}"), LEAVE_OUT)
+    print_text(LEGEND)
+    print_text(_about(measured))
 
 
 def measured_table(records: Sequence["Record"], *, title: str) -> Table:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from rich import box
 from rich.table import Table
 
-from gnnsched_cli.command import check_file, plain, print_table, print_text
+from gnnsched_cli.command import OutFile, plain, print_table, print_text
 from gnnsched_env.common.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,19 +49,20 @@ class Arguments:
     """Confidence level of the intervals."""
     confusion: bool = False
     """Also print, for each file, how often each choice was the best one, and which was chosen then."""
-    json: Path | None = None
+    json: OutFile | None = None
     """JSON file to write the records to."""
 
 
 def run(arguments: Arguments) -> None:
-    """Score, print and write."""
+    """Score, write and print."""
     from gnnsched_env.evaluation import write_json
     from gnnsched_env.hardware import load_fleet
     from gnnsched_env.predictors import make_predictor
     from gnnsched_env.predictors.graph_scores import ScoringSpec, load_distinct_sets, score_sets, scoring_provenance
     from gnnsched_env.tables import distinct_pairs
 
-    check(arguments)
+    if not arguments.graphs:
+        raise ConfigError("--graphs: needs at least one graph file")
     spec = ScoringSpec(
         model_kind=arguments.model,
         hidden=arguments.hidden,
@@ -74,24 +75,15 @@ def run(arguments: Arguments) -> None:
     sets = load_distinct_sets(arguments.graphs)
     predictor = make_predictor(arguments.predictor, distinct_pairs(fleet).pairs)
     records = score_sets(predictor, sets, fleet, spec, progress=None)
+    if arguments.json is not None:
+        about = scoring_provenance(predictor, fleet, spec, plain(arguments))
+        write_json(arguments.json, {"provenance": about, "records": records})
     print_table(score_table(records, title=f"{predictor.name} ({predictor.level}) on {fleet.name}"), LEAVE_OUT)
     print_text(LEGEND)
     if arguments.confusion:
         for record in records:
             if record["batch_size"] is None:
                 print_table(confusion_table(record))
-    if arguments.json is not None:
-        about = scoring_provenance(predictor, fleet, spec, plain(arguments))
-        write_json(arguments.json, {"provenance": about, "records": records})
-
-
-def check(arguments: Arguments) -> None:
-    """Raise ConfigError for what cannot be meant or written, before any work is done."""
-    if not arguments.graphs:
-        raise ConfigError("--graphs: needs at least one graph file")
-    check_file("--json", arguments.json)
-    if arguments.json is not None:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
 
 
 def score_table(records: Sequence["Record"], *, title: str) -> Table:

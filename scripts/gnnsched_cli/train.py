@@ -19,7 +19,8 @@ import tyro
 from gnnsched_agents.config_files import load_config
 from gnnsched_agents.training_config import FLEETS, SUFFIXES, TrainConfig
 from gnnsched_agents.training_loop import Result, train
-from gnnsched_cli.command import INTERRUPTED
+from gnnsched_cli.command import OutFolder
+from gnnsched_cli.interrupts import INTERRUPTED
 
 DEFAULT = "queue_hetero4"
 WHICH = (
@@ -34,7 +35,7 @@ class Arguments:
 
     config: Annotated[str, tyro.conf.arg(help=WHICH)]
     training: Annotated[TrainConfig, tyro.conf.arg(name="")]
-    folder: Path | None = None
+    folder: OutFolder | None = None
     """Folder for checkpoint, weights and events; none: out/train/NAME-SEED. A training in it is continued."""
     progress: bool | None = None
     """Show a progress bar; none: only if stderr is a terminal."""

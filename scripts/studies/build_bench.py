@@ -5,17 +5,17 @@ Example:
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
-from functools import partial
-from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import gnnsched_baselines  # registers sjf
-from gnnsched_cli.command import run_command
+from gnnsched_cli.command import OutFile, run_command
 from gnnsched_env.bench.tasks import FIRST_SEED, TASKS_FILE, Task, task_digest, write_tasks
+from gnnsched_env.common.processes import WorkerPool
 from gnnsched_env.evaluation import policy_factory
 from gnnsched_env.evaluation.compare import REFERENCE
 from gnnsched_env.evaluation.distances import draw_instances, find_limits
@@ -43,7 +43,7 @@ ROUNDS = 500  # of the lower bound's search: within half a percent of three time
 class Arguments:
     """Bound every task's episodes from below, play its reference, and write the file that ships."""
 
-    file: Path = Path(__file__).parents[2] / "gnnsched_env" / "bench" / TASKS_FILE
+    file: OutFile = Path(__file__).parents[2] / "gnnsched_env" / "bench" / TASKS_FILE
     """Where to write the tasks."""
     graphs: Path = Path("../shared/graphs")
     """The folder of the real graph sets."""
@@ -63,9 +63,9 @@ def build(arguments: Arguments) -> None:
         arrivals = str(task.options.get("arrivals"))
         groups.setdefault((task.suite, task.fleet, task.load, arrivals), []).append(task)
     frozen: dict[str, Task] = {}
-    with Pool(arguments.processes) as pool:
-        for tasks in pool.imap_unordered(partial(freeze, folder=arguments.graphs), groups.values()):
-            for task in tasks:
+    with WorkerPool(arguments.processes) as pool:
+        for done in as_completed([pool.submit(freeze, own, arguments.graphs) for own in groups.values()]):
+            for task in done.result():
                 frozen[task.name] = task
                 print(f"{task.name}: reference / bound {sum(task.reference) / sum(task.bound):.3f}", flush=True)
     write_tasks(arguments.file, [frozen[task.name] for task in unfrozen()], CONDITIONS)
@@ -100,10 +100,10 @@ def freeze(tasks: Sequence[Task], folder: Path) -> list[Task]:
     table = scenario_table(plain, progress=False)
     seeds: Any = {"seed": FIRST_SEED, "episodes": tasks[0].episodes}
     bounds = find_limits(draw_instances(plain, table, **seeds), rounds=ROUNDS).bound.tolist()
-    return [frozen(task, folder, bounds) for task in tasks]
+    return [freeze_one(task, folder, bounds) for task in tasks]
 
 
-def frozen(task: Task, folder: Path, bounds: Sequence[int]) -> Task:
+def freeze_one(task: Task, folder: Path, bounds: Sequence[int]) -> Task:
     """Return a task with its hash, the bounds of its jobs and what the reference takes for each episode."""
     scenario = task.scenario(folder)
     table = scenario_table(scenario, progress=False)

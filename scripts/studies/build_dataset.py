@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,12 +21,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_cli.command import run_command
+from gnnsched_cli.command import OutFolder, run_command
 from gnnsched_env.common import store
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.disk_cache import code_digest
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import PARTIALS, read_json, write_json
+from gnnsched_env.common.folder_lock import writing_folder
+from gnnsched_env.common.processes import WorkerPool
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.common.store import DATASET_CHUNK
 from gnnsched_env.hardware import Fleet, load_fleet
@@ -55,7 +57,7 @@ _INPUT = "inputs."
 class Arguments:
     """Build a labelled training set."""
 
-    out: Path
+    out: OutFolder
     """Folder that the data set is written to, and that an interrupted build is continued in."""
     graphs: int = 100_000
     """Number of jobs: each is a graph or a batch of graphs, and a layer."""
@@ -117,8 +119,9 @@ def build_dataset(
     """Draw, label and describe the jobs, one file per chunk; return the number of chunks built by this call.
 
     Existing chunks are kept, and damaged ones are built anew with a warning. Raise ConfigError for a folder of other
-    settings or of another version of the code. The files do not depend on `workers` (None: one per core) or on
-    how often the build was interrupted. `progress`: a bar on stderr (None: if that is a terminal).
+    settings or of another version of the code, or one that another build writes. The files do not depend on `workers`
+    (None: one per core) or on how often the build was interrupted. `progress`: a bar on stderr (None: if that is a
+    terminal).
     """
     if workers is not None:
         workers = Integer(1).check("data set", "workers", workers)
@@ -126,7 +129,7 @@ def build_dataset(
     settings = dataset_settings(spec, fleet)
     describe(folder, settings)
     task = _Task(folder=folder, spec=spec, pairs=distinct_pairs(fleet).pairs, settings=settings)
-    with progress_bar("data set", spec.graphs, shown=progress) as advance:
+    with writing_folder(folder), progress_bar("data set", spec.graphs, shown=progress) as advance:
         missing = []
         for chunk in range(spec.chunks):
             if _is_whole(task, chunk):
@@ -135,8 +138,6 @@ def build_dataset(
                 missing.append(chunk)
         for chunk in _run(task, missing, min(workers or os.cpu_count() or 1, max(1, len(missing)))):
             advance(spec.jobs_of(chunk))
-    for partial in folder.glob(PARTIALS):  # left behind by killed builds
-        partial.unlink(missing_ok=True)
     return len(missing)
 
 
@@ -293,20 +294,21 @@ class _Task:
 
 def _run(task: _Task, chunks: Sequence[int], workers: int) -> Iterator[int]:
     """Build chunks, in worker processes if there are several workers; yield each chunk's number once written."""
-    if workers == 1 or multiprocessing.parent_process() is not None:
-        yield from map(task.build, chunks)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
     try:
-        for done in as_completed([pool.submit(task.build, chunk) for chunk in chunks]):
-            yield done.result()
+        if workers == 1 or multiprocessing.parent_process() is not None:
+            yield from map(task.build, chunks)
+            return
+        with WorkerPool(workers) as pool:
+            for done in as_completed([pool.submit(task.build, chunk) for chunk in chunks]):
+                yield done.result()
     except BrokenProcessPool:
         raise ConfigError(
             f"{task.folder}: a worker process died (out of memory, killed, or a script without "
             "`if __name__ == '__main__':`); run the same build again to go on, perhaps with fewer workers"
         ) from None
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for partial in task.folder.glob(PARTIALS):  # left behind by workers that were killed
+            partial.unlink(missing_ok=True)
 
 
 def _is_whole(task: _Task, chunk: int) -> bool:

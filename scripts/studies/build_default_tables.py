@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tyro
 
-from gnnsched_cli.command import run_command
+from gnnsched_cli.command import OutFile, run_command
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.predictors import build_table, score_predictions
 from gnnsched_env.predictors.latency_tables import SHIPPED_FILE
@@ -26,7 +26,7 @@ DEFAULT_FILE = Path(__file__).parents[2] / "gnnsched_env" / "predictors" / "data
 class Arguments:
     """Where to write the table."""
 
-    file: tyro.conf.Positional[Path] = DEFAULT_FILE
+    file: tyro.conf.Positional[OutFile] = DEFAULT_FILE
     """The table's file."""
 
 

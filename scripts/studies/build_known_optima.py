@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from gnnsched_cli.command import run_command
+from gnnsched_cli.command import OutFile, run_command
 from gnnsched_env.bounds import KnownOptimum, optimum
 from gnnsched_env.bounds.known import KNOWN_FILE, write_known_optima
 from gnnsched_env.evaluation.distances import draw_instances
@@ -22,7 +22,7 @@ DEFAULT_FILE = Path(__file__).parents[2] / "gnnsched_env" / "bounds" / KNOWN_FIL
 class Arguments:
     """Draw episodes of the embedded workload on every preset fleet and prove their optima."""
 
-    file: Path = DEFAULT_FILE
+    file: OutFile = DEFAULT_FILE
     """Where to write them."""
     jobs: tuple[int, ...] = (8, 16, 24)
     """Jobs of an instance."""

@@ -4,7 +4,6 @@ Example:
     python scripts/studies/compare_forecasts.py --data tpugraphs --collection layout:xla:random --out out/compared
 """
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from gnnsched_cli.command import check_folder, counted, plain, print_table, print_text, run_command
+from gnnsched_cli.command import OutFolder, counted, plain, print_table, print_text, run_command
 from gnnsched_cli.forecast_runs import report
 from gnnsched_cli.forecast_tables import mean_text, plain_table
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.files import read_json
+from gnnsched_env.common.folder_lock import writing_folder
 from gnnsched_env.common.stats import Interval, crossed_interval
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.forecast.data.file_selection import Selection
@@ -157,7 +158,7 @@ class Arguments:
     """The data set's root (it holds npz/, npz_all/npz/, or layout/ and tile/)."""
     collection: str
     """Such as layout:xla:random or tile:xla."""
-    out: Path
+    out: OutFolder
     """Where a folder for each model and seed goes, and comparison.json; the same command goes on where it stopped."""
     models: tuple[str, ...] = ("nn", "gnn32", "gnn64", "sage", "attention")
     """Models to train, in order: each is compared with the one before it."""
@@ -175,7 +176,7 @@ class Arguments:
     """Distance in edges from configurable operations up to which graphs are kept; none: each model's own."""
     limit: int | None = None
     """Largest number of files to train on, and to score."""
-    cache: Path | None = None
+    cache: OutFolder | None = None
     """A folder that keeps layouts in a form that is read faster."""
     device: str = "auto"
     """Device of torch; "auto": a GPU if there is one, else the CPU."""
@@ -189,8 +190,13 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run(given: Arguments) -> None:
-    """Open, compare, print and write."""
-    check_folder("--out", given.out)
+    """Open, compare, write and print."""
+    with writing_folder(given.out):
+        compare_files(given)
+
+
+def compare_files(given: Arguments) -> None:
+    """Do what `run` does, in a folder that is held."""
     about = plain(given)
     check_same(given.out / RESULT, about)
     chosen = {"data": given.data, "collections": (given.collection,), "limit": given.limit, "cache": given.cache}
@@ -208,21 +214,18 @@ def run(given: Arguments) -> None:
         configs_a_step=given.configs_a_step,
         hops=given.hops,
     )
+    write_json(given.out / RESULT, {"arguments": about, **result.record()})
     print_table(table(result))
     print_text(f"{LEGEND}\n{counted(len(result.files), 'file')}, {counted(len(given.seeds), 'seed')}.")
-    write_json(given.out / RESULT, {"arguments": about, **result.record()})
 
 
 def check_same(path: Path, about: Mapping[str, object]) -> None:
     """Refuse to replace a comparison of other files or settings; models and seeds may be others."""
     if not path.exists():
         return
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))["arguments"]
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError(
-            f"--out: {path} is there, but is no comparison; choose another folder, or remove it"
-        ) from None
+    before = read_json(path).get("arguments")
+    if not isinstance(before, dict):
+        raise ConfigError(f"--out: {path} is there, but is no comparison; choose another folder, or remove it")
     for name in ("data", "collection", "files", "steps", "graphs_a_step", "configs_a_step", "hops", "limit"):
         if before.get(name) != about[name]:
             raise ConfigError(

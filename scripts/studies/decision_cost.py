@@ -6,16 +6,18 @@ python scripts/studies/decision_cost.py --graphs MUTAG.npz PROTEINS.npz --episod
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 
-from gnnsched_cli.command import run_command
+from gnnsched_cli.command import OutFile, run_command
 from gnnsched_cli.policy_names import register_policies
 from gnnsched_env.evaluation import (
+    Attempts,
+    Record,
     Runs,
     paired_ratio,
     policy_factory,
@@ -59,7 +61,8 @@ class Arguments:
     episodes: int = 30
     jobs: int = 1000
     seed: int = 0
-    json: Path | None = None
+    json: OutFile | None = None
+    """JSON file to write the records to."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -68,7 +71,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Arguments) -> None:
-    """Time, evaluate and print."""
+    """Time, evaluate, write and print; raise an error at the end for the predictors that failed."""
     register_policies()
     base = with_graphs(load_scenario(arguments.scenario), arguments.graphs).with_options(jobs=arguments.jobs)
     repeats = _repeats(scenario_table(base), base, arguments.job_ms)
@@ -82,24 +85,34 @@ def run(arguments: Arguments) -> None:
     )
     print("|---|---|---|---|" + "---|" * len(arguments.load))
     references = {load: _reference(arguments, base.with_options(load=load)) for load in arguments.load}
-    records = []
+    records: list[Record] = []
+    attempts = Attempts()
     for name in arguments.predictors:
-        scenario = replace(base, predictor=name)
-        microseconds = _time(scenario)
-        for slower, workers, cached in _configurations(arguments):
-            decision = {"latency_us": slower * microseconds, "workers": workers, "cached": cached}
-            shown = []
-            for load, reference in references.items():
-                charged = scenario.with_options(decision=decision, load=load)
-                ratio = paired_ratio(_run(arguments, charged).per_episode("completion"), reference)
-                shown.append(f"{ratio.value:.3f} ± {(ratio.high - ratio.low) / 2:.3f}")
-                records.append(
-                    {"predictor": name, "load": load, "ratio": [ratio.value, ratio.low, ratio.high]} | decision
-                )
-            cells = (name, f"{slower * microseconds:.0f}", workers, "yes" if cached else "no", *shown)
-            print(f"| {' | '.join(map(str, cells))} |", flush=True)
-    if arguments.json is not None:
-        write_json(arguments.json, {"repeats": repeats, "records": records})
+        with attempts.of(name):
+            for own, row in _predictor_records(arguments, replace(base, predictor=name), references):
+                records += own
+                if arguments.json is not None:  # before anything is printed, and before the next one may fail
+                    write_json(arguments.json, {"repeats": repeats, "records": records})
+                print(row, flush=True)
+    attempts.end(played=bool(records))
+
+
+def _predictor_records(
+    arguments: Arguments, scenario: Scenario, references: Mapping[float, np.ndarray]
+) -> Iterator[tuple[list[Record], str]]:
+    """Yield the records, one for each load, and the row of each way to charge the scenario's predictor."""
+    microseconds = _time(scenario)
+    for slower, workers, cached in _configurations(arguments):
+        decision = {"latency_us": slower * microseconds, "workers": workers, "cached": cached}
+        shown, records = [], []
+        for load, reference in references.items():
+            charged = scenario.with_options(decision=decision, load=load)
+            ratio = paired_ratio(_run(arguments, charged).per_episode("completion"), reference)
+            shown.append(f"{ratio.value:.3f} ± {(ratio.high - ratio.low) / 2:.3f}")
+            figures = {"load": load, "ratio": [ratio.value, ratio.low, ratio.high]}
+            records.append({"predictor": scenario.predictor, **figures, **decision})
+        cells = (scenario.predictor, f"{slower * microseconds:.0f}", workers, "yes" if cached else "no", *shown)
+        yield records, f"| {' | '.join(map(str, cells))} |"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from gnnsched_cli.command import print_table, run_command
-from gnnsched_env.forecast.data.program import Program, open_program
+from gnnsched_cli.forecast_runs import report
+from gnnsched_env.forecast.data.folder_tree import open_programs
+from gnnsched_env.forecast.data.program import Program
 from gnnsched_env.forecast.data.schema import SHAPE_PRODUCT, Collection
 from gnnsched_env.forecast.standin import made
 
@@ -42,7 +44,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def run(arguments: Arguments) -> None:
     """Print one row for each collection and quantity: least, mean and most over the labelled files."""
-    programs = [program for program in map(open_program, made(arguments.folder)) if program.labelled]
+    opened = open_programs(made(arguments.folder), report, thorough=True)
+    programs = [program for program in opened.programs if program.labelled]
     table = Table("collection", "quantity", "real files", "least", "mean", "most")
     for collection in Collection:
         own = [program for program in programs if program.collection is collection]

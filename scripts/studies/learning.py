@@ -7,11 +7,9 @@ A run that ended before is not run again: its curve is in the folder.
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from gnnsched_cli.command import run_command
+from gnnsched_cli.command import OutFile, OutFolder, run_command
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
-from gnnsched_env.report.pyplot import import_pyplot
+from gnnsched_env.common.processes import WorkerPool, run_script
+from gnnsched_env.report.pyplot import import_pyplot, save_figure
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RECIPES = {  # the example's name: what it is called, and the library that it needs
@@ -49,11 +48,11 @@ class Arguments:
     """Number of decisions of each training; by default the example's own."""
     graphs: tuple[Path, ...] = ()
     """Graph files (.npz), one mix, to test on too."""
-    folder: Path = Path("out/learning")
+    folder: OutFolder = Path("out/learning")
     """Where curves and what examples print are kept."""
     processes: int = 1
     """Number of trainings at a time; each keeps one core busy."""
-    picture: Path | None = None
+    picture: OutFile | None = None
     """PNG file for the curves."""
 
 
@@ -71,25 +70,29 @@ def run(arguments: Arguments) -> None:
     missing = [
         (name, seed) for seed in arguments.seeds for name in chosen if not _ended(_file(arguments.folder, name, seed))
     ]
-    with ThreadPoolExecutor(arguments.processes) as pool:
-        for told in pool.map(lambda one: train(arguments, *one), missing):
-            print(told, flush=True)
+    with WorkerPool(arguments.processes) as pool:
+        trainings = [pool.submit(train, arguments, name, seed) for name, seed in missing]
+        for training in trainings:
+            if training.exception() is None:  # an error is told when the others have ended too
+                print(training.result(), flush=True)
+    for training in trainings:
+        training.result()
     curves = {name: _curves(arguments.folder, name, arguments.seeds) for name in chosen}
-    print_tables(curves)
     if arguments.picture is not None:
         draw(curves, arguments.picture)
+    print_tables(curves)
 
 
 def train(arguments: Arguments, name: str, seed: int) -> str:
     """Run an example; return a line that says how it ended. Raise GnnSchedError, with its last line, if it failed."""
     file = _file(arguments.folder, name, seed)
     file.parent.mkdir(parents=True, exist_ok=True)
-    words = [sys.executable, str(EXAMPLES / f"{name}.py"), "--seed", str(seed), "--curve", str(file.resolve())]
+    words = ["--seed", str(seed), "--curve", str(file.resolve())]
     words += ["--steps", str(arguments.steps)] if arguments.steps is not None else []
     words += ["--test-graphs", *(str(path.resolve()) for path in arguments.graphs)] if arguments.graphs else []
     with file.with_suffix(".log").open("w") as log:
-        done = subprocess.run(words, stdout=log, stderr=subprocess.STDOUT, cwd=file.parent, env=os.environ, check=False)
-    if done.returncode:
+        failed = run_script(EXAMPLES / f"{name}.py", words, stdout=log, stderr=subprocess.STDOUT, cwd=file.parent)
+    if failed:
         last = file.with_suffix(".log").read_text().strip().splitlines()[-1:]
         raise GnnSchedError(f"learning: {name} with seed {seed} failed: {' '.join(last)} ({file.with_suffix('.log')})")
     point = json.loads(file.read_text())["points"][-1]
@@ -147,7 +150,7 @@ def draw(curves: dict[str, list[dict[str, Any]]], picture: Path) -> None:
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=9, loc="lower center", ncols=4, frameon=False)
     figure.tight_layout(rect=(0, 0.1, 1, 1))
-    figure.savefig(picture, dpi=120)
+    save_figure(figure, picture, dpi=120)
 
 
 def _below(points: list[dict[str, Any]], place: str) -> float:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits
 
-from gnnsched_cli.command import run_command
+from gnnsched_cli.command import OutFile, run_command
 from gnnsched_env.common.errors import ConfigError, FileFormatError, needs_extra
 from gnnsched_env.common.files import write_whole
 from gnnsched_env.common.progress import progress_bar
@@ -62,7 +62,7 @@ class Arguments:
 
     graphs: tuple[Path, ...] = ()
     """Graph files (.npz) or TU folders; batches of 1, 4, 16 and 64, layers F -> 16 and 16 -> G."""
-    out: Path
+    out: OutFile
     """CSV file to write; jobs that an existing one lacks are added to it."""
     samples: int = 8
     """Number of batches of each size, from each graph file."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gnnsched_cli.command import check_file, plain, run_command
+from gnnsched_cli.command import OutFile, plain, run_command
 from gnnsched_cli.policy_names import register_policies
 from gnnsched_env.common.files import write_json
 from gnnsched_env.common.progress import progress_bar
@@ -40,7 +40,7 @@ class Arguments:
     """Jobs of an episode."""
     episodes: int = 20
     """Number of episodes; their seeds are 0, 1, ..."""
-    json: Path | None = None
+    json: OutFile | None = None
     """JSON file to write the figures to."""
 
 
@@ -51,7 +51,6 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def run(arguments: Arguments) -> None:
     """Play, write and print."""
-    check_file("--json", arguments.json)
     register_policies()
     found: list[dict[str, Any]] = []
     total = len(arguments.predictors) * len(arguments.fleets) * len(arguments.graphs) * 2 * len(arguments.load)

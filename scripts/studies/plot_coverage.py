@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_cli.command import run_command
+from gnnsched_cli.command import OutFile, run_command
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs import Graph, graph_statistics, load_graph_set
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec, training_graphs
-from gnnsched_env.report.pyplot import import_pyplot
+from gnnsched_env.report.pyplot import import_pyplot, save_figure
 
 TRIALS = 1_000  # number of samples that estimate a graph's clustering
 SMALLEST = 3  # smallest number of vertices for which clustering is measured
@@ -97,8 +97,7 @@ def plot_coverage(synthetic: Cloud, real: Sequence[Cloud], out: Path) -> None:
         axes.set(xlabel="degree / mean degree", ylabel="share of vertices with at least that")
     for axes in (plane, tails, real_tails):
         axes.legend(fontsize=8)
-    figure.savefig(out, dpi=110)
-    pyplot.close(figure)
+    save_figure(figure, out, dpi=110)
 
 
 def _tails(axes: Any, cloud: Cloud, colour: Any, label: str) -> None:
@@ -115,7 +114,7 @@ class Arguments:
 
     graphs: tuple[Path, ...]
     """Real sets: npz files or TU folders."""
-    out: Path
+    out: OutFile
     """Image to write (.png, .svg, .pdf)."""
     sets: int = 600
     """Made-up data sets to draw."""
@@ -140,9 +139,9 @@ def run(arguments: Arguments) -> None:
         graphs = load_graph_set(path)
         shown = rng.permutation(len(graphs))[: arguments.most]
         real.append(measure_cloud(graphs.name, [graphs[int(i)] for i in shown], rng))
+    plot_coverage(synthetic, real, arguments.out)
     for cloud in real:
         print(f"{cloud.name}: {100 * covered_share(cloud, synthetic):.1f} % of its graphs have a synthetic one near")
-    plot_coverage(synthetic, real, arguments.out)
     print(f"wrote {arguments.out}")
 
 

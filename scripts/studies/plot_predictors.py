@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_cli.command import run_command
+from gnnsched_cli.command import OutFile, OutFolder, run_command
 from gnnsched_env.common.checks import OneOf
 from gnnsched_env.common.errors import FileFormatError, GraphError
 from gnnsched_env.cycles.domain import as_degrees
@@ -25,7 +25,7 @@ from gnnsched_env.hardware import Fleet, load_fleet
 from gnnsched_env.predictors import Predictor, make_predictor
 from gnnsched_env.predictors.graph_scores import Record, ScoringSpec, load_distinct_sets, score_sets, scoring_classes
 from gnnsched_env.predictors.scores import regret
-from gnnsched_env.report.pyplot import import_pyplot
+from gnnsched_env.report.pyplot import import_pyplot, save_figure
 from gnnsched_env.tables import Pair, distinct_pairs, pair_cycles
 from gnnsched_env.workload import JobClasses
 
@@ -119,7 +119,7 @@ def plot_predicted_against_true(clouds: Mapping[str, Mapping[str, Cloud]], out: 
         axes.minorticks_off()
     row[0][0].set_ylabel("predicted / true")
     row[0][-1].legend(markerscale=5, fontsize=8)
-    _save(figure, pyplot, out)
+    save_figure(figure, out)
 
 
 def plot_learning_curve(curve: Sequence[Record], out: Path) -> None:
@@ -137,7 +137,7 @@ def plot_learning_curve(curve: Sequence[Record], out: Path) -> None:
     right.set(xscale="log", yscale="log", xlabel="training jobs", ylabel="MAPE, %")
     for axes in (left, right):
         axes.legend(fontsize=8)
-    _save(figure, pyplot, out)
+    save_figure(figure, out)
 
 
 def plot_ablation(records: Sequence[Record], out: Path) -> None:
@@ -158,7 +158,7 @@ def plot_ablation(records: Sequence[Record], out: Path) -> None:
         axes.set(xlabel="feature set", ylabel=label)
         axes.legend(fontsize=8)
     row[1].set_yscale("log")
-    _save(figure, pyplot, out)
+    save_figure(figure, out)
 
 
 def plot_regret(records: Sequence[Record], out: Path) -> None:
@@ -179,13 +179,7 @@ def plot_regret(records: Sequence[Record], out: Path) -> None:
     axes.set_xticks(range(len(sets)), labels=sets)
     axes.set(yscale="log", ylim=(1e-3, 100.0), ylabel="mean regret - 1, % (0.001 and less: none)")
     axes.legend(fontsize=8, ncols=2)
-    _save(figure, pyplot, out)
-
-
-def _save(figure: Any, pyplot: Any, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=100)
-    pyplot.close(figure)
+    save_figure(figure, out)
 
 
 PAPER = "| the paper, best figures on synthetic graphs | sizes, structure | up to 91.28 | 3.78 | - |"
@@ -196,7 +190,7 @@ class Arguments:
     """Score predictors, print Markdown tables and draw pictures."""
 
     graphs: tuple[Path, ...]
-    out: Path
+    out: OutFolder
     """The folder of the pictures."""
     predictors: tuple[str, ...] = (
         "exact",
@@ -213,7 +207,8 @@ class Arguments:
     fleet: str = "flexible4"
     samples: int = 200
     seed: int = 0
-    json: Path | None = None
+    json: OutFile | None = None
+    """JSON file to write the records to."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -222,25 +217,26 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Arguments) -> None:
-    """Score, print, draw."""
+    """Score, write, draw, print."""
     fleet = load_fleet(arguments.fleet)
     spec = ScoringSpec(samples=arguments.samples, seed=arguments.seed)
     sets = load_distinct_sets(arguments.graphs)
     found = None if arguments.validation is None else _validation(arguments.validation)
     made = {name: make_predictor(name, distinct_pairs(fleet).pairs) for name in arguments.predictors}
     records = [record for predictor in made.values() for record in score_sets(predictor, sets, fleet, spec)]
-    _print_scores(records)
     limits = {graphs.name: _limits(graphs, spec, fleet) for graphs in sets.values()}
-    _print_limits(limits)
+    if arguments.json is not None:
+        write_json(arguments.json, {"records": records, "limits": limits})
     shown = {name: _clouds(made[name], list(sets.values()), spec, fleet) for name in arguments.shown if name in made}
     plot_predicted_against_true(shown, arguments.out / "predictor_scatter.png")
     plot_regret(records, arguments.out / "predictor_regret.png")
     if found is not None:
         plot_ablation(found["records"], arguments.out / "predictor_ablation.png")
         plot_learning_curve(found["curve"], arguments.out / "predictor_learning.png")
+    _print_scores(records)
+    _print_limits(limits)
+    if found is not None:
         _print_validation(found["records"])
-    if arguments.json is not None:
-        write_json(arguments.json, {"records": records, "limits": limits})
 
 
 def _print_scores(records: Sequence[Record]) -> None:

@@ -3,23 +3,21 @@
 python scripts/studies/robustness.py --episodes 20 --jobs 1000
 """
 
-import multiprocessing
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
 from gnnsched_baselines import PLANNERS
-from gnnsched_cli.command import check_file, counted, plain, print_table, print_text, run_command
+from gnnsched_cli.command import OutFile, counted, plain, print_table, print_text, run_command
 from gnnsched_cli.policy_names import Policies, register_policies
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError, PoliciesFailed
+from gnnsched_env.common.processes import WorkerPool
 from gnnsched_env.common.progress import progress_bar
-from gnnsched_env.evaluation import Record, evaluate, policy_factories, policy_factory, write_json
+from gnnsched_env.evaluation import Attempts, Record, evaluate, policy_factories, policy_factory, write_json
 from gnnsched_env.report.policy_table import ratio_text
 from gnnsched_env.scenario import load_scenario, scenario_table
 
@@ -50,10 +48,11 @@ def _rows(records: Mapping[str, Sequence[Record]]) -> list[list[str]]:
     """Return each policy's name and its figure under each condition, in the order of the first condition's figures."""
     cells = {name: {record["policy"]: record for record in group} for name, group in records.items()}
     first = next(iter(records.values()))
-    most = max(record["episodes"] for record in first)
+    most = max((record["episodes"] for record in first), default=0)
     return [
         [_name(record, most), *(_cell(group[record["policy"]]) for group in cells.values())]
         for record in sorted(first, key=_ratio)
+        if all(record["policy"] in group for group in cells.values())  # else it failed, which is told at the end
     ]
 
 
@@ -103,7 +102,7 @@ class Arguments:
     """Number of pairs of fleet and condition that are played at once."""
     markdown: bool = False
     """Print Markdown."""
-    json: Path | None = None
+    json: OutFile | None = None
     """JSON file to write the records to."""
 
 
@@ -122,19 +121,27 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Arguments) -> None:
-    """Evaluate, print and write."""
+    """Evaluate, write and print; raise PoliciesFailed at the end where a policy fails."""
     check(arguments)
     tasks = [
         Task(fleet=fleet, condition=name, arguments=arguments) for fleet in arguments.fleets for name in CONDITIONS
     ]
     records: dict[str, dict[str, list[Record]]] = {fleet: {} for fleet in arguments.fleets}
+    attempts = Attempts()
     with progress_bar("fleets x conditions", len(tasks), shown=None) as advance:
-        for task, result in zip(tasks, results(tasks, arguments.processes), strict=True):
-            records[task.fleet][task.condition] = result
+        for task, played in zip(tasks, results(tasks, arguments.processes), strict=True):
+            records[task.fleet][task.condition] = played.records
+            attempts.failed.update(played.failed)
+            write(arguments, records)
             advance(1)
     for fleet, groups in records.items():
         show(arguments, fleet, groups)
     print_text(LEGEND)
+    attempts.end()
+
+
+def write(arguments: Arguments, records: Mapping[str, Mapping[str, list[Record]]]) -> None:
+    """Write the records so far, before anything is printed."""
     if arguments.json is not None:
         every = [record for groups in records.values() for group in groups.values() for record in group]
         write_json(arguments.json, {"arguments": plain(arguments), "conditions": CONDITIONS, "records": every})
@@ -153,21 +160,19 @@ def check(arguments: Arguments) -> None:
         raise ConfigError(f"--fleets: must be distinct, got {' '.join(arguments.fleets)}")
     for fleet in arguments.fleets:
         load_scenario(fleet).with_options(load=arguments.load, jobs=arguments.jobs)
-    check_file("--json", arguments.json)
 
 
-def results(tasks: list[Task], processes: int) -> Iterator[list[Record]]:
-    """Yield each task's records, in the order of the tasks."""
+def results(tasks: list[Task], processes: int) -> Iterator[PoliciesFailed]:
+    """Yield what `play` returns for each task, in the order of the tasks."""
     if processes == 1:
         yield from map(play, tasks)
         return
-    fresh = multiprocessing.get_context("spawn")  # a forked process would share the threads of compiled libraries
-    with ProcessPoolExecutor(min(processes, len(tasks)), mp_context=fresh) as pool:
+    with WorkerPool(min(processes, len(tasks))) as pool:
         yield from pool.map(play, tasks)
 
 
-def play(task: Task) -> list[Record]:
-    """Return the records of every policy under a task's condition."""
+def play(task: Task) -> PoliciesFailed:
+    """Return the records of every policy under a task's condition, and the errors of those that failed, maybe none."""
     register_policies()
     arguments = task.arguments
     options = {"load": arguments.load, "jobs": arguments.jobs, **CONDITIONS[task.condition]}
@@ -177,21 +182,26 @@ def play(task: Task) -> list[Record]:
     groups = [(policy_factories(arguments.policies, dispatch=False), arguments.episodes)]
     if arguments.rollout_episodes:
         groups.append((planners, arguments.rollout_episodes))
-    return [
-        {"condition": task.condition, **record}
-        for policies, episodes in groups
-        for record in evaluate(
-            scenario,
-            table,
-            policies,
-            shortest_job_first=policy_factory("sjf", dispatch=False),
-            uninformed={},
-            dispatch=False,
-            seed=arguments.seed,
-            episodes=episodes,
-            graphs=table.group_names,
-        )
-    ]
+    records: list[Record] = []
+    attempts = Attempts()
+    for policies, episodes in groups:
+        try:
+            found = evaluate(
+                scenario,
+                table,
+                policies,
+                shortest_job_first=policy_factory("sjf", dispatch=False),
+                uninformed={},
+                dispatch=False,
+                seed=arguments.seed,
+                episodes=episodes,
+                graphs=table.group_names,
+            )
+        except PoliciesFailed as error:
+            found = error.records
+            attempts.failed.update(error.failed)
+        records += [{"condition": task.condition, **record} for record in found]
+    return PoliciesFailed(attempts.failed, records)
 
 
 def show(arguments: Arguments, fleet: str, groups: Mapping[str, list[Record]]) -> None:

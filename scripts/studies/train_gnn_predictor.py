@@ -7,13 +7,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 from rich.console import Console
 
-from gnnsched_cli.command import run_command
+from gnnsched_cli.command import OutFile, run_command
 from gnnsched_env.predictors.gnn import TrainConfig, train_gnn
 
 
@@ -21,9 +20,9 @@ from gnnsched_env.predictors.gnn import TrainConfig, train_gnn
 class Arguments:
     """Train the GNN predictor."""
 
-    out: Path
+    out: OutFile
     """Where to write the predictor (.npz)."""
-    checkpoint: Path | None = None
+    checkpoint: OutFile | None = None
     """Where to keep what a killed training resumes from."""
     device: str = "auto"
     """A torch device; auto is a GPU when there is one."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build_dataset import load_dataset
-from gnnsched_cli.command import run_command
+from gnnsched_cli.command import OutFolder, run_command
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.predictors.levels import Level
 from gnnsched_env.predictors.trees.tree_training import NAMES, train
@@ -23,7 +23,7 @@ class Arguments:
 
     data: Path
     """Folder of a data set that build_dataset.py built."""
-    out: Path
+    out: OutFolder
     """Folder to write the two files to (those of the package lie in gnnsched_env/predictors/data)."""
     fleet: str = "big_little"
     """Fleet whose distinct (accelerator, dataflow) pairs are learned; big_little has the pairs of all presets."""

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from build_dataset import load_dataset
-from gnnsched_cli.command import print_table, run_command
+from gnnsched_cli.command import OutFile, print_table, run_command
 from gnnsched_env.common.checks import OneOf
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.progress import progress_bar
@@ -267,7 +267,7 @@ class Arguments:
     """Number of jobs that the candidates are trained and scored on (the learning curve takes all)."""
     folds: int = 4
     """Number of parts that the families are split into; each part is held out once."""
-    json: Path | None = None
+    json: OutFile | None = None
     """JSON file to write the records to."""
 
 
@@ -287,7 +287,7 @@ def candidates() -> list[Candidate]:
 
 
 def run(arguments: Arguments) -> None:
-    """Validate and print."""
+    """Validate, write and print."""
     fleet = load_fleet(arguments.fleet)
     pairs = distinct_pairs(fleet).pairs
     stored = load_dataset(arguments.data, fleet=fleet)
@@ -298,21 +298,26 @@ def run(arguments: Arguments) -> None:
     shipped = [Candidate(features=FEATURE_SETS[level], boosting=BOOSTING_OF[level]) for level in FEATURE_SETS]
     curves = [*shipped, Candidate(features="S4")]
     sizes = [size for size in SIZES if size <= len(every.cycles)]
+    about = {"data": stored.settings, "fleet": fleet.name, "graphs": len(part.cycles), "folds": arguments.folds}
+    curve: list[Record] = []
+
+    def keep() -> None:
+        """Write what is there so far; the next part may take an hour."""
+        if arguments.json is not None:
+            write_json(arguments.json, {"provenance": about, "records": records, "curve": curve})
+
     with progress_bar("validation", len(tried) + len(curves) * len(sizes), shown=None) as advance:
         for candidate in tried:
             records.append(validate(candidate, part, pairs, folds=arguments.folds))
+            keep()
             advance(1)
-        curve: list[Record] = []
         for candidate in curves:
             for size in sizes:
                 curve += learning_curve(candidate, every, pairs, [size], folds=arguments.folds)
+                keep()
                 advance(1)
     print_table(_table(records))
     print_table(_table(curve))
-    if arguments.json is not None:
-        about = {"data": stored.settings, "fleet": fleet.name, "graphs": len(part.cycles), "folds": arguments.folds}
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        write_json(arguments.json, {"provenance": about, "records": records, "curve": curve})
 
 
 def _table(records: list[Record]) -> Table:

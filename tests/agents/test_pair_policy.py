@@ -132,6 +132,13 @@ def test_it_waits_where_that_is_likelier_than_all_jobs_together():
     assert likeliest(probabilities, rows).tolist() == [1, 3, 3]  # the last lane has no action that waits
 
 
+@pytest.mark.parametrize("name", ["PPO", "DQN"])
+def test_layers_of_another_kind_are_refused_and_not_ignored(name):
+    with pytest.raises(ConfigError, match=r"Policy: net_arch must be left out, .* got \[64, 64\]"):
+        make_model(name, make_env(), policy_kwargs={"net_arch": [64, 64]})
+    assert make_model(name, make_env(), policy_kwargs={"net_arch": []}) is not None
+
+
 @pytest.mark.parametrize("width", [0, -1, "8", 1.5, True])
 def test_a_bad_width_is_refused(width):
     for name in ("PPO", "DQN"):

@@ -353,7 +353,7 @@ def test_damaged_entries_are_named(model, changes, message):
 
 def test_damaged_files_are_refused(model, tmp_path):
     content = model.read_bytes()
-    with pytest.raises(FileFormatError, match="no such file"):
+    with pytest.raises(FileFormatError, match=r"none\.zip: cannot be read: No such file"):
         read_network(tmp_path / "none.zip")
     with pytest.raises(FileFormatError, match="cannot be read"):
         read_network(tmp_path)
@@ -372,9 +372,12 @@ def test_damaged_files_are_refused(model, tmp_path):
             read_network(model)
         except FileFormatError as error:
             assert str(model) in str(error)
-    model.write_bytes(content[: len(content) // 2])
-    with pytest.raises(FileFormatError, match="cannot be read"):
-        read_network(model)
+    for part in (content[: len(content) // 2], b"no zip"):
+        model.write_bytes(part)
+        with pytest.raises(
+            FileFormatError, match="the zip file of a model is incomplete or damaged: File is not a zip"
+        ):
+            read_network(model)
 
 
 def test_trainings_refuse_what_is_not_theirs(model):
@@ -383,7 +386,7 @@ def test_trainings_refuse_what_is_not_theirs(model):
     wider = replace(CONFIGS["a2c"], width=9)
     with pytest.raises(FileFormatError, match="incomplete or damaged"):
         Sb3Training(wider, WORKLOADS, 0).load(model)
-    with pytest.raises(FileFormatError, match="incomplete or damaged"):
+    with pytest.raises(FileFormatError, match="the model lacks 'param_groups'"):
         Sb3Training(CONFIGS["a2c"], WORKLOADS, 0).load(rewritten(model, {OPTIMIZER: tensors()}))
 
 

@@ -173,6 +173,17 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(whole, tmp_pa
     require_equal(tmp_path, whole[0])
 
 
+def test_a_signal_before_the_first_iteration_stops_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(Validation, "play_references", lambda self: signal.raise_signal(signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(TINY, tmp_path, progress=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not (tmp_path / "checkpoint.json").exists()
+
+
 def test_a_second_signal_stops_at_once(tmp_path, monkeypatch):
     def twice():
         os.kill(os.getpid(), signal.SIGINT)
@@ -257,7 +268,7 @@ def test_best_weights_that_are_lost_do_not_lose_the_training(tmp_path, damage, c
 
 def test_one_process_trains_in_a_folder(tmp_path, monkeypatch):
     def again():
-        with pytest.raises(ConfigError, match="another process trains in this folder"):
+        with pytest.raises(ConfigError, match="is being written by process"):
             train(TINY, tmp_path, progress=False)
 
     interrupt(monkeypatch, 1, again)

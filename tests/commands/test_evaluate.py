@@ -1,6 +1,7 @@
 """The evaluation's command line, as a user runs it."""
 
 import json
+import pickle
 import re
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 
 from gnnsched_baselines import PLANNERS, POLICIES
 from gnnsched_cli.policy_names import FORMS
+from gnnsched_env import ConfigError, GnnSchedError, PoliciesFailed
+from gnnsched_env.evaluation import Attempts
 from gnnsched_env.scenario import load_scenario, scenario_table
 from gnnsched_env.scenario.traces import write_trace
 from tests.commands.running import gnnsched
@@ -196,7 +199,7 @@ def test_failures_are_told_only_where_something_fails():
         (["--repeats", "0"], "repeats must be an integer of at least 1, got 0"),
         (["--repeats", "900000000"], "repeats must keep every job below 2^40 cycles"),
         (["--decision-us", "-1"], "latency_us must be a number from 0 to 1e+09, got -1"),
-        (["--decision-us", "nan"], "latency_us must be a number from 0 to 1e+09, got nan"),
+        (["--decision-us", "nan"], "--decision-us: must be a number that a float holds, got 'nan'"),
         (["--decision-workers", "0"], "workers must be an integer of at least 1, got 0"),
         (["--lookup-us", "1"], "lookup_us must be at most latency_us"),
         (["--episodes", "0"], "episodes must be"),
@@ -210,3 +213,73 @@ def test_bad_input_is_named_and_nothing_is_written(arguments, message, tmp_path)
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert not path.exists()
+
+
+FAILING = [f"tests.commands.failing_policies:{name}" for name in ("InConstructor", "InAct", "OutOfRange")]
+TOLD = (
+    r"InConstructor': making it raised RuntimeError: no such model \(failing_policies.py, line 10\); .*InAct: act "
+    r"raised KeyError: 'missing' \(failing_policies.py, line 20\); .*OutOfRange: actions must be in \[0, \d+\), got 1"
+)
+
+
+def test_policies_that_fail_do_not_stop_the_others(tmp_path):
+    """They are named at the end, with the lines that failed; the others' records are those of a run without them."""
+    alone, path = tmp_path / "alone.json", tmp_path / "out.json"
+    assert run("--policies", "sjf", "fifo", "--json", alone).returncode == 0
+    result = run("--policies", FAILING[0], "sjf", *FAILING[1:], "fifo", "--load", "0.8", "0.5", "--json", path)
+    assert result.returncode == 2 and result.stderr.count("\n") == 1
+    assert re.match(f"error: .*{TOLD}", result.stderr)
+    content, expected = json.loads(path.read_text()), json.loads(alone.read_text())
+    assert content["records"][:2] == expected["records"] and len(content["records"]) == 4
+    assert [(entry["policy"], entry["load"]) for entry in content["failed"]] == [
+        (name, load) for load in (0.8, 0.5) for name in FAILING
+    ]
+    assert expected["failed"] == [] and "sjf" in result.stdout and "InAct" not in result.stdout
+
+
+def test_where_the_policy_of_versus_fails_the_others_have_no_ratio_over_it(tmp_path):
+    path = tmp_path / "out.json"
+    result = run("--policies", "sjf", "--versus", FAILING[1], "--json", path)
+    (record,) = json.loads(path.read_text())["records"]
+    assert (result.returncode, record["policy"], record["ratio_to_versus"]) == (2, "sjf", None)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("bound", "--jobs", "12", "--episodes", "1", "--rounds", "20", "--policies", *FAILING, "sjf"),
+        pytest.param(("bound", "--known", "--policies", *FAILING, "sjf"), marks=pytest.mark.slow),
+    ],
+)
+def test_nor_do_they_in_bound(words, tmp_path):
+    result = gnnsched(*words, "--json", tmp_path / "out.json")
+    assert result.returncode == 2 and re.match(f"error: .*{TOLD}", result.stderr)
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert {record["policy"] for record in content["records"]} == {"sjf"}
+    assert [entry["policy"] for entry in content["failed"]] == FAILING
+
+
+@pytest.mark.parametrize("failing", FAILING)
+def test_a_schedule_is_shown_beside_a_policy_that_fails(failing):
+    for words in (("--policy", failing, "--versus", "sjf"), ("--policy", "sjf", "--versus", failing)):
+        result = gnnsched("schedule", "--jobs", "5", *words)
+        assert result.returncode == 2 and "failing_policies" in result.stderr
+        assert "sjf" in result.stdout
+
+
+def test_where_nothing_can_be_played_the_error_is_told_once():
+    """Two policies that fail alike are not at fault; two that fail each in its way are both named."""
+    attempts = Attempts()
+    for name in ("one", "two"):
+        with attempts.of(name):
+            raise ConfigError("the scenario is bad")
+    with pytest.raises(ConfigError, match=r"^the scenario is bad$"):
+        attempts.end(played=False)
+    with attempts.of("three"):
+        raise GnnSchedError("three is bad")
+    with pytest.raises(
+        PoliciesFailed, match=r"^one: the scenario is bad; two: the scenario is bad; three is bad$"
+    ) as told:
+        attempts.end([{"policy": "four"}])
+    again = pickle.loads(pickle.dumps(told.value))
+    assert str(again) == str(told.value) and again.records == [{"policy": "four"}]

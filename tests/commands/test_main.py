@@ -64,7 +64,7 @@ def test_completion_knows_the_options_of_every_subcommand(tmp_path):
         (["check-trace"], "missing from gnnsched check-trace: PATH"),
         (["check-cycles"], "needs at least one file of cases"),
         (["evaluate", "--episode", "3"], "Unrecognized options: --episode, 3; perhaps you meant: --episodes INT"),
-        (["evaluate", "--episodes", "x"], "--episodes: invalid literal for int() with base 10: 'x'"),
+        (["evaluate", "--episodes", "x"], "--episodes: must be an integer of at most 64 bits, got 'x'"),
         (["evaluate", "--env", "quue"], "invalid choice 'quue' for argument '--env'. Expected one of ('queue', 'dis"),
         (["evaluate", "--failures", "3"], "'--failures'. Expected 2 values"),
         (["forecast"], "Expected one of {standin, train, score, predict}."),

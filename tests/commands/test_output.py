@@ -27,7 +27,7 @@ def run(words, folder, *, stdout=subprocess.PIPE, **environment):
 def test_results_are_kept_where_printing_fails(tmp_path):
     with FULL.open("w") as full:
         done = run((*EVALUATE, "--json", "out.json"), tmp_path, stdout=full)
-    assert done.returncode == 2 and b"error: output: No space left" in done.stderr
+    assert (done.returncode, done.stderr) == (2, b"error: output: No space left on device\n")
     assert json.loads((tmp_path / "out.json").read_text())["records"][0]["policy"] == "sjf"
 
 
@@ -80,3 +80,13 @@ def test_a_link_is_written_through(tmp_path):
     (tmp_path / "new").symlink_to("made")
     write_whole(tmp_path / "new", lambda file: file.write(b"made"))
     assert (tmp_path / "new").is_symlink() and (tmp_path / "made").read_bytes() == b"made"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("cycles", "--graph", "karate"), ("graphs", "describe", "karate", "--count", "0")])
+def test_a_reader_that_goes_away_ends_a_command_quietly(words, tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        done = run(words, tmp_path, stdout=pipe)
+    assert (done.returncode, done.stderr) == (0, b"")

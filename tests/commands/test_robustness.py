@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from gnnsched_env.common.errors import ConfigError
+from scripts.studies import decision_cost
 from scripts.studies.robustness import CONDITIONS, Arguments, check
 
 COMMAND = [
@@ -96,3 +97,17 @@ def test_an_error_is_one_line():
     result = run("--fleets", "hetro4")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1 and "did you mean 'hetero4'" in result.stderr
+
+
+def test_a_policy_that_fails_is_told_after_the_table_of_the_others():
+    ran = run("--fleets", "hetero4", "--processes", "2", "--policies", "tests.commands.failing_policies:InAct", "sjf")
+    assert ran.returncode == 2 and "act raised KeyError: 'missing' (failing_policies.py, line 20)" in ran.stderr
+    assert "sjf" in ran.stdout and "InAct" not in ran.stdout
+
+
+def test_a_predictor_that_fails_does_not_stop_the_others(capsys, tmp_path):
+    words = ["--predictors", "nosuch", "exact", "--episodes", "1", "--jobs", "10", "--load", "0.5", "--slower", "1"]
+    assert decision_cost.main([*words, "--json", str(tmp_path / "out.json")]) == 2
+    told = capsys.readouterr()
+    assert "| exact |" in told.out and "got 'nosuch'" in told.err
+    assert {record["predictor"] for record in json.loads((tmp_path / "out.json").read_text())["records"]} == {"exact"}

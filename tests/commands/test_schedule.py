@@ -97,10 +97,11 @@ def test_one_episode_of_two_policies_has_the_means_of_each_alone():
             "'assignment' is made for queue, not for dispatch",
         ),
         (["--versus", "assignment"], "--versus: must be another policy than --policy, got 'assignment' for both"),
+        (["--env", "dispatch", "--policy", "sjf", "--window", "8"], "--window: belongs to --env queue"),
         (["--episodes", "2"], "--episodes: one episode is shown without --versus, got 2"),
         (["--versus", "sjf", "--episodes", "0"], "--episodes: must be at least 1, got 0"),
         (["--versus", "sjf", "--csv", "out.csv"], "--csv: shows one policy, so it does not go with --versus sjf"),
-        (["--gif", "out.gif", "--gif-every", "0"], "at least 1 decision between frames, got 0"),
+        (["--gif", "out.gif", "--gif-every", "0"], "--gif-every: must be at least 1, got 0"),
     ],
 )
 def test_bad_input_is_named(arguments, message):

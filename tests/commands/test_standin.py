@@ -1,3 +1,5 @@
+import zipfile
+
 from gnnsched_cli.main import main
 from gnnsched_env.forecast.data.program import open_program
 from gnnsched_env.forecast.standin import made
@@ -21,6 +23,12 @@ def test_it_makes_describes_and_refuses_to_overwrite(tmp_path, capsys):
     assert describe_tpugraphs.main(["--folder", str(tmp_path / "data")]) == 0
     table = capsys.readouterr().out
     assert "edges / node" in table and "tile:xla" in table and "in slow mode" in table
+    with zipfile.ZipFile(paths[0], "a") as archive:
+        archive.getinfo("node_config_feat.npy").compress_type = 99
+        archive.writestr("note.txt", "the directory is written anew")
+    assert describe_tpugraphs.main(["--folder", str(tmp_path / "data")]) == 0
+    said = capsys.readouterr()
+    assert f"skipped: {paths[0]}: array 'node_config_feat'" in said.err and "tile:xla" in said.out
 
 
 def test_bad_arguments_end_in_one_line(tmp_path, capsys):

@@ -1,16 +1,31 @@
 """Files come whole or not at all, whatever happens while they are written."""
 
+import io
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import threading
+import warnings
+import zipfile
 
 import numpy as np
 import pytest
 
-from gnnsched_env.common.errors import FileFormatError
-from gnnsched_env.common.files import PARTIALS, read_json, read_npz, read_toml, write_npz, write_whole
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.files import (
+    PARTIALS,
+    read_json,
+    read_npz,
+    read_toml,
+    reading,
+    write_json,
+    write_npz,
+    write_rows,
+    write_whole,
+)
+from gnnsched_env.forecast.data.npz_streaming import read_members
 from gnnsched_env.graphs.formats import load_graph_set
 from gnnsched_env.graphs.loaders import load_edge_list
 
@@ -43,7 +58,7 @@ def test_missing_folders_are_made_unless_they_must_be_there(tmp_path):
     assert path.read_bytes() == b"x"
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), ValueError("no")])
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error", "other"), KeyboardInterrupt(), ValueError("no")])
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(target, error):
     def fail(file):
         file.write(b"half")
@@ -52,6 +67,18 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(target, error):
     with pytest.raises(type(error)) as caught:
         write_whole(target, fail)
     assert caught.value is error
+    assert content(target.parent) == {"file": b"before"}
+
+
+@pytest.mark.parametrize("write", [write_npz, write_json, lambda path, value: write_rows(path, ["a"], [value])])
+def test_a_disk_that_is_full_is_told_with_the_file(target, write, monkeypatch):
+    def full(file):
+        raise OSError(28, "No space left on device")  # as the system has it: without a file
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write(target, {"a": 1})
+    assert caught.value.filename == str(target)
     assert content(target.parent) == {"file": b"before"}
 
 
@@ -70,7 +97,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(target):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(OSError, match=f"File too large: '{target}'"):
             write_npz(target, {"noise": np.random.default_rng(0).random(100_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -209,3 +236,92 @@ def test_a_byte_order_mark_is_no_content(read, content, tmp_path):
     file = tmp_path / "file"
     file.write_bytes(b"\xef\xbb\xbf" + content.encode())
     assert read(file) == {"a": 1}
+
+
+def npy(array, **options):
+    file = io.BytesIO()
+    np.save(file, array, **options)
+    return file.getvalue()
+
+
+def with_entry(path, **changes):
+    """Write an npz file whose directory gives another account of its only member, x.npy."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", npy(np.arange(5)))
+        for name, value in changes.items():
+            setattr(archive.filelist[0], name, value)
+
+
+def with_members(path, *members, method=zipfile.ZIP_STORED):
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", method) as archive:
+        warnings.simplefilter("ignore")  # of a name that is there twice
+        for name, content in members:
+            archive.writestr(name, content)
+
+
+def lzma_of_other_content(path):
+    with_members(path, ("x.npy", npy(np.arange(5_000))), method=zipfile.ZIP_LZMA)
+    content = bytearray(path.read_bytes())
+    content[60:90] = b"\xff" * 30
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda path: with_entry(path, compress_type=99), "compression method"),
+        (lambda path: with_entry(path, flag_bits=1), "is encrypted"),
+        (lambda path: with_entry(path, flag_bits=0x20), "compressed patched data"),
+        (lambda path: with_entry(path, CRC=7), "Bad CRC-32"),
+        (lambda path: with_entry(path, header_offset=9), "Bad magic number"),
+        (lambda path: with_entry(path, compress_size=3), "Bad CRC-32"),
+        (lambda path: with_members(path, ("x.npy", b"text")), "magic string"),
+        (lambda path: with_members(path, ("x.npy", npy(np.arange(3)) + b"more")), "bytes follow|got 156"),
+        (lambda path: with_members(path, ("x.npy", npy(np.array([{}]), allow_pickle=True))), "is pickled; only plain"),
+        (
+            lambda path: with_members(path, ("x.npy", b"\x93NUMPY\1\0\xff\xff" + b" " * 65_535)),
+            "header that is too long",
+        ),
+        (lambda path: with_members(path, ("x.npy", b"\x93NUMPY\1\0\2\0{[")), "EOF in multi-line"),
+        (lzma_of_other_content, "Corrupt input data|Invalid or unsupported"),
+    ],
+)
+@pytest.mark.parametrize(
+    "read", [read_npz, lambda path: {name: one.read() for name, one in read_members(path).items()}]
+)
+def test_what_is_wrong_with_a_member_is_said_in_one_line(read, damage, said, tmp_path):
+    path = tmp_path / "a.npz"
+    damage(path)
+    with pytest.raises(FileFormatError, match=rf"^{path}: array 'x' .*({said})") as caught:
+        read(path)
+    assert not re.search("\n|unsafe|allow_pickle", str(caught.value))
+
+
+@pytest.mark.parametrize("read", [read_npz, read_members])
+def test_a_member_that_a_damaged_directory_hides_is_missed(read, tmp_path):
+    path = tmp_path / "a.npz"
+    with_members(path, ("x.npy", npy(np.arange(3))), ("y.npy", npy(np.arange(2))))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + 32] = len(b"y.npy") + 46  # x's comment, which takes in y's entry
+    path.write_bytes(content)
+    assert zipfile.ZipFile(path).namelist() == ["x.npy"]
+    with pytest.raises(FileFormatError, match="the directory must hold 2 members, got 1"):
+        read(path)
+
+
+def test_members_without_an_ending_are_arrays_and_each_name_is_there_once(tmp_path):
+    path = tmp_path / "a.npz"
+    with_members(path, ("x", npy(np.arange(3))), ("y.npy", npy(np.arange(2))))
+    assert {name: array.tolist() for name, array in read_npz(path).items()} == {"x": [0, 1, 2], "y": [0, 1]}
+    for other in ("x", "x.npy"):
+        with_members(path, ("x", npy(np.arange(3))), (other, npy(np.arange(2))))
+        with pytest.raises(FileFormatError, match="array 'x' must be there once"):
+            read_npz(path)
+
+
+def test_an_error_of_ours_passes_with_the_name_of_the_file():
+    for error in (ConfigError("a.npz: depth must be 1"), ConfigError("depth must be 1")):
+        with pytest.raises((ConfigError, FileFormatError), match=r"^a\.npz: depth must be 1$"), reading("a.npz"):
+            raise error
+    with pytest.raises(FileFormatError, match=r"^a\.npz: the content lacks 'width'$"), reading("a.npz"):
+        {}["width"]

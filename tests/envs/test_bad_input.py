@@ -1,10 +1,13 @@
 """What a user may get wrong, and what they are told."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from gnnsched_env.common.errors import ConfigError, InvalidAction, ResetNeeded
-from gnnsched_env.envs import QueueEnv
+from gnnsched_env.envs import DispatchEnv, DispatchVectorEnv, QueueEnv
+from gnnsched_env.scenario import load_scenario
 
 
 @pytest.mark.parametrize("action", [-1, 10**6, 1.5, "0", None, np.array([0, 1]), np.nan])
@@ -116,3 +119,20 @@ def test_what_is_no_scenario_is_refused_in_short(scenario):
     with pytest.raises(ConfigError, match="scenario must be a name, a path, a Scenario or what") as caught:
         QueueEnv(scenario)
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("window", 8), ("window_order", "shortest"), ("waiting", "by_choice"), ("waiting", "needed")]
+)
+@pytest.mark.parametrize("kind", [DispatchEnv, partial(DispatchVectorEnv, num_envs=2)])
+def test_dispatch_refuses_a_scenario_with_options_of_queue(kind, option, value):
+    scenario = load_scenario("hetero4").with_options(**{option: value})
+    with pytest.raises(ConfigError, match=f"Dispatch-v0 .*: {option} belongs to Queue-v0, got {value!r}$"):
+        kind(scenario=scenario)
+
+
+@pytest.mark.parametrize("given", [{}, {"fleet": "hetero4"}, {"fleet": None}])
+def test_a_mapping_that_brings_no_fleet_is_told_what_it_needs(given):
+    got = repr(given["fleet"]) if given else "no fleet"
+    with pytest.raises(ConfigError, match=rf"scenario: fleet must be given as the mapping .*, got {got}$"):
+        QueueEnv(scenario=given)

@@ -248,3 +248,16 @@ def test_steps_are_round(length, most, step):
 def test_units_read_well():
     units = {0.0: "ns", 2e-10: "ns", 5e-9: "ns", 1e-6: "µs", 0.5: "ms", 1.0: "s", 1e5: "s"}
     assert {seconds: time_unit(seconds)[1] for seconds in units} == units
+
+
+@pytest.mark.parametrize("dispatch", [False, True])
+def test_a_window_that_nobody_would_see_is_refused(dispatch, monkeypatch):
+    """Without a screen SDL draws "offscreen"; where SDL_VIDEODRIVER names such a driver, it is wanted."""
+    human = make_rendered("dispatch" if dispatch else "queue", "human")
+    for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(GnnSchedError, match=r'^render_mode "human": needs a screen \(.+\); .* SDL_VIDEODRIVER=dummy$'):
+        human.reset(seed=0)
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    human.reset(seed=0)
+    human.close()

@@ -6,15 +6,20 @@ import pytest
 import gnnsched_agents  # noqa: F401  registers sb3:FILE.zip
 from gnnsched_baselines import PLANNERS, POLICIES, make_policy
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
-from gnnsched_env.common.policy import Knowledge
+from gnnsched_env.common.policy import Knowledge, Routing
 from gnnsched_env.evaluation import policies as registry
 from gnnsched_env.evaluation import run_policy
+from gnnsched_env.evaluation.behaviour import play_watched
+from gnnsched_env.evaluation.declarations import declarations_of
 from gnnsched_env.evaluation.policies import policy_factories, policy_factory, register_policy, uninformed_factories
 from gnnsched_env.scenario import load_scenario, scenario_table
 from tests import toys
 from tests.baselines.situations import layout
+from tests.commands import failing_policies
 
 QUEUE, DISPATCH = layout([0, 0, 1]), layout([0, 0, 1], dispatch=True)
+SEEN = {"dispatch": False, "seed": 0}
+ONE = {**SEEN, "episodes": 1}
 
 
 class WithLayout:
@@ -164,9 +169,53 @@ def test_without_any_that_is_registered_the_error_says_how(monkeypatch):
         policy_factory("sjf", dispatch=False)
 
 
+FAILING = "tests.commands.failing_policies"
+
+
 @pytest.mark.parametrize(
     ("name", "error"),
     [
+        ("WithChoices", r"entries of choices must be at most 8, got 99$"),
+        ("WithRouting", "routing must be one of free, shortest, blind, uniform, got 'everything'$"),
+        ("WithWaiting", "waiting must be one of free, needed, by_choice, got 'never'$"),
+        ("WithObservation", r"observation must be one of dict, flat, pairs, pairs_flat, got \('pairs',\)$"),
+        ("WithKnowledge", "knowledge must be a gnnsched_env.Knowledge, got 'all'$"),
+        ("WithEnvironments", "environments must be a list, got 'queue'$"),
+        ("WithProperty", r"reading its attributes raised KeyError: 'routing' \(failing_policies.py, line \d+\)$"),
+    ],
+)
+def test_what_a_policy_declares_is_checked_when_it_is_made(name, error):
+    """By its name, and where a factory makes it: the same rule in both."""
+    kind = getattr(failing_policies, name)
+    scenario = load_scenario("hetero4").with_options(jobs=5)
+    table = scenario_table(scenario)
+    with pytest.raises(ConfigError, match=f"policy '{FAILING}:{name}': {error}"):
+        run_policy(policy_factory(f"{FAILING}:{name}", dispatch=False), scenario, table, **ONE)
+    if name != "WithEnvironments":  # which is asked only of what is found by name
+        for play in (run_policy, lambda factory, scenario, table, **how: play_watched(factory, scenario, **SEEN)):
+            with pytest.raises(ConfigError, match=f"policy {name}: {error}"):
+                play(lambda layout, table: kind(layout), scenario, table, **ONE)
+
+
+def test_a_routing_may_be_named_by_a_string():
+    """Its capacity is that of the member of Routing."""
+    kind = type("Named", (WithLayout,), {"routing": "uniform"})
+    says = declarations_of(kind(QUEUE), QUEUE.num_choices)
+    assert says.routing is Routing.UNIFORM and says.choices is None
+
+
+@pytest.mark.parametrize("name", [None, 3, " "])
+def test_a_name_to_register_is_text(name):
+    with pytest.raises(ConfigError, match=f"policy Own: name must be a non-empty string, got {name!r}"):
+        register_policy(type("Own", (WithLayout,), {"name": name}))
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("InBelief", r"policy InBelief: observe_belief raised LookupError: nothing to believe \(failing_policies.py, "),
+        ("Leaves", r"policy Leaves: act raised SystemExit: enough \(failing_policies.py, line \d+\)"),
+        ("Shapeless", r"policy Shapeless: act must return integers of shape \[1\], got int64 \[1, 1\]"),
         ("InConstructor", r"'tests.commands.failing_policies:InConstructor': making it raised RuntimeError: no such "
          r"model \(failing_policies.py, line \d+\)"),
         ("InAct", r"policy InAct: act raised KeyError: 'missing' \(failing_policies.py, line \d+\)"),

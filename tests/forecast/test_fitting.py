@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.folder_lock import writing_folder
 from gnnsched_env.forecast.data.file_selection import Selection
 from gnnsched_env.forecast.data.program import open_program
 from gnnsched_env.forecast.data.schema import Collection
@@ -314,3 +315,15 @@ def test_a_folder_of_another_training_is_not_overwritten(tmp_path):
     (tmp_path / "started" / ranker.CHECKPOINT).touch()
     with pytest.raises(ConfigError, match="started holds a network's training; trees need another folder"):
         fit(TREES, [whole(sample)], Session(folder=tmp_path / "started"))
+
+
+def test_a_folder_that_another_training_writes_is_refused(tmp_path):
+    opened = kernels(tmp_path)
+    parts = [whole(prepare(program)) for program in opened.programs[:2]]
+    session = Session(folder=tmp_path / "out")
+    for train in (lambda: fit(TREES, parts, session), lambda: leave_one_out(TREES, opened, session)):
+        with writing_folder(tmp_path / "out"), pytest.raises(ConfigError, match="out: is being written by process"):
+            train()
+        assert list((tmp_path / "out").iterdir()) == []
+    fit(TREES, parts, session)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["ranker.npz"]

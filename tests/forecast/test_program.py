@@ -1,4 +1,5 @@
 import io
+import math
 import os
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.forecast import Collection, ProgramGraph, open_program, write_program
 from gnnsched_env.forecast.data import config_rows as rows
+from gnnsched_env.forecast.data import kept_layouts
 from gnnsched_env.forecast.data import npz_streaming as reading
+from gnnsched_env.forecast.data.kept_layouts import CHECKED_BYTES
 from tests.forecast import toy_programs
 
 
@@ -213,7 +216,8 @@ def test_the_cache_is_one_byte_a_value_and_read_again(large_file, tmp_path, monk
     first = program.configurations(asked)
     (kept,) = (tmp_path / "cache").iterdir()
     assert kept.name.startswith("large-")
-    assert kept.stat().st_size - np.prod([*LARGE, 18]) == 128
+    blocks = math.ceil(LARGE[0] / (CHECKED_BYTES // (LARGE[1] * 18)))
+    assert kept.stat().st_size - np.prod([*LARGE, 18]) == 128 + 4 * blocks
     monkeypatch.setattr(reading.Member, "blocks", lambda member: pytest.fail("it was inflated again"))
     again = open_program(large_file, cache=tmp_path / "cache")
     same_array(again.configurations(asked), first)
@@ -244,6 +248,32 @@ def test_a_damaged_copy_is_made_anew(tmp_path, damage):
         kept.write_bytes(content)
         same_array(np.array(program.configurations()), whole)
         assert kept.read_bytes() == good
+
+
+@pytest.mark.parametrize("rows", [None, np.array([7, 0]), "blocks"])
+def test_a_flipped_bit_of_a_copy_is_never_another_value(tmp_path, monkeypatch, rows, capsys):
+    monkeypatch.setattr(kept_layouts, "CHECKED_BYTES", 200)  # three rows a block
+    program = open_program(toy_programs.layout_file(tmp_path), cache=tmp_path / "cache")
+    whole = toy_programs.layouts(9).astype(np.int8)
+    program.configurations()
+    (kept,) = (tmp_path / "cache").iterdir()
+    good = kept.read_bytes()
+    rng = np.random.default_rng(0)
+    places = rng.permutation(len(good))[:60]
+    for place in places:
+        content = bytearray(good)
+        content[place] ^= 1 << int(rng.integers(8))
+        kept.write_bytes(content)
+        if isinstance(rows, str):
+            found = np.concatenate([block for _, block in program.blocks()])
+            same_array(found, whole)
+        else:
+            same_array(np.array(program.configurations(rows)), whole if rows is None else whole[rows])
+            if rows is None:
+                assert kept.read_bytes() == good
+    warnings = capsys.readouterr().err.splitlines()
+    assert len(warnings) == len(places) or rows is not None  # other blocks are not read
+    assert len(warnings) > 30 and all("cache entry is made anew" in line for line in warnings)
 
 
 def test_a_copy_is_whole_or_not_there(tmp_path):
@@ -367,7 +397,7 @@ def test_files_that_are_no_archives(tmp_path):
     for name, content in {"empty": b"", "text": b"not an archive", "zip": b"PK\x03\x04 and no more"}.items():
         path = tmp_path / f"{name}.npz"
         path.write_bytes(content)
-        with pytest.raises(FileFormatError, match=rf"^{path}: (must be an npz archive|the archive is damaged)"):
+        with pytest.raises(FileFormatError, match=rf"^{path}: (must be an npz archive|the archive is incomplete)"):
             open_program(path, "tile:xla")
     with pytest.raises(FileFormatError, match=r"absent\.npz: cannot be read: No such file"):
         open_program(tmp_path / "absent.npz", "tile:xla")
@@ -392,7 +422,7 @@ def test_a_flipped_bit_is_found(tmp_path, name):
     content = bytearray(path.read_bytes())
     content[info.header_offset + 30 + len(info.filename) + len(info.extra) + info.compress_size // 2] ^= 0xFF
     path.write_bytes(content)
-    with pytest.raises(FileFormatError, match=rf"^{path}: array '{name}' is damaged or truncated"):
+    with pytest.raises(FileFormatError, match=rf"^{path}: array '{name}' is incomplete or damaged"):
         open_program(path)
 
 
@@ -402,7 +432,7 @@ def test_a_wrong_checksum_is_found_with_the_last_byte(tmp_path, name):
     with zipfile.ZipFile(path, "a") as archive:
         archive.getinfo(f"{name}.npy").CRC ^= 1
         archive.writestr("note.txt", "the directory is written anew")
-    with pytest.raises(FileFormatError, match=f"array '{name}' is damaged or truncated: Bad CRC"):
+    with pytest.raises(FileFormatError, match=f"array '{name}' is incomplete or damaged: Bad CRC"):
         open_program(path).configurations()
 
 
@@ -434,9 +464,9 @@ def test_a_stream_that_ends_early_is_found_when_read(tmp_path, monkeypatch):
     program = open_program(path, "layout:xla:random")
     same_array(program.configurations(np.array([3])), values[[3]].astype(np.int8))  # before the damage
     for read in (program.configurations, lambda: program.configurations(np.array([299]))):
-        with pytest.raises(FileFormatError, match=rf"^{path}: array 'node_config_feat' is damaged or truncated: "):
+        with pytest.raises(FileFormatError, match=rf"^{path}: array 'node_config_feat' is incomplete or damaged: "):
             read()
-    with pytest.raises(FileFormatError, match="'node_config_feat' is damaged"):
+    with pytest.raises(FileFormatError, match="'node_config_feat' is incomplete or damaged"):
         open_program(path, "layout:xla:random", cache=tmp_path / "cache").configurations(np.array([3]))
 
 
@@ -447,7 +477,7 @@ def test_a_header_that_claims_more_than_there_is(tmp_path):
     np.lib.format.write_array_header_1_0(buffer, header)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("config_runtime.npy", buffer.getvalue())
-    with pytest.raises(FileFormatError, match=r"'config_runtime' is damaged or truncated: shape .* got 128"):
+    with pytest.raises(FileFormatError, match=r"'config_runtime' is incomplete or damaged: shape .* got 128"):
         open_program(path)
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.folder_lock import writing_folder
 from gnnsched_env.forecast.data.program import open_program
 from gnnsched_env.forecast.data.schema import Collection
 from gnnsched_env.forecast.standin import Size, made, make, plan, tiles, write_standin
@@ -104,8 +105,14 @@ def test_a_folder_in_use_is_left_alone_and_force_replaces_a_stand_in_only(tmp_pa
         with pytest.raises(ConfigError, match="inside its folder"):
             list(made(tmp_path))
     (tmp_path / "standin.json").write_text("{")
-    with pytest.raises(ConfigError, match="must be JSON"):
+    with pytest.raises(FileFormatError, match="must be a JSON file"):
         list(made(tmp_path))
+    for text in ("{}", '{"files": 3}', '{"files": [3]}'):
+        (tmp_path / "standin.json").write_text(text)
+        with pytest.raises(ConfigError, match="must name its files"):
+            list(made(tmp_path))
+    with writing_folder(tmp_path), pytest.raises(ConfigError, match="is being written by process"):
+        write_standin(tmp_path, 1, size, force=True)
 
 
 def test_files_read_back(program, tmp_path, kernels):

@@ -95,7 +95,7 @@ def test_a_submission_for_other_files_is_named(tmp_path, counts, message):
 def test_what_is_no_text_is_named(tmp_path):
     path = tmp_path / "submission.csv"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(FileFormatError, match="not a text file"):
+    with pytest.raises(FileFormatError, match="the text is incomplete or damaged: 'utf-8' codec"):
         read_submission(path)
 
 

@@ -13,6 +13,7 @@ from gnnsched_env.forecast.models.network_settings import ConvolutionShape, Loss
 from gnnsched_env.forecast.scoring.rank_scores import kendall_tau
 from gnnsched_env.forecast.training import network_training as training
 from gnnsched_env.forecast.training.network_training import Training, train_network
+from gnnsched_env.nn.checkpoint import write_checkpoint
 from tests.forecast.little_samples import layout_sample, tile_sample
 
 CPU = torch.device("cpu")
@@ -231,3 +232,25 @@ def test_tensorboard_has_losses_and_taus(portions, tmp_path):
     events.Reload()
     assert [event.step for event in events.Scalars("training/loss")] == list(range(1, 13))
     assert [event.step for event in events.Scalars("validation/tau")] == [5, 10, 12]
+
+
+def test_a_checkpoint_without_a_field_is_refused_by_its_name(portions, tmp_path):
+    run = Training(CONFIG, *portions, CPU)
+    run.take_step()
+    run.validate()
+    state = {
+        "network": run.network.state_dict(),
+        "averaged": run.averaged.state_dict(),
+        "optimizer": run._optimizer.state_dict(),
+        "best": run.best,
+        "step": 1,
+        "history": run.history,
+    }
+    for name in state:
+        part = {other: value for other, value in state.items() if other != name}
+        write_checkpoint(tmp_path / "a.pt", training.KIND, run._key, part)
+        with pytest.raises(FileFormatError, match=rf"^{tmp_path}/a\.pt: the checkpoint lacks '{name}'$"):
+            run.load(tmp_path / "a.pt")
+    write_checkpoint(tmp_path / "a.pt", training.KIND, run._key, {**state, "network": {}})
+    with pytest.raises(FileFormatError, match=r"a\.pt: the checkpoint is incomplete or damaged: .*Missing key"):
+        run.load(tmp_path / "a.pt")

@@ -1,10 +1,15 @@
+import zipfile
+
 import numpy as np
 import pytest
 
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.forecast import Collection
+from gnnsched_env.forecast.data.file_selection import Selection
 from gnnsched_env.forecast.data.folder_tree import collections_of, find_programs, open_programs
 from gnnsched_env.forecast.encoding.samples import prepare_all
+from gnnsched_env.forecast.models.simple_rankers import RandomRanker
+from gnnsched_env.forecast.scoring.program_scores import evaluate
 from tests.forecast import toy_programs
 
 
@@ -55,10 +60,60 @@ def test_bad_files_are_reported_skipped_and_counted(root):
     assert [program.name for program in opened.programs] == ["a", "b"]
     assert [path for path, _ in opened.skipped] == [bad, worse]
     assert lines[0] == f"skipped: {bad}: array 'node_opcode' must be within 0..120, got 200 at 0"
-    assert lines[1].startswith(f"skipped: {worse}: the archive is damaged")
+    assert lines[1].startswith(f"skipped: {worse}: the archive is incomplete")
     assert lines[2] == "2 of 4 files skipped"
     lines.clear()
     assert open_programs(opened_paths(opened), lines.append).skipped == lines == []
+
+
+def changed_entry(path, name, **changes):
+    """Let the archive's directory give another account of a member."""
+    with zipfile.ZipFile(path, "a") as archive:
+        for field, value in changes.items():
+            setattr(archive.getinfo(name), field, value)
+        archive.writestr("note.txt", "the directory is written anew")
+
+
+def replaced(path, name, content):
+    with zipfile.ZipFile(path) as archive:
+        members = {one: archive.read(one) for one in archive.namelist()} | {name: content}
+    with zipfile.ZipFile(path, "w") as archive:
+        for one, own in members.items():
+            archive.writestr(one, own)
+
+
+def into_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGES = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:500]),
+    "text": lambda path: path.write_text("no archive"),
+    "folder": into_folder,
+    "link to nothing": lambda path: (path.unlink(), path.symlink_to("nowhere")),
+    "method": lambda path: changed_entry(path, "node_feat.npy", compress_type=99),
+    "encrypted": lambda path: changed_entry(path, "config_runtime.npy", flag_bits=1),
+    "no array": lambda path: replaced(path, "edge_index.npy", b"text"),
+    "header": lambda path: replaced(path, "edge_index.npy", b"\x93NUMPY\1\0\2\0{["),
+    "checksum": lambda path: changed_entry(path, "node_config_feat.npy", CRC=7),
+    "method of configurations": lambda path: changed_entry(path, "node_config_feat.npy", compress_type=12),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("cached", [False, True])
+def test_one_damaged_file_is_skipped_whatever_its_damage(root, damage, cached):
+    bad = toy_programs.layout_file(root, "aa")
+    DAMAGES[damage](bad)
+    lines = []
+    opened = Selection(data=(root,), cache=root / "cache" if cached else None).open(lines.append)
+    result = evaluate(RandomRanker(), opened, report=lines.append)
+    prepared = prepare_all(opened.programs, lines.append)
+    for skipped in (result.skipped, [*opened.skipped, *prepared.skipped]):
+        assert [path for path, _ in skipped] == [bad]
+    assert [score.name for score in result.scores] == [sample.name for sample in prepared.samples] == ["a", "b"]
+    assert lines[0].startswith(f"skipped: {bad}: ")
 
 
 def opened_paths(opened):

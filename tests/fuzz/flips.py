@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gnnsched_env.common.errors import GnnSchedError
-from tests.fuzz.kinds import Kind
+from tests.fuzz.kind import Kind
 
 
 class Foreign(AssertionError):

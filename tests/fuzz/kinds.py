@@ -1,7 +1,7 @@
 """Kinds of files that the project reads: for each a small valid one, and the function that reads it."""
 
+import gzip
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,17 @@ import scipy.io
 import scipy.sparse
 
 from gnnsched_agents.config_files import read_config
+from gnnsched_agents.run_folder import RunFolder
 from gnnsched_baselines.learned.pair_network import initial_network, load_network, save_network
 from gnnsched_env.bounds.known import known_optima
 from gnnsched_env.cycles.golden import read_golden
+from gnnsched_env.forecast.data.row_splits import read_split
+from gnnsched_env.forecast.scoring.submission import read_submission
+from gnnsched_env.forecast.standin import made
 from gnnsched_env.graphs.formats import load_graph_set
 from gnnsched_env.graphs.graph import Graph
 from gnnsched_env.graphs.graph_set import GraphSet
+from gnnsched_env.graphs.loaders import load_edge_list
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.hardware.energy import load_unit_energies
 from gnnsched_env.predictors.measured.measurements import load_measurements
@@ -24,6 +29,8 @@ from gnnsched_env.scenario import load_scenario
 from gnnsched_env.scenario.traces import read_trace
 from gnnsched_env.tables import LatencyTable
 from tests import toys
+from tests.fuzz.kind import Kind, beside
+from tests.fuzz.stored_kinds import STORED
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = """name = "mine"
@@ -61,20 +68,6 @@ global_buffer_pj = 27.6
 TRAINING = 'base = "queue_hetero4_es"\nseed = 3\n[method]\nsigma = 0.1\n'
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of file: its ending, what writes a small one, and what reads it.
-
-    `content` returns what was read in a form that can be compared; None where nothing guards a file's content, so that
-    a changed one may be read as another valid one.
-    """
-
-    ending: str
-    write: Callable[[Path], object]
-    read: Callable[[Path], Any]
-    content: Callable[[Any], Any] | None = None
-
-
 def graph() -> Graph:
     return Graph.from_edges(5, [0, 1, 2, 3], [1, 2, 3, 4], name="line")
 
@@ -94,6 +87,22 @@ def weights(path: Path) -> None:
 def measured(path: Path) -> None:
     graph_set(path.with_name("A.npz"))
     path.write_text(MEASURED)
+
+
+def tu_folder(path: Path) -> None:
+    path.write_text("1, 2\n2, 1\n3, 4\n")
+    path.with_name("file_graph_indicator.txt").write_text("1\n1\n2\n2\n")
+
+
+def standin_list(path: Path) -> list[Path]:
+    return list(made(beside(path, "standin.json").parent))
+
+
+def run_folder(path: Path) -> None:
+    RunFolder(path.parent / "beside").write(
+        {"config": {}, "iteration": 2, "decisions": 3, "seconds": 1.5, "curve": []}, lambda method: None
+    )
+    path.write_bytes((path.parent / "beside" / "checkpoint.json").read_bytes())
 
 
 def one_graph(path: Path) -> GraphSet:
@@ -130,7 +139,17 @@ KINDS = {
     "trace": Kind(".csv", text(TRACE), read_trace),
     "measured latencies": Kind(".csv", measured, load_measurements),
     "known optima": Kind(".json", lambda path: path.write_bytes(
-        (ROOT / "gnnsched_env" / "bounds" / "known_optima.json").read_bytes()), known_optima),
+        (ROOT / "gnnsched_env" / "bounds" / "known_optima.json").read_bytes()), known_optima, slow=True),
     "golden cases": Kind(".gz", lambda path: path.write_bytes(
-        (ROOT / "tests" / "golden" / "omega_sample.jsonl.gz").read_bytes()), lambda path: list(read_golden(path))),
+        (ROOT / "tests" / "golden" / "omega_sample.jsonl.gz").read_bytes()), lambda path: list(read_golden(path)),
+        slow=True),
+    "edge list, gzipped": Kind(".gz", lambda path: path.write_bytes(gzip.compress(b"0 1\n1 2\n2 3\n" * 20)),
+                               load_edge_list, lambda found: found.digest()),
+    "TU edges": Kind("_A.txt", tu_folder, lambda path: load_graph_set(path.parent)),
+    "submission": Kind(".csv", text("ID,TopConfigs\nlayout:xla:random:a,2;0;1\ntile:xla:b,7;3\n"),
+                       lambda path: read_submission(path, {"layout:xla:random:a": 3, "tile:xla:b": 9})),
+    "rows of a split": Kind(".json", text('{"train": [0, 1, 5], "score": [2, 3]}'), read_split),
+    "stand-in's list": Kind("", text('{"what": "", "files": ["npz/tile/xla/train/a.npz", "b.npz"]}'), standin_list),
+    "run folder": Kind("", run_folder, lambda path: RunFolder(beside(path, "checkpoint.json").parent).read()),
+    **STORED,
 }  # fmt: skip

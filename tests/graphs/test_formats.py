@@ -79,7 +79,12 @@ def test_direction_and_weights_play_no_part(tmp_path):
     [
         ("toy.mtx", "%%MatrixMarket matrix coordinate pattern general\n2 3 1\n1 2\n", GraphError, "must be square"),
         ("toy.mtx", "%%MatrixMarket matrix array real general\n1 1\n1\n", FileFormatError, "must be a sparse"),
-        ("toy.mtx", "%%MatrixMarket matrix coordinate pattern general\n2 2 1\n1\n", FileFormatError, "no valid Matrix"),
+        (
+            "toy.mtx",
+            "%%MatrixMarket matrix coordinate pattern general\n2 2 1\n1\n",
+            FileFormatError,
+            "toy.mtx, line 3: must hold 2",
+        ),
         ("toy.mtx", "1 2\n", FileFormatError, "MatrixMarket"),
         ("toy.graphml", "<graphml", FileFormatError, "networkx cannot read it as graphml"),
         ("toy.gml", "graph [", FileFormatError, "networkx cannot read it as gml"),
@@ -120,7 +125,7 @@ def test_pickles_inside_archives_are_refused_unread(tmp_path):
         load_graph_set(path, **WIDTHS)
     arrays = {"format": "csr", "shape": (1, 1), "data": [1], "indices": [0], "indptr": np.array([Bomb()])}
     np.savez(path, **arrays)
-    with pytest.raises(FileFormatError, match=r"no valid file of scipy\.sparse"):
+    with pytest.raises(FileFormatError, match=r"array 'indptr' is pickled; only plain arrays are read"):
         load_graph_set(path, **WIDTHS)
 
 

@@ -69,13 +69,13 @@ def test_a_real_set_survives_the_text_format(shared, tmp_path, name):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"A": "1, 2\n4, 5\n"}, GraphError, "an edge must stay in its graph, got 4,5 in row 2"),
-        ({"A": "1, 8\n"}, GraphError, r"vertex ids must lie in 1\.\.7, got 8"),
+        ({"A": "1, 2\n4, 5\n"}, GraphError, r"_A\.txt, line 2: an edge must stay in its graph, got 4,5"),
+        ({"A": "1, 8\n"}, GraphError, r"_A\.txt, line 1: vertex ids must lie in 1\.\.7, got 8"),
         ({"A": "0, 1\n"}, GraphError, r"vertex ids must lie in 1\.\.7, got 0"),
         ({"A": "1, x\n"}, FileFormatError, "must hold 2 integers per line"),
         ({"A": "1\n"}, FileFormatError, "must hold 2 integers per line"),
         ({"A": "1, 2.5\n"}, FileFormatError, "must hold 2 integers per line"),
-        ({"graph_indicator": "1\n1\n1\n1\n2\n1\n2\n"}, GraphError, "got 1 after 2 for vertex 6"),
+        ({"graph_indicator": "1\n1\n1\n1\n2\n1\n2\n"}, GraphError, "line 6: .* got 1 after 2 for vertex 6"),
         ({"graph_indicator": "1\n1\n1\n1\n3\n3\n3\n"}, GraphError, "got 3 after 1 for vertex 5"),
         ({"graph_indicator": "2\n2\n2\n2\n2\n2\n2\n"}, GraphError, "got 2 for vertex 1"),
         ({"graph_indicator": ""}, GraphError, "got an empty file"),
@@ -116,8 +116,31 @@ def test_a_gzipped_edge_list(tmp_path):
     graph = load_edge_list(path)
     assert (graph.name, rows_of(graph)) == ("toy", [[1], [0, 2], [1]])
     path.write_bytes(packed[:-8])
-    with pytest.raises(FileFormatError, match="truncated"):
+    with pytest.raises(FileFormatError, match="is incomplete or damaged"):
         load_edge_list(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.txt", "1 2\nx 3\n", "line 5, column 1: must hold 2 integers per line: got 'x'"),
+        ("a.txt", "1 2\n3\n", "line 5: must hold 2 integers per line: got 1"),
+        ("a.txt", "1 2\n3 99999999999999999999\n", "line 5, column 2: .*: got '99999999999999999999'"),
+        ("a.txt", "1 2 # fine\n% 7\n3 4.5\n", "line 6, column 2: .*: got '4.5'"),
+        ("a.csv", "1,2\n3,\n", "line 5, column 2: .*: got ''"),
+        ("a.txt", "1 2\n3 -4\n", "line 5: ids must not be negative, got -4"),
+        ("a.txt", "1 2\n3 9000000000000000000\n", "line 5: integers must lie in .*, got 9000000000000000000"),
+        ("a.mtx", "3 3 2\n1 2\n3 x\n", "line 6, column 2: .* got 'x'"),
+        ("a.mtx", "3 3 2\n1 2\n3 4\n", r"line 6: vertices must lie in 1\.\.3, got 4"),
+    ],
+)
+def test_a_fault_is_placed_by_the_line_that_an_editor_shows(tmp_path, name, data, said):
+    path = tmp_path / name
+    first = "%%MatrixMarket matrix coordinate pattern general" if name == "a.mtx" else "# a"
+    path.write_text(f"{first}\n\n% b\n{data}")
+    with pytest.raises((FileFormatError, GraphError), match=rf"{name}, {said}") as caught:
+        load_graph_set(path, num_features=2, num_classes=2)
+    assert " row " not in str(caught.value)
 
 
 def test_edge_list_with_ids_kept(tmp_path):

@@ -14,6 +14,7 @@ import build_dataset as study
 from build_dataset import build_dataset, load_dataset
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.folder_lock import writing_folder
 from gnnsched_env.hardware import Fleet, load_fleet
 from gnnsched_env.predictors.datasets.labelled_layers import job_inputs
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec, training_chunk
@@ -93,6 +94,13 @@ def test_a_finished_data_set_is_not_built_again(copy):
     before = {path: path.stat().st_mtime_ns for path in copy.iterdir()}
     assert build(copy) == 0
     assert {path: path.stat().st_mtime_ns for path in copy.iterdir()} == before
+
+
+def test_a_folder_that_another_build_writes_is_refused(copy):
+    before = contents(copy)
+    with writing_folder(copy), pytest.raises(ConfigError, match="copy: is being written by process"):
+        build(copy)
+    assert contents(copy) == before
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Metrics against exact arithmetic, at times up to the simulator's limit of 2^62 cycles."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import gymnasium
@@ -104,3 +105,29 @@ def test_changes_of_the_dataflow_count_towards_the_horizon():
     fleet = Fleet.from_dict(data)
     with pytest.raises(ConfigError, match=r"longest change of a dataflow.* may take"):
         gymnasium.make("gnnsched/Queue-v0", scenario=Scenario(name="slow", fleet=fleet), jobs=5_000_000)
+
+
+class LateJobs:
+    """A trace whose jobs all come in the last cycle in which jobs may come."""
+
+    num_jobs = 3_000_000
+
+    def chunks(self, size):
+        pytest.fail("nothing is read before times are known to be allowed")
+
+
+def test_jobs_that_are_read_late_count_towards_the_horizon():
+    table = toys.table([[(1 << 40) - 1]])
+    allowed = SimulationSettings(mean_gap=1.0, unit=1.0, jobs=2_000_000, window=1)
+    Simulation(table, allowed, source=LateJobs(), capacity=4)
+    with pytest.raises(ConfigError, match=r"2200000 jobs, arrivals before 2\^61 cycles, .* may take 2\^62 cycles"):
+        Simulation(table, replace(allowed, jobs=2_200_000), source=LateJobs(), capacity=4)
+
+
+def test_settings_that_no_record_holds_are_refused():
+    for name in ("jobs", "window", "repeats", "decision", "lookup", "mix_jobs"):
+        given = {"mean_gap": 1.0, "unit": 1.0, "jobs": 1, "window": 1} | {name: 1 << 63}
+        with pytest.raises(ConfigError, match=f"simulation: {name} must be at most 4,611,686,018,427,387,904, got"):
+            SimulationSettings(**given)
+    with pytest.raises(ConfigError, match=r"clock_hz must be at most 1,000,000,000,000, got"):
+        replace(load_fleet("hetero4"), clock_hz=10**400)

@@ -11,19 +11,22 @@ import traceback
 
 import numpy as np
 
+from tests.soak.odd_scenarios import draw_odd
 from tests.soak.scenarios import draw
 from tests.soak.watch import Counts, Watch
+from tests.soak.worlds import play_worlds
 
 LANES = 256
 SCENARIO_STEPS = 40_000
+WORLD_STEPS = 200
 EVENTS_A_JOB = 1000  # far more than an episode needs, however often its accelerators fail
 
 
 def play(seed, counts, *, lanes=LANES, steps=SCENARIO_STEPS):
     """Play one scenario, all of it drawn from `seed`, for so many steps and on until its episodes have ended."""
-    drawn = draw(seed, lanes)
+    drawn = draw_odd(seed, lanes) if seed % 2 else draw(seed, lanes)
     rng = np.random.default_rng([seed, 2])
-    watch = Watch(drawn.batch, counts)
+    watch = Watch(drawn, counts)
     episodes = np.zeros(lanes, np.uint64)
     seeds = rng.integers(1 << 63, size=lanes).astype(np.uint64)
     watch.reset(seeds, episodes, np.ones(lanes, np.bool_))
@@ -53,22 +56,25 @@ def random_actions(rng, batch, manner):
     return np.where(kind == 3, rng.integers(-1, actions + 1, lanes), chosen)
 
 
-def soak(steps, first=0, counts=None, *, lanes=LANES, scenario_steps=SCENARIO_STEPS):
+def soak(steps, first=0, counts=None, *, lanes=LANES, scenario_steps=SCENARIO_STEPS, world_steps=WORLD_STEPS):
     """Play scenarios `first`, `first` + 1, ... until so many steps are done; return (counts, kinds of scenarios).
 
+    Every second one is odd. Each is also played for `world_steps` steps through Gymnasium's interfaces.
     A violation is raised with a note that names its scenario.
     """
     counts = Counts() if counts is None else counts
-    kinds = {"queue": 0, "dispatch": 0, "failing": 0}
+    kinds = {"queue": 0, "dispatch": 0, "failing": 0, "odd": 0}
     seed = first
     while counts.steps < steps:
         try:
             drawn = play(seed, counts, lanes=lanes, steps=min(scenario_steps, steps - counts.steps))
+            play_worlds(seed, counts, steps=world_steps)
         except Exception as error:
             error.add_note(f"in scenario {seed}: python -m tests.soak.run --scenario {seed}")
             raise
         kinds["dispatch" if drawn.dispatch else "queue"] += 1
         kinds["failing"] += bool(drawn.options["failures"])
+        kinds["odd"] += drawn.odd
         seed += 1
     return counts, kinds
 
@@ -86,14 +92,15 @@ def main():
             _, kinds = soak(options.steps, options.first, counts)
         else:
             print(play(options.scenario, counts).options)
+            play_worlds(options.scenario, counts, steps=WORLD_STEPS)
     except Exception:
         traceback.print_exc()
         violations = 1
     seconds = time.perf_counter() - began
     print("  ".join(f"{name} {count:,}" for name, count in kinds.items()))
     for name, count in vars(counts).items():
-        print(f"{name:10} {count:>16,}")
-    print(f"{'steps/s':10} {counts.steps / seconds:>16,.0f}\n{'violations':10} {violations:>16,}")
+        print(f"{name:14} {count:>16,}")
+    print(f"{'steps/s':14} {counts.steps / seconds:>16,.0f}\n{'violations':14} {violations:>16,}")
     return violations
 
 

@@ -20,8 +20,10 @@ class Drawn:
     """A batch of environments and the options that it was made from."""
 
     batch: EnvBatch
+    scenario: Scenario
     dispatch: bool
     options: dict
+    odd: bool = False
 
 
 def random_fleet(rng):
@@ -91,19 +93,18 @@ def random_decision(rng, table):
     return {"latency_us": cost, "workers": int(rng.integers(1, 4)), "cached": cached, "lookup_us": lookup}
 
 
-def draw(seed, lanes):
-    """Return a random scenario's batch of `lanes` environments; the same for the same seed."""
-    rng = np.random.default_rng([seed, 1])
-    fleet = random_fleet(rng)
-    table = random_table(rng, fleet)
+def random_options(rng, table, *, dispatch):
+    """Return the options of `gymnasium.make` for a random scenario."""
     noise = float(rng.choice([0.0, 0.0, 0.5]))
-    error = PredictionError(noise=noise, bias=float(rng.choice([1.0, 0.3, 3.0])) if noise else 1.0, seed=seed)
-    dispatch = bool(rng.random() < 0.4)
+    bias = float(rng.choice([1.0, 0.3, 3.0])) if noise else 1.0
+    error = PredictionError(noise=noise, bias=bias, seed=int(rng.integers(1 << 30)))
     options = {
         "load": float(rng.choice([0.05, 0.5, 0.9, 1.45])),
         "jobs": int(np.exp(rng.uniform(0.0, np.log(300.0)))),
         "dataflow": str(rng.choice(["agent", "predicted_best"])),
         "shaping": str(rng.choice(["none", "drain"])),
+        "returns": str(rng.choice(["mean", "total"])),
+        "observation": str(rng.choice(["dict", "dict", "flat", "pairs", "pairs_flat"])),
         "repeats": int(rng.choice([1, 1, 7])),
         "arrivals": random_arrivals(rng, len(table.group_names)),
         "failures": random_failures(rng, table, error),
@@ -115,6 +116,17 @@ def draw(seed, lanes):
     if not dispatch:
         options["window"] = int(rng.integers(1, 8))
         options["window_order"] = str(rng.choice(["arrival", "shortest"]))
+        options["waiting"] = str(rng.choice(["free", "free", "needed", "by_choice"]))
+    return options
+
+
+def draw(seed, lanes):
+    """Return a random scenario's batch of `lanes` environments; the same for the same seed."""
+    rng = np.random.default_rng([seed, 1])
+    fleet = random_fleet(rng)
+    table = random_table(rng, fleet)
+    dispatch = bool(rng.random() < 0.4)
+    options = random_options(rng, table, dispatch=dispatch)
     scenario = Scenario(name="random", fleet=fleet, table=table)
     made = make_batch(scenario, dispatch=dispatch, lanes=lanes, options=options)
-    return Drawn(batch=made.batch, dispatch=dispatch, options=options)
+    return Drawn(batch=made.batch, scenario=made.scenario, dispatch=dispatch, options=options)

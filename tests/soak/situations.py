@@ -19,8 +19,9 @@ def scenario(*, dispatch, failing):
         drawn = draw(seed, LANES)
         simulation = drawn.batch.simulation
         fits = drawn.dispatch == dispatch and bool(drawn.options["failures"]) == failing
+        fits = fits and drawn.options.get("waiting", "free") == "free"
         big = simulation.jobs.shape[1] > 100 and simulation.accelerators.shape[1] > 1
-        if fits and big and drawn.options["load"] > 0.4 and drawn.options["shaping"] != "drain":
+        if fits and big and 0.4 < drawn.options["load"] < 1.0 and drawn.options["shaping"] != "drain":
             return seed
     pytest.fail("no scenario is of this kind")
 
@@ -29,7 +30,7 @@ def played(*, dispatch, failing, steps=60):
     """Return the watch of such a scenario, in the midst of its episodes."""
     seed = scenario(dispatch=dispatch, failing=failing)
     rng = np.random.default_rng(seed)
-    watch = Watch(draw(seed, LANES).batch)
+    watch = Watch(draw(seed, LANES))
     watch.reset(list(range(LANES)), [0] * LANES, np.ones(LANES, bool))
     for _ in range(steps):
         watch.step(random_actions(rng, watch.batch, [0.8, 0.0, 0.1, 0.1]))

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gnnsched_env.sim import summarise
 from tests.soak.episodes import check_episodes
+from tests.soak.exact import Facts, Played, check_exactly
 from tests.soak.rules import Violation, require
 
 NEVER = 1 << 62
+MOST_EXACT = 4  # episodes of those that end at once that are checked by exact arithmetic, which takes its time
 
 
 @dataclass
@@ -21,6 +24,11 @@ class Counts:
     jobs: int = 0
     failures: int = 0
     aborted: int = 0
+    worlds: int = 0  # batches played through Gymnasium, `joined` of them of several scenarios
+    joined: int = 0
+    world_steps: int = 0
+    world_episodes: int = 0
+    exact: int = 0  # checks by exact arithmetic
     checks: int = 0
 
 
@@ -30,8 +38,9 @@ WORDS = {"rewards": "reward", "elapsed": "elapsed", "times": "time", "legal": "l
 class Watch:
     """A batch of environments under observation; `counts` sums up over several where it is given."""
 
-    def __init__(self, batch, counts=None):
-        self.batch, self.simulation = batch, batch.simulation
+    def __init__(self, drawn, counts=None):
+        self.batch, self.simulation = drawn.batch, drawn.batch.simulation
+        self.facts = Facts.of(drawn.scenario)
         self.counts = Counts() if counts is None else counts
         lanes, _, jobs = self.size
         self.returns = np.zeros(lanes)
@@ -109,6 +118,13 @@ class Watch:
         self.counts.checks += check_episodes(
             self.simulation, which, [self.logs[lane] for lane in which.tolist()], self.returns, self.first_potential
         )
+        over = which[lanes["ended"] == 1]
+        for lane in np.roll(over, -self.counts.episodes)[:MOST_EXACT].tolist():
+            told = summarise(self.batch.episode(lane))
+            played = Played.of(self.simulation, lane, self.logs[lane])
+            self.counts.exact += check_exactly(
+                self.facts, played, told, returned=self.returns[lane], first_potential=self.first_potential[lane]
+            )
         self.counts.jobs += int(lanes["done"].sum())
         self.counts.aborted += int(lanes["aborted"].sum())
         self.counts.failures += int(((self.simulation.accelerators[which]["changes"] + 1) // 2).sum())
@@ -139,17 +155,25 @@ class Watch:
         self._require("an action is always legal", batch.mask.any(axis=1))
         for name, array in batch.observation.items():
             self._require(f"observation {name} is in [0, 1]", ((array >= 0) & (array <= 1)).all(axis=1))
+        if not isinstance(batch.observed, dict):
+            rows, bound = batch.observed.reshape(len(lanes), -1), 1.0 if batch.layout.observation == "flat" else 4.0
+            self._require("what is shown is in its space", (np.abs(rows) <= bound).all(axis=1))
         up = accelerators["up"] == 1
         owners = batch.layout.column_accelerators
         if batch.layout.dispatch:
             expected = (up | ~up.any(axis=1, keepdims=True))[:, owners]
         else:
-            idle = (up & (accelerators["job"] < 0))[:, owners]
+            by_choice = batch.layout.waiting == "by_choice"  # then it is legal to name a busy accelerator, and waits
+            named = (up & ((accelerators["job"] < 0) | by_choice))[:, owners]
             shown = np.minimum(lanes["waiting"], batch.layout.window)[:, np.newaxis]
             slots = np.repeat(np.arange(batch.layout.window) < shown, len(owners), axis=1)
-            wait = (lanes["arrived"] < self.size[2]) | (lanes["running"] > 0) | batch.ended
-            idle = np.tile(idle, (1, batch.layout.window)) & slots
-            expected = np.concatenate([idle, wait[:, np.newaxis]], axis=1)
+            expected = np.tile(named, (1, batch.layout.window)) & slots
+            wait = (lanes["arrived"] < self.size[2]) | (lanes["running"] > 0)
+            wait = (wait & (batch.layout.waiting == "free")) | batch.ended
+            if by_choice:
+                expected[:, -1] |= batch.ended
+            else:
+                expected = np.concatenate([expected, wait[:, np.newaxis]], axis=1)
         self._require("the mask follows from the state", ~self.played | (expected == batch.mask).all(axis=1))
 
     def _check_clocks(self):

@@ -5,10 +5,7 @@ with every member (common random numbers), and moves the weights by Adam (Kingma
 steps, each weighted by the rank of its result (Salimans et al. 2017; centred ranks as in Wierstra et al. 2014).
 """
 
-import multiprocessing
-import signal
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -29,6 +26,8 @@ from gnnsched_baselines.learned.pair_network import (
 )
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.files import reading
+from gnnsched_env.common.processes import WorkerPool
 
 FloatArray = NDArray[np.float64]
 
@@ -75,7 +74,7 @@ class Evolution:
         self.first_moment = np.zeros_like(self.parameters)
         self.second_moment = np.zeros_like(self.parameters)
         self.generation = 0
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: WorkerPool | None = None
 
     def update(self) -> dict[str, float]:
         """Take one generation.
@@ -131,10 +130,8 @@ class Evolution:
             raise FileFormatError(f"{stored.source}: seed must be {self.seed}, got {stored.manifest.get('seed')!r}")
         if stored.manifest.get("features") != list(FEATURES):
             raise FileFormatError(f"{stored.source}: must be a checkpoint of this version's features, in their order")
-        try:
+        with reading(stored.source, "the checkpoint"):
             self.restore({**stored.arrays, "generation": stored.manifest["generation"]})
-        except (ValueError, KeyError) as error:
-            raise FileFormatError(f"{stored.source}: must be a checkpoint of this evolution ({error})") from None
 
     def _play(self, members: Sequence[Network], rng: np.random.Generator) -> tuple[FloatArray, int]:
         """Return each member's mean over worlds of log(mean completion / `assignment`'s), and the decisions taken."""
@@ -160,9 +157,13 @@ class Evolution:
         if self.config.workers == 1:
             return map(play_task, tasks)
         if self._pool is None:
-            context = multiprocessing.get_context("spawn")  # a forked child would share the compiled kernels' threads
-            self._pool = ProcessPoolExecutor(self.config.workers, context, initializer=_leave_interrupts)
-        return self._pool.map(play_task, tasks)
+            self._pool = WorkerPool(self.config.workers)
+        try:
+            return list(self._pool.map(play_task, tasks))
+        except BaseException:  # such as a second Ctrl-C, which is not to wait for the rest of the generation
+            self._pool.kill()
+            self._pool = None
+            raise
 
     def _ascend(self, gradient: FloatArray, rate: float) -> None:
         """Take one step of Adam up the gradient, scaled for each weight like the steps that were tried."""
@@ -243,7 +244,3 @@ def _first_network(config: EvolutionConfig, seed: int) -> Network:
     network = initial_network(config.width, np.random.default_rng((seed, 0)), prior=config.prior)
     network.skip[COLUMN.plan_change_share] = -config.slope
     return network
-
-
-def _leave_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C

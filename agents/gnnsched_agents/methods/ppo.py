@@ -24,7 +24,7 @@ from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
 from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network
 from gnnsched_env.common.disk_cache import content_key
-from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.files import reading
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 from gnnsched_env.nn.device import pick_device
 
@@ -186,14 +186,12 @@ class Ppo:
         another configuration or other workloads.
         """
         state = read_checkpoint(path, KIND, self._key(), self.device)
-        try:
+        with reading(str(path), "the checkpoint"):
             for name, part in self._parts().items():
                 part.load_state_dict(state[name])
             self.lanes.restore(arrays_of(state["worlds"]))
             self.rng.bit_generator.state = json.loads(state["rng"])
             self.updates, self.decisions = state["counters"]
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise FileFormatError(f"{path}: the checkpoint is incomplete or damaged ({error})") from None
 
     def _parts(self) -> dict[str, Any]:
         return {"actor": self.actor, "critic": self.critic, "optimizer": self.optimizer}

@@ -31,7 +31,7 @@ from gnnsched_agents.torch_network import PairNetwork
 from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.learned.pair_network import Network, initial_network
 from gnnsched_env.common.errors import FileFormatError
-from gnnsched_env.common.files import write_whole
+from gnnsched_env.common.files import reading, write_whole
 from gnnsched_env.nn.device import pick_device
 
 COUNTERS = ("num_timesteps", "_n_updates")  # a model's attributes that are plain values in its file
@@ -113,13 +113,11 @@ class Sb3Training:
         if plain[CARD] != card_of(self.name):
             raise FileFormatError(f"{path}: must be a model of {self.name} for this version's features")
         policy, model = self.model.policy, self.model
-        try:
+        with reading(str(path), "the model"):
             policy.load_state_dict(read_tensors(path, WEIGHTS))
             policy.optimizer.load_state_dict(read_tensors(path, OPTIMIZER))
             for name in COUNTERS:
                 setattr(model, name, int(plain[name]))
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise FileFormatError(f"{path}: training is incomplete or damaged ({error})") from None
         seed = (self.seed + model.num_timesteps) % MOST_SEEDS
         self.env = self._worlds(self.network(), seed)
         model.set_env(self.env)

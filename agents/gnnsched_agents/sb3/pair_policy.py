@@ -3,6 +3,7 @@
 `networks.py` has their counterparts on the rows of `PairVecEnv`, which `gnnsched train` uses.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from gnnsched_agents.pair_modules import FEATURES, PooledCritic, PooledScorer, check_space, likeliest
 from gnnsched_agents.sb3.networks import MaskedPairPolicy, PairQPolicy
 from gnnsched_env.common.checks import Integer
+from gnnsched_env.common.errors import ConfigError
 
 
 class PairActorCriticPolicy(MaskedPairPolicy):
@@ -24,7 +26,7 @@ class PairActorCriticPolicy(MaskedPairPolicy):
 
     def __init__(self, *args: Any, width: int = 32, use_sde: bool = False, **kwargs: Any) -> None:
         # `use_sde`: PPO and A2C say False, and MaskablePPO does not know it
-        self._width = check_width("PairActorCriticPolicy", width)
+        self._width = check_width("PairActorCriticPolicy", width, kwargs)
         super().__init__(*args, **kwargs)
 
     def _networks(self) -> tuple[nn.Module, nn.Module]:
@@ -49,7 +51,7 @@ class PairValuePolicy(PairQPolicy):
     """
 
     def __init__(self, *args: Any, width: int = 32, **kwargs: Any) -> None:
-        self._width = check_width("PairValuePolicy", width)
+        self._width = check_width("PairValuePolicy", width, kwargs)
         super().__init__(*args, **kwargs)
 
     def _networks(self) -> tuple[nn.Module, nn.Module]:
@@ -60,8 +62,13 @@ class PairValuePolicy(PairQPolicy):
         return own_parameters(super()._get_constructor_parameters(), self._width)
 
 
-def check_width(where: str, width: Any) -> int:
-    """Return the units of each layer; raise ConfigError unless it is an integer of at least 1."""
+def check_width(where: str, width: Any, others: Mapping[str, Any]) -> int:
+    """Return the units of each layer; raise ConfigError unless it is an integer of at least 1.
+
+    `net_arch` among the other arguments is refused too, unless it is empty as in a saved model: it would be ignored.
+    """
+    if others.get("net_arch"):
+        raise ConfigError(f"{where}: net_arch must be left out, as width sets its layers, got {others['net_arch']!r}")
     value: int = Integer(1).check(where, "width", width)
     return value
 

@@ -9,14 +9,13 @@ reader, which executes no code, and the plain values in its JSON. The pickles in
 
 import io
 import json
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile, ZipFile
 
 from gnnsched_baselines.learned.pair_network import Network, made_for, network_of
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy
 from gnnsched_env.common.errors import ConfigError, FileFormatError, needs_extra
+from gnnsched_env.common.files import file_path, open_zip, reading
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Knowledge, Routing
 from gnnsched_env.envs import Layout
 from gnnsched_env.evaluation.policies import Found
@@ -31,7 +30,6 @@ PLAIN, WEIGHTS, OPTIMIZER = "data", "policy.pth", "policy.optimizer.pth"  # entr
 MARK = "made_for"  # a scorer's entry where it reads the observation "pairs"
 SCORERS = ("scorer.", "q_net.scorer.")  # prefixes of the scorer's weights in the policy: actor-critic, and DQN
 MOST_BYTES = 1 << 28  # largest size of an unpacked entry
-DAMAGED = (BadZipFile, OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error)
 
 
 class Sb3Policy(TrainedPolicy):
@@ -98,11 +96,9 @@ def read_scorer(path: Path) -> tuple["PooledScorer", bool] | None:
     if prefix is None:
         return None
     own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-    try:
+    with reading(str(path), f"the scorer in {WEIGHTS}"):
         scorer = PooledScorer(len(own["row.bias"]))
         scorer.load_state_dict(own)
-    except (ConfigError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
-        raise FileFormatError(f"{path}: {error}") from None
     return scorer, prefix == SCORERS[1]
 
 
@@ -160,17 +156,11 @@ def read_tensors(path: Path, entry: str) -> dict[str, Any]:
 
 def _entry(path: Path, name: str) -> bytes:
     """Return an entry of the zip."""
-    try:
-        with ZipFile(path) as file:
-            if name not in file.namelist():
-                raise FileFormatError(f"{path}: must be a model of Stable-Baselines3; it has no entry {name}")
-            size = file.getinfo(name).file_size
-            if size > MOST_BYTES:
-                raise FileFormatError(f"{path}: {name} may have {MOST_BYTES:,} bytes, has {size:,}")
+    with reading(str(path), "the zip file of a model"), open_zip(file_path(path, "a model")) as file:
+        if name not in file.namelist():
+            raise FileFormatError(f"{path}: must be a model of Stable-Baselines3; it has no entry {name}")
+        size = file.getinfo(name).file_size
+        if size > MOST_BYTES:
+            raise FileFormatError(f"{path}: {name} may have {MOST_BYTES:,} bytes, has {size:,}")
+        with reading(str(path), f"the entry {name}"):
             return file.read(name)
-    except FileNotFoundError:
-        raise FileFormatError(f"{path}: no such file") from None
-    except FileFormatError:
-        raise
-    except DAMAGED as error:
-        raise FileFormatError(f"{path}: must be a zip file of a model, cannot be read ({error})") from None

@@ -4,19 +4,22 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from gnnsched_env.common.disk_cache import warn
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import write_whole
 from gnnsched_env.forecast.data.array_rules import NODE_CONFIG_FEAT, check_layouts, check_tiles
+from gnnsched_env.forecast.data.kept_layouts import KeptLayouts, write_copy
 from gnnsched_env.forecast.data.npz_streaming import BLOCK_BYTES, Member
 
 Array = NDArray[Any]
 IntArray = NDArray[np.int64]
+
+FORMAT = 2  # of kept copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,8 @@ class ConfigRows:
     """The streamed array of configurations; layouts come as int8 [k, nc, 18], tiles as float32 [k, 24].
 
     `cache`: a folder that keeps layouts as int8, a file for each source (by path, size and time of change), so that
-    a second look costs no inflating; None keeps nothing. Copies of sources that have changed since are left there.
+    a second look costs no inflating; None keeps nothing. A copy's blocks are checked whenever rows in them are asked
+    for, and a damaged copy is made anew, with a warning. Copies of sources that have changed since are left there.
     """
 
     member: Member
@@ -37,7 +41,7 @@ class ConfigRows:
         """Return the rows in the order asked for, repeats allowed; None: all, which may be a read-only map."""
         if rows is not None:
             return self._some(self._asked(rows))
-        kept = self._kept()
+        kept = self._kept(None)
         if kept is not None:
             return kept
         taken = self._room(len(self))
@@ -47,13 +51,16 @@ class ConfigRows:
 
     def blocks(self) -> Iterator[tuple[int, Array]]:
         """Yield (first row, rows) in order, some megabytes at a time."""
-        kept = self._kept()
-        if kept is None:
-            for first, block in self.member.blocks():
-                yield first, self._checked(block, np.arange(first, first + len(block)))
+        if self.cache is None or not self._is_layout:
+            first = 0
+            for block in self._streamed():
+                yield first, block
+                first += len(block)
             return
-        step = max(1, BLOCK_BYTES // max(1, kept[0].nbytes))
-        for first in range(0, len(kept), step):
+        step = max(1, BLOCK_BYTES // int(np.prod(self.member.shape[1:])))
+        for first in range(0, len(self), step):
+            kept = self._kept(np.arange(first, min(first + step, len(self))))
+            assert kept is not None
             yield first, kept[first : first + step]
 
     def _asked(self, rows: IntArray) -> IntArray:
@@ -67,7 +74,7 @@ class ConfigRows:
 
     def _some(self, rows: IntArray) -> Array:
         """Return rows; of the others only one block is held, and none behind the last asked for is read."""
-        kept = self._kept()
+        kept = self._kept(rows)
         if kept is not None:
             return np.asarray(kept)[rows]
         taken = self._room(len(rows))
@@ -96,21 +103,30 @@ class ConfigRows:
         except ConfigError as error:
             raise FileFormatError(f"{self.member.path}: {error}") from None
 
-    def _kept(self) -> Array | None:
-        """Return the map of the kept copy, made at need; None without a cache."""
+    def _kept(self, rows: IntArray | None) -> Array | None:
+        """Return the map of the kept copy, made at need and checked where it holds `rows`; None without a cache."""
         if self.cache is None or not self._is_layout:
             return None
         path = self.cache / self._key()
-        kept = self._open(path)
-        if kept is None:
-            try:
-                write_whole(path, self._write)
-            except OSError as error:
-                raise ConfigError(f"cache {self.cache} cannot be written: {error.strerror or error}") from None
-            kept = self._open(path)
+        try:
+            if (kept := KeptLayouts.open(path, self.member.shape)) is not None:
+                kept.check(rows)
+                return kept.rows
+        except FileFormatError as error:
+            warn(f"damaged cache entry is made anew ({error})")
+        try:
+            write_whole(path, lambda file: write_copy(file, self.member.shape, self._streamed()))
+        except OSError as error:
+            raise ConfigError(f"cache {self.cache} cannot be written: {error.strerror or error}") from None
+        kept = KeptLayouts.open(path, self.member.shape)
         if kept is None:
             raise ConfigError(f"cache {self.cache}: {path.name} cannot be read back")
-        return kept
+        kept.check(rows)
+        return kept.rows
+
+    def _streamed(self) -> Iterator[Array]:
+        for first, block in self.member.blocks():
+            yield self._checked(block, np.arange(first, first + len(block)))
 
     def _key(self) -> str:
         path = self.member.path.resolve()
@@ -118,19 +134,5 @@ class ConfigRows:
             state = path.stat()
         except OSError as error:
             raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
-        text = f"{path}\n{state.st_size}\n{state.st_mtime_ns}"
+        text = f"{FORMAT}\n{path}\n{state.st_size}\n{state.st_mtime_ns}"
         return f"{path.stem[:80]}-{hashlib.sha256(text.encode()).hexdigest()[:24]}.npy"
-
-    def _open(self, path: Path) -> Array | None:
-        """Return the map of a kept copy; None where there is none, or one that is no such copy."""
-        try:
-            kept = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            return None
-        return kept if kept.dtype == np.int8 and kept.shape == self.member.shape else None
-
-    def _write(self, file: BinaryIO) -> None:
-        header = {"descr": "|i1", "fortran_order": False, "shape": self.member.shape}
-        npy.write_array_header_1_0(file, header)  # type: ignore[arg-type]
-        for first, block in self.member.blocks():
-            file.write(self._checked(block, np.arange(first, first + len(block))).data)

@@ -6,7 +6,6 @@ by inflating all before them, a block at a time.
 
 import contextlib
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,11 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import FileFormatError
-from gnnsched_env.common.files import file_path
+from gnnsched_env.common.files import check_end, file_path, open_zip, reading
 
 Array = NDArray[Any]
 
 BLOCK_BYTES = 4 << 20  # of a streamed array, at least one row
-
-_DAMAGE = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +38,15 @@ class Member:
         count = int(np.prod(self.shape, dtype=np.int64))
         with self._data() as data:
             flat = np.frombuffer(_take(data, count * self.dtype.itemsize), dtype=self.dtype)
+            check_end(data)
         native = flat.astype(self.dtype.newbyteorder("="))
         return native.reshape(self.shape, order="F" if self.fortran_order else "C")
 
     def blocks(self) -> Iterator[tuple[int, Array]]:
         """Yield (first row, rows) in order, some megabytes at a time; each block is read-only and soon replaced.
 
-        FileFormatError where the data are damaged, which shows only as far as they are read.
+        FileFormatError where the data are damaged, which shows only as far as they are read; the checksum is verified
+        before the last block is yielded.
         """
         if self.fortran_order and len(self.shape) > 1:
             raise FileFormatError(f"{self.path}: array {self.name!r} must be in C order, got Fortran order")
@@ -59,13 +58,15 @@ class Member:
             for first in range(0, total, step):
                 rows = min(step, total - first)
                 block = np.frombuffer(_take(data, rows * row_bytes), dtype=self.dtype)
+                if first + rows == total:
+                    check_end(data)
                 yield first, block.reshape(rows, *self.shape[1:])
 
     @contextlib.contextmanager
     def _data(self) -> Iterator[IO[bytes]]:
         """Open the member behind its header."""
         with (
-            _named(self.path, f"array {self.name!r}"),
+            reading(str(self.path), f"array {self.name!r}"),
             zipfile.ZipFile(self.path) as archive,
             archive.open(f"{self.name}.npy") as data,
         ):
@@ -80,27 +81,29 @@ def read_members(path: Path) -> dict[str, Member]:
     pickled array, a header that disagrees with the size of the data.
     """
     members = {}
-    with _named(path, "the archive"):
+    with reading(str(path), "the archive"):
         with file_path(path).open("rb") as file:
             if file.read(2) != b"PK":
                 raise FileFormatError(f"{path}: must be an npz archive, got a file that starts differently")
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             for info in archive.infolist():
                 if info.filename.endswith(".npy"):
                     name = info.filename.removesuffix(".npy")
                     members[name] = _read_member(path, name, archive, info)
+                else:  # opening compares its name with that before its data: a damaged name may be an array's
+                    archive.open(info).close()
     return members
 
 
 def _read_member(path: Path, name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
-    with _named(path, f"array {name!r}"), archive.open(info) as data:
+    with reading(str(path), f"array {name!r}"), archive.open(info) as data:
         shape, fortran_order, dtype, start = _read_header(data)
     if dtype.hasobject:
         raise FileFormatError(f"{path}: array {name!r} is pickled; only plain arrays are read")
     size = start + int(np.prod(shape, dtype=object)) * dtype.itemsize
     if size != info.file_size:
         raise FileFormatError(
-            f"{path}: array {name!r} is damaged or truncated: shape {shape} of {dtype} needs {size} bytes, "
+            f"{path}: array {name!r} is incomplete or damaged: shape {shape} of {dtype} needs {size} bytes, "
             f"got {info.file_size}"
         )
     return Member(path=path, name=name, shape=shape, dtype=dtype, fortran_order=fortran_order)
@@ -123,17 +126,3 @@ def _take(data: IO[bytes], count: int) -> bytes:
     if len(taken) != count:
         raise EOFError(f"{count - len(taken)} bytes are missing")
     return taken
-
-
-@contextlib.contextmanager
-def _named(path: Path, where: str) -> Iterator[None]:
-    """Turn what damaged files raise into a FileFormatError that names file and place."""
-    try:
-        yield
-    except FileFormatError:
-        raise
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except _DAMAGE as error:
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise FileFormatError(f"{path}: {where} is damaged or truncated: {reason}") from None

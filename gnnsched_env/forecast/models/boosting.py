@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 from gnnsched_env.common import store
 from gnnsched_env.common.checks import Integer, Number
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.files import reading
 from gnnsched_env.common.store import FORECAST_TREES, Format, Stored
 from gnnsched_env.forecast.data.schema import CONFIGURABLE_OPCODES, LAYOUT_WIDTH
 from gnnsched_env.forecast.encoding.portions import Portion
@@ -127,10 +128,14 @@ class BoostingRanker:
         check_kind(sample, is_tile=self.is_tile)
         asked = places_of(sample, rows)
         parts = [
-            np.asarray(self.booster.predict(_columns(sample, asked[k : k + ROWS_AT_ONCE], self.layouts)), np.float64)
+            self._scores(_columns(sample, asked[k : k + ROWS_AT_ONCE], self.layouts))
             for k in range(0, len(asked), ROWS_AT_ONCE)
         ]
         return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _scores(self, columns: FloatArray) -> FloatArray:
+        """Return float64 [k]; in one thread, since OpenMP's threads do not survive a fork of the process."""
+        return np.asarray(self.booster.predict(columns, num_threads=1), np.float64)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an npz file without pickles, whole or not at all."""
@@ -148,14 +153,12 @@ class BoostingRanker:
         manifest, arrays, source = stored.manifest, stored.arrays, stored.source
         check_encoding(stored)
         layouts = arrays.get("layouts")
-        try:
+        with reading(source):
             if layouts is not None and (layouts.dtype != np.int8 or layouts.ndim != 3):
                 raise FileFormatError(f"{source}: array 'layouts' must be int8 [nc, most, {LAYOUT_WIDTH}]")
             trees = arrays["trees"].tobytes().decode()
             booster = lightgbm.Booster(model_str=trees)
             is_tile, provenance = bool(manifest["is_tile"]), manifest["provenance"]
-        except (KeyError, ValueError, lightgbm.basic.LightGBMError) as error:
-            raise FileFormatError(f"{source}: {error}") from None
         return cls(trees=trees, is_tile=is_tile, layouts=layouts, provenance=provenance, booster=booster)
 
 

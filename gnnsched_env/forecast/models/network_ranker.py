@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from gnnsched_env.common import store
-from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.files import reading
 from gnnsched_env.common.store import FORECAST_NETWORK, Format, Stored
 from gnnsched_env.forecast.encoding.samples import LAYOUT_ENCODED, NODE_WIDTH, TILE_ENCODED, Sample
 from gnnsched_env.forecast.models import segments
@@ -94,7 +94,7 @@ class NetworkRanker:
         """Return a ranker, whose shape is of a class, from a file's content; FileFormatError says what is wrong."""
         manifest, source = stored.manifest, stored.source
         check_encoding(stored)
-        try:
+        with reading(source):
             return cls.of(
                 shape(**manifest["config"]),
                 stored.arrays,
@@ -103,8 +103,6 @@ class NetworkRanker:
                 provenance=manifest["provenance"],
                 format=stored.format,
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise FileFormatError(f"{source}: {error}") from None
 
 
 def widths(is_tile: bool) -> Widths:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.files import file_path, write_rows
+from gnnsched_env.common.files import file_path, reading, write_rows
 from gnnsched_env.forecast.data.schema import Collection
 from gnnsched_env.forecast.scoring.rank_scores import TILE_TOP, ranking
 
@@ -82,19 +82,16 @@ def read_submission(path: str | Path, counts: Mapping[str, int] | None = None) -
 def _lines(path: Path) -> Iterable[tuple[str, str, str]]:
     """Yield (place, ID, TopConfigs) of each row; no value is quoted, as none holds a comma."""
     header = ",".join(HEADER)
-    try:
-        with file_path(path).open(encoding="utf-8") as file:
-            first = file.readline().rstrip("\n")
-            if first != header:
-                raise FileFormatError(f"{path}: line 1 must be {header}, got {first[:80]!r}")
-            for number, line in enumerate(file, start=2):
-                where = f"{path}: line {number}"
-                if line.count(",") != 1:
-                    raise FileFormatError(f"{where}: must hold {len(HEADER)} values, got {line.count(',') + 1}")
-                key, _, text = line.rstrip("\n").partition(",")
-                yield where, key, text
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"{path}: is not a text file: {error}") from None
+    with reading(str(path), "the text"), file_path(path).open(encoding="utf-8") as file:
+        first = file.readline().rstrip("\n")
+        if first != header:
+            raise FileFormatError(f"{path}: line 1 must be {header}, got {first[:80]!r}")
+        for number, line in enumerate(file, start=2):
+            where = f"{path}: line {number}"
+            if line.count(",") != 1:
+                raise FileFormatError(f"{where}: must hold {len(HEADER)} values, got {line.count(',') + 1}")
+            key, _, text = line.rstrip("\n").partition(",")
+            yield where, key, text
 
 
 def _collection(where: str, key: str) -> Collection:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.folder_lock import writing_folder
 from gnnsched_env.forecast.data.folder_tree import Opened
 from gnnsched_env.forecast.encoding.portions import HELD_SHARE, Portion, whole
 from gnnsched_env.forecast.encoding.samples import prepare_all
@@ -32,13 +33,15 @@ def fit(
 ) -> Fitted:
     """Train a ranker on parts prepared with the settings' hops; the same call goes on where one was stopped.
 
-    A folder that holds a ranker of other settings or of other programs, or such a checkpoint, is refused.
+    A folder that holds a ranker of other settings or of other programs, or such a checkpoint, is refused, and one that
+    another training writes.
     """
-    if session.folder is not None:
-        _check_folder(session.folder, settings, parts)
-    done = settings.fit(parts, session, held_share)
-    if session.folder is not None:
-        done.ranker.save(session.folder / WEIGHTS)
+    with writing_folder(session.folder):
+        if session.folder is not None:
+            _check_folder(session.folder, settings, parts)
+        done = settings.fit(parts, session, held_share)
+        if session.folder is not None:
+            done.ranker.save(session.folder / WEIGHTS)
     return done
 
 
@@ -48,14 +51,19 @@ def leave_one_out(
     """Score each program by a ranker that was trained on all the others; `session.folder` keeps a folder for each.
 
     A program with nothing to rank is in no training and has no ranker, but is counted. ConfigError where the others
-    leave nothing to train on. The same program in another collection (of equal name) is left out with it.
-    `session.minutes` are for each program; a training that they cut short counts as it is.
+    leave nothing to train on, or the folder is being written. The same program in another collection (of equal name) is
+    left out with it. `session.minutes` are for each program; a training that they cut short counts as it is.
     """
-    prepared = prepare_all(opened.programs, session.report, hops=settings.hops)
     labels = {(program.collection, program.name) for program in opened.programs}
     if len(labels) < len(opened.programs):
         raise ConfigError("leave-one-out: files of a collection must have different names")
-    several = len({collection for collection, _ in labels}) > 1
+    with writing_folder(session.folder):
+        return _leave_one_out(settings, opened, session, held_share)
+
+
+def _leave_one_out(settings: RankerSettings, opened: Opened, session: Session, held_share: float) -> LeftOut:
+    prepared = prepare_all(opened.programs, session.report, hops=settings.hops)
+    several = len({program.collection for program in opened.programs}) > 1
     scores, unfinished = [], []
     for sample, program in zip(prepared.samples, prepared.programs, strict=True):
         score = score_sample(RandomRanker(), sample, program)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.errors import ConfigError, needs_extra
+from gnnsched_env.common.files import reading
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.forecast.encoding.portions import Portion
 from gnnsched_env.forecast.encoding.samples import Sample
@@ -175,12 +176,12 @@ class Training:
     def load(self, path: Path) -> None:
         """Take up what `save` wrote."""
         state = read_checkpoint(path, KIND, self._key, self._device)
-        self.step = state["step"]
-        self.network.load_state_dict(state["network"])
-        self.averaged.load_state_dict(state["averaged"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.best = {name: value.cpu() for name, value in state["best"].items()}
-        self.history = state["history"]
+        with reading(str(path), "the checkpoint"):
+            self.network.load_state_dict(state["network"])
+            self.averaged.load_state_dict(state["averaged"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.best = {name: value.cpu() for name, value in state["best"].items()}
+            self.step, self.history = state["step"], state["history"]
 
     def _average(self) -> None:
         """Let the running mean of the weights follow; of the first steps it is the plain mean."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.files import reading
 from gnnsched_env.common.store import GNN_PREDICTOR, Stored
 from gnnsched_env.cycles import uses_self_loops
 from gnnsched_env.hardware import Layer
@@ -130,15 +131,13 @@ class GnnPredictor:
                 raise FileFormatError(
                     f"{source}: its {name} must be, in this order, {', '.join(known)}; got {manifest.get(name)}"
                 )
-        try:
+        with reading(source):
             return cls.of(
                 ModelConfig(**manifest["config"]),
                 stored.arrays,
                 domain=_read_domain(source, manifest["domain"]),
                 provenance=manifest["provenance"],
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FileFormatError(f"{source}: {error}") from None
 
     def _fold(self, classes: JobClasses, c: int) -> FoldedGraph:
         graph = class_graph(classes, c, self_loops=uses_self_loops(classes.models[c]))

@@ -13,6 +13,7 @@ from torch import Tensor
 from gnnsched_env.common.checks import Integer, Number, check_fields
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.files import reading
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.nn.checkpoint import read_checkpoint, write_checkpoint
@@ -209,11 +210,11 @@ class TrainingRun:
     def load(self, path: Path) -> None:
         """Restore what `save` wrote."""
         state = read_checkpoint(path, KIND, self._key(), self._device)
-        self.step = state["step"]
-        self.network.load_state_dict(state["network"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.best = {name: value.cpu() for name, value in state["best"].items()}
-        self.history = state["history"]
+        with reading(str(path), "the checkpoint"):
+            self.network.load_state_dict(state["network"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.best = {name: value.cpu() for name, value in state["best"].items()}
+            self.step, self.history = state["step"], state["history"]
 
     def _draw(self, rng: np.random.Generator) -> IntArray:
         """Return the samples of a step."""

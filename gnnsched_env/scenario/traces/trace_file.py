@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import file_path
+from gnnsched_env.hardware.fleet import MOST_CLOCK_HZ
 from gnnsched_env.scenario.traces.row_reader import RowReader, Rows
 from gnnsched_env.scenario.traces.trace_format import NO_DEADLINE, Kind, Problem, TraceKey
+from gnnsched_env.sim.feed import LATEST_READ
 from gnnsched_env.sim.records import NEVER
 
 TRACE_JOB = np.dtype(
@@ -68,8 +70,9 @@ class Trace:
         Seconds become cycles of the clock, to the nearest. Raise FileFormatError where the file has changed since it
         was checked; jobs handed out before the change was seen are then void.
         """
-        clock_hz, size = Integer(1).check("trace", "clock_hz", clock_hz), Integer(1).check("trace", "size", size)
-        if self.last_due_s * clock_hz >= NO_DUE / 2:
+        clock_hz = Integer(1, MOST_CLOCK_HZ).check("trace", "clock_hz", clock_hz)
+        size = Integer(1).check("trace", "size", size)
+        if self.last_due_s * clock_hz >= LATEST_READ:
             raise ConfigError(
                 f"trace {self.path}: times must stay below 2^61 cycles, but {self.last_due_s:g} s "
                 f"at {clock_hz} Hz are {self.last_due_s * clock_hz:.3g}"

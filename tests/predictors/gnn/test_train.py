@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.nn.checkpoint import write_checkpoint
 from gnnsched_env.nn.device import pick_device
 from gnnsched_env.predictors import DatasetSpec
 from gnnsched_env.predictors.gnn import training_samples as sampling
-from gnnsched_env.predictors.gnn.gnn_training import TrainConfig, train_gnn
+from gnnsched_env.predictors.gnn.gnn_training import KIND, TrainConfig, train_gnn
 from gnnsched_env.predictors.gnn.latency_networks import ModelConfig
 from gnnsched_env.predictors.gnn.training_samples import label_samples, training_samples
 from gnnsched_env.tables import pair_cycles
@@ -164,3 +165,10 @@ def test_unknown_families_and_devices_are_refused():
         new_run(replace(TINY, held_out=("held out", "trained on")))
     with pytest.raises(ConfigError, match="device 'abacus'"):
         pick_device("abacus")
+
+
+def test_a_checkpoint_without_a_field_is_refused_by_its_name(tmp_path):
+    run = new_run()
+    write_checkpoint(tmp_path / "a.ckpt", KIND, run._key(), {"network": run.network.state_dict()})
+    with pytest.raises(FileFormatError, match=r"a\.ckpt: the checkpoint lacks 'optimizer'$"):
+        run.load(tmp_path / "a.ckpt")

@@ -6,6 +6,7 @@ one matrix product gives 10,000 draws, and scipy's function supports neither suc
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -74,11 +75,28 @@ def paired_ratio(numerator: FloatArray, denominator: FloatArray) -> Interval:
     `numerator`, `denominator`: float64 [episodes], one mean per episode, drawn in pairs. Raise ConfigError if their
     lengths differ or are 0.
     """
-    if len(numerator) != len(denominator) or not len(numerator):
-        raise ConfigError(f"paired episodes must be equally many, got {len(numerator)} and {len(denominator)}")
-    counts = _fixed_counts(len(numerator))
+    counts = _fixed_counts(_paired(numerator, denominator))
     ratios = (counts @ numerator) / (counts @ denominator)
     return _percentiles(float(numerator.mean() / denominator.mean()), ratios, CONFIDENCE)
+
+
+def geometric_ratio(pairs: Sequence[tuple[FloatArray, FloatArray]]) -> Interval:
+    """Return the geometric mean of ratios mean(numerator) / mean(denominator), with its 95 % interval over episodes.
+
+    `pairs`: for each ratio a numerator and a denominator, float64 [episodes]; each ratio's episodes are drawn for
+    themselves, in pairs. It is nan where a mean is not positive. Raise ConfigError without pairs, and where arrays are
+    empty or differ in length.
+    """
+    if not pairs:
+        raise ConfigError("ratios: at least one pair is needed, got none")
+    generator = np.random.default_rng(SEED)
+    value, replicates = 0.0, np.zeros(DRAWS)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for numerator, denominator in pairs:
+            counts = _counts(_paired(numerator, denominator), generator)
+            value += float(np.log(numerator.mean() / denominator.mean()))
+            replicates += np.log((counts @ numerator) / (counts @ denominator))
+    return _percentiles(math.exp(value / len(pairs)), np.exp(replicates / len(pairs)), CONFIDENCE)
 
 
 def crossed_interval(values: FloatArray, *, confidence: float = CONFIDENCE, seed: int = SEED) -> Interval:
@@ -115,6 +133,13 @@ def kendall_tau(first: ArrayLike, second: ArrayLike) -> FloatArray:
     agreement = (order * guess).sum(axis=-1)
     tau: FloatArray = np.divide(agreement, told, out=np.full(told.shape, np.nan), where=told > 0)
     return tau
+
+
+def _paired(numerator: FloatArray, denominator: FloatArray) -> int:
+    """Return how many episodes two arrays hold; raise ConfigError unless they are equally many, and some."""
+    if len(numerator) != len(denominator) or not len(numerator):
+        raise ConfigError(f"paired episodes must be equally many, got {len(numerator)} and {len(denominator)}")
+    return len(numerator)
 
 
 def _percentiles(value: float, replicates: FloatArray, confidence: float) -> Interval:

@@ -1,5 +1,6 @@
 """Runs policies over the same episodes: same jobs, same times, seed by seed."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,7 +34,8 @@ MOST_HELD = 1 << 22  # most jobs in episodes that are played together, at about 
 class Runs:
     """Finished episodes of one policy: the policy, and the metrics of its episodes.
 
-    `knowledge` is what the policy knew about latencies, `settings` are the simulation's.
+    `knowledge` is what the policy knew about latencies, `settings` are the simulation's. It made `decisions` in all,
+    in `decision_s` seconds of real time.
     """
 
     policy: Policy
@@ -41,6 +43,8 @@ class Runs:
     settings: SimulationSettings
     metrics: EpisodeMetrics
     most_waiting: int
+    decisions: int
+    decision_s: float
 
     def per_episode(self, name: str) -> NDArray[np.float64]:
         """Return float64 [episodes]: the mean over an episode's jobs of "completion", "execution" or "slowdown"."""
@@ -114,7 +118,7 @@ def _run(
     Integer(1).check("evaluation", "episodes", episodes)
     Integer(0, SEED_LIMIT - episodes).check("evaluation", "seed", seed)
     metrics = []
-    most_waiting = 0
+    most_waiting, decisions, decision_s = 0, 0, 0.0
     # All jobs of a trace are kept in memory too: percentiles need them.
     together = max(1, min(MAX_LANES, MOST_HELD // settings.jobs))
     for first in range(seed, seed + episodes, together):
@@ -132,11 +136,18 @@ def _run(
             )
         if other:
             policy, _ = make_checked(factory, batch.layout, batch.table)
-        _play(batch, policy, seeds, settings.jobs, advance)
+        made, taken = _play(batch, policy, seeds, settings.jobs, advance)
+        decisions, decision_s = decisions + made, decision_s + taken
         metrics.append(episode_metrics(batch.simulation))
         most_waiting = max(most_waiting, int(batch.simulation.lanes["most_waiting"].max()))
     return Runs(
-        policy=policy, knowledge=knowledge, settings=settings, metrics=joined(metrics), most_waiting=most_waiting
+        policy=policy,
+        knowledge=knowledge,
+        settings=settings,
+        metrics=joined(metrics),
+        most_waiting=most_waiting,
+        decisions=decisions,
+        decision_s=decision_s,
     )
 
 
@@ -178,18 +189,24 @@ def _without_cost(settings: SimulationSettings) -> SimulationSettings:
     return replace(settings, decision=0, workers=1, cached=False, lookup=0)
 
 
-def _play(batch: EnvBatch, policy: Policy, seeds: range, jobs: int, advance: Advance) -> None:
-    """Play one episode of `jobs` jobs a lane."""
+def _play(batch: EnvBatch, policy: Policy, seeds: range, jobs: int, advance: Advance) -> tuple[int, float]:
+    """Play one episode of `jobs` jobs a lane; return how many decisions were made, and the seconds that they took."""
     batch.reset(list(seeds))
     steps, told = 0, 0.0
-    while not batch.ended.all():
-        batch.step(decide(batch, policy))
+    decisions, seconds = 0, 0.0
+    while deciding := int(np.count_nonzero(~batch.ended)):
+        started = time.perf_counter()
+        actions = decide(batch, policy)
+        seconds += time.perf_counter() - started
+        decisions += deciding
+        batch.step(actions)
         steps += 1
         if steps % STEPS_A_TELLING == 0 and advance is not no_progress:
             done = int(batch.simulation.lanes["done"].sum()) / jobs
             advance(done - told)
             told = done
     advance(len(seeds) - told)
+    return decisions, seconds
 
 
 def decide(batch: EnvBatch, policy: Policy) -> IntArray:

@@ -7,6 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from gnnsched_env.common.checks import Integer, require_unique
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.files import read_toml
 from gnnsched_env.hardware.dataflow import Dataflow
@@ -68,7 +69,8 @@ def preset_fleet_names() -> tuple[str, ...]:
 _TOP_KEYS = {"dataflow", "accelerator", "fleet"}
 _DATAFLOW_KEYS = {"name", "taxonomy", "aggregation", "combination", "f", "g"}
 _ACCELERATOR_NUMBERS = {"pes", "distribution_bandwidth", "reduction_bandwidth", "reconfiguration_cycles"}
-_ACCELERATOR_KEYS = {"name", "dataflows", "clock_hz"} | _ACCELERATOR_NUMBERS
+_ACCELERATOR_KEYS = {"name", "dataflows", "clock_hz", "count"} | _ACCELERATOR_NUMBERS
+MOST_EQUAL = 4096  # accelerators of one entry
 _FLEET_KEYS = {"name", "clock_hz", "accelerators"}
 
 
@@ -76,8 +78,9 @@ def _parse(origin: str, document: Table) -> HardwareFile:
     _check_keys(origin, document, allowed=_TOP_KEYS, required=set())
     try:
         dataflows = {name: _dataflow(entry) for name, entry in _entries(document, "dataflow").items()}
-        accelerators = {name: _accelerator(entry) for name, entry in _entries(document, "accelerator").items()}
-        fleet = _fleet(document["fleet"], _entries(document, "accelerator")) if "fleet" in document else None
+        entries = _repeated(_entries(document, "accelerator"))
+        accelerators = {name: _accelerator(entry) for name, entry in entries.items()}
+        fleet = _fleet(document["fleet"], entries) if "fleet" in document else None
     except ConfigError as error:
         raise ConfigError(f"{origin}: {error}") from None
     return HardwareFile(origin=origin, dataflows=dataflows, accelerators=accelerators, fleet=fleet)
@@ -104,6 +107,20 @@ def _entries(document: Table, kind: str) -> dict[str, Table]:
         if name in named:
             raise ConfigError(f"[[{kind}]]: names must differ, got {name!r} twice")
         named[name] = entry
+    return named
+
+
+def _repeated(entries: Mapping[str, Table]) -> dict[str, Table]:
+    """Return the accelerators' entries, those with a `count` once for each: seq0, seq1, ... of "seq"."""
+    named: dict[str, Table] = {}
+    for name, entry in entries.items():
+        one = {key: value for key, value in entry.items() if key != "count"}
+        numbered = [name]
+        if "count" in entry:
+            count = Integer(1, MOST_EQUAL).check(f"accelerator {name!r}", "count", entry["count"])
+            numbered = [f"{name}{number}" for number in range(count)]
+        require_unique("[[accelerator]]", "accelerator", (*named, *numbered))
+        named |= {own: {**one, "name": own} for own in numbered}
     return named
 
 

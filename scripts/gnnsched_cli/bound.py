@@ -32,7 +32,7 @@ class Arguments:
     known: bool = False
     """Play the shipped instances with proved optima (docs/results/known_optima.md) instead of a scenario."""
     scenario: str = "hetero4"
-    """A preset (hetero4, flexible4, big_little) or the path of a scenario's TOML file."""
+    """A preset (hetero4, flexible4, big_little, fixed9, wide64) or the path of a scenario's TOML file."""
     graphs: tuple[Path, ...] = ()
     """Graph files (.npz), one mix; none: the scenario's own workload."""
     load: tuple[float, ...] | None = None

@@ -27,7 +27,7 @@ class Arguments:
     """Compare policies on the same jobs."""
 
     scenario: str = "hetero4"
-    """A preset (hetero4, flexible4, big_little) or the path of a scenario's TOML file."""
+    """A preset (hetero4, flexible4, big_little, fixed9, wide64) or the path of a scenario's TOML file."""
     graphs: tuple[Path, ...] = ()
     """Graph files (.npz), one mix; none: the scenario's own workload."""
     per_file: bool = False

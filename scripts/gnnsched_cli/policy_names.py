@@ -17,6 +17,7 @@ def register_policies() -> None:
     """Import the packages that register policies by name."""
     import gnnsched_agents  # noqa: F401
     import gnnsched_baselines  # noqa: F401
+    import gnnsched_env.bench.arena.file_policy  # noqa: F401
 
 
 def list_policies() -> None:

@@ -26,7 +26,7 @@ class Arguments:
     """Play one episode of a policy and show its schedule."""
 
     scenario: str = "hetero4"
-    """A preset (hetero4, flexible4, big_little) or the path of a scenario's TOML file."""
+    """A preset (hetero4, flexible4, big_little, fixed9, wide64) or the path of a scenario's TOML file."""
     env: Literal["queue", "dispatch"] = "queue"
     """Queue-v0 (a central queue) or Dispatch-v0 (a decision at each arrival)."""
     policy: Policy = "assignment"

@@ -35,7 +35,7 @@ class Arguments:
     graphs: tuple[Path, ...]
     """Graph files (.npz) or TU folders; each is scored alone."""
     fleet: str = "flexible4"
-    """A preset (hetero4, flexible4, big_little) or the path of a TOML file; equal devices count once."""
+    """A preset fleet (such as hetero4) or the path of a TOML file; equal devices count once."""
     model: Literal["gcn", "gin", "sage"] = "gcn"
     hidden: tuple[int, ...] = (16,)
     """Widths of the hidden layers; none for a single layer (`--hidden` alone)."""

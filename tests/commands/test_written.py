@@ -13,6 +13,7 @@ import pytest
 import robustness
 from gnnsched_cli.command import OutFile, OutFolder, check_outputs, outputs_of
 from gnnsched_cli.main import SUBCOMMANDS, main
+from gnnsched_env.bench import bench_tasks
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs import GraphSet
 from gnnsched_env.graphs.generators import draw_graphs
@@ -28,6 +29,7 @@ READ_BY = {
     ("score-measured", "csv"),
     ("check-cycles", "files"),
     ("check-trace", "file"),
+    ("arena", "file"),
     ("describe_tpugraphs", "folder"),
 }
 PLAY = ("--jobs", "5", "--seed", "1")
@@ -43,6 +45,8 @@ RUNS = {
     "forecast score": ("--data", ".", "--ranker", "random"),
     "forecast predict": ("--data", ".", "--ranker", "random", "--files", "valid"),
     "doctor": (),
+    "bench": ("fifo",),
+    "arena": ("mine.py", "--seed", "1", "--losses", "0"),
 }
 SUFFIX = {"png": ".png", "gif": ".gif", "csv": ".csv"}
 EXTRA = {"png": "matplotlib", "gif": "pygame"}
@@ -127,12 +131,17 @@ def inputs(tmp_path_factory):
     (folder / "measured.csv").write_text("\n".join(rows) + "\n")
     (folder / "edges.txt").write_text("0 1\n1 2\n")
     layout_file(folder, name="held", configs=30, split="valid", seed=7)
+    (folder / "mine.py").write_text("def choose(observation, mask):\n    return int(mask.argmax())\n")
     return folder
 
 
 @pytest.fixture
 def here(inputs, monkeypatch):
+    """Work in that folder, on a benchmark and in an arena of one little task."""
     monkeypatch.chdir(inputs)
+    monkeypatch.setattr("gnnsched_env.bench.results.bench_tasks", lambda suite=None: bench_tasks("small")[:1])
+    for size in ("WORLDS", "EPISODES", "JOBS", "CLASSES", "MOVES", "ROUNDS"):
+        monkeypatch.setattr(f"gnnsched_env.bench.arena.arena.{size}", {"JOBS": 10, "CLASSES": 8}.get(size, 1))
 
 
 @pytest.mark.slow
@@ -149,7 +158,17 @@ def test_results_are_written_before_they_are_printed(name, option, here, tmp_pat
 
 @pytest.mark.parametrize(("name", "option"), sorted(WRITTEN))
 def test_what_cannot_be_written_is_refused_before_the_work(name, option, here, tmp_path, monkeypatch):
-    for module in ("bound", "doctor", "evaluate", "graphs", "schedule", "score_measured", "score_predictor"):
+    for module in (
+        "arena",
+        "bench",
+        "bound",
+        "doctor",
+        "evaluate",
+        "graphs",
+        "schedule",
+        "score_measured",
+        "score_predictor",
+    ):
         monkeypatch.setattr(f"gnnsched_cli.{module}.run", None)  # the work
     (tmp_path / "file").write_text("before")
     for path, told in (

@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,6 +93,15 @@ def test_a_file_serves_wherever_a_name_does(write, as_text):
     assert load_dataflow(path) == small.dataflows[1]
 
 
+def test_an_entry_with_a_count_stands_for_equal_accelerators(write):
+    several = OWN.replace("pes = 64", "count = 3\npes = 64").replace('"small"]', '"small0", "small2"]')
+    fleet = load_fleet(write(several))
+    assert [device.name for device in fleet.accelerators] == ["omega512", "small0", "small2"]
+    assert replace(fleet.accelerators[1], name="small2") == fleet.accelerators[2]
+    every = load_fleet(write(several.replace('accelerators = ["omega512", "small0", "small2"]', "")))
+    assert [device.name for device in every.accelerators] == ["small0", "small1", "small2"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "error", "message"),
     [
@@ -100,6 +110,9 @@ def test_a_file_serves_wherever_a_name_does(write, as_text):
         ("pes = 64", "pes = 48", ConfigError, "accelerator 'small': pes must be a power of two, got 48"),
         ("pes = 64", 'pes = "64"', ConfigError, "pes must be an integer of at least 1, got '64'"),
         ("pes = 64", "", ConfigError, "key 'pes' is missing"),
+        ("pes = 64", "pes = 64\ncount = 0", ConfigError, "count must be an integer of at least 1, got 0"),
+        ("pes = 64", "pes = 64\ncount = 5000", ConfigError, "count must be at most 4,096, got 5000"),
+        ("pes = 64", "pes = 64\ncount = 2", ConfigError, "unknown accelerator 'small'; did you mean 'small1'"),
         ("= 32", "= 128", ConfigError, "distribution_bandwidth must be at most pes, got 128 > 64"),
         ('"Seq1", "own"', '"Seq1", "Seq1"', ConfigError, "dataflow names must differ, got 'Seq1' twice"),
         ('"Seq1", "own"', '"Seq1", "owm"', ConfigError, "unknown dataflow 'owm'; did you mean 'own'"),

@@ -1,0 +1,107 @@
+"""The leaderboard of gnnsched-bench: for the terminal, as Markdown, and as one page of HTML."""
+
+import html
+import math
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from gnnsched_env.bench.play import mean_decision_us, suite_score
+from gnnsched_env.bench.results import Result
+
+COLUMNS = ("policy", "score", "95 %", "knows", "us/decision", "trained with")
+LEAVE_OUT = ("trained with", "us/decision", "knows")
+LEGEND = """score: geometric mean over the suite's tasks of (C - bound) / (C of clairvoyant shortest-job-first - bound),
+C being the mean completion time and bound a proved lower bound on it: 1 is clairvoyant shortest-job-first, 0 would be
+the bound. 95 %: interval over episodes, paired. knows: what the policy knows of latencies. us/decision: real time of a
+decision, microseconds, with a task's episodes side by side, on the machine that played it."""
+STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1f24}
+h2{margin-top:2.5rem}table{border-collapse:collapse;width:100%}th,td{text-align:right;padding:.35rem .6rem;
+border-bottom:1px solid #d8dee4}th:first-child,td:first-child,th:last-child,td:last-child{text-align:left}
+.wrap{overflow-x:auto}code{font:13px ui-monospace,monospace}
+@media(prefers-color-scheme:dark){body{background:#14171a;color:#dfe3e7}th,td{border-color:#33383d}}"""
+
+
+def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """Return a row of COLUMNS for each result, the best score first."""
+    scored = [(suite_score(result.played), result) for result in results]
+    ordered = sorted(scored, key=lambda pair: math.inf if math.isnan(pair[0].value) else pair[0].value)
+    return [
+        (
+            result.policy,
+            f"{score.value:.3f}",
+            f"{score.low:.3f} to {score.high:.3f}",
+            result.knowledge,
+            f"{mean_decision_us(result.played):,.1f}",
+            result.training or "-",
+        )
+        for score, result in ordered
+    ]
+
+
+def fleet_rows(results: Sequence[Result]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return headings and rows of the scores by fleet and by condition, in the order of `rows`."""
+    fleets = list(dict.fromkeys(one.task.fleet for result in results for one in result.played))
+    conditions = list(dict.fromkeys(one.task.condition for result in results for one in result.played))
+    ordered = sorted(results, key=lambda result: suite_score(result.played).value)
+    lines = []
+    for result in ordered:
+        parts = [[one for one in result.played if one.task.fleet == name] for name in fleets]
+        parts += [[one for one in result.played if one.task.condition == name] for name in conditions]
+        lines.append((result.policy, *(f"{suite_score(part).value:.3f}" for part in parts)))
+    return ("policy", *fleets, *conditions), lines
+
+
+def leaderboard_table(results: Sequence[Result], *, title: str) -> Table:
+    """Return the leaderboard of one suite for a terminal."""
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in ("policy", "trained with") else "right", no_wrap=True)
+    for row in rows(results):
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """Return the leaderboard of each suite as Markdown: the scores, then those by fleet and by condition."""
+    parts = []
+    for suite, own in _by_suite(results):
+        parts.append(f"## Suite `{suite}`\n\n{_markdown_table(COLUMNS, rows(own))}")
+        if len(own[0].played) > 1:
+            headings, lines = fleet_rows(own)
+            parts.append(f"Scores by fleet and by condition:\n\n{_markdown_table(headings, lines)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def page(results: Sequence[Result]) -> str:
+    """Return the leaderboard as one page of HTML that needs no other file."""
+    parts = []
+    for suite, own in _by_suite(results):
+        headings, lines = fleet_rows(own)
+        parts.append(f"<h2>Suite {html.escape(suite)}</h2>{_html_table(COLUMNS, rows(own))}")
+        parts.append(f"<h3>By fleet and by condition</h3>{_html_table(headings, lines)}")
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    return (
+        f'<!doctype html><html lang="en"><head>{head}<title>gnnsched-bench</title><style>{STYLE}</style></head>'
+        f"<body><h1>gnnsched-bench v1</h1><p>{html.escape(LEGEND)}</p>{''.join(parts)}</body></html>\n"
+    )
+
+
+def _by_suite(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:
+    suites = dict.fromkeys(result.suite for result in results)
+    return [(suite, [result for result in results if result.suite == suite]) for suite in suites]
+
+
+def _markdown_table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return a table whose first column is shown as code."""
+    rule = "|".join(["---", *("---:" for _ in headings[1:])])
+    body = [" | ".join([f"`{line[0]}`", *(cell.replace("|", "\\|") for cell in line[1:])]) for line in lines]
+    return "\n".join([f"| {' | '.join(headings)} |", f"|{rule}|", *(f"| {line} |" for line in body)])
+
+
+def _html_table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in headings)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+    return f'<div class="wrap"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

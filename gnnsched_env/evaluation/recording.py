@@ -58,7 +58,9 @@ def record_dataset(
     place.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a scenario with a table of its own has no specification in JSON
-        storage = MinariStorage.new(place, env.observation_space, env.action_space, env.spec, data_format="hdf5")
+        storage = MinariStorage.new(
+            place.absolute(), env.observation_space, env.action_space, env.spec, data_format="hdf5"
+        )
     number = 0
     for name, policy in made.items():
         advance(0, name)

@@ -80,3 +80,62 @@ def test_a_link_is_written_through(tmp_path):
     (tmp_path / "new").symlink_to("made")
     write_whole(tmp_path / "new", lambda file: file.write(b"made"))
     assert (tmp_path / "new").is_symlink() and (tmp_path / "made").read_bytes() == b"made"
+
+
+LONG = "q" * 300
+NAMES = (
+    "a b ",
+    "\u00e4\u00f6",
+    "-x",
+    "%s%d",
+    "[x]*",
+    "[bold]x",
+    "a\nb",
+    os.fsdecode(b"\xff"),
+    "n" * 250,
+    "/".join(["p" * 60] * 5),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_odd_names_are_read_and_written(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert gnnsched("graphs", "convert", "karate", f"--out={name}.npz").returncode == 0
+    told = gnnsched("cycles", f"--graph={name}.npz", "--json")
+    assert told.returncode == 0, told.stderr
+    told = gnnsched("schedule", "--policy", "sjf", "--jobs", "3", f"--csv={name}.csv", f"--trace={name}.j")
+    assert told.returncode == 0 and Path(f"{name}.csv").exists() and Path(f"{name}.j").exists(), told.stderr
+    told = gnnsched("schedule", "--jobs", "3", f"--policy=agent:{name}.npz")
+    assert told.returncode == 2 and told.stderr.endswith("not a weights file (no manifest)\n")  # not the bare key
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("graphs", "convert", "karate", f"--out={LONG}.npz"),
+        ("graphs", "describe", f"{LONG}.npz"),
+        ("cycles", "--graph", f"{LONG}.npz"),
+        ("schedule", "--jobs", "3", "--policy", "sjf", "--csv", f"{LONG}.csv"),
+        ("schedule", "--jobs", "3", "--policy", "sjf", "--png", f"{LONG}.png"),
+        ("schedule", "--jobs", "3", "--policy", f"agent:{LONG}.npz"),
+        ("schedule", "--jobs", "3", "--policy", f"sb3:{LONG}.zip"),
+        ("evaluate", "--policies", "sjf", "--scenario", f"{LONG}.toml"),
+        ("evaluate", "--policies", "sjf", "--trace", f"{LONG}.csv"),
+        ("evaluate", "--policies", "sjf", "--predictor", f"{LONG}.npz"),
+        ("evaluate", "--policies", "sjf", "--json", f"{LONG}/out.json"),
+        ("check-trace", f"{LONG}.csv"),
+        ("doctor", "--json", f"{LONG}.json"),
+        ("train", "--config", f"{LONG}.toml"),
+        ("train", "--config", "queue_hetero4", "--folder", LONG),
+        ("score-predictor", "--predictor", "closed_form", "--graphs", f"{LONG}.npz"),
+        ("forecast", "standin", "--out", LONG),
+        ("forecast", "train", "--data", LONG, "--out", "out"),
+        ("forecast", "score", "--data", LONG, "--ranker", "random"),
+    ],
+    ids=lambda words: f"{words[0]} {words[-2][:12]}",
+)
+def test_a_name_that_is_too_long_is_told_in_one_line(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = gnnsched(*words)
+    assert told.returncode == 2 and told.stderr.count("\n") == 1, told.stderr
+    assert "File name too long" in told.stderr and LONG in told.stderr and "Errno" not in told.stderr, told.stderr

@@ -5,11 +5,12 @@ import os
 import resource
 import signal
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.errors import FileFormatError, reason
 from gnnsched_env.common.files import PARTIALS, read_json, read_npz, read_toml, write_npz, write_whole
 from gnnsched_env.graphs.formats import load_graph_set
 from gnnsched_env.graphs.loaders import load_edge_list
@@ -209,3 +210,21 @@ def test_a_byte_order_mark_is_no_content(read, content, tmp_path):
     file = tmp_path / "file"
     file.write_bytes(b"\xef\xbb\xbf" + content.encode())
     assert read(file) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KeyError("records"), "'records' is missing"),
+        (FileNotFoundError(2, "No such file or directory", "x"), "No such file or directory"),
+        (ValueError("not a number"), "not a number"),
+    ],
+)
+def test_a_reason_is_never_a_bare_key_or_number(error, told):
+    assert reason(error) == told
+
+
+@pytest.mark.parametrize("read", [read_json, read_npz, read_toml, load_graph_set])
+def test_a_name_that_is_too_long_is_told_as_any_unreadable_file(read):
+    with pytest.raises(FileFormatError, match="cannot be read: File name too long"):
+        read(Path("n" * 300 + ".npz"))

@@ -28,7 +28,7 @@ from gnnsched_baselines.learned.pair_network import (
     shapes,
 )
 from gnnsched_env.common import store
-from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.errors import FileFormatError, reason
 
 FloatArray = NDArray[np.float64]
 
@@ -134,7 +134,8 @@ class Evolution:
         try:
             self.restore({**stored.arrays, "generation": stored.manifest["generation"]})
         except (ValueError, KeyError) as error:
-            raise FileFormatError(f"{stored.source}: must be a checkpoint of this evolution ({error})") from None
+            why = reason(error)
+            raise FileFormatError(f"{stored.source}: must be a checkpoint of this evolution ({why})") from None
 
     def _play(self, members: Sequence[Network], rng: np.random.Generator) -> tuple[FloatArray, int]:
         """Return each member's mean over worlds of log(mean completion / `assignment`'s), and the decisions taken."""

@@ -22,7 +22,7 @@ from gnnsched_agents.worlds import Workloads, make_world, training_table
 from gnnsched_baselines.learned.pair_features import FEATURES
 from gnnsched_baselines.learned.pair_network import Network, initial_network
 from gnnsched_env.common.disk_cache import content_key
-from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.errors import FileFormatError, reason
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 
 KIND = "improvement 1"  # kind and format of checkpoints
@@ -136,7 +136,7 @@ class Improvement:
                 self._evolution = self._evolve()
                 self._evolution.restore(state["evolution"])
         except (KeyError, ValueError, TypeError) as error:
-            raise FileFormatError(f"{path}: the checkpoint is incomplete or damaged ({error})") from None
+            raise FileFormatError(f"{path}: the checkpoint is incomplete or damaged ({reason(error)})") from None
 
     def _key(self) -> str:
         """Return the settings in which a checkpoint and this training must agree."""

@@ -24,7 +24,7 @@ from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
 from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network
 from gnnsched_env.common.disk_cache import content_key
-from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.errors import FileFormatError, reason
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 from gnnsched_env.nn.device import pick_device
 
@@ -193,7 +193,7 @@ class Ppo:
             self.rng.bit_generator.state = json.loads(state["rng"])
             self.updates, self.decisions = state["counters"]
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise FileFormatError(f"{path}: the checkpoint is incomplete or damaged ({error})") from None
+            raise FileFormatError(f"{path}: the checkpoint is incomplete or damaged ({reason(error)})") from None
 
     def _parts(self) -> dict[str, Any]:
         return {"actor": self.actor, "critic": self.critic, "optimizer": self.optimizer}

@@ -30,7 +30,7 @@ from gnnsched_agents.sb3.worlds_env import WorldsVecEnv
 from gnnsched_agents.torch_network import PairNetwork
 from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.learned.pair_network import Network, initial_network
-from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.errors import FileFormatError, reason
 from gnnsched_env.common.files import write_whole
 from gnnsched_env.nn.device import pick_device
 
@@ -119,7 +119,7 @@ class Sb3Training:
             for name in COUNTERS:
                 setattr(model, name, int(plain[name]))
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise FileFormatError(f"{path}: training is incomplete or damaged ({error})") from None
+            raise FileFormatError(f"{path}: training is incomplete or damaged ({reason(error)})") from None
         seed = (self.seed + model.num_timesteps) % MOST_SEEDS
         self.env = self._worlds(self.network(), seed)
         model.set_env(self.env)

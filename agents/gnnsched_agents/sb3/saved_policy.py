@@ -16,7 +16,7 @@ from zipfile import BadZipFile, ZipFile
 
 from gnnsched_baselines.learned.pair_network import Network, made_for, network_of
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy
-from gnnsched_env.common.errors import ConfigError, FileFormatError, needs_extra
+from gnnsched_env.common.errors import ConfigError, FileFormatError, needs_extra, reason
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Knowledge, Routing
 from gnnsched_env.envs import Layout
 from gnnsched_env.evaluation.policies import Found
@@ -91,7 +91,8 @@ def read_scorer(path: Path) -> tuple["PooledScorer", bool] | None:
 
     Raise FileFormatError if it is damaged or reads other features than this version's.
     """
-    from gnnsched_agents.pair_modules import PooledScorer
+    with needs_extra(f"{PREFIX}{path}", "agents"):
+        from gnnsched_agents.pair_modules import PooledScorer
 
     weights = read_tensors(path, WEIGHTS)
     prefix = next((prefix for prefix in SCORERS if f"{prefix}{MARK}" in weights), None)
@@ -173,4 +174,4 @@ def _entry(path: Path, name: str) -> bytes:
     except FileFormatError:
         raise
     except DAMAGED as error:
-        raise FileFormatError(f"{path}: must be a zip file of a model, cannot be read ({error})") from None
+        raise FileFormatError(f"{path}: must be a zip file of a model, cannot be read ({reason(error)})") from None

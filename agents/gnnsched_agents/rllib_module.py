@@ -2,12 +2,15 @@
 
 from typing import Any
 
-from ray.rllib.core.columns import Columns
-from ray.rllib.core.rl_module.apis.value_function_api import ValueFunctionAPI
-from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
-from torch import Tensor
+from gnnsched_env.common.errors import needs_extra
 
-from gnnsched_agents.pair_modules import PairActorCritic, check_space
+with needs_extra("PairRLModule", "adapters"):
+    from ray.rllib.core.columns import Columns
+    from ray.rllib.core.rl_module.apis.value_function_api import ValueFunctionAPI
+    from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
+    from torch import Tensor
+
+    from gnnsched_agents.pair_modules import PairActorCritic, check_space
 
 
 class PairRLModule(TorchRLModule, ValueFunctionAPI):

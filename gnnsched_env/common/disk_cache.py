@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
-from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.errors import FileFormatError, reason
 from gnnsched_env.common.files import Arrays, read_npz, write_npz
 from gnnsched_env.version import __version__
 
@@ -53,7 +53,7 @@ def cached(key: str, names: Iterable[str], build: Callable[[], Mapping[str, NDAr
             kept = read_npz(path, "it")
             return {name: kept[name] for name in names}
         except (FileFormatError, KeyError) as error:
-            warn(f"{path}: damaged cache entry is built anew ({error})")
+            warn(f"{path}: damaged cache entry is built anew ({reason(error)})")
     arrays = dict(build())
     try:
         write_npz(path, arrays)

@@ -71,6 +71,13 @@ def raised(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{where}"
 
 
+def reason(error: BaseException) -> str:
+    """Return an error's message; that of a KeyError, the bare key, in words; that of an OSError without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+
+
 @contextmanager
 def own_code(what: str, kind: type[GnnSchedError] = ConfigError) -> Iterator[None]:
     """Raise `kind`, telling `what` and the line, for whatever a user's own code raises in the block; sys.exit too."""

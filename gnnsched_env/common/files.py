@@ -39,7 +39,11 @@ def file_path(path: Any, what: str = "a file") -> Path:
     named = Path(path)
     if "\0" in str(named):
         raise FileFormatError(f"{what} must be named by a path without the character NUL, got {str(named)!r}")
-    if named.exists() and not named.is_file() and not named.is_dir():
+    try:
+        special = named.exists() and not named.is_file() and not named.is_dir()
+    except OSError as error:  # a name that is too long, for example
+        raise FileFormatError(f"{named}: cannot be read: {error.strerror or error}") from None
+    if special:
         raise FileFormatError(f"{named}: must be a regular file, not a pipe or a device")
     return named
 

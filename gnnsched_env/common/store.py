@@ -68,7 +68,8 @@ def unpack(arrays: Mapping[str, NDArray[Any]], *formats: Format, source: str) ->
     try:
         manifest = json.loads(str(content.pop(_MANIFEST)))
     except (KeyError, ValueError, RecursionError) as error:
-        raise FileFormatError(f"{source}: not a {kinds} file (no manifest: {error})") from None
+        why = "" if isinstance(error, KeyError) else f": {error}"
+        raise FileFormatError(f"{source}: not a {kinds} file (no manifest{why})") from None
     if not isinstance(manifest, dict):
         raise FileFormatError(f"{source}: not a {kinds} file (its manifest must be an object, got {manifest!r:.40})")
     found = next((format for format in formats if format.name == manifest.get("format")), None)

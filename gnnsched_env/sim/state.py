@@ -212,7 +212,7 @@ def _check_horizon(table: LatencyTable, settings: SimulationSettings, reconfigur
     if arrivals + settings.jobs * (each + predicting) + beyond >= HORIZON:
         come = "arrivals before 2^61 cycles" if read else f"a mean gap of {settings.mean_gap:.3g} cycles"
         more = f", repairs of {settings.mean_down:.3g} after {settings.mean_up:.3g}" if settings.mean_up else ""
-        more += f", deadlines of up to {settings.slack[1]:.3g}" if settings.slack else ""
+        more += f", deadlines of up to {settings.slack[1]:.3g}" if settings.slack and settings.slack[1] else ""
         more += f", a longest change of a dataflow of {reconfiguration:.3g}" if reconfiguration else ""
         raise ConfigError(
             f"simulation: {settings.jobs} jobs, {come}, latencies of up to "

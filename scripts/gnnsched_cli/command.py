@@ -178,11 +178,12 @@ def finish(run: Callable[[], int | None], *, stopped: str = TOLD) -> int:
         if not isinstance(error, GnnSchedError | OSError):
             raise
         told = str(error)
-        if isinstance(error, OSError) and error.filename is None and error.strerror:  # what is printed
-            _print_no_more()
-            if isinstance(error, BrokenPipeError):  # the reader has seen enough
-                return 0
-            told = f"output: {error.strerror}"
+        if isinstance(error, OSError) and error.strerror:
+            if error.filename is None:  # what is printed
+                _print_no_more()
+                if isinstance(error, BrokenPipeError):  # the reader has seen enough
+                    return 0
+            told = f"{'output' if error.filename is None else error.filename}: {error.strerror}"
         print(f"error: {' '.join(told.split())}", file=sys.stderr)
         return BAD_INPUT
     return status
@@ -255,6 +256,10 @@ def check_file(option: str, path: Path | None) -> None:
     """Raise ConfigError for a file that cannot be written, before any work is done."""
     if path is None:
         return
+    try:
+        path.exists()
+    except OSError as error:  # a name that is too long, for example
+        raise ConfigError(f"{option}: cannot be written: {error.strerror}: {path}") from None
     if path.is_dir():
         raise ConfigError(f"{option}: must be a file, but {path} is a folder")
     if path.exists() and not path.is_file():

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gnnsched_cli.command import OutFile, OutFolder, run_command
 from gnnsched_env.common.checks import OneOf
-from gnnsched_env.common.errors import FileFormatError, GraphError
+from gnnsched_env.common.errors import FileFormatError, GraphError, reason
 from gnnsched_env.cycles.domain import as_degrees
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.graphs import GraphSet
@@ -299,7 +299,7 @@ def _validation(path: Path) -> dict[str, list[Record]]:
         found: dict[str, list[Record]] = json.loads(path.read_text())
         return {"records": found["records"], "curve": found["curve"]}
     except (ValueError, KeyError) as error:
-        raise FileFormatError(f"{path}: not a file that validate_predictors.py wrote ({error})") from None
+        raise FileFormatError(f"{path}: not a file that validate_predictors.py wrote ({reason(error)})") from None
 
 
 def _print_validation(records: Sequence[Record]) -> None:

@@ -46,3 +46,55 @@ def test_the_extra_is_named_in_one_line(hidden, words, extra, tmp_path):
     assert done.returncode == 2, done.stderr
     assert told.startswith("error: ") and f"needs the extra `{extra}` (pip install 'gnnsched-env[{extra}]')" in told
     assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+CALLS = """
+import gnnsched_agents
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.graphs.public_sets import fetch_graph_set
+from gnnsched_env.bounds.optimal import import_solver
+from gnnsched_env.evaluation import policy_factory
+from gnnsched_env.report.pyplot import import_pyplot
+from gnnsched_env.envs.rendering import import_pygame
+from importlib import import_module
+calls = [(name, lambda name=name: getattr(gnnsched_agents, name)) for name in gnnsched_agents.__all__]
+calls += [(name, lambda name=name: fetch_graph_set(name)) for name in ("cora", "MUTAG", "ogbn-arxiv", "ogbg-molhiv")]
+calls += [("rllib", lambda: import_module("gnnsched_agents.rllib_module"))]
+calls += [("gnn", lambda: import_module("gnnsched_env.predictors.gnn"))]
+calls += [("solver", import_solver), ("picture", lambda: import_pyplot("a.png")), ("pygame", import_pygame)]
+calls += [("sb3", lambda: policy_factory("sb3:model.zip", dispatch=False)(None, None))]
+for name, call in calls:
+    try:
+        call()
+    except Exception as error:
+        print(name, type(error).__name__, error, sep="|")
+    else:
+        print(name, "made", "", sep="|")
+"""
+EXTRAS = {"ogbn-arxiv": "ogb", "ogbg-molhiv": "ogb", "cora": "gnn", "MUTAG": "gnn", "gnn": "gnn", "rllib": "adapters"}
+EXTRAS |= {"solver": "bounds", "picture": "plots", "pygame": "render"}
+OPTIONAL = (
+    "torch",
+    "torch_geometric",
+    "stable_baselines3",
+    "sb3_contrib",
+    "matplotlib",
+    "pygame",
+    "PIL",
+    "ortools",
+    "ray",
+    "ogb",
+)
+
+
+@pytest.mark.slow
+def test_python_is_told_the_extra_of_everything_that_needs_one(tmp_path):
+    (tmp_path / "model.zip").touch()
+    code = HIDDEN.format(hidden=list(OPTIONAL), words=[]).partition("from gnnsched_cli")[0] + CALLS
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    told = {line.split("|")[0]: line.split("|")[1:] for line in done.stdout.splitlines()}
+    assert len(told) == 18
+    for name, (kind, message) in told.items():
+        extra = EXTRAS.get(name, "agents")
+        assert f"needs the extra `{extra}` (pip install 'gnnsched-env[{extra}]')" in message, (name, kind, message)
+        assert kind in ("ConfigError", "RenderingUnavailable"), (name, kind, message)

@@ -9,11 +9,12 @@ import signal
 import threading
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError, FileFormatError, reason
 from gnnsched_env.common.files import (
     PARTIALS,
     read_json,
@@ -325,3 +326,21 @@ def test_an_error_of_ours_passes_with_the_name_of_the_file():
             raise error
     with pytest.raises(FileFormatError, match=r"^a\.npz: the content lacks 'width'$"), reading("a.npz"):
         {}["width"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KeyError("records"), "'records' is missing"),
+        (FileNotFoundError(2, "No such file or directory", "x"), "No such file or directory"),
+        (ValueError("not a number"), "not a number"),
+    ],
+)
+def test_a_reason_is_never_a_bare_key_or_number(error, told):
+    assert reason(error) == told
+
+
+@pytest.mark.parametrize("read", [read_json, read_npz, read_toml, load_graph_set])
+def test_a_name_that_is_too_long_is_told_as_any_unreadable_file(read):
+    with pytest.raises(FileFormatError, match="cannot be read: File name too long"):
+        read(Path("n" * 300 + ".npz"))

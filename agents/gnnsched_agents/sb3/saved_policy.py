@@ -89,7 +89,8 @@ def read_scorer(path: Path) -> tuple["PooledScorer", bool] | None:
 
     Raise FileFormatError if it is damaged or reads other features than this version's.
     """
-    from gnnsched_agents.pair_modules import PooledScorer
+    with needs_extra(f"{PREFIX}{path}", "agents"):
+        from gnnsched_agents.pair_modules import PooledScorer
 
     weights = read_tensors(path, WEIGHTS)
     prefix = next((prefix for prefix in SCORERS if f"{prefix}{MARK}" in weights), None)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gnnsched_env.common.checks import number_array
 from gnnsched_env.common.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
@@ -74,6 +75,8 @@ def paired_ratio(numerator: FloatArray, denominator: FloatArray) -> Interval:
     `numerator`, `denominator`: float64 [episodes], one mean per episode, drawn in pairs. Raise ConfigError if their
     lengths differ or are 0.
     """
+    numerator = number_array("paired episodes", "numerator", numerator, np.float64, shape=(None,))
+    denominator = number_array("paired episodes", "denominator", denominator, np.float64, shape=(None,))
     if len(numerator) != len(denominator) or not len(numerator):
         raise ConfigError(f"paired episodes must be equally many, got {len(numerator)} and {len(denominator)}")
     counts = _fixed_counts(len(numerator))

@@ -12,15 +12,18 @@ from gnnsched_baselines.actions import send_pairs
 from gnnsched_baselines.assignment import Assignment
 from gnnsched_baselines.assignment_playing import play_out
 from gnnsched_baselines.decoding import read_beliefs
-from gnnsched_env.common.errors import ConfigError, GnnSchedError
+from gnnsched_env.common.checks import Integer, Number
+from gnnsched_env.common.errors import GnnSchedError
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.common.random_streams import GOLDEN, MIX_1, MIX_2
 from gnnsched_env.envs import Layout
 from gnnsched_env.sim import Simulation
 from gnnsched_env.sim.belief import Belief
 from gnnsched_env.sim.rewards import episode_charges
+from gnnsched_env.sim.state import SEED_LIMIT
 
 MOST_LANES = 512  # futures played at once: more do not fit in the CPU caches
+MOST_FUTURES, MOST_ARRIVALS = 1_000_000, 10_000_000
 SPREAD = np.array([GOLDEN, MIX_1, MIX_2])  # large odd multipliers
 
 
@@ -47,13 +50,11 @@ class Rollout:
     def __init__(
         self, layout: Layout, *, futures: int = 32, arrivals: int = 50, margin: float = 1.5, seed: int = 0
     ) -> None:
-        for name, value, least in (("futures", futures, 2), ("arrivals", arrivals, 0), ("seed", seed, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 64:
-                raise ConfigError(f"{self.name}: {name} must be an integer in [{least}, 2^64), got {value!r}")
-        if not (np.isfinite(margin) and margin >= 0):
-            raise ConfigError(f"{self.name}: margin must be a number of at least 0, got {margin!r}")
         self.layout = layout
-        self.futures, self.arrivals, self.margin, self.seed = futures, arrivals, float(margin), seed
+        self.futures: int = Integer(2, MOST_FUTURES).check(self.name, "futures", futures)
+        self.arrivals: int = Integer(0, MOST_ARRIVALS).check(self.name, "arrivals", arrivals)
+        self.margin: float = Number(least=0).check(self.name, "margin", margin)
+        self.seed: int = Integer(0, SEED_LIMIT - 1).check(self.name, "seed", seed)
         self._base = Assignment(layout)
         self._belief: Belief | None = None
 

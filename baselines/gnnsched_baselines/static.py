@@ -24,7 +24,7 @@ class Static:
 
     def __init__(self, layout: Layout, *, choice: int | None = None) -> None:
         chosen = int(np.argmin(layout.mean_log_cycles)) if choice is None else choice
-        Integer(0, layout.num_choices - 1).check(self.name, "choice", chosen)
+        chosen = Integer(0, layout.num_choices - 1).check(self.name, "choice", chosen)
         self.layout = layout
         self.dataflow = dataflow_names(layout.choice_names)[chosen]
         self._columns = np.full(layout.num_accelerators, NOBODY, np.int64)

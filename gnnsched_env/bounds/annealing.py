@@ -7,6 +7,7 @@ from gnnsched_env.bounds.instance import CycleArray, Instance, Plan, earliest_fi
 from gnnsched_env.common.checks import Integer
 
 MOVES_A_JOB = 10_000
+MOST_MOVES, MOST_TRIES = 10**12, 10**6
 HOTTEST, COLDEST = 10.0, 0.01  # temperatures, in units of the mean shortest latency
 REACH = 30.0  # largest difference between the numbers of two exchanged jobs
 
@@ -21,8 +22,9 @@ def improve(
     default 10,000 per job). The same seed gives the same schedule.
     """
     moves = MOVES_A_JOB * instance.num_jobs if moves is None else moves
-    Integer(0).check("improve", "moves", moves)
-    Integer(1).check("improve", "tries", tries)
+    moves = Integer(0, MOST_MOVES).check("improve", "moves", moves)
+    tries = Integer(1, MOST_TRIES).check("improve", "tries", tries)
+    seed = Integer(0).check("improve", "seed", seed)
     best = (earliest_finish(instance) if plan is None else plan).packed(instance)
     best.check(instance)
     start, least = best, best.total(instance)

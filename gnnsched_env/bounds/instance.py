@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import number_array
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 
 HORIZON = 1 << 62  # bound on the sum of completion times when all jobs run one after another
@@ -61,8 +62,18 @@ class Instance:
         cls, name: str, arrival: CycleArray, job_class: CycleArray, true: CycleArray, choice_accelerators: CycleArray
     ) -> Self:
         """Return the instance of n jobs, given each job's class; `true` int64 [C, K]: cycles by class and choice."""
-        columns = [true[:, choice_accelerators == a].min(axis=1) for a in range(int(choice_accelerators.max()) + 1)]
-        return cls(name=name, release=arrival, latency=np.stack(columns, axis=1)[job_class])
+        cycles = _cycles(name, "true", true, shape=(None, None))
+        owners = _cycles(name, "choice_accelerators", choice_accelerators, shape=(cycles.shape[1],))
+        classes = _cycles(name, "job_class", job_class, shape=(None,))
+        fleet = np.unique(owners).tolist()
+        if not fleet or fleet != list(range(len(fleet))):
+            raise ConfigError(f"instance {name!r}: choice_accelerators must give each a choice, got {owners.tolist()}")
+        if len(classes) and not 0 <= classes.min() <= classes.max() < len(cycles):
+            raise ConfigError(
+                f"instance {name!r}: job_class must lie in 0..{len(cycles) - 1}, got {classes.min()} to {classes.max()}"
+            )
+        columns = [cycles[:, owners == a].min(axis=1) for a in fleet]
+        return cls(name=name, release=arrival, latency=np.stack(columns, axis=1)[classes])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the instance as a JSON-compatible dict."""
@@ -150,10 +161,7 @@ def earliest_finish(instance: Instance) -> Plan:
     return Plan(accelerators=accelerators, starts=starts)
 
 
-def _cycles(name: str, field: str, values: Any) -> CycleArray:
-    array = np.asarray(values)
-    if array.dtype.kind not in "iu":
-        raise ConfigError(f"instance {name!r}: {field} must be whole cycles, got {array.dtype}")
-    array = np.array(array, np.int64, order="C")
+def _cycles(name: str, field: str, values: Any, shape: tuple[int | None, ...] | None = None) -> CycleArray:
+    array: CycleArray = number_array(f"instance {name!r}", field, values, np.int64, shape=shape)
     array.setflags(write=False)
     return array

@@ -16,6 +16,7 @@ MOST_BUCKETS = 1 << 14
 BUCKETS_A_JOB = 16  # buckets of the finest prices
 FINEST_UNIT = 1 << 16
 LARGEST = 1 << 62
+MOST_ROUNDS = 10**6
 MEMORY = 0.05  # weight of the newest occupancy in the running mean
 FIRST_STEP, LARGEST_STEP = 0.3, 2.0  # factor of the Polyak step
 PATIENCE = 20  # rounds without progress after which steps become shorter
@@ -79,7 +80,7 @@ def lower_bound(instance: Instance, plan: Plan | None = None, *, rounds: int = 1
     buckets halved. Any prices would do for the proof. `plan`: a good schedule, whose total the steps aim at. At most
     `rounds` a level.
     """
-    Integer(1).check("lower bound", "rounds", rounds)
+    rounds = Integer(1, MOST_ROUNDS).check("lower bound", "rounds", rounds)
     plan = earliest_finish(instance) if plan is None else plan
     plan.check(instance)
     return _Ascent(instance, plan).run(rounds)

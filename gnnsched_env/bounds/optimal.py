@@ -41,8 +41,9 @@ def optimum(
     the search is repeatable, as far as time allows. Raise ConfigError if OR-tools is not installed.
     """
     model_kit = import_solver()
-    Number(above=0, finite=False).check("optimum", "seconds", seconds)
-    Integer(1, MOST_WORKERS).check("optimum", "workers", workers)
+    seconds = Number(above=0, finite=False).check("optimum", "seconds", seconds)
+    workers = Integer(1, MOST_WORKERS).check("optimum", "workers", workers)
+    seed = Integer(0).check("optimum", "seed", seed)
     best = improve(instance, plan, tries=TRIES, seed=seed)
     proved = lower_bound(instance, best)
     total, bound = best.total(instance), proved.total

@@ -259,14 +259,30 @@ def require_unique(where: str, kind: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def number_array(where: str, name: str, values: Any, dtype: type[np.generic]) -> NDArray[Any]:
+def plain_array(where: str, name: str, values: Any) -> NDArray[Any]:
+    """Return an array of the values; raise ConfigError for lists of different lengths and for masked entries."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        require(where, name, values, "an array without masked entries")
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ConfigError(f"{where}: {name} must be an array: {error}") from None
+
+
+def number_array(
+    where: str, name: str, values: Any, dtype: type[np.generic], *, shape: tuple[int | None, ...] | None = None
+) -> NDArray[Any]:
     """Return a copy of an array as `dtype`, of integers or of floating-point numbers.
 
     Raise ConfigError if it holds anything else (text, bools, complex numbers, objects), fractions where integers are
-    due, or integers that do not fit.
+    due, or integers that do not fit; and unless it has the `shape` given, in which None stands for any length.
     """
-    array = np.asarray(values)
+    array = plain_array(where, name, values)
     whole = np.issubdtype(dtype, np.integer)
+    if shape is not None:
+        fits = array.ndim == len(shape) and all(n in (None, own) for n, own in zip(shape, array.shape, strict=True))
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        require(where, name, values, "" if fits else f"an array of shape [{wanted}]")
     kinds = "iu" if whole else "iuf"
     if array.size and array.dtype.kind not in kinds:
         rule = f"an array of {'integers' if whole else 'numbers'}"

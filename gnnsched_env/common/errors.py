@@ -26,6 +26,10 @@ class GraphError(GnnSchedError, ValueError):
     """A graph or a set of graphs is malformed."""
 
 
+class NoSuchGraph(GraphError, IndexError):
+    """A set has no graph of a number; an IndexError too, which is what Python raises for such an index."""
+
+
 class FileFormatError(GnnSchedError, ValueError):
     """A file is unreadable, truncated, of another format, or of another version."""
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gnnsched_env.common.checks import number_array
 from gnnsched_env.common.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
@@ -75,6 +76,8 @@ def paired_ratio(numerator: FloatArray, denominator: FloatArray) -> Interval:
     `numerator`, `denominator`: float64 [episodes], one mean per episode, drawn in pairs. Raise ConfigError if their
     lengths differ or are 0.
     """
+    numerator = number_array("paired episodes", "numerator", numerator, np.float64, shape=(None,))
+    denominator = number_array("paired episodes", "denominator", denominator, np.float64, shape=(None,))
     counts = _fixed_counts(_paired(numerator, denominator))
     ratios = (counts @ numerator) / (counts @ denominator)
     return _percentiles(float(numerator.mean() / denominator.mean()), ratios, CONFIDENCE)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import plain_array
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs import Graph
 from gnnsched_env.hardware import Accelerator, Choice, Dataflow, GnnModel
@@ -58,6 +59,8 @@ def check_lists(degrees: Sequence[NDArray[Any]]) -> None:
     for i, one in enumerate(degrees):
         if not isinstance(one, np.ndarray | list | tuple):
             raise ConfigError(f"{rule}; entry {i} is {_brief(one)}")
+        if isinstance(one, np.ma.MaskedArray):
+            plain_array("cycles", f"degrees of graph {i}", one)
 
 
 def _brief(value: object) -> str:

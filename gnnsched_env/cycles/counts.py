@@ -1,7 +1,9 @@
 """Access counts of one layer: global buffer, register files, distribution links. Counts, not energy."""
 
 from dataclasses import dataclass, fields
+from typing import Annotated
 
+from gnnsched_env.common.checks import Integer, check_fields
 from gnnsched_env.hardware import PhaseArray, Tiling
 
 
@@ -12,12 +14,15 @@ class LayerSpec:
     `combination_features` differs from `in_features` where a layer concatenates (GraphSAGE: twice as wide).
     """
 
-    in_features: int
-    combination_features: int
-    out_features: int
+    in_features: Annotated[int, Integer(0)]
+    combination_features: Annotated[int, Integer(0)]
+    out_features: Annotated[int, Integer(0)]
     tiling: Tiling
     aggregation: PhaseArray
     combination: PhaseArray
+
+    def __post_init__(self) -> None:
+        check_fields(self, "layer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

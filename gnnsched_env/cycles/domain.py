@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import plain_array
 from gnnsched_env.common.errors import ConfigError, GraphError
 from gnnsched_env.cycles.counts import LayerSpec
 from gnnsched_env.cycles.quirks import Quirks
@@ -61,7 +62,7 @@ def as_degrees(degrees: IntArray) -> IntArray:
             "degrees must be an array of row degrees, int64 [V] (of a Graph: graph.row_degrees(self_loops=...)), "
             f"got {type(degrees).__name__}"
         )
-    array = np.asarray(degrees)
+    array = plain_array("cycles", "degrees", degrees)
     if array.ndim != 1 or array.size == 0:
         raise GraphError(f"degrees must be one-dimensional with at least one row, got shape {array.shape}")
     if array.dtype.kind not in "iu":

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import Integer
+from gnnsched_env.common.checks import Integer, shown
 from gnnsched_env.common.compiled import compiled_for
 from gnnsched_env.common.errors import ConfigError, InvalidAction
 from gnnsched_env.common.policy import BoolArray, FloatArray
@@ -119,7 +119,7 @@ class EnvBatch:
         return type(self).around, arguments  # views and scratch are made anew
 
     def _watch(self, simulation: Simulation, threads: int, observation: str) -> None:
-        Integer(1).check("environment", "threads", threads)
+        threads = Integer(1).check("environment", "threads", threads)
         self.simulation = simulation
         self.table = table = simulation.table
         settings = simulation.config
@@ -163,6 +163,7 @@ class EnvBatch:
 
     def episode(self, lane: int) -> EpisodeMetrics:
         """Return the metrics of a lane's finished episode."""
+        lane = Integer(0, self.simulation.num_lanes - 1).check("environment", "lane", lane)
         return episode_metrics(self.simulation, slice(lane, lane + 1))
 
     def _prepare_encoder(self) -> None:
@@ -233,9 +234,9 @@ class EnvBatch:
     def reset(self, seeds: Seeds, episodes: Seeds | None = None, which: BoolArray | None = None) -> None:
         """Start an episode in each lane (or where `which` is True), keyed by its seed and episode number."""
         lanes = self.simulation.num_lanes
-        if len(seeds) != lanes or (episodes is not None and len(episodes) != lanes):
-            raise ConfigError(f"reset: needs a seed for each of {lanes} lanes, got {len(seeds)}")
         keys = seed_arrays(seeds, self._zeros if episodes is None else episodes)
+        if keys[0].shape != (lanes,) or keys[1].shape != (lanes,):
+            raise ConfigError(f"reset: needs a seed for each of {lanes} lanes, got {len(keys[0])}")
         self.simulation.reset(*keys, self._all if which is None else which)
         chosen = () if which is None else np.flatnonzero(which).tolist()
         if which is None or len(chosen) > FEW:
@@ -246,9 +247,8 @@ class EnvBatch:
 
     def step(self, actions: NDArray[np.int64]) -> None:
         """Take one action per lane and run each lane to its next decision."""
-        if actions.shape != self._all.shape or actions.dtype != np.int64:
-            expected = f"int64 of shape {self._all.shape}"
-            raise InvalidAction(f"actions must be {expected}, got {actions.dtype} of shape {actions.shape}")
+        if type(actions) is not np.ndarray or actions.shape != self._all.shape or actions.dtype != np.int64:
+            raise InvalidAction(f"actions must be an array of int64 of shape {self._all.shape}, got {shown(actions)}")
         np.copyto(self._actions, actions)  # of the one layout that the kernel knows
         moves = [self._workers().submit(self._move, *own) for own in self._ranges[1:]]
         self._move(*self._ranges[0])
@@ -274,7 +274,10 @@ class EnvBatch:
 
     def encode(self, worker: int = 0, first: int = 0, stop: int | None = None) -> None:
         """Write observations and masks of the lanes from `first` to before `stop` (all by default) from the state."""
-        stop = self.simulation.num_lanes if stop is None else stop
+        lanes = self.simulation.num_lanes
+        stop = lanes if stop is None else Integer(0, lanes).check("encode", "stop", stop)
+        worker = Integer(0, self.threads - 1).check("encode", "worker", worker)
+        first = Integer(0, lanes).check("encode", "first", first)
         self._encode_lanes(*self._arrays, worker, first, stop)
         if self.observed is not self.observation:
             self._write_observed(worker, first, stop)

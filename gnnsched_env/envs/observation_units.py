@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import FloatArray, Observation
 from gnnsched_env.envs.encoder import TIME_BITS
 from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, PAIR_FIELDS, SLOT_FIELDS, SYSTEM_FIELDS, Layout
+from gnnsched_env.sim.records import NEVER
 
 ENERGY_BITS = 60.0  # a picojoule to a megajoule
 
@@ -43,6 +45,7 @@ def decode_cycles(codes: FloatArray) -> NDArray[np.float64]:
 
 def decode_counts(codes: FloatArray, window: int) -> NDArray[np.int64]:
     """Return the counts n that were encoded as n / (n + window)."""
+    window = Integer(1, NEVER).check("decode_counts", "window", window)
     shares = np.minimum(codes.astype(np.float64), 1.0 - 1e-9)
     return np.rint(shares * window / (1.0 - shares)).astype(np.int64)
 

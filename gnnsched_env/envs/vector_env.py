@@ -22,6 +22,8 @@ from gnnsched_env.envs.vector_input import action_array, as_autoreset_mode, lane
 from gnnsched_env.scenario import Scenario
 from gnnsched_env.scenario.scenario import UNEXPECTED, option_names
 from gnnsched_env.sim import METRICS, summarise
+from gnnsched_env.sim.records import NEVER
+from gnnsched_env.sim.state import MOST_LANES
 from gnnsched_env.tables import LatencyTable
 
 OWN_OPTIONS = (
@@ -88,11 +90,10 @@ class SchedulingVectorEnv(PlainSpec, VectorEnv[Observed, IntArray, NDArray[Any]]
         if options.pop("render_mode", None) is not None:
             raise ConfigError("render_mode: a batch is not drawn; make a single environment with gymnasium.make")
         check_known("environment", options, (*OWN_OPTIONS, *option_names()), kind=UNEXPECTED)
-        Integer(1).check("environment", "num_envs", num_envs)
-        self.num_envs = int(num_envs)
+        self.num_envs = int(Integer(1, MOST_LANES).check("environment", "num_envs", num_envs))
         self.autoreset_mode = as_autoreset_mode(autoreset_mode)
         if max_episode_steps is not None:
-            Integer(1).check("environment", "max_episode_steps", max_episode_steps)
+            max_episode_steps = int(Integer(1, NEVER).check("environment", "max_episode_steps", max_episode_steps))
         self.max_episode_steps = max_episode_steps
         flag = Flag()
         self.copy: bool = flag.check("environment", "copy", copy)

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import Integer
+from gnnsched_env.common.checks import Integer, plain_array, shown
 from gnnsched_env.common.errors import ConfigError, InvalidAction, did_you_mean
 from gnnsched_env.common.policy import BoolArray
 from gnnsched_env.sim.state import SEED_LIMIT
@@ -28,9 +28,9 @@ def as_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
 def action_array(actions: Any, lanes: int) -> NDArray[np.integer[Any]]:
     """Return the actions as an integer array [lanes]; their range is not checked."""
     try:
-        given = np.asarray(actions)
-    except ValueError:
-        raise InvalidAction(f"actions must be one integer for each of {lanes} lanes, got {actions!r}") from None
+        given = plain_array("step", "actions", actions)
+    except ConfigError:
+        raise InvalidAction(f"actions must be one integer for each of {lanes} lanes, got {shown(actions)}") from None
     if given.dtype.kind not in "iu" or given.shape != (lanes,):
         raise InvalidAction(f"actions must be integers of shape ({lanes},), got {given.dtype} of shape {given.shape}")
     return given
@@ -73,7 +73,7 @@ def lane_seeds(seed: Any, lanes: int, *, consecutive: bool) -> tuple[BoolArray, 
         seeds = np.arange(lanes, dtype=np.uint64)
         seeds = seeds + np.uint64(_seed(seed)) if consecutive else spawn_seeds(seed, lanes)
         return np.ones(lanes, np.bool_), seeds
-    if isinstance(seed, str | bytes) or not isinstance(seed, Sequence | np.ndarray) or len(seed) != lanes:
+    if isinstance(seed, str | bytes) or not isinstance(seed, Sequence | np.ndarray) or np.shape(seed)[:1] != (lanes,):
         raise ConfigError(f"reset: seed must be an integer or one for each of {lanes} lanes, got {seed!r}")
     numbers = [0 if entry is None else _seed(entry) for entry in seed]
     return np.array([entry is not None for entry in seed], np.bool_), np.array(numbers, np.uint64)

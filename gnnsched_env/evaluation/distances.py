@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.bounds import Instance, Plan, improve, lower_bound, optimum
-from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.stats import paired_ratio
 from gnnsched_env.envs.construction import scenario_batch
-from gnnsched_env.evaluation.runs import Runs
+from gnnsched_env.evaluation.runs import Runs, checked_seeds
 from gnnsched_env.scenario import DecisionCost, Scenario, simulation_settings
 from gnnsched_env.tables import LatencyTable
 
@@ -44,7 +43,7 @@ def draw_instances(scenario: Scenario, table: LatencyTable, *, seed: int, episod
     `table` holds the cycles of one inference. Decision costs are ignored: a job is released when it arrives. Raise
     ConfigError if accelerators fail or changing the dataflow takes time, because the bounds cover neither.
     """
-    Integer(1).check("bounds", "episodes", episodes)
+    seed, episodes = checked_seeds("bounds", seed, episodes)
     if scenario.failures.up:
         raise ConfigError("bounds: accelerators must not fail, but the scenario has failures")
     cycles = max(accelerator.reconfiguration_cycles for accelerator in scenario.fleet.accelerators)

@@ -89,6 +89,7 @@ class LearningCurve:
 
     def _all(self, decisions: int) -> int:
         """Return the decisions of all trainings so far, given those of the present one."""
+        decisions = int(Integer(0).check("learning curve", "decisions", decisions))
         if decisions < self._seen:
             self._before += self._seen
         self._seen = decisions

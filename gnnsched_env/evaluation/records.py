@@ -14,7 +14,7 @@ from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.common.stats import paired_ratio
 from gnnsched_env.evaluation.attempts import Attempts
 from gnnsched_env.evaluation.declarations import declarations_of
-from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
+from gnnsched_env.evaluation.runs import PolicyFactory, Runs, checked_seeds, run_policy, run_unbounded
 from gnnsched_env.scenario import Scenario, table_rate
 from gnnsched_env.scenario.resolve import scenario_trace
 from gnnsched_env.scenario.scenario import SECTIONS
@@ -56,6 +56,7 @@ def evaluate(
     """
     if versus is not None and versus not in policies:
         raise ConfigError(f"evaluation: versus must be one of the policies {', '.join(policies)}, got {versus!r}")
+    seed, episodes = checked_seeds("evaluation", seed, episodes)
     clairvoyant = table.clairvoyant()
     every = {**uninformed, **policies}
     seeds: Any = {"seed": seed, "episodes": episodes}

@@ -20,7 +20,7 @@ from gnnsched_env.scenario import Scenario, simulation_settings
 from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, Waiting, WindowOrder, episode_metrics
 from gnnsched_env.sim.belief import belief_of
 from gnnsched_env.sim.metrics import joined
-from gnnsched_env.sim.state import SEED_LIMIT
+from gnnsched_env.sim.state import MOST_LANES, SEED_LIMIT
 from gnnsched_env.tables import LatencyTable
 
 PolicyFactory = Callable[[Layout, LatencyTable], Policy]
@@ -55,6 +55,12 @@ class Runs:
         """Return a metric of every job of every episode, or of every episode, by its name in `EpisodeMetrics`."""
         pooled: NDArray[np.float64] = getattr(self.metrics, name).ravel()
         return pooled
+
+
+def checked_seeds(where: str, seed: int, episodes: int) -> tuple[int, int]:
+    """Return the first seed and the number of episodes as ints; raise ConfigError for a bad one."""
+    episodes = int(Integer(1, MOST_LANES).check(where, "episodes", episodes))
+    return int(Integer(0, SEED_LIMIT - episodes).check(where, "seed", seed)), episodes
 
 
 def run_policy(
@@ -115,8 +121,7 @@ def _run(
     episodes: int,
     advance: Advance,
 ) -> Runs:
-    Integer(1).check("evaluation", "episodes", episodes)
-    Integer(0, SEED_LIMIT - episodes).check("evaluation", "seed", seed)
+    seed, episodes = checked_seeds("evaluation", seed, episodes)
     metrics = []
     most_waiting, decisions, decision_s = 0, 0, 0.0
     # All jobs of a trace are kept in memory too: percentiles need them.

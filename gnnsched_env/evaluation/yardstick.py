@@ -12,7 +12,7 @@ from gnnsched_env.common.policy import Policy
 from gnnsched_env.common.stats import Interval, paired_ratio
 from gnnsched_env.evaluation.compare import REFERENCE
 from gnnsched_env.evaluation.policies import policy_factory
-from gnnsched_env.evaluation.runs import PolicyFactory, run_policy
+from gnnsched_env.evaluation.runs import PolicyFactory, checked_seeds, run_policy
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table
 
 
@@ -39,7 +39,7 @@ class Yardstick:
         """
         self.scenario = load_scenario(scenario)
         self.dispatch = Flag().check("yardstick", "dispatch", dispatch)
-        self.seed, self.episodes = seed, episodes
+        self.seed, self.episodes = checked_seeds("yardstick", seed, episodes)
         require("yardstick", "reference", reference, "" if isinstance(reference, str) else "a policy's name")
         self.table = scenario_table(self.scenario)
         self.reference = reference

@@ -1,19 +1,28 @@
 """A set of graphs in one set of flat arrays; single graphs and batches are cut from it on demand."""
 
 import hashlib
-import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnnsched_env.common.errors import GraphError
+from gnnsched_env.common.checks import require, shown
+from gnnsched_env.common.errors import GraphError, NoSuchGraph
 from gnnsched_env.graphs.csr_kernels import batch_csr, batch_degrees, batch_size, loop_flags
 from gnnsched_env.graphs.graph import Graph
 from gnnsched_env.graphs.npz_format import GraphArrays, read_arrays, write_arrays
-from gnnsched_env.graphs.structure import LARGEST_ID, check_structure, index_array, whole_number
+from gnnsched_env.graphs.structure import (
+    LARGEST_ID,
+    check_structure,
+    graph_errors,
+    index_array,
+    whole_number,
+    whole_numbers,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,7 +53,7 @@ class GraphSet:
         check_structure(label, self.indptr, self.indices, self.graph_ptr, undirected=True)
         for width in ("num_features", "num_classes"):
             object.__setattr__(self, width, whole_number(label, width, getattr(self, width)))
-        alternatives = tuple(whole_number(label, "num_features_alt", width) for width in self.num_features_alt)
+        alternatives = whole_numbers(label, "num_features_alt", self.num_features_alt)
         object.__setattr__(self, "num_features_alt", alternatives)
         if self.labels is not None:
             object.__setattr__(self, "labels", index_array(label, "labels", self.labels, np.int16))
@@ -105,7 +114,7 @@ class GraphSet:
             graph_ptr=np.concatenate([[0], np.cumsum(sizes)]),
             num_features=num_features,
             num_classes=num_classes,
-            labels=None if labels is None else np.asarray(labels),
+            labels=cast(Any, labels),  # checked and converted there
         )
 
     def save(self, path: str | Path) -> None:
@@ -134,10 +143,14 @@ class GraphSet:
         return len(self.graph_ptr) - 1
 
     def __getitem__(self, i: int) -> Graph:
-        i = operator.index(i)
-        if not -len(self) <= i < len(self):
-            raise IndexError(f"graph set {self.name!r}: graph must lie in 0..{len(self) - 1}, got {i}")
-        i %= len(self)
+        count = len(self)
+        if type(i) is not int or not -count <= i < count:
+            rule = "" if isinstance(i, Integral) and not isinstance(i, bool) else "an integer"
+            with graph_errors():
+                require(f"graph set {self.name!r}", "the number of a graph", i, rule)
+            if not -count <= int(i) < count:
+                raise NoSuchGraph(f"graph set {self.name!r}: graph must lie in 0..{count - 1}, got {shown(i)}")
+        i = int(i) % count
         rows = self.indptr[self.graph_ptr[i] : self.graph_ptr[i + 1] + 1]
         return Graph.from_valid(rows - rows[0], self.indices[rows[0] : rows[-1]], name=f"{self.name}[{i}]")
 
@@ -181,7 +194,4 @@ class GraphSet:
 
 
 def _ids(ids: ArrayLike) -> NDArray[np.int64]:
-    wanted = np.asarray(ids)
-    if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "iu"):
-        raise GraphError(f"batch ids must be a one-dimensional array of integers, got {ids!r}")
-    return wanted.astype(np.int64, copy=False)
+    return np.array(index_array("batch", "ids", ids, np.int64))  # writeable: of the one kind that kernels know

@@ -1,29 +1,46 @@
 """Validation of CSR arrays: shapes, offsets, ranges, order and symmetry."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnnsched_env.common.checks import Integer
+from gnnsched_env.common.checks import Integer, ListOf, plain_array
 from gnnsched_env.common.errors import ConfigError, GraphError
 from gnnsched_env.graphs.csr_kernels import NOT_INCREASING, OUT_OF_RANGE, VALID, check_rows, check_symmetry
 
 LARGEST_ID = int(np.iinfo(np.int32).max)
 _POSITIVE = Integer(1, LARGEST_ID)
+_POSITIVES = ListOf(_POSITIVE)
 
 
 def whole_number(label: str, name: str, value: object) -> int:
     """Return `value` as a plain int; raise GraphError unless it is an integer in 1..LARGEST_ID (no bool, no float)."""
-    try:
+    with graph_errors():
         return int(_POSITIVE.check(label, name, value))
+
+
+def whole_numbers(label: str, name: str, values: object) -> tuple[int, ...]:
+    """Return a list's entries as plain ints; raise GraphError unless it is one of integers in 1..LARGEST_ID."""
+    with graph_errors():
+        return _POSITIVES.check(label, name, values)
+
+
+@contextmanager
+def graph_errors() -> Iterator[None]:
+    """Raise the ConfigError of a check as a GraphError."""
+    try:
+        yield
     except ConfigError as error:
         raise GraphError(str(error)) from None
 
 
 def index_array(label: str, name: str, values: ArrayLike, dtype: type[np.signedinteger[Any]]) -> NDArray[Any]:
     """Return `values` as a read-only, contiguous, one-dimensional array that nobody else can write to."""
-    array = np.asarray(values)
+    with graph_errors():
+        array = plain_array(label, name, values)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise GraphError(
             f"{label}: {name} must be a one-dimensional array of integers, got {array.dtype} of shape {array.shape}"

@@ -1,7 +1,9 @@
 """Binding: the tiles of a dataflow for one layer on one accelerator, checked against every rule of SPEC section 1."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from gnnsched_env.common.checks import Integer, check_fields
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.accelerator import Accelerator
 from gnnsched_env.hardware.dataflow import Dataflow
@@ -17,9 +19,12 @@ COMBINATION_NEST = "VGF"
 class PhaseArray:
     """The part of an accelerator that one phase runs on; bandwidths in words per cycle."""
 
-    pes: int
-    distribution_bandwidth: int
-    reduction_bandwidth: int
+    pes: Annotated[int, Integer(0)]
+    distribution_bandwidth: Annotated[int, Integer(0)]
+    reduction_bandwidth: Annotated[int, Integer(0)]
+
+    def __post_init__(self) -> None:
+        check_fields(self, "phase")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

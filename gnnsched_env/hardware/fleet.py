@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import Integer, ListOf, Parsed, Text, check_fields, checked_dict, require_unique
+from gnnsched_env.common.checks import Integer, ListOf, Number, Parsed, Text, check_fields, checked_dict, require_unique
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware.accelerator import Accelerator
 from gnnsched_env.hardware.dataflow import Dataflow
@@ -21,9 +21,12 @@ MOST_CLOCK_HZ = 10**12
 class Choice:
     """One (accelerator, dataflow) pair of a fleet; `accelerator_index` counts within the fleet."""
 
-    accelerator_index: int
+    accelerator_index: Annotated[int, Integer(0)]
     accelerator: Accelerator
     dataflow: Dataflow
+
+    def __post_init__(self) -> None:
+        check_fields(self, "choice")
 
     @property
     def name(self) -> str:
@@ -64,7 +67,7 @@ class Fleet:
 
     def seconds(self, cycles: float) -> float:
         """Turn cycles into seconds."""
-        return cycles / self.clock_hz
+        return float(Number(finite=False).check("fleet", "cycles", cycles)) / self.clock_hz
 
     def to_dict(self) -> dict[str, object]:
         """Return everything that defines the fleet, for hashing and printing."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from gnnsched_env.common.checks import Flag, Integer, OneOf, Text, check_fields
+from gnnsched_env.common.checks import Flag, Integer, ListOf, OneOf, Text, check_fields
 from gnnsched_env.common.errors import ConfigError
 
 MODEL_KINDS = ("gcn", "gin", "sage")
@@ -77,7 +77,12 @@ def make_model(kind: str, in_features: int, out_features: int, hidden: Sequence[
     "sage" aggregates over A and concatenates the vertex's own features, so that its combination is twice as wide.
     """
     OneOf(MODEL_KINDS).check("model", "kind", kind)
-    widths = [in_features, *hidden, out_features]
+    width = Integer(1)
+    widths = [
+        width.check("model", "in_features", in_features),
+        *ListOf(width).check("model", "hidden", hidden),
+        width.check("model", "out_features", out_features),
+    ]
     sage = kind == "sage"
     layers = tuple(
         Layer(

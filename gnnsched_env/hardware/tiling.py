@@ -59,6 +59,15 @@ class TileRule:
 
     def tiles(self, *, aggregation_width: int, combination_width: int, out_features: int, pes: int) -> Tiling:
         """Return the tiles of one layer; raise ConfigError, naming the expression, for a tile below 1."""
+        given = {
+            "aggregation_width": aggregation_width,
+            "combination_width": combination_width,
+            "out_features": out_features,
+            "pes": pes,
+        }
+        aggregation_width, combination_width, out_features, pes = (
+            Integer(1).check("tiles", name, value) for name, value in given.items()
+        )
         names = {"F": aggregation_width, "G": out_features, "P": pes}
         shorthands = {"f": evaluate(self.f, names), "g": evaluate(self.g, names)}
         aggregation = names | shorthands

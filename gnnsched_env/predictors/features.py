@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.cycles.domain import as_degrees
 from gnnsched_env.graphs import Graph, sampled_clustering
 from gnnsched_env.hardware import Layer
 from gnnsched_env.predictors import feature_kernels as kernels
@@ -102,6 +103,8 @@ def graph_features(degrees: IntArray, level: Level, graph: Graph | None = None) 
 
     `degrees` int64 [V] of the matrix that is aggregated over; `graph`: the adjacency, needed from STRUCTURE on.
     """
+    if type(degrees) is not np.ndarray or degrees.dtype != np.int64 or degrees.ndim != 1 or degrees.size == 0:
+        degrees = as_degrees(degrees)
     rows, entries = degrees.size, max(1, int(degrees.sum()))
     values = [np.array([np.log(rows), np.log(entries), np.log1p(entries / rows), 0.0, 0.0, 0.0])]
     if level.rank >= Level.DEGREES.rank:

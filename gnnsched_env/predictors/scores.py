@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnnsched_env.common import stats
-from gnnsched_env.common.checks import Number
+from gnnsched_env.common.checks import Number, number_array
 from gnnsched_env.common.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
@@ -176,7 +176,8 @@ def _percent_errors(truth: FloatArray, guess: FloatArray) -> FloatArray:
 
 
 def _checked(true: ArrayLike, predicted: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    truth, guess = np.asarray(true, np.float64), np.asarray(predicted, np.float64)
+    truth = number_array("scores", "true", true, np.float64)
+    guess = number_array("scores", "predicted", predicted, np.float64)
     if truth.ndim != 2 or truth.shape != guess.shape or truth.size == 0:
         raise ConfigError(f"scores: true and predicted must be [classes, choices], got {truth.shape} and {guess.shape}")
     if not (truth > 0).all():

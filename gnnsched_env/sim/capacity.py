@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Integer, ListOf, number_array
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import Routing
 from gnnsched_env.tables import LatencyTable
@@ -33,6 +34,14 @@ def fleet_capacity(cycles: NDArray[np.int64], weights: NDArray[np.float64], owne
     from scipy.optimize import linprog  # here, because it takes longer to import than all the rest
     from scipy.sparse import coo_array
 
+    cycles = number_array("capacity", "cycles", cycles, np.int64, shape=(None, None))
+    weights = number_array("capacity", "weights", weights, np.float64, shape=(len(cycles),))
+    owners = number_array("capacity", "owners", owners, np.int64, shape=(cycles.shape[1],))
+    if cycles.size == 0 or cycles.min() < 1 or not (np.isfinite(weights).all() and weights.min() >= 0 < weights.sum()):
+        raise ConfigError("capacity: cycles must be at least 1, weights finite, not negative and not all 0")
+    fleet = np.unique(owners).tolist()
+    if fleet != list(range(len(fleet))):
+        raise ConfigError(f"capacity: owners must give each accelerator a choice, got {owners.tolist()}")
     best = _best_per_accelerator(cycles, owners)
     unit = float(weights @ best.min(axis=1))
     classes, accelerators = best.shape
@@ -67,7 +76,10 @@ def policy_capacity(
     loads most bounds all. BLIND: every class is split alike, so accelerator a serves at most 1 / (its mean latency) and
     the rates add up. UNIFORM: every accelerator gets the same share, so the slowest bounds all.
     """
-    keep = np.arange(table.num_choices) if choices is None else np.asarray(choices, np.int64)
+    chosen_of = ListOf(Integer(0, table.num_choices - 1), fewest=1)
+    keep = np.arange(table.num_choices)
+    if choices is not None:
+        keep = np.array(chosen_of.check("capacity", "choices", choices), np.int64)
     cycles, weights = table.true_cycles[:, keep], table.weights
     used, owners = np.unique(table.choice_accelerators[keep], return_inverse=True)
     if routing is Routing.FREE:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 
-from gnnsched_env.common.checks import Integer, Number, check_fields, declared
+from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields, declared, require
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim.arrivals import Modulation, Phases
 from gnnsched_env.sim.records import NEVER, RecordArray
@@ -66,7 +66,7 @@ class SimulationSettings(Prices):
     """An action names a choice; otherwise an accelerator, which takes the dataflow predicted best there."""
     shaped: bool = False
     """The reward includes the change of the drain potential."""
-    repeats: Annotated[int, Integer(1, NEVER, help="Inferences in a job, all of one class.")] = 1
+    repeats: Annotated[int, Integer(1, help="Inferences in a job, all of one class.")] = 1
     decision: Annotated[
         int, Integer(0, NEVER, help="Cycles to predict a job; with 0 jobs come to the scheduler at once.")
     ] = 0
@@ -90,13 +90,30 @@ class SimulationSettings(Prices):
     def __post_init__(self) -> None:
         check_fields(self, "simulation", but=declared(Prices))
         for name in declared(Prices):
-            Number(least=0.0).check("simulation", name, getattr(self, name))
+            object.__setattr__(self, name, Number(least=0.0).check("simulation", name, getattr(self, name)))
+        self._check_pairs()
         if (self.mean_up > 0) != (self.mean_down > 0):
             raise ConfigError(
                 f"simulation: mean_up and mean_down must both be 0 or both be above 0, got {self.mean_up!r} and "
                 f"{self.mean_down!r}"
             )
         self._check_phases()
+
+    def _check_pairs(self) -> None:
+        """Store pairs of numbers as tuples of floats."""
+        pair = ListOf(Number())
+        for name in ("phases", "priorities"):
+            entries = ListOf(pair).check("simulation", name, getattr(self, name))
+            rule = "" if all(len(entry) == 2 for entry in entries) else "pairs of numbers"
+            require("simulation", name, entries, rule)
+            object.__setattr__(self, name, entries)
+        if self.slack is not None:
+            slack = pair.check("simulation", "slack", self.slack)
+            rule = "" if len(slack) == 2 and 0 <= slack[0] <= slack[1] else "two numbers, 0 <= least <= most"
+            require("simulation", "slack", slack, rule)
+            object.__setattr__(self, "slack", slack)
+        rule = "" if all(weight > 0 and share > 0 for weight, share in self.priorities) else "above 0"
+        require("simulation", "priorities", self.priorities, rule)
 
     def _check_phases(self) -> None:
         if (self.modulation is Modulation.STEADY) != (not self.phases):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import Integer
+from gnnsched_env.common.checks import Integer, ListOf, require, shown
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim import random_jobs, transition
 from gnnsched_env.sim.feed import CAPACITY, LATEST_READ, Feed, JobSource
@@ -23,6 +23,7 @@ from gnnsched_env.sim.records import (
     DOWN,
     JOB,
     LANE,
+    NEVER,
     PAIR,
     PHASE,
     QUEUED,
@@ -34,11 +35,13 @@ from gnnsched_env.tables import LatencyTable
 
 SEED_LIMIT = 1 << 64
 HORIZON = 1 << 62
+MOST_LANES = 10_000_000
 LONGEST_GAP = 37  # mean gaps: -log(2^-53), the largest that a draw of 53 bits gives
 MIX_TURNS = 64  # steps in which a drifting mix goes round
 GUIDE_PARTS = 1024  # of the search for a class
 MOST_ABORTED, FEWEST_ABORTED = 1 << 16, 1 << 8  # aborted runs that all lanes, and that each lane remembers
 MOST_CHANGES = 10_000_000  # failures and repairs of an episode
+_SEEDS = ListOf(Integer(least=-SEED_LIMIT))
 LONGEST_RISK = 4.0  # the longest job's latency over the mean time between failures, at most
 
 
@@ -64,7 +67,13 @@ class Simulation:
         source: JobSource | None = None,
         capacity: int = CAPACITY,
     ) -> None:
-        Integer(1).check("simulation", "lanes", lanes)
+        lanes = Integer(1, MOST_LANES).check("simulation", "lanes", lanes)
+        capacity = Integer(1, NEVER).check("simulation", "capacity", capacity)
+        if reconfiguration is not None:
+            change = ListOf(Integer(0, NEVER))
+            reconfiguration = change.check("simulation", "reconfiguration", reconfiguration)
+            rule = "" if len(reconfiguration) == table.num_accelerators else f"{table.num_accelerators} numbers"
+            require("simulation", "reconfiguration", reconfiguration, rule)
         self.table = table = job_table(table, settings.repeats)
         self.config = settings
         self.settings = settings.record()
@@ -109,6 +118,7 @@ class Simulation:
 
     def reset(self, seeds: NDArray[np.uint64], episodes: NDArray[np.uint64], which: NDArray[np.bool_]) -> None:
         """Empty the lanes where `which` [L] is True, draw their jobs and run each to its first decision."""
+        seeds, episodes, which = self._lanes_of(seeds), self._lanes_of(episodes), self._lanes_of(which, np.bool_)
         np.copyto(self.seeds, seeds, where=which)
         np.copyto(self.episodes, episodes, where=which)
         if self.feed is None:
@@ -126,8 +136,22 @@ class Simulation:
 
         Only the lanes from `first` to before `stop` move (all by default).
         """
-        transition.step(*self.state, actions, first, len(self.lanes) if stop is None else stop)
+        first = Integer(0, len(self.lanes)).check("simulation", "first", first)
+        stop = Integer(0, len(self.lanes)).check("simulation", "stop", len(self.lanes) if stop is None else stop)
+        transition.step(*self.state, self._lanes_of(actions, np.int64), first, stop)
         self.refill()
+
+    def _lanes_of(self, values: NDArray[Any], dtype: type[np.generic] = np.uint64) -> NDArray[Any]:
+        """Return an array [L] of the kind that the kernels know; raise ConfigError for another."""
+        good = type(values) is np.ndarray and values.shape == self.seeds.shape and values.dtype == dtype
+        if not good:
+            raise ConfigError(
+                f"simulation: an array of {np.dtype(dtype).name} [{len(self.lanes)}] is needed, got {shown(values)}"
+            )
+        return np.require(values, dtype, ["C", "W"])
+
+    def _lane(self, lane: int) -> int:
+        return int(Integer(0, len(self.lanes) - 1).check("simulation", "lane", lane))
 
     @property
     def state(self) -> tuple[NDArray[Any], ...]:
@@ -154,6 +178,7 @@ class Simulation:
 
         A lane remembers its last 65,536 // L of them, and at least 256.
         """
+        lane = self._lane(lane)
         count, kept = int(self.lanes["aborted"][lane]), self.aborted.shape[1]
         order = np.arange(max(0, count - kept), count) % kept
         runs: RecordArray = self.aborted[lane, order]
@@ -161,6 +186,7 @@ class Simulation:
 
     def down_intervals(self, lane: int = 0) -> RecordArray:
         """Return when each accelerator was down (DOWN records, by accelerator), until now where it still is."""
+        lane = self._lane(lane)
         now = int(self.lanes["time"][lane])
         intervals = []
         for number, accelerator in enumerate(self.accelerators[lane]):
@@ -191,7 +217,8 @@ def seed_arrays(
 def _as_keys(values: Sequence[int] | NDArray[np.uint64]) -> NDArray[np.uint64]:
     if isinstance(values, np.ndarray) and values.dtype == np.uint64:
         return np.ascontiguousarray(values)
-    return np.array([int(value) % SEED_LIMIT for value in values], np.uint64)
+    numbers = _SEEDS.check("reset", "seeds", values)
+    return np.array([value % SEED_LIMIT for value in numbers], np.uint64)
 
 
 def _check_horizon(table: LatencyTable, settings: SimulationSettings, reconfiguration: int, *, read: bool) -> None:

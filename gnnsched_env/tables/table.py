@@ -1,7 +1,8 @@
 """`LatencyTable`: the true and predicted cycles of each class of job under each choice, stored in one npz file."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common import store
-from gnnsched_env.common.checks import number_array
+from gnnsched_env.common.checks import number_array, plain_array
 from gnnsched_env.common.errors import ConfigError, FileFormatError, TableError
 from gnnsched_env.common.store import LATENCY_TABLE
 
@@ -146,7 +147,8 @@ _NAMES = ("choice_names", "accelerator_names", "class_names", "group_names", "pa
 
 
 def _as_cycles(name: str, values: Any, shape: tuple[int, int]) -> CycleArray:
-    array = np.asarray(values)
+    with _table_errors():
+        array = plain_array("latency table", name, values)
     if array.size and array.dtype.kind not in "iuf":
         raise TableError(f"latency table: {name} must be an array of numbers, got {array.dtype}")
     if array.shape != shape or 0 in shape:
@@ -175,11 +177,18 @@ def _check_energy(energy: NDArray[np.float64]) -> None:
         )
 
 
-def _freeze(table: LatencyTable, name: str, dtype: type, shape: tuple[int, ...]) -> None:
+@contextmanager
+def _table_errors() -> Iterator[None]:
+    """Raise the ConfigError of a check as a TableError."""
     try:
-        array: NDArray[Any] = number_array("latency table", name, getattr(table, name), dtype)
+        yield
     except ConfigError as error:
         raise TableError(str(error)) from None
+
+
+def _freeze(table: LatencyTable, name: str, dtype: type, shape: tuple[int, ...]) -> None:
+    with _table_errors():
+        array: NDArray[Any] = number_array("latency table", name, getattr(table, name), dtype)
     if array.shape != shape:
         raise TableError(f"latency table: {name} must have shape {list(shape)}, got {list(array.shape)}")
     array.setflags(write=False)

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Integer, ListOf, number_array, shown
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.cycles import uses_self_loops
+from gnnsched_env.cycles.domain import as_degrees
 from gnnsched_env.graphs import Graph, GraphSet, block_diagonal, load_graph_set
 from gnnsched_env.graphs.generators import draw_graphs
 from gnnsched_env.hardware import GnnModel, make_model
@@ -18,6 +20,7 @@ from gnnsched_env.hardware import GnnModel, make_model
 BATCH_SIZES = (1, 4, 16, 64)
 CLASSES_PER_FILE = 120
 SYNTHETIC_SEED = 0
+MOST_CLASSES = 10_000_000
 
 # The embedded workload: input and output widths of each family, both ends included, drawn log-uniformly.
 SYNTHETIC_WIDTHS: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
@@ -50,13 +53,23 @@ class JobClasses:
     def __post_init__(self) -> None:
         if not self.names:
             raise ConfigError("job classes: at least one class is needed, got none")
-        fields = ("models", "degrees", "weights", "groups", *(("graphs",) if self.graphs is not None else ()))
+        count = (len(self.names),)
+        checked = {
+            "degrees": tuple(as_degrees(degrees) for degrees in self.degrees),
+            "weights": number_array("job classes", "weights", self.weights, np.float64, shape=count),
+            "groups": number_array("job classes", "groups", self.groups, np.int64, shape=count),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        fields = ("models", "degrees", *(("graphs",) if self.graphs is not None else ()))
         for field in fields:
             if len(getattr(self, field)) != len(self.names):
                 raise ConfigError(
                     f"job classes: {field} must have one entry per class, {len(self.names)}, "
                     f"got {len(getattr(self, field))}"
                 )
+        if not (np.isfinite(self.weights).all() and self.weights.min() >= 0):
+            raise ConfigError(f"job classes: weights must be finite and not negative, got {shown(self.weights)}")
         for array in (*self.degrees, self.weights, self.groups):
             array.setflags(write=False)
 
@@ -65,6 +78,7 @@ class JobClasses:
 
     def subset(self, members: Sequence[int]) -> "JobClasses":
         """Return a subset of the classes, with their relative weights."""
+        members = ListOf(Integer(0, len(self) - 1), fewest=1).check("job classes", "members", members)
         weights = self.weights[list(members)]
         return JobClasses(
             names=tuple(self.names[c] for c in members),
@@ -104,8 +118,9 @@ def classes_from_files(
     """
     if isinstance(paths, str | Path) or not paths:
         raise ConfigError(f"workload: paths must be a list of at least one graph file, got {paths!r}")
-    if not batch_sizes or min(batch_sizes) < 1:
-        raise ConfigError(f"workload: batch_sizes must be a list of integers of at least 1, got {batch_sizes!r}")
+    batch_sizes = ListOf(Integer(1), fewest=1).check("workload", "batch_sizes", batch_sizes)
+    classes_per_file = Integer(1, MOST_CLASSES).check("workload", "classes_per_file", classes_per_file)
+    seed = Integer(0).check("workload", "seed", seed)
     sets = [load_graph_set(path) for path in paths]
     group_names = _distinct_names([graphs.name for graphs in sets])
     parts = []
@@ -130,6 +145,8 @@ def synthetic_classes(
     Molecule-like, ego and R-MAT graphs come in batches of 1, 4, 16 and 64 in turn, citation-like graphs singly; sizes
     are the families' (`graphs.generators.FAMILIES`), F and G are log-uniform over `SYNTHETIC_WIDTHS`, class by class.
     """
+    count = Integer(1, MOST_CLASSES).check("workload", "count", count)
+    seed = Integer(0).check("workload", "seed", seed)
     if count < len(SYNTHETIC_WIDTHS):
         raise ConfigError(f"workload: count must be at least {len(SYNTHETIC_WIDTHS)}, one a family, got {count}")
     parts = []

@@ -61,7 +61,7 @@ def test_impossible_plans_are_refused(accelerators, starts, message):
         ([-1], [[1]], "releases must be at least 0"),
         ([0], [[1], [2]], r"release must be \[n\] and latency \[n, A\]"),
         ([], np.zeros((0, 2), int), r"both of at least 1"),
-        ([0.5], [[1]], "release must be whole cycles, got float64"),
+        ([0.5], [[1]], "release must be an array of integers, got float64"),
         ([0, 0], [[1 << 61], [1 << 61]], "do not fit int64"),
     ],
 )
@@ -86,3 +86,9 @@ def test_json_there_and_back():
 def test_an_instance_cannot_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         TOY.latency[0, 0] = 1
+
+
+@pytest.mark.parametrize("owners", [[0, 1 << 62], [0, 2], [-1, 0], [], [0.0, 1.0]])
+def test_owners_that_leave_an_accelerator_out_are_refused(owners):
+    with pytest.raises(ConfigError, match="choice_accelerators must"):
+        Instance.of("bad", np.array([0]), np.array([0]), np.array([[3, 4]]), np.array(owners))

@@ -334,13 +334,13 @@ def test_bad_input():
         ({"nodes": 50_000}, "nodes must be"),
         ({"configs": (10, 100)}, "configs must be two rising numbers, at least 109"),
         ({"configs": (300, 200)}, "configs must be"),
-        ({"tiles": (1, -1, 1)}, "tiles must not be negative"),
+        ({"tiles": (1, -1, 1)}, "entries of tiles must be an integer of at least 0, got -1"),
     ):
         with pytest.raises(ConfigError, match=message):
             Size(**given_)
     with pytest.raises(ConfigError, match="must ask for at least one file, got none"):
         Size(layouts=(0, 0, 0), tiles=(0, 0, 0))
-    with pytest.raises(ConfigError, match="seed must not be negative, got -1"):
+    with pytest.raises(ConfigError, match="seed must be an integer of at least 0, got -1"):
         plan(-1, TINY)
     with pytest.raises(ConfigError, match="nodes must be at least"):
         make(spec("layout:xla:random", nodes=200))

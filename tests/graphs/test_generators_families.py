@@ -253,7 +253,10 @@ def test_fame_and_roots_make_hubs():
         (lambda rng: regular_graph(rng, 5, degree=3), r"vertices \* degree must be even, got 5 vertices of degree 3"),
         (lambda rng: grid_graph(0, 3), "grid: rows must be"),
         (lambda rng: star_graph(rng, 3, hubs=4), r"star: hubs must be"),
-        (lambda rng: stochastic_block_graph(rng, [2, 0], inside=1, outside=0), "sizes must be a list of integers of"),
+        (
+            lambda rng: stochastic_block_graph(rng, [2, 0], inside=1, outside=0),
+            "sizes must be an integer of",
+        ),
         (lambda rng: stochastic_block_graph(rng, [2], inside=1.5, outside=0), r"inside must be"),
         (lambda rng: power_law_graph(rng, 9, mean_degree=2, exponent=1.0), "exponent must be"),
         (lambda rng: power_law_graph(rng, 9, mean_degree=2, communities=0), r"communities must be"),

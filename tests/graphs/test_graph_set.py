@@ -199,8 +199,10 @@ def test_bad_ids_are_refused():
         graphs.degrees([0.5], self_loops=True)
     with pytest.raises(IndexError, match=r"must lie in 0\.\.4, got 5"):
         graphs[5]
-    with pytest.raises(TypeError):
-        graphs[0.5]
+    for number in (0.5, True, "1", None):
+        with pytest.raises(GraphError, match="the number of a graph must be an integer, got"):
+            graphs[number]
+    assert graphs[np.int8(-1)].digest() == graphs[4].digest()
     assert graphs[-1].digest() == graphs[4].digest()
 
 

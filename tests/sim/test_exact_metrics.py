@@ -125,7 +125,7 @@ def test_jobs_that_are_read_late_count_towards_the_horizon():
 
 
 def test_settings_that_no_record_holds_are_refused():
-    for name in ("jobs", "window", "repeats", "decision", "lookup", "mix_jobs"):
+    for name in ("jobs", "window", "decision", "lookup", "mix_jobs"):
         given = {"mean_gap": 1.0, "unit": 1.0, "jobs": 1, "window": 1} | {name: 1 << 63}
         with pytest.raises(ConfigError, match=f"simulation: {name} must be at most 4,611,686,018,427,387,904, got"):
             SimulationSettings(**given)

@@ -91,7 +91,7 @@ def test_batch_sizes_above_the_set_are_left_out(many):
     [
         ({"batch_sizes": (64,)}, "batch_sizes must include one of at most its 20 graphs"),
         ({"batch_sizes": ()}, "batch_sizes must be a list"),
-        ({"batch_sizes": (0,)}, "batch_sizes must be a list of integers of at least 1"),
+        ({"batch_sizes": (0,)}, "entries of batch_sizes must be an integer of at least 1, got 0"),
         ({"classes_per_file": 1}, "classes_per_file must be at least the number of batch sizes"),
         ({"model_kind": "sages"}, "did you mean 'sage'"),
     ],

@@ -17,6 +17,8 @@ from gnnsched_env.envs import Layout
 from gnnsched_env.sim import Simulation
 from gnnsched_env.tables import LatencyTable
 
+MOST_CANDIDATES = 1_000_000
+
 
 class Lookahead(Rollout):
     """Follow a trained policy, except where another action is clearly better on sampled futures.
@@ -47,7 +49,7 @@ class Lookahead(Rollout):
         if table is None:
             raise ConfigError(f"{self.name}: needs the workload's table of latencies")
         super().__init__(layout, futures=futures, arrivals=arrivals, margin=margin, seed=seed)
-        self.candidates = Integer(2).check(self.name, "candidates", candidates)
+        self.candidates = Integer(2, MOST_CANDIDATES).check(self.name, "candidates", candidates)
         self._trained = TrainedPolicy(layout, table=table, network=network)
         self._machines = machine_features(table)
         self._unit = float(table.mean_shortest_predicted)

@@ -3,11 +3,12 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Integer, ListOf, check_fields, require
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.forecast.data.program import ProgramGraph
 from gnnsched_env.forecast.data.program_writing import write_program
@@ -18,6 +19,8 @@ from gnnsched_env.forecast.standin.training_steps import FAMILIES, FEWEST_NODES
 
 _FEWEST_CONFIGS: Final = 109
 _MOST_NODES: Final = 43_615
+_MOST_CONFIGS: Final = 10_000_000
+_MOST_FILES: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +31,16 @@ class Size:
     specials: add the odd files (`SPECIALS`).
     """
 
-    layouts: tuple[int, int, int] = (20, 4, 8)
-    tiles: tuple[int, int, int] = (24, 6, 10)
-    nodes: int = 2_000
-    configs: tuple[int, int] = (200, 1_000)
+    layouts: Annotated[tuple[int, int, int], ListOf(Integer(0, _MOST_FILES))] = (20, 4, 8)
+    tiles: Annotated[tuple[int, int, int], ListOf(Integer(0, _MOST_FILES))] = (24, 6, 10)
+    nodes: Annotated[int, Integer(1)] = 2_000
+    configs: Annotated[tuple[int, int], ListOf(Integer(1, _MOST_CONFIGS))] = (200, 1_000)
     specials: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("layouts", "tiles"):
-            if min(getattr(self, name)) < 0:
-                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
+        check_fields(self, "stand-in")
+        for name, count in (("layouts", len(SPLITS)), ("tiles", len(SPLITS)), ("configs", 2)):
+            require("stand-in", name, own := getattr(self, name), "" if len(own) == count else f"{count} numbers")
         if not any((*self.layouts, *self.tiles)):
             raise ConfigError("layouts and tiles must ask for at least one file, got none")
         least = max(FEWEST_NODES.values())
@@ -63,18 +66,21 @@ class StandinSpec:
     runtimes; isolated, rare: an unread parameter, the highest operation code; single: a kernel of one tile size.
     """
 
-    seed: int
+    seed: Annotated[int, Integer(0)]
     collection: Collection
     split: str
-    place: int
+    place: Annotated[int, Integer(0)]
     size: Size
     label: str = ""
-    nodes: int | None = None
-    configs: int | None = None
+    nodes: Annotated[int | None, Integer(1, _MOST_NODES)] = None
+    configs: Annotated[int | None, Integer(1, _MOST_CONFIGS)] = None
     hidden: bool = False
     isolated: bool = False
     rare: bool = False
     single: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self, "stand-in")
 
     @property
     def name(self) -> str:
@@ -147,8 +153,7 @@ class StandinProgram:
 
 def plan(seed: int, size: Size) -> list[StandinSpec]:
     """Return the files of a data set; a file depends on seed, place and ranges, not on how many there are."""
-    if seed < 0:
-        raise ConfigError(f"seed must not be negative, got {seed}")
+    seed = Integer(0).check("stand-in", "seed", seed)
     specs = [
         StandinSpec(seed=seed, collection=collection, split=split, place=place, size=size)
         for collection in Collection

@@ -27,10 +27,10 @@ def citation_graph(
     proportion to citations with probability `fame`, else uniformly, and in both cases damped by
     1 / (1 + age / (ageing * vertices)), age counted in vertices.
     """
-    check_vertices("citation", vertices)
-    Number(least=1).check("citation", "references", references)
-    check_shares("citation", copying=copying, fame=fame)
-    Number(above=0, finite=False).check("citation", "ageing", ageing)
+    vertices = check_vertices("citation", vertices)
+    references = Number(least=1).check("citation", "references", references)
+    copying, fame = check_shares("citation", copying=copying, fame=fame)
+    ageing = Number(above=0, finite=False).check("citation", "ageing", ageing)
     counts = _reference_counts(rng, vertices, 1.0 - 1.0 / references)
     sources, targets = _cite(rng, counts, copying, fame, ageing * vertices)
     return Graph.from_edges(vertices, sources, targets, name="citation")

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs.generators.pairs import (
+    check_count,
     check_range,
     check_shares,
     check_vertices,
@@ -12,12 +12,13 @@ from gnnsched_env.graphs.generators.pairs import (
     unordered_pairs,
 )
 from gnnsched_env.graphs.graph import Graph
+from gnnsched_env.graphs.structure import LARGEST_ID
 
 
 def erdos_renyi_graph(rng: np.random.Generator, vertices: int, *, mean_degree: float) -> Graph:
     """Draw G(n, p): each pair is joined with probability p = mean_degree / (vertices - 1), independently."""
-    check_vertices("Erdos-Renyi", vertices)
-    check_range("Erdos-Renyi", "mean_degree", mean_degree, 0, vertices - 1)
+    vertices = check_vertices("Erdos-Renyi", vertices)
+    mean_degree = check_range("Erdos-Renyi", "mean_degree", mean_degree, 0, vertices - 1)
     codes = chosen_codes(rng, vertices * (vertices - 1) // 2, mean_degree / (vertices - 1))
     return Graph.from_edges(vertices, *unordered_pairs(codes), name="erdos_renyi")
 
@@ -28,8 +29,8 @@ def barabasi_albert_graph(rng: np.random.Generator, vertices: int, *, links: int
     A draw names the end of a random earlier edge; ends that are draws themselves are followed to a vertex by pointer
     doubling (Sanders and Schulz, 2016). Vertex 0 starts with `links` loops, which are not kept.
     """
-    check_vertices("Barabasi-Albert", vertices)
-    check_range("Barabasi-Albert", "links", links, 1, vertices - 1)
+    vertices = check_vertices("Barabasi-Albert", vertices)
+    links = check_count("Barabasi-Albert", "links", links, 1, vertices - 1)
     newer = np.repeat(np.arange(vertices), links)
     # Edge e has the ends 2e, its newer vertex e // links, and 2e + 1, the vertex that it drew: the value of end[e].
     end = (rng.random(vertices * links) * (2 * links * newer)).astype(np.int64)
@@ -46,9 +47,9 @@ def watts_strogatz_graph(rng: np.random.Generator, vertices: int, *, neighbours:
 
     The new end is uniform; if it is the vertex itself or already a neighbour, the edge is dropped.
     """
-    check_vertices("Watts-Strogatz", vertices, 3)
-    check_range("Watts-Strogatz", "neighbours", neighbours, 2, vertices - 1)
-    check_shares("Watts-Strogatz", rewired=rewired)
+    vertices = check_vertices("Watts-Strogatz", vertices, 3)
+    neighbours = check_count("Watts-Strogatz", "neighbours", neighbours, 2, vertices - 1)
+    (rewired,) = check_shares("Watts-Strogatz", rewired=rewired)
     if neighbours % 2:
         raise ConfigError(f"Watts-Strogatz: neighbours must be even, got {neighbours}")
     sources = np.tile(np.arange(vertices), neighbours // 2)
@@ -64,8 +65,8 @@ def regular_graph(rng: np.random.Generator, vertices: int, *, degree: int) -> Gr
 
     It is not uniform over all regular graphs; its row degrees are those of any of them.
     """
-    check_vertices("regular", vertices)
-    check_range("regular", "degree", degree, 0, vertices - 1)
+    vertices = check_vertices("regular", vertices)
+    degree = check_count("regular", "degree", degree, 0, vertices - 1)
     if degree % 2 and vertices % 2:
         raise ConfigError(f"regular: vertices * degree must be even, got {vertices} vertices of degree {degree}")
     ring = np.arange(vertices)
@@ -80,8 +81,8 @@ def regular_graph(rng: np.random.Generator, vertices: int, *, degree: int) -> Gr
 
 def grid_graph(rows: int, columns: int, *, diagonals: bool = False, wrapped: bool = False) -> Graph:
     """Return a rows x columns lattice, row by row: 4 neighbours inside, or 8 with diagonals; `wrapped` is a torus."""
-    for field, size in (("rows", rows), ("columns", columns)):
-        Integer(1).check("grid", field, size)
+    rows, columns = (check_count("grid", name, n, 1, LARGEST_ID) for name, n in (("rows", rows), ("columns", columns)))
+    check_vertices("grid", rows * columns, 1)
     steps = [(0, 1), (1, 0), *([(1, 1), (1, -1)] if diagonals else [])]
     row, column = np.divmod(np.arange(rows * columns), columns)
     ends = []
@@ -103,9 +104,9 @@ def star_graph(rng: np.random.Generator, vertices: int, *, hubs: int = 1, chords
     Leaves choose a hub by shares that are uniform over the simplex; `chords` random pairs a vertex, on average, are
     joined besides (Poisson; loops are dropped, repeats merge).
     """
-    check_vertices("star", vertices)
-    check_range("star", "hubs", hubs, 1, vertices)
-    check_range("star", "chords", chords, 0, vertices)
+    vertices = check_vertices("star", vertices)
+    hubs = check_count("star", "hubs", hubs, 1, vertices)
+    chords = check_range("star", "chords", chords, 0, vertices)
     bounds = np.cumsum(rng.dirichlet(np.ones(hubs)))[:-1]
     parents = np.zeros(vertices, np.int64)
     parents[hubs:] = np.searchsorted(bounds, rng.random(vertices - hubs))

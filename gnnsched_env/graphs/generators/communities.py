@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gnnsched_env.common.checks import Number
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.checks import Integer, ListOf, Number
 from gnnsched_env.graphs.generators.pairs import (
+    check_count,
     check_range,
     check_shares,
     check_vertices,
@@ -13,6 +13,7 @@ from gnnsched_env.graphs.generators.pairs import (
     unordered_pairs,
 )
 from gnnsched_env.graphs.graph import Graph
+from gnnsched_env.graphs.structure import LARGEST_ID
 
 
 def stochastic_block_graph(rng: np.random.Generator, sizes: ArrayLike, *, inside: float, outside: float) -> Graph:
@@ -21,12 +22,10 @@ def stochastic_block_graph(rng: np.random.Generator, sizes: ArrayLike, *, inside
     Each pair of one block is joined with probability `inside`, each pair of two blocks with `outside`, independently.
     O(V + E / (share of the pairs that lie in two blocks)).
     """
-    block_sizes = np.asarray(sizes)
-    if block_sizes.ndim != 1 or block_sizes.dtype.kind not in "iu" or block_sizes.size == 0 or block_sizes.min() < 1:
-        raise ConfigError(f"stochastic block: sizes must be a list of integers of at least 1, got {sizes!r}")
-    check_shares("stochastic block", inside=inside, outside=outside)
-    block_sizes = block_sizes.astype(np.int64)
-    vertices = int(block_sizes.sum())
+    given = ListOf(Integer(1, LARGEST_ID), fewest=1).check("stochastic block", "sizes", sizes)
+    vertices = check_vertices("stochastic block", sum(given), 1)
+    block_sizes = np.array(given, np.int64)
+    inside, outside = check_shares("stochastic block", inside=inside, outside=outside)
     firsts = np.cumsum(block_sizes) - block_sizes
     pairs = block_sizes * (block_sizes - 1) // 2
     ends = np.cumsum(pairs)
@@ -55,11 +54,11 @@ def power_law_graph(
     Chung and Lu's law, with repeats merged and loops dropped, so that very dense parts stay below `mean_degree`. With
     several `communities` (of equal size, numbered in turn) an edge leaves its own with probability `outside` only.
     """
-    check_vertices("power law", vertices)
-    check_range("power law", "mean_degree", mean_degree, 0, vertices - 1)
-    check_range("power law", "communities", communities, 1, vertices)
-    check_shares("power law", outside=outside)
-    Number(above=1).check("power law", "exponent", exponent)
+    vertices = check_vertices("power law", vertices)
+    mean_degree = check_range("power law", "mean_degree", mean_degree, 0, vertices - 1)
+    communities = check_count("power law", "communities", communities, 1, vertices)
+    (outside,) = check_shares("power law", outside=outside)
+    exponent = Number(above=1).check("power law", "exponent", exponent)
     weights = (1.0 - rng.random(vertices)) ** (-1.0 / (exponent - 1.0))
     weights = np.minimum(
         weights, weights.mean() * vertices / max(1.0, mean_degree)

@@ -11,7 +11,7 @@ I64 = NDArray[np.int64]
 
 def with_loops(rng: np.random.Generator, graph: Graph, share: float) -> Graph:
     """Give each vertex a self loop with probability `share`; loops already there stay."""
-    check_shares("self loops", share=share)
+    (share,) = check_shares("self loops", share=share)
     rows, columns = _entries(graph)
     looped = np.flatnonzero(rng.random(graph.num_vertices) < share)
     return _rebuilt(graph, np.concatenate([rows, looped]), np.concatenate([columns, looped]))
@@ -19,7 +19,7 @@ def with_loops(rng: np.random.Generator, graph: Graph, share: float) -> Graph:
 
 def with_isolated(rng: np.random.Generator, graph: Graph, share: float) -> Graph:
     """Isolate each vertex with probability `share`: remove all its edges and loops, but keep its (empty) row."""
-    check_shares("isolated", share=share)
+    (share,) = check_shares("isolated", share=share)
     rows, columns = _entries(graph)
     bare = rng.random(graph.num_vertices) < share
     kept = ~(bare[rows] | bare[columns])

@@ -16,9 +16,9 @@ def ego_graph(rng: np.random.Generator, vertices: int, *, circle: float = 6.0, n
     one is new with probability `newcomers`, else one already known. IMDB's actors who share a film are such a clique.
     Takes O(V^2) memory: such graphs are dense.
     """
-    check_vertices("ego network", vertices)
-    Number(least=1).check("ego network", "circle", circle)
-    check_shares("ego network", newcomers=newcomers)
+    vertices = check_vertices("ego network", vertices)
+    circle = Number(least=1).check("ego network", "circle", circle)
+    (newcomers,) = check_shares("ego network", newcomers=newcomers)
     sources, targets = np.nonzero(_circles(rng, vertices, 1.0 - 1.0 / circle, newcomers))
     return Graph.from_edges(vertices, sources, targets, name="ego")
 

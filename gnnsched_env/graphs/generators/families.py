@@ -6,12 +6,15 @@ from types import MappingProxyType
 
 import numpy as np
 
+from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 from gnnsched_env.graphs.generators.citation import citation_graph
 from gnnsched_env.graphs.generators.ego import ego_graph
 from gnnsched_env.graphs.generators.molecules import molecule_graph
 from gnnsched_env.graphs.generators.rmat import graphlaxy_graph
 from gnnsched_env.graphs.graph import Graph
+
+MOST_DRAWN = 10_000_000  # graphs that are kept in memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,7 @@ def draw_graphs(family: str, rng: np.random.Generator, count: int) -> tuple[Grap
     if family not in FAMILIES:
         hint = did_you_mean(family, FAMILIES)
         raise ConfigError(f"unknown graph family {family!r}{hint or ';'} known: {', '.join(FAMILIES)}")
+    count = Integer(0, MOST_DRAWN).check("graph families", "count", count)
     drawn = (FAMILIES[family].draw(rng) for _ in range(count))
     return tuple(Graph.from_valid(graph.indptr, graph.indices, name=f"{family}[{i}]") for i, graph in enumerate(drawn))
 

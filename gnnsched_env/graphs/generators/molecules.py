@@ -28,10 +28,9 @@ def molecule_graph(
     there, else it hangs on an atom. `branching` is the relative chance that an atom of degree 3 gets a fourth bond.
     The defaults come near MUTAG's mean degree and number of rings.
     """
-    check_vertices("molecule", vertices, 1)
+    vertices = check_vertices("molecule", vertices, 1)
     shares = {"ring_share": ring_share, "fused_share": fused_share, "hexagon_share": hexagon_share}
-    check_shares("molecule", **shares, branching=branching)
-    bonds = _grow(rng, vertices, ring_share, fused_share, hexagon_share, branching)
+    bonds = _grow(rng, vertices, *check_shares("molecule", **shares, branching=branching))
     return Graph.from_edges(vertices, bonds[0], bonds[1], name="molecule")
 
 

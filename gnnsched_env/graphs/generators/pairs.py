@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Integer, Number
+from gnnsched_env.graphs.structure import LARGEST_ID
 
 I64 = NDArray[np.int64]
 
@@ -32,17 +33,21 @@ def unordered_pairs(codes: I64) -> tuple[I64, I64]:
     return i, codes - i * (i - 1) // 2
 
 
-def check_vertices(family: str, vertices: int, fewest: int = 2) -> None:
-    """Raise ConfigError unless the number of vertices is an integer and large enough."""
-    Integer(fewest).check(family, "vertices", vertices)
+def check_vertices(family: str, vertices: int, fewest: int = 2) -> int:
+    """Return the number of vertices as an int; raise ConfigError unless a graph of at least `fewest` can have it."""
+    return check_count(family, "vertices", vertices, fewest, LARGEST_ID)
 
 
-def check_shares(family: str, **shares: float) -> None:
-    """Raise ConfigError for a share or probability outside 0..1 (or NaN)."""
-    for field, share in shares.items():
-        check_range(family, field, share, 0, 1)
+def check_count(family: str, field: str, value: int, low: int, high: int) -> int:
+    """Return an integer as an int; raise ConfigError unless it is one in low..high (no float, no bool)."""
+    return int(Integer(low, high).check(family, field, value))
 
 
-def check_range(family: str, field: str, value: float, low: float, high: float) -> None:
-    """Raise ConfigError for a value outside low..high (or NaN)."""
-    Number(least=low, most=high).check(family, field, value)
+def check_shares(family: str, **shares: float) -> tuple[float, ...]:
+    """Return shares or probabilities as floats; raise ConfigError for one outside 0..1 (or NaN)."""
+    return tuple(check_range(family, field, share, 0, 1) for field, share in shares.items())
+
+
+def check_range(family: str, field: str, value: float, low: float, high: float) -> float:
+    """Return a number as a float; raise ConfigError for one outside low..high (or NaN)."""
+    return float(Number(least=low, most=high).check(family, field, value))

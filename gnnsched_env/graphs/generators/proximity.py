@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.graphs.generators.pairs import check_range, check_vertices
+from gnnsched_env.graphs.generators.pairs import check_count, check_range, check_vertices
 from gnnsched_env.graphs.graph import Graph
 
 FloatArray = NDArray[np.float64]
@@ -19,9 +19,9 @@ def nearest_graph(
     Points are uniform in a cube; with `chain` they are a folded random walk whose steps are edges too, as a protein's
     backbone (compare PROTEINS, ENZYMES: three nearest in space, and neighbours in sequence).
     """
-    check_vertices("nearest", vertices)
-    check_range("nearest", "nearest", nearest, 1, vertices - 1)
-    check_range("nearest", "dimensions", dimensions, 1, 3)
+    vertices = check_vertices("nearest", vertices)
+    nearest = check_count("nearest", "nearest", nearest, 1, vertices - 1)
+    dimensions = check_count("nearest", "dimensions", dimensions, 1, 3)
     from scipy.spatial import cKDTree
 
     points = _walk(rng, vertices, dimensions) if chain else rng.random((vertices, dimensions))
@@ -36,9 +36,9 @@ def nearest_graph(
 
 def geometric_graph(rng: np.random.Generator, vertices: int, *, mean_degree: float, dimensions: int = 2) -> Graph:
     """Join uniform points of the unit torus that lie within one radius, chosen for `mean_degree` (Poisson-like)."""
-    check_vertices("geometric", vertices)
-    check_range("geometric", "mean_degree", mean_degree, 0, vertices - 1)
-    check_range("geometric", "dimensions", dimensions, 1, 3)
+    vertices = check_vertices("geometric", vertices)
+    mean_degree = check_range("geometric", "mean_degree", mean_degree, 0, vertices - 1)
+    dimensions = check_count("geometric", "dimensions", dimensions, 1, 3)
     from scipy.spatial import cKDTree
 
     ball = math.pi ** (dimensions / 2) / math.gamma(dimensions / 2 + 1)  # volume of the unit ball

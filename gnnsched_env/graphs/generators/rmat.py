@@ -13,11 +13,12 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import Integer, check_fields
+from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields, require
 from gnnsched_env.common.compiled import kernel
-from gnnsched_env.common.errors import ConfigError, GraphError
+from gnnsched_env.common.errors import GraphError
 from gnnsched_env.graphs.generators.pairs import check_shares
 from gnnsched_env.graphs.graph import Graph, largest_component
+from gnnsched_env.graphs.structure import LARGEST_ID
 
 # Graphlaxy's shipped Beta weights (alpha, beta).
 BETA_A = (1.3500523980958758, 0.9756729865636893)
@@ -40,15 +41,15 @@ I64 = NDArray[np.int64]
 class RmatParameters:
     """The parameters of R-MAT: N vertices and E edges requested, and quadrant probabilities a, b, c and d = 1-a-b-c."""
 
-    vertices: Annotated[int, Integer(1)]
-    edges: Annotated[int, Integer(1)]
-    a: float
-    b: float
-    c: float
+    vertices: Annotated[int, Integer(1, LARGEST_ID)]
+    edges: Annotated[int, Integer(1, LARGEST_ID)]
+    a: Annotated[float, Number(least=0.0, most=1.0)]
+    b: Annotated[float, Number(least=0.0, most=1.0)]
+    c: Annotated[float, Number(least=0.0, most=1.0)]
 
     def __post_init__(self) -> None:
         check_fields(self, "R-MAT")
-        check_shares("R-MAT", a=self.a, b=self.b, c=self.c, d=self.d)
+        check_shares("R-MAT", d=self.d)
 
     @property
     def d(self) -> float:
@@ -63,9 +64,10 @@ def draw_rmat_parameters(rng: np.random.Generator, *, edges: tuple[int, int] = (
     Its authors fitted the weights at 100,000 to 2,000,000 edges; outside that range the same weights are used, with no
     promise of even coverage.
     """
-    low, high = edges
-    if not FEWEST_EDGES <= low <= high:
-        raise ConfigError(f"R-MAT: the range of edges must satisfy {FEWEST_EDGES} <= low <= high, got {edges}")
+    given = ListOf(Integer(FEWEST_EDGES, LARGEST_ID)).check("R-MAT", "edges", edges)
+    rule = "" if len(given) == 2 and given[0] <= given[1] else f"a range [low, high], {FEWEST_EDGES} <= low <= high"
+    require("R-MAT", "edges", edges, rule)
+    low, high = given
     wanted = int(rng.integers(low, high, endpoint=True))
     fewest = math.isqrt(20 * wanted)
     vertices = math.floor(_scaled_beta(rng, BETA_N, fewest, wanted))
@@ -101,6 +103,7 @@ def graphlaxy_graph(
 
     Graphlaxy, whose graphs are far larger, requires more than 100 edges.
     """
+    fewest_edges = Integer(0).check("R-MAT", "fewest_edges", fewest_edges)
     for _ in range(MOST_TRIES):
         graph = rmat_graph(rng, draw_rmat_parameters(rng, edges=edges), connected=connected)
         if graph.num_edges >= 2 * fewest_edges:

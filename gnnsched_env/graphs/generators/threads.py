@@ -16,9 +16,9 @@ def thread_graph(
     vertex (which favours vertices with many answers); otherwise it answers a random earlier vertex. A share `talk` of
     the vertices, on average, is also joined to its grandparent.
     """
-    check_vertices("thread", vertices)
-    check_shares("thread", root=root, fame=fame)
-    check_range("thread", "talk", talk, 0, 1)
+    vertices = check_vertices("thread", vertices)
+    root, fame = check_shares("thread", root=root, fame=fame)
+    talk = check_range("thread", "talk", talk, 0, 1)
     if root + fame > 1.0 + 1e-12:
         raise ConfigError(f"thread: root + fame must be at most 1, got {root + fame}")
     number = np.arange(vertices)

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Integer, check_fields
-from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs import Graph, GraphSet
 from gnnsched_env.hardware import GnnModel, Layer
 from gnnsched_env.predictors.datasets.training_families import (
@@ -58,8 +57,7 @@ class DatasetSpec:
 
     def jobs_of(self, chunk: int) -> int:
         """Return the number of jobs in a chunk."""
-        if not 0 <= chunk < self.chunks:
-            raise ConfigError(f"training data: chunk must lie in 0..{self.chunks - 1}, got {chunk}")
+        chunk = Integer(0, self.chunks - 1).check("training data", "chunk", chunk)
         return min(self.chunk_jobs, self.graphs - chunk * self.chunk_jobs)
 
 
@@ -69,7 +67,7 @@ def training_chunk(spec: DatasetSpec, chunk: int) -> JobClasses:
     Every twelve jobs share a made-up data set: a family, its parameters, a typical size and a pool of graphs, of
     which a job takes one or a batch. Models have one layer, from the chunk's own palette of a hundred.
     """
-    count = spec.jobs_of(chunk)
+    count, chunk = spec.jobs_of(chunk), int(chunk)
     palette = _palette(np.random.default_rng((spec.seed, chunk)))
     jobs = []
     for number in range(-(-count // JOBS_A_SET)):

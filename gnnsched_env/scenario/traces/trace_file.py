@@ -146,6 +146,7 @@ def inspect_trace(
     path: str | Path, *, classes: Collection[str] | None = None, most: int = SHOWN_PROBLEMS
 ) -> TraceReport:
     """Check a trace to its end and report the trace or its problems; raise FileFormatError if it cannot be read."""
+    most = Integer(0).check("trace", "most", most)
     problems: list[Problem] = []
     count = 0
 

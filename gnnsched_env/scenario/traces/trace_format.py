@@ -4,11 +4,12 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.checks import Integer, check_fields
 from gnnsched_env.common.errors import did_you_mean
 from gnnsched_env.hardware import MODEL_KINDS
 from gnnsched_env.scenario.options import LEAST_WEIGHT, MOST_REPEATS, MOST_WEIGHT, WEIGHTS
@@ -34,7 +35,10 @@ class TraceKey:
 
     name: str
     model: str = ""
-    repeats: int = 1
+    repeats: Annotated[int, Integer(1, MOST_REPEATS)] = 1
+
+    def __post_init__(self) -> None:
+        check_fields(self, "trace")
 
     @property
     def class_name(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gnnsched_env.common.checks import number_array
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.files import write_rows
 from gnnsched_env.scenario.traces.trace_format import COLUMNS, DEADLINE, NO_DEADLINE, REPEATS, TIME, WEIGHT
@@ -79,20 +80,11 @@ def _lines(given: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
 
 
 def _floats(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    try:
-        array = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"trace: {name} must be numbers ({error})") from None
-    if array.ndim != 1:
-        raise ConfigError(f"trace: {name} must have one dimension, got shape {array.shape}")
-    return array
+    return number_array("trace", name, values, np.float64, shape=(None,))
 
 
 def _whole(values: ArrayLike) -> NDArray[np.int64]:
-    array = np.asarray(values)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise ConfigError(f"trace: repeats must be integers in one dimension, got {array.dtype} of shape {array.shape}")
-    return array.astype(np.int64)
+    return number_array("trace", "repeats", values, np.int64, shape=(None,))
 
 
 def _names(name: str, values: Sequence[str] | None) -> list[str] | None:

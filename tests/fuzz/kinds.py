@@ -14,6 +14,7 @@ from gnnsched_agents.config_files import read_config
 from gnnsched_baselines.learned.pair_network import initial_network, load_network, save_network
 from gnnsched_env.bounds.known import known_optima
 from gnnsched_env.cycles.golden import read_golden
+from gnnsched_env.evaluation.recorded import read_records
 from gnnsched_env.graphs.formats import load_graph_set
 from gnnsched_env.graphs.graph import Graph
 from gnnsched_env.graphs.graph_set import GraphSet
@@ -24,6 +25,7 @@ from gnnsched_env.scenario import load_scenario
 from gnnsched_env.scenario.traces import read_trace
 from gnnsched_env.tables import LatencyTable
 from tests import toys
+from tests.report.pages import write_records
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = """name = "mine"
@@ -108,6 +110,11 @@ def network_content(loaded: Any) -> Any:
     return tuple(array.tobytes() for array in loaded[0].arrays), sorted(loaded[1])
 
 
+def recorded_scenarios(path: Path) -> Any:
+    recorded = read_records(path)
+    return [recorded.scenario(record) for record in recorded.records]
+
+
 def text(content: str) -> Callable[[Path], object]:
     return lambda path: path.write_text(content)
 
@@ -131,6 +138,7 @@ KINDS = {
     "measured latencies": Kind(".csv", measured, load_measurements),
     "known optima": Kind(".json", lambda path: path.write_bytes(
         (ROOT / "gnnsched_env" / "bounds" / "known_optima.json").read_bytes()), known_optima),
+    "records": Kind(".json", write_records, recorded_scenarios),
     "golden cases": Kind(".gz", lambda path: path.write_bytes(
         (ROOT / "tests" / "golden" / "omega_sample.jsonl.gz").read_bytes()), lambda path: list(read_golden(path))),
 }  # fmt: skip

@@ -14,6 +14,7 @@ from tests.tiny_training import TINY
 pytestmark = needs("bokeh")
 
 
+@pytest.mark.slow
 def test_a_file_of_evaluate_becomes_a_page(tmp_path):
     records, page = tmp_path / "records.json", tmp_path / "new" / "report.html"
     words = ("--jobs", 10, "--episodes", 2, "--load", 0.5, 0.9, "--policies", "sjf", "fifo", "--json", records)
@@ -40,6 +41,7 @@ def write_training(folder):
     save_network(files.best, initial_network(3, np.random.default_rng(0)), {})
 
 
+@pytest.mark.slow
 def test_a_training_becomes_a_page_with_its_best_policy_at_work(tmp_path):
     folder, page = tmp_path / "run", tmp_path / "report.html"
     write_training(folder)

@@ -85,6 +85,11 @@ class ScheduleLabels:
         return f"time {now}   {jobs}   mean completion {mean}"
 
 
+def css(colour: Colour) -> str:
+    """Return a colour as style sheets and SVG have it, such as "#4477aa"."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
 def time_unit(seconds: float) -> tuple[float, str]:
     """Return the unit in which a time reads best: its length in seconds and its name."""
     for scale, unit in _UNITS:

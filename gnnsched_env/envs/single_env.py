@@ -1,6 +1,7 @@
 """The two Gymnasium environments: a decision at each arrival (Dispatch-v0), or over a central queue (Queue-v0)."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,10 +17,11 @@ from gnnsched_env.envs.construction import PlainSpec, make_batch
 from gnnsched_env.envs.env_batch import Observed
 from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.envs.rendering import RENDER_FPS, RENDER_MODES, Renderer, default_span
+from gnnsched_env.envs.schedule_svg import LabelledSchedule
 from gnnsched_env.scenario import Scenario
 from gnnsched_env.scenario.scenario import UNEXPECTED, option_names
 from gnnsched_env.sim import METRICS, episode_metrics, summarise
-from gnnsched_env.sim.schedule import Schedule, schedule_of
+from gnnsched_env.sim.schedule import schedule_of
 from gnnsched_env.tables import LatencyTable
 
 Info = dict[str, Any]
@@ -146,9 +148,15 @@ class SchedulingEnv(PlainSpec, gymnasium.Env[Observed, np.int64]):
             self.render()
         return self._observe(), self.batch.rewards.item(0), ended, False, info
 
-    def schedule(self) -> Schedule:
-        """Return what happened in this episode so far: runs, waiting jobs, downtimes (see `sim.schedule`)."""
-        return schedule_of(self.batch.simulation)
+    def schedule(self) -> LabelledSchedule:
+        """Return what happened in this episode so far: runs, waiting jobs, downtimes (see `sim.schedule`).
+
+        A notebook shows it as a picture.
+        """
+        schedule = schedule_of(self.batch.simulation)
+        return LabelledSchedule(
+            labels=self.labels, **{entry.name: getattr(schedule, entry.name) for entry in fields(schedule)}
+        )
 
     def render(self) -> Any:
         """Draw the recent past: a uint8 array [height, width, 3] ("rgb_array"), text ("ansi"), or a window ("human").

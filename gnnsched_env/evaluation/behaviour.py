@@ -99,8 +99,7 @@ def behaviour_of(schedule: Schedule, table: LatencyTable, *, decisions: int, wai
         )
     last = last_runs(schedule)
     lengths = (runs["finish"] - runs["start"]).astype(np.float64)
-    waited = (jobs["finish"] - jobs["ready"]).astype(np.float64)
-    np.subtract.at(waited, runs["job"], lengths)
+    waited = waited_cycles(schedule)
     shortest = table.predicted_cycles.min(axis=1)[jobs["job_class"]]
     by_size = np.argsort(shortest, kind="stable")
     fleet_time = max(1, schedule.num_accelerators * schedule.until)
@@ -119,6 +118,13 @@ def behaviour_of(schedule: Schedule, table: LatencyTable, *, decisions: int, wai
         utilisation=float(lengths.sum()) / fleet_time,
         makespan=float(schedule.until),
     )
+
+
+def waited_cycles(schedule: Schedule) -> NDArray[np.int64]:
+    """Return int64 [jobs]: the cycles that each job of a finished episode waited in queues, runs left out."""
+    waited: NDArray[np.int64] = schedule.jobs["finish"] - schedule.jobs["ready"]
+    np.subtract.at(waited, schedule.runs["job"], schedule.runs["finish"] - schedule.runs["start"])
+    return waited
 
 
 def last_runs(schedule: Schedule) -> RecordArray:

@@ -97,9 +97,9 @@ def provenance(scenario: Scenario, tables: Sequence[LatencyTable], arguments: Ma
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
         "scenario": scenario.name,
         "fleet": scenario.fleet.to_dict(),
+        "predictor": scenario.predictor,
         "repeats": scenario.workload.repeats,
-        "decision": asdict(scenario.decision),
-        **{name: asdict(getattr(scenario, name)) for name in CONDITIONS},
+        **{name: asdict(getattr(scenario, name)) for name in SECTIONS},
         "tables": [dict(table.provenance) for table in tables],
         "arguments": dict(arguments),
     }

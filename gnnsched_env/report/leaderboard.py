@@ -80,13 +80,34 @@ def page(results: Sequence[Result]) -> str:
     parts = []
     for suite, own in _by_suite(results):
         headings, lines = fleet_rows(own)
-        parts.append(f"<h2>Suite {html.escape(suite)}</h2>{_html_table(COLUMNS, rows(own))}")
-        parts.append(f"<h3>By fleet and by condition</h3>{_html_table(headings, lines)}")
+        parts.append(f"<h2>Suite {html.escape(suite)}</h2>{html_table(COLUMNS, rows(own))}")
+        parts.append(f"<h3>By fleet and by condition</h3>{html_table(headings, lines)}")
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     return (
         f'<!doctype html><html lang="en"><head>{head}<title>gnnsched-bench</title><style>{STYLE}</style></head>'
         f"<body><h1>gnnsched-bench v1</h1><p>{html.escape(LEGEND)}</p>{''.join(parts)}</body></html>\n"
     )
+
+
+def html_table(
+    headings: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    *,
+    left: Sequence[bool] | None = None,
+    sortable: bool = False,
+) -> str:
+    """Return a table in HTML, its cells as they are.
+
+    `left`: which columns are text, aligned left; `sortable`: headings are buttons, for a script that sorts.
+    """
+    kinds = [' class="text"' if text else "" for text in left or [False] * len(headings)]
+    titles = [f"<button>{html.escape(name)}</button>" if sortable else html.escape(name) for name in headings]
+    head = "".join(f"<th{kind}>{title}</th>" for kind, title in zip(kinds, titles, strict=True))
+    rows = [
+        "".join(f"<td{kind}>{html.escape(cell)}</td>" for kind, cell in zip(kinds, line, strict=True)) for line in lines
+    ]
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<div class="wrap"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _by_suite(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:
@@ -99,9 +120,3 @@ def _markdown_table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> 
     rule = "|".join(["---", *("---:" for _ in headings[1:])])
     body = [" | ".join([f"`{line[0]}`", *(cell.replace("|", "\\|") for cell in line[1:])]) for line in lines]
     return "\n".join([f"| {' | '.join(headings)} |", f"|{rule}|", *(f"| {line} |" for line in body)])
-
-
-def _html_table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in headings)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
-    return f'<div class="wrap"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

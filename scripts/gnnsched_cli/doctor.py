@@ -19,6 +19,7 @@ EXTRAS = {
     "agents": ("torch", "stable_baselines3", "sb3_contrib", "tensorboard"),
     "gnn": ("torch", "torch_geometric"),
     "plots": ("matplotlib",),
+    "report": ("bokeh",),
     "render": ("pygame", "moviepy"),
     "bounds": ("ortools",),
     "ogb": ("ogb",),

@@ -21,6 +21,7 @@ SUBCOMMANDS = {
     "demo": "Show what this package does: every policy on one fleet, in about a minute.",
     "evaluate": "Compare scheduling policies on the same jobs.",
     "schedule": "Play one episode of a policy and show its schedule.",
+    "report": "Write a result file or a training as a page of tables, charts and schedules.",
     "bound": "Compare policies with a proved lower bound on what any schedule can reach.",
     "bench": "Score policies on frozen tasks, check results, print the leaderboard.",
     "arena": "Score a policy's file on hidden episodes, and say where it lost most.",

@@ -26,6 +26,7 @@ SMALL = ["--jobs", "5", "--policy", "sjf"]
         ("matplotlib", ["schedule", *SMALL, "--versus", "fifo", "--png", "out.png"], "plots"),
         ("pygame", ["schedule", *SMALL, "--gif", "out.gif"], "render"),
         ("PIL", ["schedule", *SMALL, "--gif", "out.gif"], "render"),
+        ("bokeh", ["report", ".", "--html", "out.html"], "report"),
         ("ortools", ["bound", "--jobs", "5", "--episodes", "1", "--policies", "sjf", "--seconds", "1"], "bounds"),
         ("torch", ["train", "--config", "queue_hetero4_ppo"], "agents"),
         ("stable_baselines3", ["train", "--config", "queue_hetero4_a2c"], "agents"),

@@ -442,6 +442,8 @@ _TRAINED = "what training made, or files that are checked when they are read"
 LEFT_OUT = {
     **dict.fromkeys(
         (
+            "bench.ArenaResult",
+            "bench.Played",
             "bounds.KnownOptimum",
             "bounds.LowerBound",
             "bounds.Optimum",
@@ -484,6 +486,8 @@ LEFT_OUT = {
     **dict.fromkeys(
         ("predictors.TreePredictor", "predictors.gnn.GnnPredictor", "predictors.gnn.GnnPredictor.of"), _TRAINED
     ),
+    **dict.fromkeys(("bench.FilePolicy", "bench.FilePolicy.act", "bench.enter_arena"), "start processes: tests/bench"),
+    "bench.Task": "read from the frozen file, whose hashes are compared with what is played",
     "bounds.Plan": "a schedule, which `check` compares with its instance",
     "cycles.CyclePlan": "made by `plan_for` from pairs that are checked",
     "envs.SchedulingVectorEnv": "the part that both batches have in common: they are called",

@@ -117,12 +117,15 @@ def alike(one, other):
         return True
     if type(one) is not type(other):
         return False
+    if isinstance(one, np.ndarray) and one.dtype.names:  # by field: the bytes between them are anything
+        return one.dtype == other.dtype and all(alike(one[name], other[name]) for name in one.dtype.names)
     if isinstance(one, np.ndarray):
         return one.shape == other.shape and one.dtype == other.dtype and one.tobytes() == other.tobytes()
     if isinstance(one, PLAIN):
         return bool(one == other) or (one != one and other != other)  # NaN
     parts, others = _parts(one), _parts(other)
-    return parts.keys() == others.keys() and all(alike(parts[key], others[key]) for key in parts)
+    timed = {"decision_s"}  # real time, which no two runs share
+    return parts.keys() == others.keys() and all(alike(parts[key], others[key]) for key in parts.keys() - timed)
 
 
 def _parts(thing):

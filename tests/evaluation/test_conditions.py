@@ -185,7 +185,7 @@ def test_episodes_too_large_to_be_played_together_are_played_in_turn(scenario, m
     whole = run_policy(sjf, scenario, scenario.table, dispatch=False, seed=0, episodes=5)
     lanes = []
     play = runs._play
-    monkeypatch.setattr(runs, "_play", lambda batch, *rest: (lanes.append(len(batch.mask)), play(batch, *rest)))
+    monkeypatch.setattr(runs, "_play", lambda batch, *rest: lanes.append(len(batch.mask)) or play(batch, *rest))
     monkeypatch.setattr(runs, "MOST_HELD", 2 * 60)
     parts = run_policy(sjf, scenario, scenario.table, dispatch=False, seed=0, episodes=5)
     assert lanes == [2, 2, 1]

@@ -15,6 +15,7 @@ from gnnsched_agents.run_folder import RunFolder
 from gnnsched_baselines.learned.pair_network import initial_network, load_network, save_network
 from gnnsched_env.bounds.known import known_optima
 from gnnsched_env.cycles.golden import read_golden
+from gnnsched_env.evaluation.recorded import read_records
 from gnnsched_env.forecast.data.row_splits import read_split
 from gnnsched_env.forecast.scoring.submission import read_submission
 from gnnsched_env.forecast.standin import made
@@ -31,6 +32,7 @@ from gnnsched_env.tables import LatencyTable
 from tests import toys
 from tests.fuzz.kind import Kind, beside
 from tests.fuzz.stored_kinds import STORED
+from tests.report.pages import write_records
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = """name = "mine"
@@ -117,6 +119,11 @@ def network_content(loaded: Any) -> Any:
     return tuple(array.tobytes() for array in loaded[0].arrays), sorted(loaded[1])
 
 
+def recorded_scenarios(path: Path) -> Any:
+    recorded = read_records(path)
+    return [recorded.scenario(record) for record in recorded.records]
+
+
 def text(content: str) -> Callable[[Path], object]:
     return lambda path: path.write_text(content)
 
@@ -140,6 +147,7 @@ KINDS = {
     "measured latencies": Kind(".csv", measured, load_measurements),
     "known optima": Kind(".json", lambda path: path.write_bytes(
         (ROOT / "gnnsched_env" / "bounds" / "known_optima.json").read_bytes()), known_optima, slow=True),
+    "records": Kind(".json", write_records, recorded_scenarios),
     "golden cases": Kind(".gz", lambda path: path.write_bytes(
         (ROOT / "tests" / "golden" / "omega_sample.jsonl.gz").read_bytes()), lambda path: list(read_golden(path)),
         slow=True),

@@ -13,6 +13,7 @@ import tyro
 
 from gnnsched_cli.command import OutFile, print_table, print_text
 from gnnsched_cli.policy_names import register_policies
+from gnnsched_env.common.errors import ConfigError
 
 LEGEND = """score: geometric mean over hidden workloads of (C - bound) / (C of clairvoyant shortest-job-first - bound),
 C being the mean completion time and bound a proved lower bound on it; the smaller the better, 1 is clairvoyant
@@ -52,6 +53,8 @@ def run(arguments: Arguments) -> int:
     from gnnsched_env.common.files import write_json
     from gnnsched_env.common.progress import progress_bar
 
+    if arguments.at_most is not None and not arguments.at_most > 0:
+        raise ConfigError(f"--at-most: must be above 0, as scores are, got {arguments.at_most:g}")
     register_policies()
     with progress_bar("arena", 2 * WORLDS, shown=None, unit="workloads") as advance:
         result = enter_arena(

@@ -20,6 +20,7 @@ EXTRAS = {
     "gnn": ("torch", "torch_geometric"),
     "plots": ("matplotlib",),
     "report": ("bokeh",),
+    "data": ("minari", "h5py"),
     "render": ("pygame", "moviepy"),
     "bounds": ("ortools",),
     "ogb": ("ogb",),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from gnnsched_cli.command import check_distinct, check_file
+from gnnsched_cli.command import OutFile
 from gnnsched_cli.policy_names import FORMS, register_policies
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 
@@ -35,7 +35,7 @@ class Arguments:
     """Write a page that opens in a browser without a network."""
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(help=SOURCE)]
-    html: Path
+    html: OutFile
     """HTML file to write."""
     policies: Annotated[tuple[str, ...], tyro.conf.arg(help=POLICIES)] = ()
     load: float | None = None
@@ -63,9 +63,13 @@ def run(arguments: Arguments) -> None:
 
 
 def check(arguments: Arguments) -> None:
-    """Raise ConfigError for what contradicts itself or cannot be written, before an episode is played."""
-    check_file("--html", arguments.html)
-    check_distinct({"the source": arguments.source, "--html": arguments.html})
+    """Raise ConfigError for a source that is missing, or a bad number, before an episode is played."""
+    from gnnsched_env.common.checks import Integer
+    from gnnsched_env.sim.state import SEED_LIMIT
+
+    Integer(1).check("report", "episodes", arguments.episodes)
+    if arguments.seed is not None:
+        Integer(0, SEED_LIMIT - 1).check("report", "seed", arguments.seed)
     if not arguments.source.exists():
         raise ConfigError(f"report: must be given a file or a folder, but there is no {arguments.source}")
 

@@ -17,7 +17,7 @@ from rich.table import Table
 from gnnsched_cli.command import OutFolder, counted, plain, print_table, print_text, run_command
 from gnnsched_cli.forecast_runs import report
 from gnnsched_cli.forecast_tables import mean_text, plain_table
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import read_json
 from gnnsched_env.common.folder_lock import writing_folder
 from gnnsched_env.common.stats import Interval, crossed_interval
@@ -223,7 +223,10 @@ def check_same(path: Path, about: Mapping[str, object]) -> None:
     """Refuse to replace a comparison of other files or settings; models and seeds may be others."""
     if not path.exists():
         return
-    before = read_json(path).get("arguments")
+    try:
+        before = read_json(path).get("arguments")
+    except FileFormatError:
+        before = None
     if not isinstance(before, dict):
         raise ConfigError(f"--out: {path} is there, but is no comparison; choose another folder, or remove it")
     for name in ("data", "collection", "files", "steps", "graphs_a_step", "configs_a_step", "hops", "limit"):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -31,7 +32,20 @@ def marked(name):
 
 
 def test_every_example_is_run():
-    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == set(EXAMPLES)
+    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == {*EXAMPLES, "evaluate_policy"}
+
+
+def test_an_evaluator_scores_a_policys_file_or_says_why_it_cannot(tmp_path, monkeypatch):
+    for name, value in {"WORLDS": 1, "EPISODES": 2, "JOBS": 20, "CLASSES": 8, "MOVES": 500, "ROUNDS": 20}.items():
+        monkeypatch.setattr(f"gnnsched_env.bench.arena.arena.{name}", value)
+    evaluator = runpy.run_path(str(ROOT / "examples" / "evaluate_policy.py"))
+    path = tmp_path / "mine.py"
+    path.write_text("def choose(observation, mask):\n    return int(mask.argmax())\n")
+    found = evaluator["evaluate"](str(path))
+    assert found["combined_score"] == -found["score"] == evaluator["fitness"](str(path)) < 0
+    path.write_text("def choose(observation, mask):\n    return 1 / 0\n")
+    failed = evaluator["evaluate"](str(path))
+    assert failed["combined_score"] == -1000 and "ZeroDivisionError: division by zero (line 2)" in failed["error"]
 
 
 @pytest.mark.parametrize("name", [marked(name) for name in sorted(EXAMPLES)])

@@ -7,6 +7,7 @@ import pytest
 from gnnsched_cli.main import SUBCOMMANDS
 from tests.commands.running import gnnsched
 from tests.forecast.little_files import tile_file
+from tests.report.pages import write_records
 
 ABSURD = ("", "nan", "1e400", "1_0", "\u0663", str(2**70), "1" * 5001, " 1", "0x1", "1,0")
 NESTED = {"graphs": ("get", "convert", "describe"), "forecast": ("standin", "train", "score", "predict")}
@@ -25,6 +26,9 @@ REQUIRED = {
     ("forecast", "predict"): ("--data", "data", "--ranker", "random", "--files", "train", "--out", "out.csv"),
     ("schedule",): ("--policy", "sjf", "--jobs", "5"),
     ("evaluate",): ("--policies", "sjf", "--jobs", "5"),
+    ("arena",): ("mine.py",),
+    ("record",): ("--out", "data"),
+    ("report",): ("records.json", "--html", "out.html"),
     ("bound",): ("--policies", "sjf", "--jobs", "5"),
 }
 LINES = [
@@ -74,6 +78,8 @@ def test_a_number_below_all_bounds_is_refused_by_name(words, monkeypatch, tmp_pa
     monkeypatch.chdir(tmp_path)
     if words[0] == "forecast":
         tile_file(tmp_path / "data", name="kernel", configs=20)
+    write_records(tmp_path / "records.json")
+    (tmp_path / "mine.py").write_text("def choose(observation, mask):\n    return int(mask.argmax())\n")
     found, _ = options(words, monkeypatch)
     for option, count in found.items():
         told = refused(words, option, ["-1"] * count)

@@ -18,6 +18,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs import GraphSet
 from gnnsched_env.graphs.generators import draw_graphs
 from tests.forecast.little_files import layout_file
+from tests.report.pages import write_records
 
 STUDIES = sorted(path.stem for path in (Path(__file__).parents[2] / "scripts" / "studies").glob("*.py"))
 # Options of any command that name what is read; all other paths are written.
@@ -30,6 +31,7 @@ READ_BY = {
     ("check-cycles", "files"),
     ("check-trace", "file"),
     ("arena", "file"),
+    ("report", "source"),
     ("describe_tpugraphs", "folder"),
 }
 PLAY = ("--jobs", "5", "--seed", "1")
@@ -46,10 +48,11 @@ RUNS = {
     "forecast predict": ("--data", ".", "--ranker", "random", "--files", "valid"),
     "doctor": (),
     "bench": ("fifo",),
+    "report": ("records.json", "--policies", "sjf", "--episodes", "1"),
     "arena": ("mine.py", "--seed", "1", "--losses", "0"),
 }
-SUFFIX = {"png": ".png", "gif": ".gif", "csv": ".csv"}
-EXTRA = {"png": "matplotlib", "gif": "pygame"}
+SUFFIX = {"html": ".html", "png": ".png", "gif": ".gif", "csv": ".csv"}
+EXTRA = {"png": "matplotlib", "gif": "pygame", "html": "bokeh"}
 
 
 def parts(kind):
@@ -131,6 +134,7 @@ def inputs(tmp_path_factory):
     (folder / "measured.csv").write_text("\n".join(rows) + "\n")
     (folder / "edges.txt").write_text("0 1\n1 2\n")
     layout_file(folder, name="held", configs=30, split="valid", seed=7)
+    write_records(folder / "records.json")
     (folder / "mine.py").write_text("def choose(observation, mask):\n    return int(mask.argmax())\n")
     return folder
 

@@ -287,7 +287,7 @@ def test_a_scenario_is_what_its_dict_says(name):
     ("change", "message"),
     [
         ({"fleets": 1}, "unknown key 'fleets'; did you mean 'fleet'"),
-        ({"fleet": None}, "fleet: what describes it must be a mapping, got None"),
+        ({"fleet": None}, "fleet must be given as the mapping that Fleet.to_dict returns"),
         ({"fleet": {"name": "x", "clock_hz": 1}}, "fleet: key 'accelerators' is missing"),
         ({"fleet": {"name": "x", "clock_hz": 1, "accelerators": 3}}, "fleet: accelerators must be a list, got 3"),
         ({"arrivals": []}, r"arrivals must be a mapping, got \[\]"),

@@ -2,6 +2,7 @@
 
 import os
 import tracemalloc
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -10,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.envs import QueueEnv
 from gnnsched_env.graphs import Graph, GraphSet
-from gnnsched_env.scenario import load_scenario, scenario_table
+from gnnsched_env.scenario import load_scenario, scenario_table, simulation_settings
 from gnnsched_env.scenario.traces import NO_DUE, TRACE_JOB, TraceKey, inspect_trace, read_trace, write_trace
 from gnnsched_env.scenario.traces import row_reader as trace_rows
+from gnnsched_env.sim import Simulation
 from tests.twins import trace as naive_trace
 
 GHZ = 10**9
@@ -254,11 +255,13 @@ def test_an_inspection_gives_the_trace(tmp_path):
     assert (report.problems, report.problem_count) == ((), 0)
 
 
-def test_a_deadline_s_length_is_told_only_where_the_scenario_draws_it(tmp_path):
-    """A trace brings its own deadlines; its times, too long for int64, are what the error is about."""
-    path = tmp_path / "long.csv"
-    name = scenario_table(load_scenario("hetero4")).class_names[0]
-    path.write_text(f"time,class,deadline\n0,{name},1\n1e9,{name},1\n")
+def test_a_deadline_s_length_is_told_only_where_the_scenario_draws_it():
+    """A trace brings deadlines of its own, so settings say (0, 0): nothing that the error could be about."""
+    scenario = load_scenario("hetero4").with_options(jobs=2)
+    table = scenario_table(scenario)
+    long = replace(simulation_settings(scenario, table, dispatch=False), mean_gap=1e18, slack=(0.0, 0.0))
     with pytest.raises(ConfigError, match=r"2 jobs, a mean gap of 1e\+18 cycles, .* may take 2\^62 cycles") as told:
-        QueueEnv(load_scenario("hetero4").with_options(arrivals=str(path)))
+        Simulation(table, long)
     assert "deadlines" not in str(told.value)
+    with pytest.raises(ConfigError, match=r"deadlines of up to 7"):
+        Simulation(table, replace(long, slack=(0.0, 7.0)))

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.bench.arena.file_policy import PREFIX
+from gnnsched_env.bench.arena.file_policy import PREFIX, checked_limits
 from gnnsched_env.bench.arena.regret import Decision, decisions_with_regret
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.policy import Policy
@@ -119,6 +119,7 @@ def enter_arena(
     """
     Integer(0).check("arena", "losses", losses)
     drawn = secrets.randbelow(SEEDS) if seed is None else Integer(0, SEEDS - 1).check("arena", "seed", seed)
+    decision_s, memory = checked_limits("arena", decision_s, memory)
     kind, found = find_policy(f"{PREFIX}{os.fspath(path)}", dispatch=False)
     limits = {"decision_s": decision_s, "memory": memory}
     named = {name: policy_factory(name, dispatch=False) for name in (*others, *((better,) if losses else ()))}

@@ -54,8 +54,7 @@ class FilePolicy:
         if layout.dispatch:
             raise ConfigError(f"{where}: is made for queue, not for dispatch")
         self.where, self.path, self.layout = where, path, layout
-        self.decision_s = Number(above=0.0, most=3600.0).check(where, "decision_s", decision_s)
-        self.memory = Integer(LEAST_MEMORY, 1 << 20).check(where, "memory", memory)
+        self.decision_s, self.memory = checked_limits(where, decision_s, memory)
         self._owners = np.array(layout.column_accelerators, np.int64)
         self._children: list[Child] = []
 
@@ -102,6 +101,14 @@ class FilePolicy:
             }
             for lane, jobs in enumerate(waiting)
         ]
+
+
+def checked_limits(where: str, decision_s: float, memory: int) -> tuple[float, int]:
+    """Return the limits of a policy's process (seconds a decision, mebibytes); raise ConfigError for a bad one."""
+    return (
+        Number(above=0.0, most=3600.0).check(where, "decision_s", decision_s),
+        Integer(LEAST_MEMORY, 1 << 20).check(where, "memory", memory),
+    )
 
 
 class Child:

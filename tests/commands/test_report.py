@@ -74,7 +74,7 @@ def test_what_cannot_be_done_is_told_in_one_line_before_anything_is_written(tmp_
         done = gnnsched("report", *words, "--html", page)
         assert done.returncode == 2 and told in done.stderr and done.stderr.count("\n") == 1, done.stderr
     done = gnnsched("report", records, "--html", records)
-    assert done.returncode == 2 and "--html: must be another file than that of the source" in done.stderr
+    assert done.returncode == 2 and "--html: must be another file than that of source" in done.stderr
     assert not page.exists()
     assert gnnsched("report", curve, "--html", page).returncode == 0 and "Learning curve: a" in page.read_text()
 

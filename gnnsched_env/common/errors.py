@@ -71,7 +71,8 @@ def did_you_mean(value: object, known: Iterable[str]) -> str:
 def raised(error: BaseException) -> str:
     """Return an error's type, message and the line that raised it, in words for the message of another one."""
     frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    known = frames and not isinstance(error, SyntaxError)  # which tells its own place
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if known else ""
     return f"{type(error).__name__}: {error}{where}"
 
 

@@ -52,6 +52,7 @@ class Watched:
         self.decisions = 0
         self.waits = 0
         self.knowledge = policy.knowledge
+        self.shown_name = type(policy).__name__  # in errors
         says = declarations_of(policy, layout.num_choices)
         self.observation, self.waiting = says.observation, says.waiting
         self._wait = layout.wait_action

@@ -3,7 +3,7 @@
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError, needs_extra
+from gnnsched_env.common.policy import Policy
 from gnnsched_env.common.progress import Advance, no_progress
 from gnnsched_env.envs import SchedulingEnv
 from gnnsched_env.evaluation.policies import policy_factory
@@ -49,20 +50,33 @@ def record_dataset(
     factories = {name: policy_factory(name, dispatch=dispatch) for name in policies}
     with needs_extra("recording", "data"):
         import h5py  # noqa: F401  (minari writes by it, and says nothing clear where it lacks)
-        import minari
-        from minari.data_collector.episode_buffer import EpisodeBuffer
-        from minari.dataset.minari_storage import MinariStorage
+        import minari  # noqa: F401
     env: Any = gymnasium.make(IDS[dispatch], scenario=scenario, disable_env_checker=True)
     inner: SchedulingEnv = env.unwrapped
     made = {name: factory(inner.layout, inner.table) for name, factory in factories.items()}
     place.mkdir(parents=True, exist_ok=True)
+    try:
+        _record(place, env, made, seed, episodes, advance)
+    except BaseException:
+        for file in place.iterdir():  # the folder was empty: nothing that looks like a data set is left
+            file.unlink()
+        raise
+    return place
+
+
+def _record(place: Path, env: Any, policies: Mapping[str, Policy], seed: int, episodes: int, advance: Advance) -> None:
+    """Play the episodes of each policy and write them."""
+    import minari
+    from minari.data_collector.episode_buffer import EpisodeBuffer
+    from minari.dataset.minari_storage import MinariStorage
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a scenario with a table of its own has no specification in JSON
         storage = MinariStorage.new(
             place.absolute(), env.observation_space, env.action_space, env.spec, data_format="hdf5"
         )
     number = 0
-    for name, policy in made.items():
+    for name, policy in policies.items():
         advance(0, name)
         for own in range(seed, seed + episodes):
             steps = _play(env, policy, own)
@@ -76,11 +90,10 @@ def record_dataset(
             "dataset_id": f"{re.sub(r'[^A-Za-z0-9_-]', '_', place.name) or 'recorded'}-v0",
             "minari_version": minari.__version__,
             "algorithm_name": ", ".join(policies),
-            "description": f"{inner.scenario.name}, {IDS[dispatch]}: {episodes} episodes of each policy",
+            "description": f"{env.unwrapped.scenario.name}, {env.spec.id}: {episodes} episodes of each policy",
             "requirements": [f"gnnsched-env=={__version__}"],
         }
     )
-    return place
 
 
 def _play(env: Any, policy: Any, seed: int) -> dict[str, Any]:

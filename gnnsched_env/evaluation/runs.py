@@ -226,7 +226,7 @@ def decide(batch: EnvBatch, policy: Policy) -> IntArray:
             f"policy {type(policy).__name__}: it is made for the observation {wanted!r}, got {given!r}: make the "
             f"environment with observation={wanted!r}"
         )
-    name = type(policy).__name__
+    name = getattr(policy, "shown_name", type(policy).__name__)
     observe = getattr(policy, "observe_belief", None)
     if observe is not None:
         with own_code(f"policy {name}: observe_belief", GnnSchedError):

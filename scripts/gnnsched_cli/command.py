@@ -168,7 +168,8 @@ def finish(run: Callable[[], int | None], *, stopped: str = TOLD) -> int:
             sys.path.append(here)  # where policies of the user's own are (module:Class), as `python -m` has it
         with repeated():
             status = run() or 0
-            sys.stdout.flush()
+            if sys.stdout is not None:  # None where the caller has closed it
+                sys.stdout.flush()
     except BaseException as error:
         if is_interrupt(error):
             print(stopped, file=sys.stderr)

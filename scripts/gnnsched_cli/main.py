@@ -57,15 +57,15 @@ def main(words: Sequence[str] | None = None) -> int:
     line on stderr, and 130 where the user stopped it.
     """
     given = list(sys.argv[1:] if words is None else words) or ["--help"]
-    if given[0] == "--version":
-        print(f"{PROGRAM} {__version__}")
-        return 0
     return finish(lambda: _run(given))
 
 
 def _run(words: list[str]) -> int | None:
     """Import the subcommand that is asked for, parse and run it."""
     name = words[0]
+    if name == "--version":
+        print(f"{PROGRAM} {__version__}")
+        return 0
     if not name.startswith("-") and name not in SUBCOMMANDS:
         known = f"one of {', '.join(SUBCOMMANDS)}"
         raise ConfigError(f"unknown subcommand {name!r}{did_you_mean(name, SUBCOMMANDS)} ({known})")

@@ -87,7 +87,7 @@ CHEATS = {
     "calls C": "import ctypes; ctypes.CDLL(None)",
     "calls C by what is loaded": "import sys; sys.modules['ctypes'].pythonapi.Py_Exit",
     "looks for objects": "import gc; gc.get_objects()",
-    "looks at frames": "e = None\n    try: 1 / 0\n    except Exception as error: error.__traceback__.tb_frame",
+    "looks at frames": "try: 1 / 0\nexcept Exception as error: error.__traceback__.tb_frame",
     "patches the guard's names": "import sys, builtins, os; main = sys.modules['__main__']; main.CONSTANTS.clear(); "
     "main.guard.__code__ = (lambda *a: None).__code__; builtins.type = lambda value: int; os.fork()",
     "opens by a string that lies": "open(type('S', (str,), {'startswith': lambda *a: True})('/etc/passwd'))",
@@ -99,18 +99,37 @@ CHEATS = {
 }
 
 
-@pytest.mark.parametrize("cheat", CHEATS)
-def test_a_policy_cannot_reach_beyond_its_observations(cheat, tmp_path):
+def test_a_policy_cannot_reach_beyond_its_observations(tmp_path):
+    """One process tries every way to cheat; what is refused raises there, and the names of the others are told."""
     import gnnsched_env
 
     package = gnnsched_env.__path__[0]
-    body = CHEATS[cheat].replace("{package}", package).replace("{parent}", str(tmp_path.parent))
-    source = (
-        f"def choose(observation, mask):\n    {body.replace('; ', chr(10) + '    ')}\n    return int(mask.argmax())\n"
-    )
-    with pytest.raises(GnnSchedError, match=r"raised \w+: .*\(line \d+\)") as told:
+    ways = {
+        name: body.replace("{package}", package).replace("{parent}", str(tmp_path.parent)).replace("; ", "\n")
+        for name, body in CHEATS.items()
+    }
+    source = f"""
+def choose(observation, mask):
+    let_through = []
+    for name, body in {ways!r}.items():
+        try:
+            exec(body, {{}})
+        except PermissionError as error:
+            assert "is not allowed" in str(error), name
+        except ModuleNotFoundError:
+            assert name == "imports it by its path", name
+        else:
+            let_through.append(name)
+    raise ValueError(let_through)
+"""
+    with pytest.raises(GnnSchedError, match=r"raised ValueError: \[\] \(line"):
         completions(source, tmp_path)
-    assert "not allowed" in str(told.value) or "ModuleNotFoundError" in str(told.value), told.value
+
+
+def test_what_is_refused_is_told_with_its_line(tmp_path):
+    source = "def choose(observation, mask):\n    open('/etc/passwd')\n"
+    with pytest.raises(GnnSchedError, match=r"raised PermissionError: open of /etc/passwd is not allowed \(line"):
+        completions(source, tmp_path)
 
 
 HARMLESS = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gnnsched_cli.main import main
 from gnnsched_env.common.files import write_whole
 from tests.commands.running import gnnsched
 
@@ -33,6 +34,20 @@ def test_results_are_kept_where_printing_fails(tmp_path):
     with FULL.open("w") as full:
         done = run((*EVALUATE, "--json", "out.json"), tmp_path, stdout=full)
     assert (done.returncode, told(done)) == (2, ["error: output: No space left on device"])
+    assert json.loads((tmp_path / "out.json").read_text())["records"][0]["policy"] == "sjf"
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
+def test_a_version_that_cannot_be_printed_is_one_line(tmp_path):
+    with FULL.open("w") as full:
+        done = run(("--version",), tmp_path, stdout=full)
+    assert (done.returncode, told(done)) == (2, ["error: output: No space left on device"])
+
+
+def test_a_closed_stdout_loses_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main([*EVALUATE, "--json", "out.json"]) == 0
     assert json.loads((tmp_path / "out.json").read_text())["records"][0]["policy"] == "sjf"
 
 

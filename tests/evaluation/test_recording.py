@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gnnsched_baselines  # noqa: F401  (registers policies)
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.evaluation import Yardstick, policy_factory, run_policy
 from gnnsched_env.evaluation.recording import record_dataset
 from gnnsched_env.scenario import load_scenario, scenario_table
@@ -74,6 +74,12 @@ def test_bad_arguments_are_refused_before_anything_is_played(tmp_path):
         with pytest.raises(ConfigError, match=message):
             record_dataset(tmp_path / folder, SCENARIO, names, **options)
     assert not (tmp_path / "new").exists()
+
+
+def test_nothing_that_looks_like_a_data_set_is_left_where_a_policy_fails(tmp_path):
+    with pytest.raises(GnnSchedError, match="act raised KeyError"):
+        record_dataset(tmp_path / "new", SCENARIO, ("sjf", "tests.commands.failing_policies:InAct"), episodes=1)
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 @pytest.mark.slow

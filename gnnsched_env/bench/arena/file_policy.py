@@ -190,7 +190,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 def _find(path: str) -> Found:
     file = file_path(path, f"policy {PREFIX}...")
     if not file.is_file():
-        raise ConfigError(f"policy {PREFIX}{path}: no such file")
+        raise ConfigError(f"policy {PREFIX}{path}: {'is a folder, not a file' if file.is_dir() else 'no such file'}")
     return FilePolicy, {"path": str(Path(path).absolute())}
 
 

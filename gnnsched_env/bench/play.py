@@ -12,7 +12,6 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.progress import Advance, no_progress
 from gnnsched_env.common.stats import Interval, geometric_ratio, paired_ratio
 from gnnsched_env.evaluation.runs import PolicyFactory, run_policy
-from gnnsched_env.sim.totals import exact_sum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +50,7 @@ def play(
     )
     return Played(
         task=task,
-        completions=tuple(exact_sum(np.asarray(row)) for row in runs.metrics.completion),
+        completions=tuple(runs.total_completions()),
         knowledge=str(runs.knowledge),
         decision_us=1e6 * runs.decision_s / runs.decisions,
     )

@@ -27,7 +27,7 @@ SUITES = {
     "full": "75 tasks of 10 episodes of 1,000 jobs at loads 0.5, 0.8 and 0.95: the leaderboard's",
     "real": "15 tasks like the full suite's, on four real graph sets (a folder that holds them is needed)",
 }
-LAYOUT_SETTINGS = ("jobs", "window", "mean_gap", "mean_up", "mean_down", "decision", "workers", "cached", "lookup")
+PLAYED_SETTINGS = ("jobs", "window", "mean_gap", "mean_up", "mean_down", "decision", "workers", "cached", "lookup")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +150,7 @@ def task_digest(task: Task, scenario: Scenario, table: LatencyTable) -> str:
     """
     batch = task_batch(task, scenario, table)
     simulation = batch.simulation
-    settings = {name: getattr(simulation.config, name) for name in LAYOUT_SETTINGS}
+    settings = {name: getattr(simulation.config, name) for name in PLAYED_SETTINGS}
     told = {"name": task.name, "fleet": scenario.fleet.digest(), "seeds": task.seeds, **settings}
     state = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     jobs = simulation.jobs

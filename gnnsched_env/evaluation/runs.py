@@ -21,6 +21,7 @@ from gnnsched_env.sim import EpisodeMetrics, SimulationSettings, Waiting, Window
 from gnnsched_env.sim.belief import belief_of
 from gnnsched_env.sim.metrics import joined
 from gnnsched_env.sim.state import MOST_LANES, SEED_LIMIT
+from gnnsched_env.sim.totals import exact_sum
 from gnnsched_env.tables import LatencyTable
 
 PolicyFactory = Callable[[Layout, LatencyTable], Policy]
@@ -50,6 +51,10 @@ class Runs:
         """Return float64 [episodes]: the mean over an episode's jobs of "completion", "execution" or "slowdown"."""
         means: NDArray[np.float64] = getattr(self.metrics, name).mean(axis=1)
         return means
+
+    def total_completions(self) -> list[int]:
+        """Return the sum of completion times over an episode's jobs, cycles, exactly, for each episode."""
+        return [exact_sum(row) for row in self.metrics.completion]
 
     def pooled(self, name: str) -> NDArray[np.float64]:
         """Return a metric of every job of every episode, or of every episode, by its name in `EpisodeMetrics`."""

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import gnnsched_baselines  # registers sjf
 from gnnsched_cli.command import OutFile, run_command
 from gnnsched_env.bench.tasks import FIRST_SEED, TASKS_FILE, Task, task_digest, write_tasks
@@ -21,7 +19,6 @@ from gnnsched_env.evaluation.compare import REFERENCE
 from gnnsched_env.evaluation.distances import draw_instances, find_limits
 from gnnsched_env.evaluation.runs import run_unbounded
 from gnnsched_env.scenario import scenario_table
-from gnnsched_env.sim.totals import exact_sum
 
 assert gnnsched_baselines.__name__  # imported for what it registers
 FLEETS = ("hetero4", "flexible4", "big_little", "fixed9", "wide64")
@@ -109,7 +106,7 @@ def freeze_one(task: Task, folder: Path, bounds: Sequence[int]) -> Task:
     table = scenario_table(scenario, progress=False)
     seeds: Any = {"seed": FIRST_SEED, "episodes": task.episodes}
     played = run_unbounded(policy_factory(REFERENCE, dispatch=False), scenario, table.clairvoyant(), **seeds)
-    totals = tuple(exact_sum(np.asarray(row)) for row in played.metrics.completion)
+    totals = tuple(played.total_completions())
     return replace(task, digest=task_digest(task, scenario, table), bound=tuple(bounds), reference=totals)
 
 

@@ -19,9 +19,8 @@ from gnnsched_env.envs import Layout
 from gnnsched_env.evaluation.compare import REFERENCE
 from gnnsched_env.evaluation.distances import draw_instances, find_limits
 from gnnsched_env.evaluation.policies import find_policy, policy_factory
-from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy, run_unbounded
+from gnnsched_env.evaluation.runs import PolicyFactory, run_policy, run_unbounded
 from gnnsched_env.scenario import Scenario, scenario_table, simulation_settings, varied_scenarios
-from gnnsched_env.sim.totals import exact_sum
 from gnnsched_env.tables import LatencyTable
 
 JOBS = 200  # of an episode
@@ -78,12 +77,19 @@ class World:
             table=table,
             first=first,
             bound=limits.bound.astype(np.float64),
-            reference=_sums(played),
+            reference=np.array(played.total_completions(), np.float64),
         )
 
     def completions(self, policy: PolicyFactory) -> FloatArray:
         """Return float64 [EPISODES]: the sum of completion times in each, cycles."""
-        return _sums(run_policy(policy, self.scenario, self.table, dispatch=False, seed=self.first, episodes=EPISODES))
+        seeds: Any = {"seed": self.first, "episodes": EPISODES}
+        played = run_policy(policy, self.scenario, self.table, dispatch=False, **seeds)
+        return np.array(played.total_completions(), np.float64)
+
+    def decisions(self, policy: PolicyFactory, better: PolicyFactory, lane: int) -> list[Decision]:
+        """Return a policy's decisions in the episode of a lane, each with what it cost against a better policy."""
+        settings = simulation_settings(self.scenario, self.table, dispatch=False)
+        return decisions_with_regret(self.scenario, self.table, settings, policy, better, self.first + lane)
 
 
 def score_file(path: str | os.PathLike[str], **options: Any) -> dict[str, float]:
@@ -133,12 +139,17 @@ def enter_arena(
     for world in worlds:
         taken.append(world.completions(own))
         advance(1, "playing")
-    decisions = _of_the_worst_episode(worlds, taken, own, named[better]) if losses else []
+    known = {name: [world.completions(factory) for world in worlds] for name, factory in named.items()}
+    decisions = []
+    if losses:
+        lost = np.array(taken) - np.array(known[better])
+        number, lane = (int(place) for place in np.unravel_index(lost.argmax(), lost.shape))
+        decisions = worlds[number].decisions(own, named[better], lane)
     costliest = sorted(decisions, key=lambda decision: -decision.regret)
     return ArenaResult(
         seed=drawn,
         score=_score(worlds, taken),
-        others={name: _score(worlds, [world.completions(named[name]) for world in worlds]) for name in others},
+        others={name: _score(worlds, known[name]) for name in others},
         better=better,
         lost=sum(decision.regret for decision in decisions),
         losses=tuple(decision for decision in costliest[:losses] if decision.regret > 0),
@@ -156,21 +167,6 @@ def hidden_worlds(fleet: str, seed: int, advance: Advance = no_progress) -> list
     return worlds
 
 
-def _of_the_worst_episode(
-    worlds: Sequence[World], taken: Sequence[FloatArray], policy: PolicyFactory, better: PolicyFactory
-) -> list[Decision]:
-    """Return the decisions of the episode in which a policy lost most, each with its regret."""
-    lost = np.array(taken) - np.array([world.completions(better) for world in worlds])
-    number, lane = (int(place) for place in np.unravel_index(lost.argmax(), lost.shape))
-    world = worlds[number]
-    settings = simulation_settings(world.scenario, world.table, dispatch=False)
-    return decisions_with_regret(world.scenario, world.table, settings, policy, better, world.first + lane)
-
-
 def _score(worlds: Sequence[World], taken: Sequence[FloatArray]) -> Interval:
     pairs = [(sums - world.bound, world.reference - world.bound) for world, sums in zip(worlds, taken, strict=True)]
     return geometric_ratio(pairs)
-
-
-def _sums(runs: Runs) -> FloatArray:
-    return np.array([exact_sum(np.asarray(row)) for row in runs.metrics.completion], np.float64)

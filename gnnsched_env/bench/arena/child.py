@@ -3,7 +3,7 @@
     python child.py POLICY.py MEBIBYTES
 
 It imports nothing of this project, whose simulator runs in the parent. The parent writes messages to stdin and reads
-answers from stdout (`messages` in `file_policy.py` says how they look). What the policy prints is dropped.
+answers from stdout (`Child` in `file_policy.py` says how they look). What the policy prints is dropped.
 """
 
 import builtins

@@ -13,6 +13,7 @@ from gnnsched_baselines.random import Random
 from gnnsched_baselines.rollout import Rollout
 from gnnsched_baselines.round_robin import RoundRobin
 from gnnsched_baselines.sjf import ShortestJobFirst
+from gnnsched_baselines.skip_predict import SkipPredict
 from gnnsched_baselines.static import Static
 from gnnsched_baselines.static_best import StaticBest
 from gnnsched_baselines.sufferage import Sufferage
@@ -35,6 +36,7 @@ for _kind in (
     EarliestFinishWait,
     Index,
     Assignment,
+    SkipPredict,
     Rollout,
 ):
     register_policy(_kind)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from gnnsched_env.common.checks import Integer, ListOf, OneOf, check_fields, declared
 from gnnsched_env.common.errors import ConfigError, own_code
 from gnnsched_env.common.policy import Knowledge, Policy, Routing
-from gnnsched_env.scenario import EnvironmentOptions
+from gnnsched_env.scenario import DecisionCost, EnvironmentOptions
 
 ENVIRONMENTS = ("queue", "dispatch")
 _OPTIONS = declared(EnvironmentOptions)
@@ -16,13 +16,15 @@ _OPTIONS = declared(EnvironmentOptions)
 class Declarations:
     """What a policy says of itself; all but `knowledge` have a default.
 
-    `observation` and `waiting`: the options of the environments that it is made for. `routing` and `choices` say
+    `observation` and `waiting`: the options of the environments that it is made for. `skip_below`: from how many
+    waiting jobs on it has jobs predicted (None: as the scenario says). `routing` and `choices` say
     how it spreads jobs (None: over all choices), from which its capacity follows.
     """
 
     knowledge: Knowledge
     observation: Annotated[str, _OPTIONS["observation"]] = "dict"
     waiting: Annotated[str, _OPTIONS["waiting"]] = "free"
+    skip_below: Annotated[int | None, declared(DecisionCost)["skip_below"]] = None
     routing: Annotated[Routing, OneOf(tuple(Routing))] = Routing.FREE
     choices: Annotated[tuple[int, ...] | None, ListOf(Integer(), 1)] = None
 

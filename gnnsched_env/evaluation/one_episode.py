@@ -9,7 +9,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs import DispatchEnv, QueueEnv, SchedulingEnv
 from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.envs.rendering import Renderer, default_span
-from gnnsched_env.evaluation.runs import PolicyFactory, decide, make_checked, uses_predictions
+from gnnsched_env.evaluation.runs import PolicyFactory, decide, make_checked, skip_below_of, uses_predictions
 from gnnsched_env.scenario import DecisionCost, Scenario
 from gnnsched_env.sim.schedule import schedule_of
 
@@ -36,6 +36,9 @@ def play_episode(
     settings = env.batch.simulation.config
     if settings.decision and not uses_predictions(policy, settings):
         scenario = scenario.with_options(decision=DecisionCost())
+        env = kind(scenario)
+    elif (skip_below := skip_below_of(says, settings)) != settings.skip_below:
+        scenario = scenario.with_options(decision={"skip_below": skip_below})
         env = kind(scenario)
     if says.observation != "dict" or says.waiting != "free":
         env = kind(scenario, observation=says.observation, waiting=says.waiting)

@@ -94,15 +94,19 @@ def policy_factory(name: str, *, dispatch: bool) -> PolicyFactory:
 
 
 def policy_factories(names: Iterable[str], *, dispatch: bool) -> dict[str, PolicyFactory]:
-    """Return a factory per named policy; "all" stands for all registered for the environment, planners left out."""
+    """Return a factory per named policy; "all" stands for all registered for the environment.
+
+    Left out of "all" are planners, which are slow, and those that skip predictions (`skip_below`), which are like
+    another wherever predicting takes no time.
+    """
+    every = [
+        key
+        for key, kind in POLICIES.items()
+        if ENVIRONMENTS[dispatch] in environments_of(kind, key) and not hasattr(kind, "skip_below")
+    ]
     chosen: dict[str, PolicyFactory] = {}
     for name in names:
-        own = (
-            [key for key, kind in POLICIES.items() if ENVIRONMENTS[dispatch] in environments_of(kind, key)]
-            if name == ALL
-            else [name]
-        )
-        chosen |= {key: policy_factory(key, dispatch=dispatch) for key in own}
+        chosen |= {key: policy_factory(key, dispatch=dispatch) for key in (every if name == ALL else [name])}
     return chosen
 
 

@@ -87,7 +87,7 @@ def run_policy(
 
     Policies are given the observation "dict", whatever the scenario says, or that which they name in an attribute
     `observation`; they wait by an action of its own, or as they say by an attribute `waiting`. Such a policy is made
-    for a layout of that kind.
+    for a layout of that kind. Its attribute `skip_below` replaces the scenario's (`skip_below_of`).
     """
     settings = simulation_settings(scenario.with_options(split=split, waiting="free"), table, dispatch=dispatch)
     return _run(factory, settings, scenario, table, seed, episodes, advance)
@@ -138,9 +138,10 @@ def _run(
         knowledge = knowledge_of(policy, settings, table)
         free = bool(settings.decision) and not uses_predictions(policy, settings)
         settings = _without_cost(settings) if free else settings
-        other = says.observation != "dict" or says.waiting != "free"
+        skip_below = skip_below_of(says, settings)
+        other = says.observation != "dict" or says.waiting != "free" or skip_below != settings.skip_below
         if free or other:
-            own = replace(settings, waiting=Waiting[says.waiting.upper()])
+            own = replace(settings, waiting=Waiting[says.waiting.upper()], skip_below=skip_below)
             batch = scenario_batch(
                 scenario, table, own, lanes=len(seeds), capacity=settings.jobs, observation=says.observation
             )
@@ -196,7 +197,17 @@ def knowledge_of(policy: Policy, settings: SimulationSettings, table: LatencyTab
 
 
 def _without_cost(settings: SimulationSettings) -> SimulationSettings:
-    return replace(settings, decision=0, workers=1, cached=False, lookup=0)
+    return replace(settings, decision=0, workers=1, cached=False, lookup=0, skip_below=0)
+
+
+def skip_below_of(says: Declarations, settings: SimulationSettings) -> int:
+    """Return the waiting jobs below which a job comes unpredicted: as the policy says, else as the scenario does.
+
+    Where predicting is free, cached or done by several workers, all jobs are predicted.
+    """
+    if says.skip_below is None or not settings.decision or settings.cached or settings.workers > 1:
+        return settings.skip_below
+    return says.skip_below
 
 
 def _play(batch: EnvBatch, policy: Policy, seeds: range, jobs: int, advance: Advance) -> tuple[int, float]:

@@ -60,7 +60,7 @@ KNOWN_JOB = np.dtype(
         ("start", "i8"),  # IDLE if it does not run
         ("due", "i8"),  # NEVER if it has no deadline
         ("weight", "f8"),
-        ("job_class", "i8"),
+        ("job_class", "i8"),  # the last one where it came unpredicted and the settings let jobs do so
         ("choice", "i8"),  # IDLE where none has been chosen
         ("next", "i8"),  # the job behind it in an accelerator's queue (dispatch); IDLE if none
         ("aborted", "i8"),  # how often a failure stopped it
@@ -164,6 +164,7 @@ def _future_settings(settings: SimulationSettings) -> SimulationSettings:
         workers=1,
         cached=False,
         lookup=0,
+        skip_below=0,
         modulation=Modulation.STEADY,
         phases=(),
         drift=0.0,
@@ -246,7 +247,7 @@ def _gather_job(job: Any, known: Any, numbers: NDArray[np.int64], count: int) ->
     known["start"] = job["start"]
     known["due"] = job["due"]
     known["weight"] = job["weight"]
-    known["job_class"] = job["job_class"]
+    known["job_class"] = job["believed_class"]
     known["choice"] = job["choice"]
     known["aborted"] = job["aborted"]
     known["next"] = IDLE
@@ -385,7 +386,7 @@ def _continue_job(known: Any, job: Any, unused: int) -> None:
     job["finish"] = IDLE
     job["due"] = known["due"]
     job["weight"] = known["weight"]
-    job["job_class"] = known["job_class"]
+    job["job_class"] = job["believed_class"] = known["job_class"]
     job["choice"] = known["choice"]
     job["next"] = unused + known["next"] if known["next"] >= 0 else IDLE
     job["aborted"] = known["aborted"]
@@ -396,7 +397,7 @@ def _continue_drawn(drawn: Any, job: Any, now: int) -> None:
     job["arrival"] = job["ready"] = now + drawn["arrival"]
     job["due"] = NEVER if drawn["due"] == NEVER else now + drawn["due"]
     job["weight"] = drawn["weight"]
-    job["job_class"] = drawn["job_class"]
+    job["job_class"] = job["believed_class"] = drawn["job_class"]
     job["start"] = job["finish"] = job["choice"] = job["next"] = IDLE
     job["aborted"] = 0
 
@@ -406,6 +407,6 @@ def _unused_job(job: Any) -> None:
     job["arrival"] = job["ready"] = job["start"] = job["finish"] = 0
     job["due"] = NEVER
     job["weight"] = 1.0
-    job["job_class"] = 0
+    job["job_class"] = job["believed_class"] = 0
     job["choice"] = job["next"] = IDLE
     job["aborted"] = 0

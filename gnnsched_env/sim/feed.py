@@ -112,6 +112,7 @@ class Feed:
         fresh = np.zeros(len(given), JOB)
         for name in ("arrival", "due", "weight", "job_class"):
             fresh[name] = given[name]
+        fresh["believed_class"] = fresh["job_class"]
         fresh["ready"] = fresh["arrival"]
         for name in ("start", "finish", "choice", "next"):
             fresh[name] = IDLE

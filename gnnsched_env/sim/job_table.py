@@ -1,4 +1,4 @@
-"""The latency table of jobs, each of which is several inferences of one class."""
+"""The latency table of jobs: several inferences of one class each, and a class for jobs that came unpredicted."""
 
 from dataclasses import replace
 
@@ -10,6 +10,7 @@ from gnnsched_env.tables import LatencyTable
 
 JOB_BITS = 40  # where the scale ends on which policies read times: log2(1 + cycles) / 40 (envs/encoding.py)
 JOB_LIMIT = 1 << JOB_BITS
+UNPREDICTED = "(not predicted)"  # the class that stands for jobs that came unpredicted
 
 
 def job_table(table: LatencyTable, repeats: int) -> LatencyTable:
@@ -28,6 +29,25 @@ def job_table(table: LatencyTable, repeats: int) -> LatencyTable:
         predicted_cycles=table.predicted_cycles * repeats,
         mean_log_cycles=table.mean_log_cycles + np.log(repeats),
         energy_pj=None if table.energy_pj is None else table.energy_pj * repeats,
+    )
+
+
+def with_unpredicted(table: LatencyTable) -> LatencyTable:
+    """Return the table with one class more, the last: what the scheduler takes a job for that came unpredicted.
+
+    No job is drawn from it. Its latencies are those of an average job (`mean_log_cycles`), all that is known without
+    predictions.
+    """
+    average = np.clip(np.rint(np.exp(table.mean_log_cycles)), 1, JOB_LIMIT - 1).astype(np.int64)[np.newaxis]
+    energy = table.energy_pj
+    return replace(
+        table,
+        true_cycles=np.concatenate([table.true_cycles, average]),
+        predicted_cycles=np.concatenate([table.predicted_cycles, average]),
+        weights=np.append(table.weights, 0.0),
+        class_names=(*table.class_names, UNPREDICTED),
+        class_groups=np.append(table.class_groups, 0),
+        energy_pj=None if energy is None else np.concatenate([energy, np.exp(np.log(energy).mean(axis=0))[np.newaxis]]),
     )
 
 

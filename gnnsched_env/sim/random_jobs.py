@@ -100,6 +100,7 @@ def _draw_jobs(settings, mixes, guide, priorities, i, jobs, seed, episode):
         if len(mixes) > 1:
             turn = number % settings[0]["mix_jobs"] * len(mixes) // settings[0]["mix_jobs"]
         job["job_class"] = _search(mixes, guide, turn, uniform(class_key, number))
+        job["believed_class"] = job["job_class"]
         job["due"] = NEVER
         if settings[0]["due"]:
             job["due"] = job["arrival"] + np.int64(math.floor(low + span * uniform(slack_key, number) + 0.5))
@@ -129,9 +130,10 @@ def set_ready(settings, i, jobs, free, known):
     """Set when each job comes to the scheduler: when it and all jobs before it have been predicted.
 
     All predictions take equally long, so workers finish in the order in which they started: number n of an episode
-    takes the worker of number n - k, k being the workers. A lookup needs no worker.
+    takes the worker of number n - k, k being the workers. A lookup needs no worker. Where jobs may come unpredicted, it
+    is seen when they come (`transition._goes_to_predictor`).
     """
-    if settings[0]["decision"] == 0:
+    if settings[0]["decision"] == 0 or settings[0]["skip_below"] > 0:
         for number in range(jobs.shape[1]):
             jobs[i, number]["ready"] = jobs[i, number]["arrival"]
         return

@@ -65,6 +65,7 @@ LANE = _layout(
     ("legal", "u1"),  # was the last action legal
     ("ended", "u1"),  # are all jobs done
     ("starved", "u1"),  # has it run out of loaded jobs
+    ("predicting", "u1"),  # is the next job to come being predicted (where jobs may come unpredicted)
 )
 ACCELERATOR = _layout(
     ("finish", "i8"),  # true finish of the running job, NEVER if idle
@@ -91,6 +92,7 @@ JOB = _layout(
     ("finish", "i8"),
     ("due", "i8"),  # NEVER if it has no deadline
     ("job_class", "i4"),
+    ("believed_class", "i4"),  # as the scheduler knows it: that of unpredicted jobs where it came unpredicted
     ("choice", "i4"),
     ("next", "i4"),  # the job behind it in an accelerator's queue (dispatch)
     ("aborted", "i4"),  # how often a failure stopped it

@@ -47,10 +47,11 @@ class SimulationSettings(Prices):
     """What a simulation needs beside the table (of one inference). Times are cycles.
 
     A job comes to the scheduler when it has been predicted, which takes `decision` cycles of one of `workers`, first
-    come, first served. Arrivals: `phases` (length, rate over the mean rate) follow one another as `modulation` says.
-    `priorities` are (weight, share) of jobs; `slack` (least, most) until a job is due, evenly distributed, None for no
-    deadlines. The times between failures and of repairs are exponentially distributed. The reward charges the prices
-    (`rewards.Prices`), in cycles a unit of what they charge.
+    come, first served; or at once and unpredicted, while fewer than `skip_below` jobs wait. Arrivals: `phases` (length,
+    rate over the mean rate) follow one another as `modulation` says. `priorities` are (weight, share) of jobs; `slack`
+    (least, most) until a job is due, evenly distributed, None for no deadlines. The times between failures and of
+    repairs are exponentially distributed. The reward charges the prices (`rewards.Prices`), in cycles a unit of what
+    they charge.
     """
 
     mean_gap: Annotated[float, Number(above=0.0, help="Mean cycles between arrivals.")]
@@ -74,6 +75,9 @@ class SimulationSettings(Prices):
     cached: bool = False
     """Each class is predicted once in an episode, and then looked up."""
     lookup: Annotated[int, Integer(0, NEVER, help="Cycles that a lookup of a cached prediction takes.")] = 0
+    skip_below: Annotated[
+        int, Integer(0, NEVER, help="Waiting jobs below which the next one comes unpredicted; with 0 none does.")
+    ] = 0
     modulation: Modulation = Modulation.STEADY
     phases: Phases = ()
     drift: Annotated[
@@ -98,6 +102,10 @@ class SimulationSettings(Prices):
                 f"{self.mean_down!r}"
             )
         self._check_phases()
+        if self.skip_below and (self.workers > 1 or self.cached):
+            raise ConfigError(
+                f"simulation: skip_below must be 0 with several workers or cached predictions, got {self.skip_below!r}"
+            )
 
     def _check_pairs(self) -> None:
         """Store pairs of numbers as tuples of floats."""

@@ -14,7 +14,7 @@ from gnnsched_env.common.checks import Integer, ListOf, require, shown
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim import random_jobs, transition
 from gnnsched_env.sim.feed import CAPACITY, LATEST_READ, Feed, JobSource
-from gnnsched_env.sim.job_table import job_table
+from gnnsched_env.sim.job_table import job_table, with_unpredicted
 from gnnsched_env.sim.records import (
     ABORTED,
     ACCELERATOR,
@@ -48,7 +48,8 @@ LONGEST_RISK = 4.0  # the longest job's latency over the mean time between failu
 class Simulation:
     """A batch of fleets that share a latency table; `transition.py` moves them from decision to decision.
 
-    The table given is of one inference; `table`, `true` and `predicted` are of a job, `repeats` inferences.
+    The table given is of one inference; `table`, `true` and `predicted` are of a job, `repeats` inferences, with one
+    class more where jobs may come unpredicted.
 
     Attributes: `settings` [1], `classes` [C], `pairs` [C, K], `devices` [A], `lanes` [L], `accelerators` [L, A],
     `jobs` [L, J], `queue` [L, J] (waiting jobs from `lanes["head"]` on), `aborted` [L, M] (record arrays of
@@ -74,7 +75,8 @@ class Simulation:
             reconfiguration = change.check("simulation", "reconfiguration", reconfiguration)
             rule = "" if len(reconfiguration) == table.num_accelerators else f"{table.num_accelerators} numbers"
             require("simulation", "reconfiguration", reconfiguration, rule)
-        self.table = table = job_table(table, settings.repeats)
+        table = job_table(table, settings.repeats)
+        self.table = table = with_unpredicted(table) if settings.skip_below else table
         self.config = settings
         self.settings = settings.record()
         changes = [] if reconfiguration is None else reconfiguration

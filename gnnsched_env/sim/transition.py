@@ -5,7 +5,8 @@ Every function works on the record arrays that `records.py` lays out; `step` nam
 `lanes` [L], `accelerators` [L, A], `jobs` [L, J], `queue` [L, J], `aborted` [L, M] (the state).
 Events have a total order: time, then completions before failures and repairs before arrivals, then the accelerator's
 index or the job's number. A job comes to the scheduler (that is its arrival as an event) when its prediction is done:
-at once where predicting costs nothing. Its completion time counts from its arrival.
+at once where predicting costs nothing. Its completion time counts from its arrival. Where jobs may come unpredicted
+(`skip_below`), it is seen here whether one does; then the scheduler takes it for a job of the last class.
 An episode's jobs are drawn before it starts (`random_jobs.py`); failures are drawn here, by counter-based streams keyed
 by seed, episode, split and accelerator, so that they depend neither on actions nor on other lanes.
 """
@@ -72,7 +73,7 @@ def resume(settings, classes, pairs, best, owners, devices, lanes, accelerators,
     for i in range(len(lanes)):
         if lanes[i]["starved"]:
             lanes[i]["starved"] = 0
-            lanes[i]["next_ready"] = jobs[i, lanes[i]["cursor"]]["ready"]
+            lanes[i]["next_ready"] = max(lanes[i]["time"], jobs[i, lanes[i]["cursor"]]["ready"])
             _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
             if not lanes[i]["starved"]:
                 _settle(settings, classes, i, lanes, accelerators, queue)
@@ -155,6 +156,7 @@ def _clear(settings, i, lanes, accelerators, jobs, seed, episode):
     lane["legal"] = 1
     lane["ended"] = 0
     lane["starved"] = 0
+    lane["predicting"] = 0
     lane["first"] = 0
     lane["idle"] = accelerators.shape[1]
     lane["running"] = 0
@@ -207,10 +209,10 @@ def _fill(settings, classes, i, lanes, accelerators, jobs, queue, place, job):
     entry = queue[i, place]
     entry["arrival"] = record["arrival"]
     entry["job"] = job
-    entry["job_class"] = record["job_class"]
+    entry["job_class"] = record["believed_class"]
     lane["waiting"] += 1
     lane["rewrite"] = min(lane["rewrite"], place - lane["head"])
-    job_class = classes[record["job_class"]]
+    job_class = classes[record["believed_class"]]
     lane["waiting_work"] += job_class["shortest"]
     accelerators[i, job_class["preferred"]]["preferred_work"] += job_class["shortest"]
     if place - lane["head"] < settings[0]["window"]:
@@ -229,6 +231,8 @@ def _enqueue(settings, classes, i, lanes, accelerators, jobs, queue):
     lane = lanes[i]
     job = lane["cursor"]
     record = jobs[i, job]
+    if settings[0]["skip_below"] > 0 and _goes_to_predictor(settings, classes, lane, record):
+        return
     arrival = record["arrival"]
     waited = np.float64(lane["time"] - arrival)  # not Python's: times a float32 weight it would give a float32
     accrue_arrival(settings, lane, record, waited)
@@ -236,7 +240,7 @@ def _enqueue(settings, classes, i, lanes, accelerators, jobs, queue):
         lane["weight"] += record["weight"]
     place = lane["head"] + lane["waiting"]
     if settings[0]["shortest_first"]:
-        number = record["job_class"]
+        number = record["believed_class"]
         while place > lane["head"] and not _goes_before(settings, classes, queue[i, place - 1], job, number):
             place -= 1
         move_cells(queue, i, place + 1, place, lane["head"] + lane["waiting"] - place)
@@ -252,9 +256,23 @@ def _enqueue(settings, classes, i, lanes, accelerators, jobs, queue):
     if lane["arrived"] == settings[0]["jobs"]:
         lane["next_ready"] = NEVER
     elif lane["cursor"] < lane["loaded"]:
-        lane["next_ready"] = jobs[i, lane["cursor"]]["ready"]
+        lane["next_ready"] = max(lane["time"], jobs[i, lane["cursor"]]["ready"])
     else:
         lane["starved"] = 1
+
+
+@inlined
+def _goes_to_predictor(settings, classes, lane, job):
+    """Tell whether the job that is to come next is predicted first, as it is where enough jobs wait; mark it."""
+    if not lane["predicting"]:
+        if lane["arrived"] - lane["done"] - lane["running"] >= settings[0]["skip_below"]:
+            lane["predicting"] = 1
+            lane["next_ready"] = lane["time"] + settings[0]["decision"]
+            return True
+        job["believed_class"] = len(classes) - 1
+    lane["predicting"] = 0
+    job["ready"] = lane["time"]
+    return False
 
 
 @inlined
@@ -262,7 +280,7 @@ def _return(settings, classes, i, lanes, accelerators, jobs, queue, job):
     """Put a job whose accelerator failed back among the waiting jobs; it had left them, so a place before is free."""
     lane = lanes[i]
     place = lane["head"]
-    number = jobs[i, job]["job_class"]
+    number = jobs[i, job]["believed_class"]
     behind = lane["head"] + lane["waiting"]
     while place < behind and _goes_before(settings, classes, queue[i, place], job, number):
         place += 1
@@ -299,14 +317,14 @@ def _dequeue(settings, classes, i, lanes, accelerators, queue, slot):
 
 @inlined
 def _start(pairs, devices, i, owner, lanes, accelerators, jobs, job, job_class, choice):
-    """Start a job on its idle accelerator under a choice."""
+    """Start a job, which the scheduler takes for one of `job_class`, on its idle accelerator under a choice."""
     lane = lanes[i]
     accelerator = accelerators[i, owner]
     record = jobs[i, job]
     extra = 0
     if accelerator["choice"] >= 0 and accelerator["choice"] != choice:
         extra = devices[owner]["reconfiguration"]
-    pair = pairs[job_class, choice]
+    pair = pairs[record["job_class"], choice]
     duration = pair["true"] + extra
     record["start"] = lane["time"]
     record["choice"] = choice
@@ -314,7 +332,7 @@ def _start(pairs, devices, i, owner, lanes, accelerators, jobs, job, job_class, 
     accelerator["job"] = job
     accelerator["choice"] = choice
     accelerator["finish"] = finish
-    accelerator["believed_finish"] = lane["time"] + pair["predicted"] + extra
+    accelerator["believed_finish"] = lane["time"] + pairs[job_class, choice]["predicted"] + extra
     accelerator["busy_cycles"] += duration
     accrue_start(lane, record, pair)
     lane["idle"] -= 1
@@ -331,7 +349,7 @@ def _start_next(pairs, devices, i, owner, lanes, accelerators, jobs):
     job = accelerator["head"]
     accelerator["head"] = jobs[i, job]["next"]
     accelerator["queued"] -= 1
-    choice, job_class = jobs[i, job]["choice"], jobs[i, job]["job_class"]
+    choice, job_class = jobs[i, job]["choice"], jobs[i, job]["believed_class"]
     accelerator["queued_work"] -= pairs[job_class, choice]["predicted"]
     _start(pairs, devices, i, owner, lanes, accelerators, jobs, job, job_class, choice)
 
@@ -427,7 +445,7 @@ def _abort(settings, classes, pairs, i, owner, lanes, accelerators, jobs, queue,
             record["next"] = -1
         accelerator["head"] = job
         accelerator["queued"] += 1
-        accelerator["queued_work"] += pair["predicted"]
+        accelerator["queued_work"] += pairs[record["believed_class"], record["choice"]]["predicted"]
     else:
         record["choice"] = -1
         _return(settings, classes, i, lanes, accelerators, jobs, queue, job)

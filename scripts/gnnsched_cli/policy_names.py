@@ -8,7 +8,10 @@ FORMS = (
     "a baseline; agent:NAME or agent:FILE.npz, a trained one (lookahead:NAME or lookahead:FILE.npz: looking ahead); "
     "sb3:FILE.zip, a model of Stable-Baselines3 that `gnnsched train` wrote; or module:Class, one of your own"
 )
-HELP = f'Policies, or "all" baselines that do not plan (`gnnsched evaluate --list` lists them). One is {FORMS}.'
+HELP = (
+    'Policies, or "all" baselines but planners and skip_predict (`gnnsched evaluate --list` lists them). '
+    f"One is {FORMS}."
+)
 Policies = Annotated[tuple[str, ...], tyro.conf.arg(help=HELP)]
 Policy = Annotated[str, tyro.conf.arg(help=f"The policy (`gnnsched evaluate --list` lists them): {FORMS}.")]
 

@@ -21,10 +21,12 @@ def scenario():
 
 
 @pytest.mark.parametrize("dispatch", [False, True])
-@pytest.mark.parametrize("name", ["sjf", "random", "least_loaded"])
+@pytest.mark.parametrize("name", ["sjf", "random", "least_loaded", "skip_predict"])
 @pytest.mark.parametrize("latency_us", [0.0, 0.5])
 def test_it_is_the_episode_of_the_evaluation(scenario, dispatch, name, latency_us):
     scenario = scenario.with_options(decision={"latency_us": latency_us})
+    if name == "skip_predict" and dispatch:
+        pytest.skip("made for queue")
 
     def factory(layout, table):
         return make_policy(name, layout, table=table)
@@ -33,7 +35,9 @@ def test_it_is_the_episode_of_the_evaluation(scenario, dispatch, name, latency_u
     jobs = env.batch.simulation.jobs[0]
     runs = run_policy(factory, scenario, scenario.table, dispatch=dispatch, seed=7, episodes=1)
     assert np.array_equal(jobs["finish"] - jobs["arrival"], runs.metrics.completion[0])
-    assert ((jobs["ready"] > jobs["arrival"]).any()) == (latency_us > 0 and name == "sjf")
+    assert ((jobs["ready"] > jobs["arrival"]).any()) == (latency_us > 0 and name in ("sjf", "skip_predict"))
+    skipped = jobs["believed_class"] != jobs["job_class"]
+    assert skipped.any() == (latency_us > 0 and name == "skip_predict") and not skipped.all()
 
 
 @needs("pygame")

@@ -69,7 +69,7 @@ def own(kind):
 def test_the_names_are_the_classes_own():
     every = POLICIES | PLANNERS
     assert {name: kind.name for name, kind in every.items()} == {name: name for name in every}
-    assert (len(POLICIES), len(PLANNERS), len(every)) == (14, 1, 15)
+    assert (len(POLICIES), len(PLANNERS), len(every)) == (15, 1, 16)
 
 
 def test_planners_and_they_alone_are_told_the_belief():
@@ -135,8 +135,8 @@ def test_static_best_refuses_another_fleets_table():
 
 def test_all_are_those_made_for_the_environment_without_planners():
     queue, dispatch = (policy_factories(("all",), dispatch=dispatch) for dispatch in (False, True))
-    assert set(queue) == {name for name, kind in POLICIES.items() if "queue" in kind.environments}
-    assert "assignment" in queue and "assignment" not in dispatch and "rollout" not in queue
+    assert {*queue, "skip_predict"} == {name for name, kind in POLICIES.items() if "queue" in kind.environments}
+    assert "assignment" in queue and "assignment" not in dispatch and not {"rollout", "skip_predict"} & {*queue}
     assert next(iter(policy_factories(("sjf", "all"), dispatch=False))) == "sjf"
     assert set(uninformed_factories(dispatch=True)) == {"random", "round_robin", "least_loaded", "static"}
 

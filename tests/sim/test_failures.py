@@ -150,7 +150,7 @@ def test_a_failed_job_goes_back_to_its_place_in_the_central_queue(order):
 
 def relabel(fleet, classes):
     """Give the drawn jobs other classes, and start the episode anew with them."""
-    fleet.jobs["job_class"][0] = classes
+    fleet.jobs["job_class"][0] = fleet.jobs["believed_class"][0] = classes
     kernels.reset(*fleet.state, fleet.seeds, fleet.episodes, np.ones(1, bool))
 
 

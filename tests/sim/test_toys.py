@@ -152,6 +152,32 @@ def test_a_job_under_prediction_is_charged_but_not_seen():
     assert metrics.predicting.tolist() == [15.0]
 
 
+def test_jobs_come_unpredicted_while_few_wait():
+    # Three jobs at 0. The first finds none waiting and comes at once, as an average job; so the second is predicted
+    # until 10, comes to a queue of one, and the third is predicted until 20.
+    fleet = decided(jobs=3, weights=[1, 0], decision=10, skip_below=1, dispatch=False)
+    average = np.rint(np.exp(fleet.table.mean_log_cycles)).astype(int).tolist()
+    assert fleet.table.predicted_cycles.tolist() == [*TWO_MACHINES, average] and fleet.table.weights[-1] == 0
+    assert fleet.jobs[0]["believed_class"].tolist() == [2, 0, 0]
+    assert (fleet.lanes["time"][0], fleet.lanes["waiting"][0]) == (0, 1)
+    fleet.step(np.array([8]))
+    fleet.step(np.array([8]))
+    assert fleet.jobs[0]["ready"].tolist() == [0, 10, 20]
+    rewards = play(fleet, [0, 8, 0, 8, 0])
+    assert fleet.jobs[0]["job_class"].tolist() == [0, 0, 0]
+    assert fleet.jobs[0]["finish"].tolist() == [24, 28, 32]  # as long as the jobs truly take
+    assert sum(rewards) < 0 and episode_metrics(fleet).predicting.tolist() == [10.0]
+
+
+def test_a_predictor_that_cannot_keep_up_is_skipped_until_jobs_wait():
+    # Dispatch: what waits in the accelerators' own queues counts. Machine 0 takes 4: jobs 0 and 1 come at once, one to
+    # run and one to wait, and the others are predicted one after another as long as one waits.
+    fleet = decided(jobs=4, weights=[1, 0], decision=3, skip_below=1)
+    play(fleet, [0, 0, 0, 0])
+    assert fleet.jobs[0]["ready"].tolist() == [0, 0, 3, 6]
+    assert fleet.jobs[0]["believed_class"].tolist() == [2, 2, 0, 0]
+
+
 def test_a_lookup_waits_for_earlier_predictions():
     # Class 1 first, then class 0, then class 1 again, all at 0: the third is found at once, but comes after the second.
     for seed in range(100):

@@ -31,9 +31,11 @@ SHORT = 0.01  # latencies of a few cycles: many things happen at once
 
 @st.composite
 def decision_costs(draw):
-    """Return what deciding costs, from nothing to more than a typical latency."""
+    """Return what deciding costs, from nothing to more than a typical latency, some jobs coming unpredicted."""
     cached = draw(st.booleans())
     decision = draw(st.sampled_from([0, 0, 1, 40, 1500]))
+    if draw(st.integers(0, 3)) == 0:
+        return {"decision": decision, "skip_below": draw(st.integers(1, 6))}
     lookup = draw(st.integers(0, decision)) if cached else 0
     return {"decision": decision, "workers": draw(st.integers(1, 4)), "cached": cached, "lookup": lookup}
 
@@ -178,7 +180,7 @@ def twin_of(twin, lanes):
         "next": (
             min([*running, NEVER]),
             min([*twin.next_change, NEVER]),
-            twin.to_come[0].ready if twin.to_come else NEVER,
+            max(twin.free, twin.to_come[0].ready) if twin.to_come else NEVER,
         ),
         "counts": (came, len(twin.done), len(twin.waiting), twin.most_waiting, twin.steps, len(twin.aborted)),
         "machines": (sum(machine.idle for machine in machines), len(running)),
@@ -307,7 +309,7 @@ def test_the_kernels_agree_with_the_twin(
     config = settings_of(table, speed, rules, process, failing, objective, cost)
     batch = EnvBatch(table, config, lanes=2, reconfiguration=reconfiguration, observation="pairs")
     batch.reset([seed, seed], [0, 1])
-    rate = fleet_capacity(batch.simulation.predicted, table.weights, table.choice_accelerators).rate
+    rate = fleet_capacity(batch.simulation.predicted, batch.table.weights, table.choice_accelerators).rate
     price = batch.observation["accelerators"][0].reshape(3, -1)[:, 6].tolist()
     twins = [naive_fleet.NaiveFleet(table, config, seed, episode, reconfiguration) for episode in (0, 1)]
     for i, twin in enumerate(twins):

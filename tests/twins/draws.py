@@ -136,7 +136,11 @@ def draw_all(table, config, seed, episode):
     mixes = {turn: mix(table.weights.tolist(), table.class_groups.tolist(), config.drift, turn) for turn in set(turns)}
     kinds = [pick(mixes[turn], uniform(classes, number)) for number, turn in enumerate(turns)]
     pairs = list(zip(arrivals, kinds, strict=True))
-    ready = ready_times(pairs, config.decision, config.workers, config.cached, config.lookup)
+    ready = (
+        arrivals
+        if config.skip_below
+        else ready_times(pairs, config.decision, config.workers, config.cached, config.lookup)
+    )
     dues, weights = [None] * count, [1.0] * count
     if config.slack:
         low, high = config.slack

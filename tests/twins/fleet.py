@@ -3,6 +3,7 @@
 What is charged is not summed up from event to event: it is worked out anew from the jobs and the runs.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from gnnsched_env.sim import Waiting
@@ -23,6 +24,11 @@ class Job:
     choice: int = -1
     start: int = -1
     finish: int = -1
+    is_predicted: bool = False  # where jobs may come unpredicted
+    believed: int = -1  # its class as the scheduler knows it
+
+    def __post_init__(self):
+        self.believed = self.job_class
 
 
 @dataclass
@@ -68,6 +74,17 @@ class NaiveFleet:
         )
         energy = table.energy_pj
         self.energy = [[0.0] * len(row) for row in self.true] if energy is None else (energy * repeats).tolist()
+        if config.skip_below:  # a class for jobs that come unpredicted: averages over the predictor's training set
+            average = [max(1, round(repeats * math.exp(mean))) for mean in table.mean_log_cycles.tolist()]
+            self.true, self.predicted = [*self.true, average], [*self.predicted, average]
+            self.weights.append(0.0)
+            of_choices = list(zip(*self.energy, strict=True))
+            self.energy += [
+                [
+                    math.exp(math.fsum(map(math.log, own)) / len(own)) if energy is not None else 0.0
+                    for own in of_choices
+                ]
+            ]
         self.owners = table.choice_accelerators.tolist()
         self.machines = [Machine() for _ in range(max(self.owners) + 1)]
         self.reconfiguration = reconfiguration
@@ -77,6 +94,7 @@ class NaiveFleet:
         self.waiting, self.done, self.runs, self.aborted, self.downs = [], [], [], [], []
         self.time = self.decided = self.elapsed = self.steps = self.most_waiting = 0
         self.recent_gap, self.last_arrival, self.was_legal = 0.0, 0, True
+        self.free = 0  # where jobs may come unpredicted: when the predictor is free
         self.upcoming_changes = []
         if config.mean_up:
             numbers = range(len(self.machines))
@@ -105,7 +123,7 @@ class NaiveFleet:
         if self.config.choose_dataflow:
             return column
         own = [choice for choice, owner in enumerate(self.owners) if owner == column]
-        return min(own, key=lambda choice: self.predicted[job.job_class][choice])
+        return min(own, key=lambda choice: self.predicted[job.believed][choice])
 
     def shown(self):
         return self.waiting[: self.window]
@@ -183,14 +201,14 @@ class NaiveFleet:
         return sum(run.finish - run.start for run in self.runs if run.machine == number) + under_way
 
     def shortest(self, job):
-        return min(self.predicted[job.job_class])
+        return min(self.predicted[job.believed])
 
     def preferred(self, job):
-        row = self.predicted[job.job_class]
+        row = self.predicted[job.believed]
         return self.owners[row.index(min(row))]
 
     def backlog_work(self, machine):
-        return sum(self.predicted[job.job_class][choice] for job, choice in machine.backlog)
+        return sum(self.predicted[job.believed][choice] for job, choice in machine.backlog)
 
     def drain_cost(self):
         cost, free = 0.0, []
@@ -212,7 +230,7 @@ class NaiveFleet:
         extra = self.reconfiguration[number] if machine.choice not in (-1, choice) else 0
         machine.running, machine.choice = job, choice
         machine.until = self.time + self.true[job.job_class][choice] + extra
-        machine.believed_until = self.time + self.predicted[job.job_class][choice] + extra
+        machine.believed_until = self.time + self.predicted[job.believed][choice] + extra
         job.choice, job.start = choice, self.time
 
     def stop(self, number):
@@ -249,7 +267,7 @@ class NaiveFleet:
         """Return what can happen next, first to last: (time, kind, number)."""
         ends = [(machine.until, COMPLETION, a) for a, machine in enumerate(self.machines) if machine.running]
         failing = [(time, CHANGE, a) for a, time in enumerate(self.next_change)]
-        arrivals = [(job.ready, ARRIVAL, job.number) for job in self.to_come]
+        arrivals = [(max(self.free, job.ready), ARRIVAL, job.number) for job in self.to_come[:1]]
         return sorted(ends + failing + arrivals)
 
     def event(self):
@@ -266,6 +284,14 @@ class NaiveFleet:
 
     def come(self, job):
         """Let a job join the waiting ones; the recent gap is an average that forgets: a sixteenth of each new gap."""
+        if self.config.skip_below:
+            in_queues = len(self.waiting) + sum(len(machine.backlog) for machine in self.machines)
+            if not job.is_predicted and in_queues >= self.config.skip_below:
+                job.is_predicted, self.free = True, self.time + self.config.decision
+                self.to_come.insert(0, job)
+                return
+            job.believed = job.job_class if job.is_predicted else len(self.true) - 1
+            job.ready = self.free = self.time
         gap = job.arrival - self.last_arrival
         self.recent_gap = float(gap) if job.number == 0 else self.recent_gap + (gap - self.recent_gap) / 16
         self.last_arrival = job.arrival

@@ -23,8 +23,8 @@ def slot(fleet, job):
     return {
         "present": 1.0,
         "waited": time(fleet.time - job.arrival),
-        "shortest": time(min(fleet.predicted[job.job_class])),
-        "longest": time(max(fleet.predicted[job.job_class])),
+        "shortest": time(min(fleet.predicted[job.believed])),
+        "longest": time(max(fleet.predicted[job.believed])),
         "weight": share(job.weight, 1.0),
         "due": due,
     }
@@ -70,7 +70,7 @@ def observe(fleet, price):
     """Return the arrays of an observation, by name; `price` [A] is what accelerators are worth."""
     slots = [slot(fleet, job) for job in fleet.shown()]
     slots += [dict.fromkeys(SLOT_FIELDS, 0.0)] * (fleet.window - len(slots))
-    latencies = [[time(cycles) for cycles in fleet.predicted[job.job_class]] for job in fleet.shown()]
+    latencies = [[time(cycles) for cycles in fleet.predicted[job.believed]] for job in fleet.shown()]
     latencies += [[0.0] * len(fleet.owners)] * (fleet.window - len(latencies))
     machines = [accelerator(fleet, a) | {"price": price[a]} for a in range(len(fleet.machines))]
     return {

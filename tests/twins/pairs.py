@@ -89,7 +89,7 @@ def of_job(fleet, job):
 
 def of_pair(fleet, job, column):
     choice = fleet.choice(job, column)
-    number, row = fleet.owners[choice], fleet.predicted[job.job_class]
+    number, row = fleet.owners[choice], fleet.predicted[job.believed]
     machine = fleet.machines[number]
     extra = fleet.reconfiguration[number] if machine.choice not in (-1, choice) else 0
     latency = row[choice]
@@ -99,14 +99,14 @@ def of_pair(fleet, job, column):
         remaining(fleet, fleet.machines[a]) + min(row[k] for k, owner in enumerate(fleet.owners) if owner == a)
         for a in others
     ]
-    shown = [fleet.predicted[other.job_class] for other in fleet.shown()]
-    here = [fleet.predicted[other.job_class][fleet.choice(other, column)] for other in fleet.shown()]
+    shown = [fleet.predicted[other.believed] for other in fleet.shown()]
+    here = [fleet.predicted[other.believed][fleet.choice(other, column)] for other in fleet.shown()]
     regrets = [cycles / min(every) for cycles, every in zip(here, shown, strict=True)]
     slack = 1.0
     if job.due is not None:
         left = (job.due - fleet.time - own) / unit(fleet)
         slack = left / (1 + abs(left))
-    energy = fleet.energy[job.job_class]
+    energy = fleet.energy[job.believed]
     return {
         "latency": ratio(latency / unit(fleet)),
         "regret": ratio(latency / min(row)),

@@ -19,9 +19,9 @@ from gnnsched_env.graphs import GraphSet
 from gnnsched_env.graphs.generators import citation_graph, molecule_graph
 from gnnsched_env.hardware import load_fleet, make_model
 from gnnsched_env.predictors import make_predictor
+from gnnsched_env.predictors.prediction_times import prediction_times
 from gnnsched_env.tables import distinct_pairs
 from gnnsched_env.workload import JobClasses
-from scripts.studies.decision_cost import prediction_times
 
 ROWS = (("MUTAG", 1, 18), ("MUTAG", 64, 18), ("PROTEINS", 64, 39), ("Cora", 1, 2708))  # file, batch, vertices if absent
 PREDICTORS = ("exact", "closed_form", "closed_form_metadata", "gradient_boosting", "gradient_boosting_metadata")

@@ -131,4 +131,5 @@ def scenario_batch(
         source=source,
         capacity=capacity,
         observation=observation,
+        intervals=scenario.environment.intervals,
     )

@@ -53,6 +53,8 @@ class Codes(NamedTuple):
     of_classes: FloatArray  # [C, 2]: encoded smallest and largest prediction
     of_pairs: FloatArray  # [C, K]: encoded predictions
     of_energies: FloatArray  # [C, K]: encoded energies
+    of_lows: FloatArray  # [C, K]: encoded ends of intervals of latencies
+    of_highs: FloatArray
     column_owners: NDArray[np.int64]  # the accelerator of each action's column
     patterns: BoolArray  # [2^A, W x columns]: full window's mask for each set of idle accelerators; 1 x 1 if A is large
     configured: FloatArray  # [K]: code shown when an accelerator is set to the choice
@@ -68,6 +70,8 @@ class Written(NamedTuple):
     slots: FloatArray
     latencies: FloatArray
     energies: FloatArray  # of width 0 if not shown
+    lows: FloatArray  # likewise
+    highs: FloatArray
     fleet: FloatArray  # but its constant fields (price, switching)
     system: FloatArray
     mask: BoolArray  # [L, actions]
@@ -93,6 +97,9 @@ def encode(state, codes, written, worker, first, stop):
         _gather_times(i, settings, lanes, accelerators, cycles, worker)  # long before they are read, as vectors
         if written.energies.shape[1]:
             _write_rows(i, visible, codes.of_energies, lanes, queue, shown, written.energies)
+        if written.lows.shape[1]:
+            _write_rows(i, visible, codes.of_lows, lanes, queue, shown, written.lows)
+            _write_rows(i, visible, codes.of_highs, lanes, queue, shown, written.highs)
         _write_rows(i, visible, codes.of_pairs, lanes, queue, shown, written.latencies)
         _write_window(i, visible, settings, codes.of_classes, lanes, jobs, queue, shown, arrivals, slots)
         _write_ages(i, visible, lanes, arrivals, times, worker, slots)

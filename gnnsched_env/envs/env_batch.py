@@ -9,14 +9,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_env.common.checks import Integer, shown
+from gnnsched_env.common.checks import Integer, Number, shown
 from gnnsched_env.common.compiled import compiled_for
 from gnnsched_env.common.errors import ConfigError, InvalidAction
 from gnnsched_env.common.policy import BoolArray, FloatArray
 from gnnsched_env.envs import encoder as kernels
 from gnnsched_env.envs.observation_units import encode_cycles, encode_energy
 from gnnsched_env.envs.pair_encoder import PairEncoder
-from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, Layout
+from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, INTERVALS, Layout
 from gnnsched_env.sim import (
     Capacity,
     EpisodeMetrics,
@@ -86,7 +86,9 @@ class EnvBatch:
     legal; `times` int64 [L]: the clock.
     The next call overwrites these five too.
     The table given is of one inference; `table` is of a job, `settings.repeats` inferences. With `threads` above 1 the
-    lanes are divided among them, with the same results. With a `source`, jobs are read from it (`sim.feed`).
+    lanes are divided among them, with the same results. With a `source`, jobs are read from it (`sim.feed`). With
+    `intervals` above 0 the observation has the ends of intervals of latencies of that coverage, for which the table
+    must have `log_errors`.
     """
 
     def __init__(
@@ -100,27 +102,31 @@ class EnvBatch:
         source: JobSource | None = None,
         capacity: int = CAPACITY,
         observation: str = "dict",
+        intervals: float = 0.0,
     ) -> None:
         simulation = Simulation(
             table, settings, lanes=lanes, reconfiguration=reconfiguration, source=source, capacity=capacity
         )
-        self._watch(simulation, threads, observation)
+        self._watch(simulation, threads, observation, intervals)
 
     @classmethod
-    def around(cls, simulation: Simulation, threads: int = 1, observation: str = "dict") -> Self:
+    def around(
+        cls, simulation: Simulation, threads: int = 1, observation: str = "dict", intervals: float = 0.0
+    ) -> Self:
         """Return a batch of environments over an existing simulation, and observe its present state."""
         batch = cls.__new__(cls)
-        batch._watch(simulation, threads, observation)
+        batch._watch(simulation, threads, observation, intervals)
         batch.observe_anew()
         return batch
 
     def __reduce__(self) -> Any:
-        arguments = (self.simulation, self.threads, self.layout.observation)
+        arguments = (self.simulation, self.threads, self.layout.observation, self.intervals)
         return type(self).around, arguments  # views and scratch are made anew
 
-    def _watch(self, simulation: Simulation, threads: int, observation: str) -> None:
+    def _watch(self, simulation: Simulation, threads: int, observation: str, intervals: float) -> None:
         threads = Integer(1).check("environment", "threads", threads)
         self.simulation = simulation
+        self.intervals = Number(least=0.0, below=1.0).check("environment", "intervals", intervals)
         self.table = table = simulation.table
         settings = simulation.config
         lanes = simulation.num_lanes
@@ -133,6 +139,7 @@ class EnvBatch:
             dispatch=settings.dispatch,
             choose_dataflow=settings.choose_dataflow,
             shows_energy=settings.energy > 0,
+            shows_intervals=intervals > 0,
             waiting="free" if settings.dispatch else settings.waiting.name.lower(),
             observation=observation,
         )
@@ -179,15 +186,19 @@ class EnvBatch:
         }
         for name, values in constant.items():
             fleet[:, ACCELERATOR_FIELDS.index(name) :: len(ACCELERATOR_FIELDS)] = values
+        lows, highs = self._interval_codes()
         self._codes = kernels.Codes(
             of_classes=encode_cycles(np.stack([predicted.min(axis=1), predicted.max(axis=1)], axis=1)),
             of_pairs=encode_cycles(predicted),
             of_energies=encode_energy(simulation.pairs["energy"]),
+            of_lows=lows,
+            of_highs=highs,
             column_owners=layout.column_accelerators,
             patterns=_mask_patterns(layout),
             configured=_configuration_codes(table.choice_accelerators),
         )
         lanes = simulation.num_lanes
+        hidden = np.zeros((lanes, 0), np.float32)
         self._written = kernels.Written(
             shown=np.zeros(lanes, np.int64),
             arrivals=np.zeros((lanes, -(-layout.window // 8) * 8), np.int64),
@@ -195,7 +206,9 @@ class EnvBatch:
             times=np.zeros((self.threads, width), np.float32),
             slots=self.observation["slots"],
             latencies=self.observation["latencies"],
-            energies=self.observation.get("energies", np.zeros((lanes, 0), np.float32)),
+            energies=self.observation.get("energies", hidden),
+            lows=self.observation.get(INTERVALS[0], hidden),
+            highs=self.observation.get(INTERVALS[1], hidden),
             fleet=self.observation["accelerators"],
             system=self.observation["system"],
             mask=self.mask,
@@ -207,6 +220,23 @@ class EnvBatch:
         )
         self._prepare_observed(capacity)
         self._bind_encoder()
+
+    def _interval_codes(self) -> tuple[FloatArray, FloatArray]:
+        """Return the encoded ends of the intervals of latencies, each float32 [C, K]; of no use where none are shown.
+
+        A job that came unpredicted is one of the workload's jobs: its interval is that of their predictions.
+        """
+        table = self.table
+        if not self.intervals:
+            return np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32)
+        low, high = table.interval(self.intervals)
+        if self.simulation.config.skip_below:
+            known = table.predicted_cycles[:-1]
+            for choice, own in enumerate(known.T):
+                shares = np.cumsum(table.weights[:-1][order := own.argsort()])
+                tails = np.searchsorted(shares, [(1.0 - self.intervals) / 2.0, (1.0 + self.intervals) / 2.0])
+                low[-1, choice], high[-1, choice] = own[order][np.minimum(tails, len(own) - 1)]
+        return encode_cycles(low), encode_cycles(high)
 
     def _prepare_observed(self, capacity: Capacity) -> None:
         """Make what writes the array that agents are shown instead of the dict."""

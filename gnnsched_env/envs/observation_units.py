@@ -15,13 +15,13 @@ from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import FloatArray, Observation
 from gnnsched_env.envs.encoder import TIME_BITS
-from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, PAIR_FIELDS, SLOT_FIELDS, SYSTEM_FIELDS, Layout
+from gnnsched_env.envs.spaces import ACCELERATOR_FIELDS, INTERVALS, PAIR_FIELDS, SLOT_FIELDS, SYSTEM_FIELDS, Layout
 from gnnsched_env.sim.records import NEVER
 
 ENERGY_BITS = 60.0  # a picojoule to a megajoule
 
 
-def encode_cycles(cycles: NDArray[np.int64]) -> FloatArray:
+def encode_cycles(cycles: NDArray[np.int64] | NDArray[np.float64]) -> FloatArray:
     """Return log2(1 + cycles) / 40 as float32, at most 1."""
     codes: FloatArray = np.minimum(np.log2(1.0 + cycles) / TIME_BITS, 1.0).astype(np.float32)
     return codes
@@ -68,7 +68,8 @@ class View:
     """Named views into a batch of observations: `slots`, `accelerators` and `system` by field name (no copies).
 
     `slots[name]` float32 [lanes, W], `latencies` float32 [lanes, W, choices] (encoded), `accelerators[name]` float32
-    [lanes, A], `system[name]` float32 [lanes]; `energies` as `latencies`, where they are shown.
+    [lanes, A], `system[name]` float32 [lanes]; `energies`, `lows` and `highs` (the ends of intervals of latencies) as
+    `latencies`, where they are shown.
     """
 
     slots: dict[str, FloatArray]
@@ -76,6 +77,8 @@ class View:
     accelerators: dict[str, FloatArray]
     system: dict[str, FloatArray]
     energies: FloatArray | None = None
+    lows: FloatArray | None = None
+    highs: FloatArray | None = None
 
 
 def unflatten(observation: Observation, layout: Layout) -> View:
@@ -91,11 +94,13 @@ def unflatten(observation: Observation, layout: Layout) -> View:
     system = observation["system"].reshape(-1, len(SYSTEM_FIELDS))
     slots = observation["slots"].reshape(-1, layout.window, len(SLOT_FIELDS))
     accelerators = observation["accelerators"].reshape(-1, layout.num_accelerators, len(ACCELERATOR_FIELDS))
-    energies = observation["energies"] if layout.shows_energy else None
+    shown = {name: observation[name].reshape(-1, layout.window, layout.num_choices) for name in layout.by_choice}
     return View(
         slots={name: slots[:, :, k] for k, name in enumerate(SLOT_FIELDS)},
-        latencies=observation["latencies"].reshape(-1, layout.window, layout.num_choices),
-        energies=None if energies is None else energies.reshape(-1, layout.window, layout.num_choices),
+        latencies=shown["latencies"],
+        energies=shown.get("energies"),
+        lows=shown.get(INTERVALS[0]),
+        highs=shown.get(INTERVALS[1]),
         accelerators={name: accelerators[:, :, k] for k, name in enumerate(ACCELERATOR_FIELDS)},
         system={name: system[:, k] for k, name in enumerate(SYSTEM_FIELDS)},
     )

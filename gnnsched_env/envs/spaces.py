@@ -100,6 +100,7 @@ SLOT = SlotFields(*range(len(SLOT_FIELDS)))
 ACCELERATOR = AcceleratorFields(*range(len(ACCELERATOR_FIELDS)))
 SYSTEM = SystemFields(*range(len(SYSTEM_FIELDS)))
 PAIR = PairFields(*range(len(PAIR_FIELDS)))
+INTERVALS = ("latencies_low", "latencies_high")  # arrays of the "dict" that hold the ends of intervals of latencies
 PAIR_BOUND = 4.0  # a ratio of 2^16
 # Of what the fields mean; a field that is added changes no other's meaning, and leaves the version as it is.
 OBSERVATION_VERSION = 2
@@ -126,6 +127,7 @@ class Layout:
     dataflow is the predicted best. `waiting`: how an agent waits in Queue-v0, as the option of the environments.
     `shows_energy`: the dict also has an array of energies (if the reward charges energy). `columns` is the number of
     actions per slot; `column_accelerators` int64 [columns] the accelerator of each.
+    `shows_intervals`: it has two of the ends of intervals of latencies (if the scenario has `intervals`).
     `observation`: which observation agents are shown, as the option of the environments.
     """
 
@@ -136,6 +138,7 @@ class Layout:
     dispatch: bool
     choose_dataflow: bool
     shows_energy: bool = False
+    shows_intervals: bool = False
     waiting: str = "free"
     observation: str = "dict"
     column_accelerators: NDArray[np.int64] = field(init=False, compare=False, repr=False)
@@ -197,7 +200,13 @@ class Layout:
             "accelerators": self.num_accelerators * len(ACCELERATOR_FIELDS),
             "system": len(SYSTEM_FIELDS),
         }
-        return {**sizes, "energies": self.window * self.num_choices} if self.shows_energy else sizes
+        return sizes | dict.fromkeys(self.by_choice, self.window * self.num_choices)
+
+    @property
+    def by_choice(self) -> tuple[str, ...]:
+        """Return the names of the arrays of the observation "dict" that hold a value for each slot and choice."""
+        energies = ("energies",) if self.shows_energy else ()
+        return ("latencies", *energies, *(INTERVALS if self.shows_intervals else ()))
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec, training
 from gnnsched_env.predictors.datasets.training_set import TrainingSet
 from gnnsched_env.predictors.exact import ExactPredictor
 from gnnsched_env.predictors.features import FEATURES, Feature, feature_names, graph_features
-from gnnsched_env.predictors.latency_tables import build_table, default_table
+from gnnsched_env.predictors.latency_tables import build_table, default_table, with_log_errors
 from gnnsched_env.predictors.levels import Level
 from gnnsched_env.predictors.protocol import Job, Predictor
 from gnnsched_env.predictors.registry import DEFAULT_PREDICTOR, PREDICTORS, check_predictor, make_predictor
@@ -43,4 +43,5 @@ __all__ = [
     "selection_accuracy",
     "single_layers",
     "training_chunk",
+    "with_log_errors",
 ]

@@ -15,6 +15,7 @@ from gnnsched_env.hardware.energy import UnitEnergies, load_unit_energies
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec
 from gnnsched_env.predictors.datasets.training_set import DEFAULT_TRAINING, Arrays, TrainingSet
 from gnnsched_env.predictors.exact import ExactPredictor
+from gnnsched_env.predictors.log_errors import log_error_quantiles
 from gnnsched_env.predictors.protocol import ROOMS, KeptPredictor
 from gnnsched_env.predictors.registry import DEFAULT_PREDICTOR, check_predictor, make_predictor
 from gnnsched_env.predictors.trees.tree_training import training_means
@@ -81,6 +82,17 @@ def build_table(
         provenance={"predictor": predictor, "made": dict(getattr(made, "provenance", {}))}
         | {"classes": job_classes.digest(), "unit_energies": units.to_dict(), **_provenance(fleet)},
     )
+
+
+def with_log_errors(table: LatencyTable, fleet: Fleet, *, predictor: str = DEFAULT_PREDICTOR) -> LatencyTable:
+    """Return a fleet's table with the `log_errors` of the predictor that made it, measured on synthetic jobs.
+
+    That takes some seconds the first time, and is kept on disk.
+    """
+    distinct = distinct_pairs(fleet)
+    made = make_predictor(predictor, jobs=TrainingSet(distinct.pairs))
+    log_errors = log_error_quantiles(predictor, made, distinct.pairs)
+    return replace(table, log_errors=log_errors[:, distinct.columns])
 
 
 def default_table(fleet: Fleet | str, *, progress: bool | None = None) -> LatencyTable:

@@ -141,7 +141,8 @@ class DecisionCost:
     """What it costs to predict a job's latencies: it comes to the scheduler only when that is done.
 
     A cost above 0 is at least one cycle. Jobs take the next free worker in order of arrival and come to the scheduler
-    in that order too, so a lookup, which needs no worker, waits for the predictions of earlier jobs.
+    in that order too, so a lookup, which needs no worker, waits for the predictions of earlier jobs. With `skip_below`
+    the one worker takes up a job and sees how many jobs wait to start: if they are fewer, it does not predict the job.
     """
 
     latency_us: Annotated[
@@ -168,9 +169,23 @@ class DecisionCost:
             option="lookup-us",
         ),
     ] = 0.0
+    skip_below: Annotated[
+        int,
+        Integer(
+            0,
+            MOST_JOBS,
+            help="Waiting jobs below which the next job is not predicted: it comes at once, as one of average latency.",
+            option="skip-below",
+        ),
+    ] = 0
 
     def __post_init__(self) -> None:
         check_fields(self, "decision")
+        if self.skip_below and (self.latency_us == 0.0 or self.workers > 1 or self.cached):
+            raise ConfigError(
+                "decision: skip_below must be 0 unless predicting takes time (latency_us above 0), of one worker and "
+                f"not cached, got {self.skip_below!r}"
+            )
         if self.lookup_us > self.latency_us:
             raise ConfigError(
                 f"decision: lookup_us must be at most latency_us ({self.latency_us:g}), got {self.lookup_us!r}"
@@ -185,6 +200,7 @@ class DecisionCost:
             "workers": self.workers,
             "cached": self.cached,
             "lookup": units.cycles(self.lookup_us),
+            "skip_below": self.skip_below,
         }
 
 
@@ -239,6 +255,15 @@ class EnvironmentOptions:
             "(pairs), or these rows joined (pairs_flat).",
         ),
     ] = "dict"
+    intervals: Annotated[
+        float,
+        Number(
+            least=0.0,
+            most=0.99,
+            help="Coverage of the intervals of latencies that observations show beside predictions; 0 shows none.",
+            option="intervals",
+        ),
+    ] = 0.0
     split: Annotated[
         str,
         OneOf(
@@ -263,6 +288,11 @@ class EnvironmentOptions:
 
     def __post_init__(self) -> None:
         check_fields(self, "environment")
+        if self.intervals and self.observation.startswith("pairs"):
+            raise ConfigError(
+                f"environment: intervals must be 0 with observation {self.observation!r}, whose rows do not show them, "
+                f"got {self.intervals!r}"
+            )
 
     def settings(self, units: Units) -> dict[str, Any]:
         """Return the simulator's settings that follow from the section, by name."""

@@ -7,22 +7,25 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import Fleet
-from gnnsched_env.predictors import DEFAULT_PREDICTOR, build_table, default_table
+from gnnsched_env.predictors import DEFAULT_PREDICTOR, build_table, default_table, with_log_errors
 from gnnsched_env.scenario.options import DEFAULT_JOBS, PredictionError, Units, Workload
 from gnnsched_env.scenario.scenario import SECTIONS, Scenario
 from gnnsched_env.scenario.traces import Trace, read_trace, trace_classes, trace_table
 from gnnsched_env.sim import Modulation, SimulationSettings, fleet_capacity
 from gnnsched_env.sim.job_table import JOB_LIMIT
-from gnnsched_env.tables import LatencyTable
+from gnnsched_env.tables import ERROR_LEVELS, LatencyTable
 from gnnsched_env.workload import JobClasses, classes_from_files, synthetic_classes
 
 
 def scenario_table(scenario: Scenario, *, progress: bool | None = None) -> LatencyTable:
     """Return the scenario's latency table: its own, the shipped one, or one built now (and cached on disk).
 
-    It holds the cycles of one inference, whatever the workload's `repeats`, the scenario's prediction error applied.
+    It holds the cycles of one inference, whatever the workload's `repeats`, the scenario's prediction error applied;
+    and the errors of predictions (`log_errors`) where observations show intervals.
     `progress`: bars on stderr while it is built (None: if that is a terminal).
     """
     trace = scenario_trace(scenario)
@@ -32,6 +35,12 @@ def scenario_table(scenario: Scenario, *, progress: bool | None = None) -> Laten
         table = trace_table(trace, _graph_table(scenario, trace, progress))
     else:
         table = trace_table(trace, _base_table(scenario, progress=progress))
+    if scenario.environment.intervals and table.log_errors is None:
+        if scenario.table is not None:
+            raise ConfigError(
+                f"scenario {scenario.name!r}: intervals of predictions need a table with log_errors, got one without"
+            )
+        table = _with_errors(table, scenario.fleet, scenario.predictor, _state(scenario.predictor))
     return perturbed(table, scenario.prediction_error)
 
 
@@ -145,7 +154,18 @@ def perturbed(table: LatencyTable, error: PredictionError) -> LatencyTable:
         return table
     draws = np.random.default_rng(error.seed).standard_normal(table.predicted_cycles.shape)
     predicted = np.rint(table.predicted_cycles * (error.bias * np.exp(error.noise * draws)))
-    return replace(table, predicted_cycles=np.clip(predicted, 1, JOB_LIMIT - 1).astype(np.int64))
+    cycles = np.clip(predicted, 1, JOB_LIMIT - 1).astype(np.int64)
+    return replace(table, predicted_cycles=cycles, log_errors=_widened(table.log_errors, error))
+
+
+def _widened(log_errors: NDArray[np.float64] | None, error: PredictionError) -> NDArray[np.float64] | None:
+    """Return the quantiles of the errors with those of a factor bias x exp(noise x z) on predictions on top."""
+    if log_errors is None:
+        return None
+    factors = error.noise * ndtri(ERROR_LEVELS) - np.log(error.bias)  # of the symmetric z, as of its negative
+    sums = log_errors[:, np.newaxis] + factors[:, np.newaxis]
+    quantiles: NDArray[np.float64] = np.quantile(sums.reshape(-1, log_errors.shape[1]), ERROR_LEVELS, axis=0)
+    return quantiles
 
 
 @lru_cache(maxsize=64)
@@ -167,6 +187,12 @@ def _state(path: str) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=16)
+def _with_errors(table: LatencyTable, fleet: Fleet, predictor: str, state: tuple[int, int]) -> LatencyTable:
+    """Return a table with its predictor's errors, remembered while the predictor's file stays the same."""
+    return with_log_errors(table, fleet, predictor=predictor)
 
 
 @lru_cache(maxsize=16)

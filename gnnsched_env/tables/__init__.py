@@ -9,9 +9,10 @@ from gnnsched_env.tables.build import (
     pair_key,
     true_cycles,
 )
-from gnnsched_env.tables.table import LatencyTable
+from gnnsched_env.tables.table import ERROR_LEVELS, LatencyTable
 
 __all__ = [
+    "ERROR_LEVELS",
     "DistinctPairs",
     "LatencyTable",
     "Pair",

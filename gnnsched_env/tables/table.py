@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common import store
-from gnnsched_env.common.checks import number_array, plain_array
+from gnnsched_env.common.checks import Number, number_array, plain_array
 from gnnsched_env.common.errors import ConfigError, FileFormatError, TableError
 from gnnsched_env.common.store import LATENCY_TABLE
 
 CYCLE_LIMIT = 1 << 50  # a thousand jobs in sequence still fit int64; the simulator checks longer sequences
+ERROR_LEVELS = (np.arange(200) + 0.5) / 200  # the quantiles of errors that a table may hold
 ENERGY_LIMIT = 1e30  # pJ; larger values cannot come from the cost model
 
 CycleArray = NDArray[np.int64]
@@ -30,7 +31,8 @@ class LatencyTable:
     policy without latencies knows. `class_groups`: int64 [C], the file that a class came from, into `group_names`.
     `energy_pj`: float64 [C, K], the energy of each class under each choice, above 0; None where it was not computed.
     `pair_keys`: the hardware of each of the K choices (`choice_keys`), by which a fleet finds its columns; empty where
-    the latencies come from no modelled hardware.
+    the latencies come from no modelled hardware. `log_errors`: float64 [200, K], the quantiles (ERROR_LEVELS) of
+    log(true / predicted) under each choice, as measured on other jobs; None where they were not measured.
     """
 
     true_cycles: CycleArray
@@ -46,6 +48,7 @@ class LatencyTable:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     energy_pj: NDArray[np.float64] | None = None
     pair_keys: tuple[str, ...] = ()
+    log_errors: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         classes, choices = len(self.class_names), len(self.choice_names)
@@ -66,6 +69,10 @@ class LatencyTable:
         if self.energy_pj is not None:
             _freeze(self, "energy_pj", np.float64, (classes, choices))
             _check_energy(self.energy_pj)
+        if self.log_errors is not None:
+            _freeze(self, "log_errors", np.float64, (len(ERROR_LEVELS), choices))
+            if not np.isfinite(self.log_errors).all() or (np.diff(self.log_errors, axis=0) < 0).any():
+                raise TableError("latency table: log_errors must be finite and not fall from one level to the next")
 
     def _check_indices(self) -> None:
         owners = self.choice_accelerators
@@ -102,7 +109,18 @@ class LatencyTable:
 
     def clairvoyant(self) -> "LatencyTable":
         """Return the same table with the true cycles as its predictions."""
-        return replace(self, predicted_cycles=self.true_cycles)
+        errors = None if self.log_errors is None else np.zeros_like(self.log_errors)
+        return replace(self, predicted_cycles=self.true_cycles, log_errors=errors)
+
+    def interval(self, coverage: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the lower and upper ends of the intervals of true latencies, each float64 [C, K] cycles.
+
+        They are predictions times the quantiles of `log_errors` that leave out equally much on either side. Raise
+        TableError for a table without them.
+        """
+        if self.log_errors is None:
+            raise TableError("latency table: an interval needs log_errors, got a table without them")
+        return interval_ends(self.predicted_cycles, self.log_errors, coverage)
 
     def only_group(self, name: str) -> "LatencyTable":
         """Return the classes of one group (file) alone."""
@@ -124,8 +142,9 @@ class LatencyTable:
         """Write the table as an npz file without pickles; an interrupted write leaves no broken file."""
         fields = {name: getattr(self, name) for name in _NAMES} | {"provenance": dict(self.provenance)}
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        if self.energy_pj is not None:
-            arrays["energy_pj"] = self.energy_pj
+        for name in _OPTIONAL:
+            if (array := getattr(self, name)) is not None:
+                arrays[name] = array
         store.save(path, LATENCY_TABLE, fields, arrays)
 
     @classmethod
@@ -142,7 +161,18 @@ class LatencyTable:
             raise FileFormatError(f"{stored.source}: {error}") from None
 
 
+def interval_ends(
+    predicted: CycleArray, log_errors: NDArray[np.float64], coverage: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the ends of intervals of true latencies, each float64 [C, K], as `LatencyTable.interval`."""
+    coverage = Number(above=0, below=1).check("interval", "coverage", coverage)
+    tails = ((1.0 - coverage) / 2.0, (1.0 + coverage) / 2.0)
+    low, high = np.exp([[np.interp(tail, ERROR_LEVELS, own) for own in log_errors.T] for tail in tails])
+    return predicted * low, predicted * high
+
+
 _ARRAYS = ("true_cycles", "predicted_cycles", "weights", "choice_accelerators", "mean_log_cycles", "class_groups")
+_OPTIONAL = ("energy_pj", "log_errors")
 _NAMES = ("choice_names", "accelerator_names", "class_names", "group_names", "pair_keys")
 
 

@@ -1,10 +1,11 @@
 """Score a latency predictor on graph files: how well it predicts, and how well it chooses.
 
 Example:
-    gnnsched score-predictor --predictor exact --graphs A.npz B.npz --json out.json
+    gnnsched score-predictor --predictor gradient_boosting --graphs A.npz B.npz --json out.json
+    gnnsched score-predictor --predictor all --graphs A.npz B.npz --csv joint.csv
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,7 +17,10 @@ from gnnsched_cli.command import OutFile, plain, print_table, print_text
 from gnnsched_env.common.errors import ConfigError
 
 if TYPE_CHECKING:
-    from gnnsched_env.predictors.graph_scores import Record
+    from gnnsched_env.hardware import Fleet
+    from gnnsched_env.predictors import Predictor
+    from gnnsched_env.predictors.graph_scores import Record, ScoringSpec
+    from gnnsched_env.predictors.joint_table import JointTable
 
 # Columns that a narrow terminal does without, the first one first.
 LEAVE_OUT = ("worst", "outside", "tau", "top 2 %")
@@ -25,13 +29,17 @@ right: the choice predicted best is truly a best one (equal cycles count); top 2
 best; regret: true cycles of the chosen over the best's; tau: Kendall's tau-b over a class's choices, averaged;
 outside: classes with a feature beyond the training range; ±: half of a bootstrap interval over classes."""
 
+JOINT_LEGEND = """\
+inside: true latencies within their intervals; width: the median ratio of an interval's ends; us/job: time to predict a
+job alone under all choices."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
     """Score a latency predictor on graph files."""
 
-    predictor: str
-    """A predictor's name, or the path of a saved one."""
+    predictor: tuple[str, ...]
+    """Predictors' names, or paths of saved ones; `all` stands for all names."""
     graphs: tuple[Path, ...]
     """Graph files (.npz) or TU folders; each is scored alone."""
     fleet: str = "flexible4"
@@ -51,18 +59,26 @@ class Arguments:
     """Also print, for each file, how often each choice was the best one, and which was chosen then."""
     json: OutFile | None = None
     """JSON file to write the records to."""
+    csv: OutFile | None = None
+    """CSV file to write every prediction to, beside the truth, its interval, and the time that predicting takes."""
+    coverage: float = 0.9
+    """Coverage of the intervals in the CSV file."""
 
 
 def run(arguments: Arguments) -> None:
     """Score, write and print."""
-    from gnnsched_env.evaluation import write_json
+    from gnnsched_env.common.checks import Number
+    from gnnsched_env.common.files import write_json, write_rows
+    from gnnsched_env.evaluation import Attempts
     from gnnsched_env.hardware import load_fleet
-    from gnnsched_env.predictors import make_predictor
+    from gnnsched_env.predictors import PREDICTORS, make_predictor
     from gnnsched_env.predictors.graph_scores import ScoringSpec, load_distinct_sets, score_sets, scoring_provenance
+    from gnnsched_env.predictors.joint_table import COLUMNS, joint_table
     from gnnsched_env.tables import distinct_pairs
 
     if not arguments.graphs:
         raise ConfigError("--graphs: needs at least one graph file")
+    coverage = Number(above=0, below=1).check("scoring", "coverage", arguments.coverage)
     spec = ScoringSpec(
         model_kind=arguments.model,
         hidden=arguments.hidden,
@@ -73,17 +89,58 @@ def run(arguments: Arguments) -> None:
     )
     fleet = load_fleet(arguments.fleet)
     sets = load_distinct_sets(arguments.graphs)
-    predictor = make_predictor(arguments.predictor, distinct_pairs(fleet).pairs)
-    records = score_sets(predictor, sets, fleet, spec, progress=None)
-    if arguments.json is not None:
-        about = scoring_provenance(predictor, fleet, spec, plain(arguments))
-        write_json(arguments.json, {"provenance": about, "records": records})
-    print_table(score_table(records, title=f"{predictor.name} ({predictor.level}) on {fleet.name}"), LEAVE_OUT)
-    print_text(LEGEND)
-    if arguments.confusion:
-        for record in records:
-            if record["batch_size"] is None:
-                print_table(confusion_table(record))
+    pairs = distinct_pairs(fleet).pairs
+    attempts = Attempts()
+    scored, joint = [], []
+    names = [own for name in arguments.predictor for own in (PREDICTORS if name == "all" else (name,))]
+    for name in dict.fromkeys(names):
+        with attempts.of(name):
+            predictor = make_predictor(name, pairs)
+            records = score_sets(predictor, sets, fleet, spec, progress=None)
+            scored.append((predictor, records))
+            if arguments.json is not None:
+                write_json(arguments.json, _told(scored, scoring_provenance, fleet, spec, arguments))
+            if arguments.csv is not None:
+                joint += [joint_table(name, predictor, own, fleet, spec, coverage=coverage) for own in sets.values()]
+                write_rows(arguments.csv, COLUMNS, (row for table in joint for row in table.rows()))
+            print_table(score_table(records, title=f"{name} ({predictor.level}) on {fleet.name}"), LEAVE_OUT)
+            if arguments.confusion:
+                for record in records:
+                    if record["batch_size"] is None:
+                        print_table(confusion_table(record))
+    if scored:
+        print_text(LEGEND)
+    if joint:
+        print_table(joint_summary(joint), ())
+        print_text(JOINT_LEGEND)
+    attempts.end(played=bool(scored))
+
+
+def _told(
+    scored: Sequence[tuple["Predictor", list["Record"]]],
+    provenance: Callable[..., "Record"],
+    fleet: "Fleet",
+    spec: "ScoringSpec",
+    arguments: Arguments,
+) -> dict[str, object]:
+    """Return the content of the JSON file: the provenance of each predictor, and the records of all."""
+    about = [provenance(predictor, fleet, spec, plain(arguments)) for predictor, _ in scored]
+    records = [record for _, own in scored for record in own]
+    return {"provenance": about[0] if len(about) == 1 else about, "records": records}
+
+
+def joint_summary(tables: Sequence["JointTable"]) -> Table:
+    """Return a row for each predictor and graph set."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("predictor", "graphs"):
+        table.add_column(name, no_wrap=True)
+    for name in ("MAPE %", "right %", "inside %", "width", "us/job"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for own in tables:
+        found = own.summary()
+        figures = (f"{found['mape']:.2f}", f"{found['right']:.1f}", f"{found['inside']:.1f}", f"{found['width']:.3f}")
+        table.add_row(own.predictor, own.graphs, *figures, f"{found['deciding_us']:.1f}")
+    return table
 
 
 def score_table(records: Sequence["Record"], *, title: str) -> Table:

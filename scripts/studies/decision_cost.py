@@ -3,12 +3,9 @@
 python scripts/studies/decision_cost.py --graphs MUTAG.npz PROTEINS.npz --episodes 20
 """
 
-import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -26,16 +23,12 @@ from gnnsched_env.evaluation import (
     with_graphs,
     write_json,
 )
-from gnnsched_env.hardware import GnnModel, make_model
-from gnnsched_env.predictors import Job, Predictor, make_predictor
-from gnnsched_env.predictors.protocol import jobs_of
+from gnnsched_env.predictors import make_predictor
+from gnnsched_env.predictors.prediction_times import prediction_times
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_classes, scenario_table
-from gnnsched_env.tables import LatencyTable, Pair, distinct_pairs
-from gnnsched_env.workload import JobClasses
+from gnnsched_env.tables import LatencyTable, distinct_pairs
 
 SAMPLE = 60  # classes that the predictors are timed on
-NEW_MODELS = 15
-_FRESH = count()  # widths that no earlier call used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,53 +108,6 @@ def _predictor_records(
         yield records, f"| {' | '.join(map(str, cells))} |"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionTimes:
-    """Medians in microseconds a job: `one` alone, its model seen before; `new_model` alone, never seen; `many` at once.
-
-    A predictor without `for_pairs` predicts one job as a batch of one.
-    """
-
-    one: float
-    new_model: float
-    many: float
-
-
-def prediction_times(
-    predictor: Predictor, classes: JobClasses, pairs: Sequence[Pair], *, repeats: int = 200
-) -> PredictionTimes:
-    """Time the predictor on the classes, taken in turn; `repeats` calls for the first figure."""
-    one = job_predictor(predictor, classes, pairs)
-    own = jobs_of(classes)
-    for job in own:
-        one(job)
-    alone = median_us(lambda i: one(own[i % len(own)]), repeats)
-    fresh = [own[i % len(own)]._replace(model=_fresh_model()) for i in range(NEW_MODELS + 1)]
-    return PredictionTimes(
-        one=alone,
-        new_model=median_us(lambda i: one(fresh[i]), NEW_MODELS),
-        many=median_us(lambda i: predictor.predict(classes, pairs), 3) / len(classes),
-    )
-
-
-def job_predictor(predictor: Predictor, classes: JobClasses, pairs: Sequence[Pair]) -> Callable[[Job], object]:
-    """Return the predictor's fastest function that predicts one job."""
-    if (made := getattr(predictor, "for_pairs", None)) is not None:
-        known: Callable[[Job], object] = made(pairs)
-        return known
-    return lambda job: predictor.predict(_alone(job), pairs)
-
-
-def median_us(call: Callable[[int], object], repeats: int) -> float:
-    """Return the median of `repeats` calls in microseconds; each gets its number, and call 0 is discarded."""
-    times = []
-    for i in range(repeats + 1):
-        start = time.perf_counter()
-        call(i)
-        times.append(time.perf_counter() - start)
-    return 1e6 * statistics.median(times[1:])
-
-
 def _configurations(arguments: Arguments) -> list[tuple[float, int, bool]]:
     """Return (factor on the time, workers, cached): each alone, then what helps a slow one."""
     plain = [(slower, 1, False) for slower in arguments.slower]
@@ -194,23 +140,6 @@ def _run(arguments: Arguments, scenario: Scenario) -> Runs:
     table = scenario_table(scenario)
     policy = policy_factory(arguments.policy, dispatch=False)
     return run_policy(policy, scenario, table, dispatch=False, seed=arguments.seed, episodes=arguments.episodes)
-
-
-def _alone(job: Job) -> JobClasses:
-    return JobClasses(
-        names=("job",),
-        models=(job.model,),
-        degrees=(job.degrees,),
-        weights=np.ones(1),
-        groups=np.zeros(1, np.int64),
-        group_names=("job",),
-        graphs=None if job.graph is None else (job.graph,),
-    )
-
-
-def _fresh_model() -> GnnModel:
-    number = next(_FRESH)
-    return make_model("gcn", 41 + 3 * number, 2 + number % 61)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,18 @@ def test_records_and_table(tmp_path, capsys):
     assert json.loads(again.read_text())["records"] == content["records"]
 
 
+def test_several_predictors_and_their_joint_table(tmp_path, capsys):
+    graphs, out = write_set(tmp_path / "A.npz"), tmp_path / "joint.csv"
+    words = "--predictor", "closed_form", "none", "exact", "--graphs", graphs, "--samples", "2", "--csv", out
+    assert run(*words) == 2  # the one that is not known; the others are told
+    printed = capsys.readouterr()
+    assert "policy" not in printed.err and "none" in printed.err
+    assert all(text in printed.out for text in ("closed_form (degrees)", "inside %", "us/job"))
+    header, *rows = out.read_text().splitlines()
+    assert header.startswith("predictor,knows,graphs,batch_size,class,choice,true_cycles,predicted_cycles,low_cycles")
+    assert len(rows) == 2 * 4 * 9 and {row.split(",")[0] for row in rows} == {"closed_form", "exact"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,6 +1,7 @@
 """A valid call of every public function and constructor that takes numbers, and what is left out, with the reason."""
 
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -38,6 +39,11 @@ def simulation():
     fleet = sim.Simulation(table(), settings(), lanes=2)
     fleet.reset(np.zeros(2, np.uint64), np.zeros(2, np.uint64), np.ones(2, bool))
     return fleet
+
+
+@cache
+def erring_table():
+    return replace(table(), log_errors=np.zeros((len(tables.ERROR_LEVELS), table().num_choices)))
 
 
 def batch():
@@ -181,8 +187,15 @@ EXAMPLES = {
     "cycles.LayerSpec": spec,
     "cycles.cycles_matrix": lambda: {"degrees": [DEGREES], "model": MODEL, "pairs": [PAIR]},
     "cycles.simulate_layer": lambda: {"degrees": DEGREES, "spec": cycles.LayerSpec(**spec())},
-    "envs.EnvBatch": lambda: {"table": table(), "settings": settings(), "lanes": 2, "reconfiguration": [0, 3]},
+    "envs.EnvBatch": lambda: {
+        "table": erring_table(),
+        "settings": settings(),
+        "lanes": 2,
+        "reconfiguration": [0, 3],
+        "intervals": 0.5,
+    },
     "envs.EnvBatch.around": lambda: {"simulation": simulation()},
+    "tables.LatencyTable.interval": lambda: {"self": erring_table(), "coverage": 0.5},
     "envs.EnvBatch.episode": lambda: {"self": ended_batch(), "lane": 1},
     "envs.EnvBatch.reset": lambda: {"self": batch(), "seeds": [1, 2], "episodes": [0, 1]},
     "envs.EnvBatch.step": lambda: {"self": batch(), "actions": lane_actions()},
@@ -414,6 +427,7 @@ EXAMPLES = {
     "baselines.Index": lambda: {"layout": layout(), "c": 1.0},
     "baselines.Random": lambda: {"layout": layout(), "seed": 1},
     "baselines.Rollout": lambda: {"layout": layout(), "futures": 4, "arrivals": 3, "margin": 1.0, "seed": 1},
+    "baselines.SkipPredict": lambda: {"layout": layout(), "c": 1.0, "skip_below": 3},
     "baselines.Static": lambda: {"layout": layout(), "choice": 1},
 }
 

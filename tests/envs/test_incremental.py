@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gnnsched_env.envs import EnvBatch
+from gnnsched_env.envs import EnvBatch, unflatten
+from gnnsched_env.envs.construction import scenario_batch
+from gnnsched_env.envs.observation_units import decode_cycles
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.scenario import Scenario, simulation_settings
 from tests import toys
@@ -21,6 +23,7 @@ CASES = [
     {"window": 4, "failures": {"up": 60.0, "down": 10.0}, "arrivals": {"process": "bursty", "deadlines": [1, 9]}},
     {"window": 4, "window_order": "shortest", "failures": {"up": 60.0, "down": 10.0}, "reconfiguration": 70},
     {"window": 5, "reward": {"energy": 0.5, "tardiness": 2.0}, "arrivals": {"deadlines": [0, 9]}},
+    {"window": 5, "intervals": 0.8, "decision": {"latency_us": 0.3, "skip_below": 2}},
     {"arrivals": {"process": "diurnal", "priorities": [[1, 3], [8, 1]], "deadlines": [0, 5]}, "load": 1.2},
 ]
 
@@ -30,12 +33,12 @@ CASES = [
 def test_what_is_rewritten_is_all_that_changed(options, dispatch):
     if dispatch:
         options = {name: value for name, value in options.items() if not name.startswith("window")}
-    scenario = Scenario(name="random", fleet=load_fleet("hetero4"), table=hetero_table()).with_options(
-        jobs=60, **options
-    )
-    settings = simulation_settings(scenario, hetero_table(), dispatch=dispatch)
-    fleet = [accelerator.reconfiguration_cycles for accelerator in scenario.fleet.accelerators]
-    batch = EnvBatch(hetero_table(), settings, lanes=4, reconfiguration=fleet)
+    table = hetero_table()
+    errors = np.linspace(-0.2, 0.3, 200)[:, np.newaxis] * np.linspace(0.5, 2, table.num_choices)
+    table = replace(table, log_errors=errors)
+    scenario = Scenario(name="random", fleet=load_fleet("hetero4"), table=table).with_options(jobs=60, **options)
+    settings = simulation_settings(scenario, table, dispatch=dispatch)
+    batch = scenario_batch(scenario, table, settings, lanes=4)
     batch.reset([1, 2, 3, 4])
     rng = np.random.default_rng(0)
     compared = 0
@@ -54,7 +57,7 @@ def test_what_is_rewritten_is_all_that_changed(options, dispatch):
 def _compare(batch):
     simulation = batch.simulation
     before = simulation.lanes.copy()
-    fresh = EnvBatch.around(simulation)
+    fresh = EnvBatch.around(simulation, intervals=batch.intervals)
     for name, array in batch.observation.items():
         assert (fresh.observation[name] == array).all(), name
         assert ((array >= 0) & (array <= 1)).all(), name
@@ -90,3 +93,24 @@ def test_masks_of_large_fleets_are_those_of_small_ones(dispatch):
 def _scenario(**options):
     scenario = Scenario(name="random", fleet=load_fleet("hetero4"), table=hetero_table())
     return scenario.with_options(jobs=60, failures={"up": 60.0, "down": 10.0}, **options)
+
+
+def test_intervals_stand_beside_the_predictions_of_the_jobs_shown():
+    errors = np.tile(np.linspace(-0.2, 0.3, 200)[:, np.newaxis], (1, hetero_table().num_choices))
+    table = replace(hetero_table(), log_errors=errors)
+    scenario = Scenario(name="random", fleet=load_fleet("hetero4"), table=table).with_options(
+        jobs=20, window=4, intervals=0.5, repeats=3
+    )
+    batch = scenario_batch(scenario, table, simulation_settings(scenario, table, dispatch=False), lanes=2)
+    batch.reset([1, 2])
+    shown = 0
+    while not batch.ended.all():
+        view = unflatten(batch.observation, batch.layout)
+        predicted, low, high = map(decode_cycles, (view.latencies, view.lows, view.highs))
+        present = view.slots["present"] > 0
+        assert low[present] == pytest.approx(predicted[present] * np.exp(-0.2 + 0.5 * 0.25), rel=1e-2)
+        assert high[present] == pytest.approx(predicted[present] * np.exp(-0.2 + 0.5 * 0.75), rel=1e-2)
+        assert not low[~present].any() and not high[~present].any()
+        shown += present.sum()
+        batch.step(batch.mask.argmax(axis=1))
+    assert shown > 20

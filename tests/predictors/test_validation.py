@@ -14,10 +14,10 @@ from gnnsched_env.predictors import (
     score_predictions,
     training_chunk,
 )
+from gnnsched_env.predictors.prediction_times import median_us, prediction_times
 from gnnsched_env.predictors.trees.tree_training import Boosting
 from gnnsched_env.tables import distinct_pairs
 from gnnsched_env.workload import synthetic_classes
-from scripts.studies.decision_cost import median_us, prediction_times
 from scripts.studies.validate_predictors import (
     REGRESSORS,
     SETS,

@@ -132,6 +132,11 @@ def test_a_file_sets_every_field(tmp_path):
             'fleet = "hetero4"\n[decision]\nlatency_us = 1\ncached = true\nlookup_us = 2',
             r"lookup_us must be at most latency_us \(1\), got 2.0",
         ),
+        (
+            'fleet = "hetero4"\n[decision]\nlatency_us = 1\nworkers = 2\nskip_below = 3',
+            r"skip_below must be 0 unless predicting takes time \(latency_us above 0\), of one worker .*, got 3",
+        ),
+        ('fleet = "hetero4"\n[decision]\nskip_below = 3', "skip_below must be 0 unless predicting takes time"),
     ],
 )
 def test_bad_files_are_refused(tmp_path, text, message):

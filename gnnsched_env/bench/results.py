@@ -4,13 +4,14 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from gnnsched_env.bench.play import Played, mean_decision_us, play, suite_score
 from gnnsched_env.bench.tasks import BENCHMARK, VERSION, Task, bench_tasks
+from gnnsched_env.common.checks import OneOf
 from gnnsched_env.common.errors import FileFormatError, GnnSchedError
 from gnnsched_env.common.files import read_json, write_json
 from gnnsched_env.common.progress import Advance, no_progress
@@ -25,7 +26,7 @@ FILE_FORMS = ("file:", "sb3:", "agent:", "lookahead:")  # whose names may go on 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What one policy did on the tasks of a suite; `training` says in words what it was trained with, if it was.
+    """What one policy did on tasks of a suite; `training` says in words what it was trained with, if it was.
 
     `source` is the SHA-256 of the policy's file, "" for a policy without one.
     """
@@ -82,10 +83,12 @@ class Result:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise FileFormatError(f"{where}: not a result ({type(error).__name__}: {error})") from None
+        names = [one.task.name for one in played]
         expected = [name for name, task in tasks.items() if task.suite == result.suite]
-        if [one.task.name for one in played] != expected:
+        if not names or names != [name for name in expected if name in names]:
             raise FileFormatError(
-                f"{where}: must hold the {len(expected)} tasks of the suite {result.suite!r}, got {len(played)}"
+                f"{where}: must hold some of the {len(expected)} tasks of the suite {result.suite!r}, each once and in "
+                f"their order, got {len(names)} tasks"
             )
         scores = [("the suite", data.get("score"), suite_score(played))]
         scores += [
@@ -127,19 +130,40 @@ def run_suite(
     suite: str = "small",
     *,
     training: str = "",
+    fleets: Sequence[str] = (),
     folder: str | os.PathLike[str] | None = None,
     advance: Advance = no_progress,
 ) -> Result:
-    """Play a policy, by name, on all tasks of a suite.
+    """Play a policy, by name, on all tasks of a suite, or on those of some `fleets`.
 
     `training`: what it was trained with, in words; `folder`: where graph files are. `advance` is told of episodes.
-    Raise ConfigError for an unknown policy or suite, or a task that cannot be opened, and GnnSchedError where the
-    policy fails.
+    Raise ConfigError for an unknown policy, suite or fleet, or a task that cannot be opened, and GnnSchedError where
+    the policy fails.
     """
+    return _run(policy, suite, tasks_of(suite, fleets), training=training, folder=folder, advance=advance)
+
+
+def tasks_of(suite: str, fleets: Sequence[str] = ()) -> tuple[Task, ...]:
+    """Return the tasks of a suite, or those of some fleets; raise ConfigError for an unknown one."""
+    tasks = bench_tasks(suite)
+    known = tuple(dict.fromkeys(task.fleet for task in tasks))
+    chosen = [OneOf(known).check("benchmark", "fleet", name) for name in fleets] or known
+    return tuple(task for task in tasks if task.fleet in chosen)
+
+
+def _run(
+    policy: str,
+    suite: str,
+    tasks: Sequence[Task],
+    *,
+    training: str = "",
+    folder: str | os.PathLike[str] | None,
+    advance: Advance,
+) -> Result:
     factory = policy_factory(policy, dispatch=False)
     source = policy_source(policy)
     played = []
-    for task in bench_tasks(suite):
+    for task in tasks:
         advance(0, f"{policy}: {task.name}")
         played.append(play(task, factory, folder=folder, advance=advance))
     return Result(policy=policy, suite=suite, training=training, source=source, played=tuple(played))
@@ -212,7 +236,8 @@ def play_again(
             f"policy {result.policy}: the SHA-256 of its file must be {result.source or 'that of no file'}, got "
             f"{source or 'no file'}"
         )
-    again = run_suite(result.policy, result.suite, folder=folder, advance=advance)
+    tasks = [one.task for one in result.played]
+    again = _run(result.policy, result.suite, tasks, folder=folder, advance=advance)
     return [
         Difference(policy=result.policy, task=one.task.name, episode=episode, told=told, found=found)
         for one, other in zip(result.played, again.played, strict=True)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gnnsched_env.bench.play import mean_decision_us, suite_score
-from gnnsched_env.bench.results import Result
+from gnnsched_env.bench.results import Result, tasks_of
 
 COLUMNS = ("policy", "score", "95 %", "knows", "us/decision", "trained with")
 LEAVE_OUT = ("trained with", "us/decision", "knows")
@@ -25,33 +25,50 @@ border-bottom:1px solid #d8dee4}th:first-child,td:first-child,th:last-child,td:l
 
 
 def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
-    """Return a row of COLUMNS for each result, the best score first."""
-    scored = [(suite_score(result.played), result) for result in results]
-    ordered = sorted(scored, key=lambda pair: math.inf if math.isnan(pair[0].value) else pair[0].value)
+    """Return a row of COLUMNS for each result of a suite, the best score first, and those of parts of it at the end."""
     return [
         (
-            result.policy,
+            result.policy + _part(result),
             f"{score.value:.3f}",
             f"{score.low:.3f} to {score.high:.3f}",
             result.knowledge,
             f"{mean_decision_us(result.played):,.1f}",
             result.training or "-",
         )
-        for score, result in ordered
+        for score, result in ((suite_score(result.played), result) for result in _ordered(results))
     ]
+
+
+def _ordered(results: Sequence[Result]) -> list[Result]:
+    """Return results of a suite, the best score first; those of a part of it after all others."""
+
+    def place(result: Result) -> tuple[bool, float]:
+        score = suite_score(result.played).value
+        return bool(_part(result)), math.inf if math.isnan(score) else score
+
+    return sorted(results, key=place)
+
+
+def _part(result: Result) -> str:
+    """Return what stands behind the name of a policy that played only some of the suite's tasks."""
+    every = len(tasks_of(result.suite))
+    return "" if len(result.played) == every else f" ({len(result.played)} of {every} tasks)"
 
 
 def fleet_rows(results: Sequence[Result]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return headings and rows of the scores by fleet and by condition, in the order of `rows`."""
-    fleets = list(dict.fromkeys(one.task.fleet for result in results for one in result.played))
-    conditions = list(dict.fromkeys(one.task.condition for result in results for one in result.played))
-    ordered = sorted(results, key=lambda result: suite_score(result.played).value)
+    tasks = tasks_of(results[0].suite)
+    columns = [("fleet", name) for name in dict.fromkeys(task.fleet for task in tasks)]
+    columns += [("condition", name) for name in dict.fromkeys(task.condition for task in tasks)]
     lines = []
-    for result in ordered:
-        parts = [[one for one in result.played if one.task.fleet == name] for name in fleets]
-        parts += [[one for one in result.played if one.task.condition == name] for name in conditions]
-        lines.append((result.policy, *(f"{suite_score(part).value:.3f}" for part in parts)))
-    return ("policy", *fleets, *conditions), lines
+    for result in _ordered(results):
+        cells = []
+        for kind, name in columns:
+            part = [one for one in result.played if getattr(one.task, kind) == name]
+            whole = len(part) == sum(getattr(task, kind) == name for task in tasks)
+            cells.append(f"{suite_score(part).value:.3f}" if whole else "-")
+        lines.append((result.policy, *cells))
+    return ("policy", *(name for _, name in columns)), lines
 
 
 def leaderboard_table(results: Sequence[Result], *, title: str) -> Table:
@@ -69,7 +86,7 @@ def markdown(results: Sequence[Result]) -> str:
     parts = []
     for suite, own in _by_suite(results):
         parts.append(f"## Suite `{suite}`\n\n{_markdown_table(COLUMNS, rows(own))}")
-        if len(own[0].played) > 1:
+        if any(len(result.played) > 1 for result in own):
             headings, lines = fleet_rows(own)
             parts.append(f"Scores by fleet and by condition:\n\n{_markdown_table(headings, lines)}")
     return "\n\n".join(parts) + "\n"

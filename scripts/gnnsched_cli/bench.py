@@ -37,6 +37,8 @@ class Arguments:
     words: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(help=WORDS)] = ()
     suite: str = "small"
     """small (a minute or less for a heuristic), full (the leaderboard's) or real (needs --graphs)."""
+    fleet: tuple[str, ...] = ()
+    """Play only the suite's tasks on these fleets; such a result stands behind those of the whole suite."""
     graphs: Path | None = None
     """Folder of the real graph sets that the suite `real` plays."""
     training: str = ""
@@ -104,14 +106,13 @@ def score(arguments: Arguments) -> int:
     """Play each policy on the suite; one that fails is told, and the others go on."""
     import sys
 
-    from gnnsched_env.bench.results import run_suite, write_results
-    from gnnsched_env.bench.tasks import bench_tasks
+    from gnnsched_env.bench.results import run_suite, tasks_of, write_results
     from gnnsched_env.common.progress import progress_bar
     from gnnsched_env.evaluation import policy_factories
     from gnnsched_env.report.leaderboard import LEAVE_OUT, LEGEND, leaderboard_table
 
     names = list(dict.fromkeys(name for word in arguments.words for name in policy_factories((word,), dispatch=False)))
-    tasks = bench_tasks(arguments.suite)
+    tasks = tasks_of(arguments.suite, arguments.fleet)
     for task in tasks[:1]:
         task.scenario(arguments.graphs)  # refused before any work is done
     results, failed = [], 0
@@ -120,7 +121,12 @@ def score(arguments: Arguments) -> int:
         for name in names:
             try:
                 result = run_suite(
-                    name, arguments.suite, training=arguments.training, folder=arguments.graphs, advance=advance
+                    name,
+                    arguments.suite,
+                    training=arguments.training,
+                    fleets=arguments.fleet,
+                    folder=arguments.graphs,
+                    advance=advance,
                 )
             except GnnSchedError as error:
                 failed += 1

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ import pytest
 import gnnsched_baselines  # noqa: F401  (registers policies)
 from gnnsched_env.bench import results
 from gnnsched_env.bench.play import Played, play, suite_score
-from gnnsched_env.bench.results import Result, play_again, read_results, run_suite, write_results
+from gnnsched_env.bench.results import Result, play_again, read_results, run_suite, tasks_of, write_results
 from gnnsched_env.bench.tasks import bench_tasks
-from gnnsched_env.common.errors import FileFormatError, GnnSchedError
+from gnnsched_env.common.errors import ConfigError, FileFormatError, GnnSchedError
 from gnnsched_env.evaluation import policy_factory
 from gnnsched_env.report.leaderboard import markdown, page
 
@@ -81,7 +82,10 @@ FORGED = {
         "none below its proved bound",
     ),
     "a missing episode": (lambda one: one["tasks"][0]["completions"].pop(), "must be 20 integers"),
-    "a missing task": (lambda one: one["tasks"].pop(), "must hold the 2 tasks"),
+    "a missing task": (lambda one: one["tasks"].pop(), "the score of the suite must be"),
+    "no task": (lambda one: one["tasks"].clear(), "must hold some of the 2 tasks of the suite 'small'"),
+    "another order": (lambda one: one["tasks"].reverse(), "each once and in their order, got 2 tasks"),
+    "a task twice": (lambda one: one["tasks"].append(one["tasks"][0]), "each once and in their order, got 3 tasks"),
     "an unknown task": (lambda one: one["tasks"][0].update(task="mine"), "unknown task 'mine'"),
     "a missing key": (lambda one: one.pop("knowledge"), "not a result"),
 }
@@ -119,6 +123,23 @@ def test_playing_again_gives_the_same_to_the_last_digit(result):
 def test_playing_again_finds_what_another_policy_did(result):
     differences = play_again(Result(policy="sjf", suite="small", training="", source="", played=result.played))
     assert len(differences) > 30 and differences[0].told != differences[0].found
+
+
+def test_a_part_of_a_suite_is_kept_and_stands_behind_whole_results(result, played, monkeypatch, tmp_path):
+    other = replace(played[1].task, fleet="other")
+    monkeypatch.setattr(results, "bench_tasks", lambda suite=None: (played[0].task, other))
+    assert [task.fleet for task in tasks_of("small", ["other"])] == ["other"]
+    with pytest.raises(ConfigError, match="fleet must be one of hetero4, other, got 'hetero5'"):
+        run_suite("fifo", "small", fleets=["hetero5"])
+    half = run_suite("sjf", "small", fleets=["hetero4"])
+    assert [one.task for one in half.played] == [played[0].task]
+    write_results(tmp_path / "half.json", [half])
+    assert read_results(tmp_path / "half.json") == [half] and play_again(half) == []
+    whole = replace(result, played=(played[0], replace(played[1], task=other)))
+    told = markdown([half, whole])
+    assert told.index("| `fifo` | ") < told.index("| `sjf (1 of 2 tasks)` | ")  # though its score is smaller
+    by_fleet = [line.split(" | ") for line in told.splitlines() if line.startswith("| `sjf` | ")]
+    assert [cell.strip(" |") for cell in by_fleet[0]][2] == "-" and len(by_fleet) == 1
 
 
 def test_a_policy_whose_file_changed_is_not_played_again(tmp_path):

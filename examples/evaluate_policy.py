@@ -35,4 +35,6 @@ def fitness(program_path: str) -> float:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python examples/evaluate_policy.py POLICY.py")
     print(evaluate(sys.argv[1]))

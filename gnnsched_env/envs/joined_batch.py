@@ -1,6 +1,7 @@
 """Batches of different scenarios as one: their lanes follow each other, each batch writes its part of the arrays."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import BoolArray
 from gnnsched_env.envs.env_batch import EnvBatch, Outputs
+from gnnsched_env.envs.spaces import Layout
 from gnnsched_env.sim import EpisodeMetrics
 
 
@@ -24,11 +26,13 @@ class JoinedBatch:
         self.layout = self.parts[0].layout
         shown = self.layout.action_space(), self.layout.observation_space()
         for number, part in enumerate(self.parts):
-            other = part.layout.action_space(), part.layout.observation_space()
-            if other != shown:
+            if (part.layout.action_space(), part.layout.observation_space()) != shown:
+                names = [entry.name for entry in fields(Layout) if entry.compare and entry.name != "mean_log_cycles"]
+                pairs = {name: (getattr(part.layout, name), getattr(self.layout, name)) for name in names}
+                differ = [f"{name} {own} and {first}" for name, (own, first) in pairs.items() if own != first]
                 raise ConfigError(
-                    "scenarios of one batch must have equal observations and actions, got "
-                    f"{other[0]} and {other[1]} in number {number}, {shown[0]} and {shown[1]} in number 0"
+                    "scenarios of one batch must have equal observations and actions, but number "
+                    f"{number} and number 0 have {', '.join(differ)}"
                 )
         ends = accumulate((part.simulation.num_lanes for part in self.parts), initial=0)
         self.ranges = [slice(*own) for own in pairwise(ends)]

@@ -54,7 +54,7 @@ class Watched:
         self.knowledge = policy.knowledge
         self.shown_name = type(policy).__name__  # in errors
         says = declarations_of(policy, layout.num_choices)
-        self.observation, self.waiting = says.observation, says.waiting
+        self.observation, self.waiting, self.skip_below = says.observation, says.waiting, says.skip_below
         self._wait = layout.wait_action
         self._policy = policy
         observe = getattr(policy, "observe_belief", None)

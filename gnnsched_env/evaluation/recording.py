@@ -15,8 +15,9 @@ from gnnsched_env.common.errors import ConfigError, needs_extra
 from gnnsched_env.common.policy import Policy
 from gnnsched_env.common.progress import Advance, no_progress
 from gnnsched_env.envs import SchedulingEnv
+from gnnsched_env.evaluation.declarations import declarations_of
 from gnnsched_env.evaluation.policies import policy_factory
-from gnnsched_env.evaluation.runs import decide
+from gnnsched_env.evaluation.runs import decide, skip_below_of
 from gnnsched_env.scenario import Scenario
 from gnnsched_env.sim.state import SEED_LIMIT
 from gnnsched_env.version import __version__
@@ -40,7 +41,8 @@ def record_dataset(
     and with the observation that the scenario says. Of T steps an episode holds T + 1 observations and infos
     ("action_mask", "time", "elapsed", "legal", and the metrics, 0 until the end), T actions and T rewards; its metadata
     names the policy and its mean completion time, cycles. Needs the extra `data`. Raise ConfigError for a folder that
-    holds something, an unknown policy, or one that waits in another way than the scenario, before anything is played.
+    holds something, an unknown policy, or one that waits or skips predictions in another way than the scenario, before
+    anything is played.
     """
     Integer(1).check("recording", "episodes", episodes)
     Integer(0, SEED_LIMIT - episodes).check("recording", "seed", seed)
@@ -54,6 +56,14 @@ def record_dataset(
     env: Any = gymnasium.make(IDS[dispatch], scenario=scenario, disable_env_checker=True)
     inner: SchedulingEnv = env.unwrapped
     made = {name: factory(inner.layout, inner.table) for name, factory in factories.items()}
+    settings = inner.batch.simulation.config
+    for name, policy in made.items():
+        says = declarations_of(policy, inner.layout.num_choices)
+        if (wanted := skip_below_of(says, settings)) != settings.skip_below:
+            raise ConfigError(
+                f"recording: policy {name!r} has jobs predicted from {wanted} waiting on, so the scenario must say "
+                f"skip_below={wanted}, got {settings.skip_below}"
+            )
     place.mkdir(parents=True, exist_ok=True)
     try:
         _record(place, env, made, seed, episodes, advance)

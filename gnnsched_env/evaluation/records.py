@@ -112,6 +112,7 @@ def _mean_completion(run: Runs) -> float:
 def _circumstances(run: Runs, scenario: Scenario, table: LatencyTable) -> Record:
     """Return the record's fields for policy, fleet, load and conditions."""
     load = _load(scenario, table, run)
+    cost = asdict(scenario.decision) | {"skip_below": run.settings.skip_below}
     return {
         "knowledge": str(run.knowledge),
         "fleet": scenario.fleet.name,
@@ -121,7 +122,7 @@ def _circumstances(run: Runs, scenario: Scenario, table: LatencyTable) -> Record
         "episodes": len(run.metrics.makespan),
         "jobs": run.settings.jobs,
         "repeats": run.settings.repeats,
-        "decision": asdict(scenario.decision) if run.settings.decision else None,
+        "decision": cost if run.settings.decision else None,
         **{name: _unless_default(getattr(scenario, name)) for name in CONDITIONS},
     }
 
@@ -152,15 +153,16 @@ def _stability(run: Runs, table: LatencyTable, load: float | None) -> Record:
 
     For an unknown load the second value is None.
 
-    A fleet with failures serves only the share of the time in which it is up. A predictor whose time is charged and not
-    cached predicts at most `workers` jobs in the cycles of one prediction. Both are average rates over time and mix.
+    A fleet with failures serves only the share of the time in which it is up. A predictor whose time is charged, not
+    cached, and that cannot be skipped predicts at most `workers` jobs in the cycles of one prediction. Both are average
+    rates over time and mix.
     """
     says = declarations_of(run.policy, table.num_choices)
     rate = policy_capacity(table, routing=says.routing, choices=says.choices)
     up, down = run.settings.mean_up, run.settings.mean_down
     if up:
         rate *= up / (up + down)
-    if run.settings.decision and not run.settings.cached:
+    if run.settings.decision and not run.settings.cached and not run.settings.skip_below:
         rate = min(rate, run.settings.repeats * run.settings.workers / run.settings.decision)
     capacity = rate / table_rate(table)
     return {"capacity": capacity, "stable": None if load is None else load < capacity}

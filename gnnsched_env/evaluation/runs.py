@@ -135,13 +135,14 @@ def _run(
         seeds = range(first, min(first + together, seed + episodes))
         batch = scenario_batch(scenario, table, settings, lanes=len(seeds), capacity=settings.jobs)
         policy, says = make_checked(factory, batch.layout, batch.table)
-        knowledge = knowledge_of(policy, settings, table)
         free = bool(settings.decision) and not uses_predictions(policy, settings)
         settings = _without_cost(settings) if free else settings
-        skip_below = skip_below_of(says, settings)
-        other = says.observation != "dict" or says.waiting != "free" or skip_below != settings.skip_below
+        skipping = (skip_below := skip_below_of(says, settings)) != settings.skip_below
+        settings = replace(settings, skip_below=skip_below)
+        knowledge = knowledge_of(policy, settings, table)
+        other = says.observation != "dict" or says.waiting != "free" or skipping
         if free or other:
-            own = replace(settings, waiting=Waiting[says.waiting.upper()], skip_below=skip_below)
+            own = replace(settings, waiting=Waiting[says.waiting.upper()])
             batch = scenario_batch(
                 scenario, table, own, lanes=len(seeds), capacity=settings.jobs, observation=says.observation
             )
@@ -186,12 +187,13 @@ def make_checked(factory: PolicyFactory, layout: Layout, table: LatencyTable) ->
 def knowledge_of(policy: Policy, settings: SimulationSettings, table: LatencyTable) -> Knowledge:
     """Return what a policy knows about latencies in a given environment.
 
-    With an exact predictor, it knows the truth. A policy without knowledge of its own counts as knowing predictions if
-    the environment uses them on its behalf.
+    With an exact predictor that is never skipped, it knows the truth. A policy without knowledge of its own counts as
+    knowing predictions if the environment uses them on its behalf.
     """
     if policy.knowledge is Knowledge.NONE and uses_predictions(policy, settings):
         return Knowledge.PREDICTED
-    if policy.knowledge is Knowledge.PREDICTED and np.array_equal(table.predicted_cycles, table.true_cycles):
+    exact = not settings.skip_below and np.array_equal(table.predicted_cycles, table.true_cycles)
+    if policy.knowledge is Knowledge.PREDICTED and exact:
         return Knowledge.TRUE
     return policy.knowledge
 

@@ -38,7 +38,8 @@ def scenario_table(scenario: Scenario, *, progress: bool | None = None) -> Laten
     if scenario.environment.intervals and table.log_errors is None:
         if scenario.table is not None:
             raise ConfigError(
-                f"scenario {scenario.name!r}: intervals of predictions need a table with log_errors, got one without"
+                f"scenario {scenario.name!r}: intervals of predictions need a LatencyTable with log_errors, got one "
+                "without"
             )
         table = _with_errors(table, scenario.fleet, scenario.predictor, _state(scenario.predictor))
     return perturbed(table, scenario.prediction_error)

@@ -16,6 +16,7 @@ from gnnsched_env.common.store import LATENCY_TABLE
 
 CYCLE_LIMIT = 1 << 50  # a thousand jobs in sequence still fit int64; the simulator checks longer sequences
 ERROR_LEVELS = (np.arange(200) + 0.5) / 200  # the quantiles of errors that a table may hold
+COVERAGE = Number(above=0.0, most=0.99, help="Coverage of an interval; more is beyond the quantiles.")
 ENERGY_LIMIT = 1e30  # pJ; larger values cannot come from the cost model
 
 CycleArray = NDArray[np.int64]
@@ -165,7 +166,7 @@ def interval_ends(
     predicted: CycleArray, log_errors: NDArray[np.float64], coverage: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the ends of intervals of true latencies, each float64 [C, K], as `LatencyTable.interval`."""
-    coverage = Number(above=0, below=1).check("interval", "coverage", coverage)
+    coverage = COVERAGE.check("interval", "coverage", coverage)
     tails = ((1.0 - coverage) / 2.0, (1.0 + coverage) / 2.0)
     low, high = np.exp([[np.interp(tail, ERROR_LEVELS, own) for own in log_errors.T] for tail in tails])
     return predicted * low, predicted * high

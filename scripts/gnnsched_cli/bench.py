@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 VALIDATE, TABLE = "validate", "table"
 WORDS = (
-    f"Policies to be scored, each {FORMS}, or file:POLICY.py, the function choose(observation, mask) of a file. Or "
+    f'Policies to be scored: "all" baselines but planners and skip_predict, or each {FORMS}. Or '
     f"`{VALIDATE}` and result files, to play them again; or `{TABLE}` and result files, for the leaderboard."
 )
 
@@ -81,6 +81,8 @@ def check(arguments: Arguments) -> None:
     for option, refused in (("json", (VALIDATE, TABLE)), ("markdown", (VALIDATE,)), ("html", (VALIDATE,))):
         if first in refused and getattr(arguments, option) is not None:
             raise ConfigError(f"--{option}: does not go with `{first}`")
+    if arguments.graphs is not None and first not in (VALIDATE, TABLE) and arguments.suite != "real":
+        raise ConfigError(f"--graphs: goes with --suite real, got the suite {arguments.suite!r}")
     if arguments.graphs is not None and not arguments.graphs.is_dir():
         raise ConfigError(f"--graphs: must be a folder, got {arguments.graphs}")
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -329,5 +330,10 @@ def _check_place(option: str, path: Path, where: str) -> None:
     there = next(place for place in (path, *path.parents, Path()) if place.exists())
     if not there.is_dir():
         raise ConfigError(f"{option}: must {where} a folder, but {there} is a file")
-    if not os.access(there, os.W_OK):
-        raise ConfigError(f"{option}: must be in a folder that can be written to, but {there} cannot")
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:  # read-only, of somebody else, or of a kind that holds no files, as /proc
+        raise ConfigError(
+            f"{option}: must be in a folder that can be written to, but {there} cannot: {error.strerror}"
+        ) from None

@@ -6,7 +6,8 @@ import tyro
 
 FORMS = (
     "a baseline; agent:NAME or agent:FILE.npz, a trained one (lookahead:NAME or lookahead:FILE.npz: looking ahead); "
-    "sb3:FILE.zip, a model of Stable-Baselines3 that `gnnsched train` wrote; or module:Class, one of your own"
+    "sb3:FILE.zip, a model of Stable-Baselines3 that `gnnsched train` wrote; file:POLICY.py, a function "
+    "choose(observation, mask); or module:Class, one of your own"
 )
 HELP = (
     'Policies, or "all" baselines but planners and skip_predict (`gnnsched evaluate --list` lists them). '

@@ -61,13 +61,12 @@ class Arguments:
     """JSON file to write the records to."""
     csv: OutFile | None = None
     """CSV file to write every prediction to, beside the truth, its interval, and the time that predicting takes."""
-    coverage: float = 0.9
-    """Coverage of the intervals in the CSV file."""
+    coverage: float | None = None
+    """Coverage of the intervals in the CSV file, at most 0.99; by default 0.9."""
 
 
 def run(arguments: Arguments) -> None:
     """Score, write and print."""
-    from gnnsched_env.common.checks import Number
     from gnnsched_env.common.files import write_json, write_rows
     from gnnsched_env.evaluation import Attempts
     from gnnsched_env.hardware import load_fleet
@@ -75,10 +74,15 @@ def run(arguments: Arguments) -> None:
     from gnnsched_env.predictors.graph_scores import ScoringSpec, load_distinct_sets, score_sets, scoring_provenance
     from gnnsched_env.predictors.joint_table import COLUMNS, joint_table
     from gnnsched_env.tables import distinct_pairs
+    from gnnsched_env.tables.table import COVERAGE
 
     if not arguments.graphs:
         raise ConfigError("--graphs: needs at least one graph file")
-    coverage = Number(above=0, below=1).check("scoring", "coverage", arguments.coverage)
+    if not arguments.predictor:
+        raise ConfigError("--predictor: needs at least one predictor")
+    coverage = COVERAGE.check("scoring", "coverage", 0.9 if arguments.coverage is None else arguments.coverage)
+    if arguments.coverage is not None and arguments.csv is None:
+        raise ConfigError("--coverage: must go with --csv, whose intervals it is of, got no --csv")
     spec = ScoringSpec(
         model_kind=arguments.model,
         hidden=arguments.hidden,

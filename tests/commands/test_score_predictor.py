@@ -65,6 +65,8 @@ def test_several_predictors_and_their_joint_table(tmp_path, capsys):
         (["--predictor", "exact", "--graphs", "A.npz", "--batch-sizes", "64"], "batch_sizes must include"),
         (["--predictor", "exact", "--graphs", "A.npz", "--samples", "0"], "samples must be an integer of at least 1"),
         (["--predictor", "exact", "--graphs", "A.npz", "--json", "."], "must be a file"),
+        (["--predictor", "--graphs", "A.npz"], "--predictor: needs at least one predictor"),
+        (["--predictor", "exact", "--graphs", "A.npz", "--coverage", "0.8"], "--coverage: must go with --csv"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path, monkeypatch, capsys):

@@ -55,11 +55,11 @@ def scenario():
     return Scenario(name="random", fleet=load_fleet("hetero4"), table=hetero_table()).with_options(jobs=40, load=0.5)
 
 
-def run_all(scenario, dispatch=False, episodes=6):
+def run_all(scenario, dispatch=False, episodes=6, **more):
     return evaluate(
         scenario,
         scenario.table,
-        {"first": First, "shortest": Shortest},
+        {"first": First, "shortest": Shortest, **more},
         shortest_job_first=Shortest,
         uninformed={"first": First},
         dispatch=dispatch,
@@ -273,7 +273,7 @@ def test_the_policy_gets_the_table_of_its_jobs(scenario):
 def test_deciding_costs_those_who_use_predictions(scenario, dispatch):
     charged = scenario.with_options(decision={"latency_us": 0.5})
     free, costly = ({r["policy"]: r for r in run_all(each, dispatch)} for each in (scenario, charged))
-    cost = {"latency_us": 0.5, "workers": 1, "cached": False, "lookup_us": 0.0}
+    cost = {"latency_us": 0.5, "workers": 1, "cached": False, "lookup_us": 0.0, "skip_below": 0}
     assert [costly[name]["decision"] for name in ("first", "shortest")] == [None, cost]
     assert costly["first"] == free["first"]
     assert free["shortest"]["mean_predicting"] == 0
@@ -339,6 +339,23 @@ def test_an_uninformed_policy_pays_where_predictions_are_used_for_it(scenario, o
     assert (run.pooled("predicting") > 0).all() == (known == "predicted")
 
 
+class Skips(Shortest):
+    """The shortest first, of which jobs are predicted from two waiting on."""
+
+    skip_below = 2
+
+
+def test_records_say_from_how_many_waiting_on_jobs_were_predicted(scenario):
+    for own, expected in ((0, 2), (3, 2)):
+        charged = scenario.with_options(decision={"latency_us": 900.0, "skip_below": own})
+        found = {record["policy"]: record for record in run_all(charged, episodes=2, skips=Skips)}
+        assert found["skips"]["decision"]["skip_below"] == expected and found["skips"]["stable"]
+        assert found["shortest"]["decision"]["skip_below"] == own
+        assert found["shortest"]["stable"] == (own > 0)  # a predictor that is skipped bounds nothing
+    run = run_policy(Skips, charged, scenario.table.clairvoyant(), dispatch=False, seed=0, episodes=1)
+    assert run.knowledge == "predicted"  # though the predictor is exact
+
+
 def test_a_predictor_slower_than_the_arrivals_is_unstable(scenario):
     def capacity(**decision):
         records = run_all(scenario.with_options(decision=decision, repeats=2), episodes=1)
@@ -358,4 +375,4 @@ def test_provenance_tells_repeats_and_the_decision_cost(scenario):
     charged = scenario.with_options(repeats=9, decision={"latency_us": 3, "workers": 2})
     about = provenance(charged, [scenario.table], {})
     assert about["repeats"] == 9
-    assert about["decision"] == {"latency_us": 3.0, "workers": 2, "cached": False, "lookup_us": 0.0}
+    assert about["decision"] == {"latency_us": 3.0, "workers": 2, "cached": False, "lookup_us": 0.0, "skip_below": 0}

@@ -70,9 +70,10 @@ def test_bad_arguments_are_refused_before_anything_is_played(tmp_path):
         ("new", ("sjf",), {"episodes": 0}, "episodes must be an integer of at least 1"),
         ("new", ("sjf",), {"seed": -1}, "seed must be an integer of at least 0"),
         ("new", ("fifo",), {"dispatch": True}, "made for queue, not for dispatch"),
+        ("new", ("sjf", "skip_predict"), {}, "'skip_predict' has jobs predicted from 8 waiting on, so .* got 0"),
     ):
         with pytest.raises(ConfigError, match=message):
-            record_dataset(tmp_path / folder, SCENARIO, names, **options)
+            record_dataset(tmp_path / folder, SCENARIO.with_options(decision={"latency_us": 1}), names, **options)
     assert not (tmp_path / "new").exists()
 
 

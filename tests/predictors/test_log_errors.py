@@ -81,7 +81,7 @@ def test_bad_errors_are_refused(errors, message):
 def test_an_interval_needs_errors_and_a_coverage():
     with pytest.raises(TableError, match="an interval needs log_errors"):
         toys.table([[1, 2]]).interval(0.9)
-    with pytest.raises(ConfigError, match=r"coverage must be a number above 0 and below 1, got 1.0"):
+    with pytest.raises(ConfigError, match=r"coverage must be a number above 0 and at most 0.99, got 1.0"):
         with_errors().interval(1.0)
 
 
@@ -100,7 +100,9 @@ def test_tables_of_ones_own_need_errors_where_intervals_are_shown():
     scenario = load_scenario("hetero4").with_options(intervals=0.9)
     table = toys.table([[5] * len(FLEET.choices)])
     own = replace(table, choice_names=tuple(choice.name for choice in FLEET.choices))
-    with pytest.raises(ConfigError, match="intervals of predictions need a table with log_errors, got one without"):
+    with pytest.raises(
+        ConfigError, match="intervals of predictions need a LatencyTable with log_errors, got one without"
+    ):
         scenario_table(replace(scenario, table=own))
     with pytest.raises(ConfigError, match=r"intervals must be 0 with observation 'pairs', .* got 0.9"):
         scenario.with_options(observation="pairs")

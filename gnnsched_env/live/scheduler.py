@@ -29,7 +29,7 @@ from gnnsched_env.sim.settings import SimulationSettings, Waiting
 from gnnsched_env.tables import LatencyTable
 
 Predict = Callable[[int], NDArray[np.int64]]
-"""Function from a job's class to its predicted latencies int64 [K], nanoseconds."""
+"""Function from a job's class to its predicted latencies int64 [K] of one inference, nanoseconds."""
 
 TRIES = 3  # runs of a job that may raise before it is given up
 MOST_TRIES = 1000
@@ -74,12 +74,12 @@ class _Submitted:
 class LiveScheduler:
     """Runs jobs on an executor's devices under a policy until all are done.
 
-    `table`: latencies of C classes under K choices, nanoseconds (a cycle is a nanosecond here); the predicted ones are
-    all that the policy sees. `settings`: those of the simulation of the same jobs; what it would draw is left out.
-    `planned` JOB records [n]: jobs that come at their arrivals, n = `settings.jobs`; None: jobs come by `submit`, at
-    most `settings.jobs`, until `close`. `predict` is called for each job that comes, and must give the table's
-    predictions; its time counts, as does the policy's. `restored`: the entries of an earlier session's log, whose jobs
-    go on.
+    `table`: latencies of one inference of C classes under K choices, nanoseconds (a cycle is a nanosecond here); the
+    predicted ones are all that the policy sees. `settings`: those of the simulation of the same jobs; what it would
+    draw is left out. `planned` JOB records [n]: jobs that come at their arrivals, n = `settings.jobs`; None: jobs come
+    by `submit`, at most `settings.jobs`, until `close`. `predict` is called for each job that comes, and must give the
+    table's predictions; its time counts, as does the policy's. `restored`: the entries of an earlier session's log,
+    whose jobs go on.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class LiveScheduler:
         while (job := self._arrived()) is not None:
             began = time.perf_counter_ns()
             if self._predict is not None:
-                predicted = self._predict(job.job_class)
+                predicted = self._predict(job.job_class) * self.fleet.config.repeats
                 if not np.array_equal(predicted, self.fleet.predicted[job.job_class]):
                     raise GnnSchedError(
                         f"predictor: must predict what the table holds for class {job.job_class}, "

@@ -1,5 +1,6 @@
 """The classes of jobs that a live fleet serves: those that a scenario makes of the same graph files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import check_known
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.graphs import graph_file, load_graph_set
+from gnnsched_env.graphs import Graph, graph_file, load_graph_set
 from gnnsched_env.live.devices.device import DeviceJobs
 from gnnsched_env.live.live_fleet import LiveFleet
 from gnnsched_env.predictors.graph_scores import load_distinct_sets
@@ -94,3 +95,8 @@ class ServedClasses:
             jobs = [MeasuredJob(name, graphs, layer.in_features, layer.out_features) for layer in model.layers]
             members.append(tuple(numbers.setdefault(job, len(numbers)) for job in jobs))
         return list(numbers), members
+
+    def graphs_of(self, jobs: Sequence[MeasuredJob], folder: Path) -> tuple[Graph, ...]:
+        """Return the graphs of jobs that `layer_jobs` named for a folder, a batch as one block-diagonal graph."""
+        sets = {relative_file(file, folder): load_graph_set(file) for file in dict.fromkeys(self.files)}
+        return tuple(sets[job.graph_file].batch(job.graph_ids) for job in jobs)

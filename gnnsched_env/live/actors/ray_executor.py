@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.live.device_actor import DeviceActor, boot_id
+from gnnsched_env.live.actors.device_actor import DeviceActor, boot_id
+from gnnsched_env.live.actors.ray_session import import_ray
 from gnnsched_env.live.devices.device import DeviceJobs
 from gnnsched_env.live.executor import Kind, Report
 from gnnsched_env.live.live_fleet import LiveFleet
-from gnnsched_env.live.ray_session import import_ray
 
 START_S = 120.0  # within which all devices must be up at first
 RESTART_S = 60.0  # within which a device that died must be up again, or it is gone
@@ -39,15 +39,25 @@ class _Life:
 class RayExecutor:
     """Runs jobs on the devices of a fleet, each a Ray actor; made within a `ray_session`.
 
-    `jobs`: what each device must know. `begin`: what the run's clock shows first, nanoseconds. Its constructor returns
-    once all devices are up; it raises ConfigError where one refuses its jobs or is not up within START_S seconds.
+    `jobs`: what each device must know; a job is `repeats` inferences. `begin`: what the run's clock shows first,
+    nanoseconds. `spread`: over the cluster's machines. Its constructor returns once all devices are up; it raises
+    ConfigError where one refuses its jobs or is not up within START_S seconds.
     """
 
-    def __init__(self, fleet: LiveFleet, jobs: Sequence[DeviceJobs], *, begin: int = 0, spread: bool = False) -> None:
+    def __init__(
+        self,
+        fleet: LiveFleet,
+        jobs: Sequence[DeviceJobs],
+        *,
+        begin: int = 0,
+        repeats: int = 1,
+        spread: bool = False,
+    ) -> None:
         self._ray = import_ray()
         self._fleet = fleet
         self._actor_kind = self._ray.remote(DeviceActor)
         self._spread = spread
+        self._repeats = repeats
         self._held = [self._ray.put(one) for one in jobs]
         self._choices = [choice for device in fleet.devices for choice in device.choices]
         self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
@@ -70,7 +80,9 @@ class RayExecutor:
         """Hand a job to a device's actor."""
         life = self._lives[device]
         life.run = (job, attempt, self.now())
-        self._when_done(life.actor.run.remote(job_class, self._choices[choice]), self._end_of_run, device, life)
+        self._when_done(
+            life.actor.run.remote(job_class, self._choices[choice], self._repeats), self._end_of_run, device, life
+        )
 
     def wait(self, until: int) -> list[Report]:
         """Return what has happened, in order; nothing once the clock shows `until`, or after `wake`."""

@@ -45,11 +45,12 @@ class DeviceActor:
         """Return the device's clock, nanoseconds."""
         return time.monotonic_ns()
 
-    def run(self, job_class: int, choice: str) -> Ran:
-        """Run a job."""
+    def run(self, job_class: int, choice: str, repeats: int) -> Ran:
+        """Run a job of several inferences."""
         started, why = time.monotonic_ns(), ""
         try:
-            self._device.run(job_class, choice)
+            for _ in range(repeats):
+                self._device.run(job_class, choice)
         except Exception as error:
             why = raised(error)
         return started, time.monotonic_ns(), why

@@ -40,6 +40,10 @@ class Report:
 class Executor(Protocol):
     """Runs jobs on devices, one at a time each, and keeps the run's clock."""
 
+    def start_clock(self) -> None:
+        """Let the run's clock go, which has stood still so far."""
+        ...
+
     def now(self) -> int:
         """Return the run's clock, nanoseconds."""
         ...

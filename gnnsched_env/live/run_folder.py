@@ -143,10 +143,13 @@ class LiveRun:
                 record[name] = entry.get(name, -1)
         return decisions
 
-    def begin(self, folder: Path) -> None:
-        """Write what the run is of, before anything happens; raise ConfigError where the folder has files already."""
+    def check_new(self, folder: Path) -> None:
+        """Raise ConfigError where a folder has files already."""
         if folder.exists() and any(not path.name.startswith(".") and path.is_file() for path in folder.iterdir()):
             raise ConfigError(f"{folder}: must be empty or new, or hold a run to go on with (--resume)")
+
+    def begin(self, folder: Path) -> None:
+        """Write what the run is of, before anything happens."""
         folder.mkdir(parents=True, exist_ok=True)
         self.table.save(folder / TABLE_FILE)
         write_json(folder / RUN_FILE, self._to_dict())

@@ -78,27 +78,30 @@ def play(
     already, or (with `resume`) its log does not fit the run; FleetLost where no device is left.
     """
     with writing_folder(folder):
-        if not resume:
-            run.begin(folder)
         settings = live_settings(run.scenario)
         factory = policy_factory(run.policy, dispatch=False)
         begin = max((entry["at"] for entry in run.entries), default=0)
         planned = planned_jobs(run.scenario, run.seed)
         _rehearse(run, settings, factory, planned, predict)
-        with open_executor(run, begin) as executor, RunLog(folder / LOG_FILE) as log:
-            live = LiveScheduler(
-                run.table,
-                settings,
-                factory,
-                executor,
-                log=log,
-                planned=planned,
-                predict=predict,
-                tries=run.tries,
-                restored=run.entries,
-            )
-            advance(int(live.fleet.lanes["done"][0]))
-            live.run(advance)
+        if not resume:
+            run.check_new(folder)
+        with open_executor(run, begin) as executor:
+            if not resume:
+                run.begin(folder)
+            with RunLog(folder / LOG_FILE) as log:
+                live = LiveScheduler(
+                    run.table,
+                    settings,
+                    factory,
+                    executor,
+                    log=log,
+                    planned=planned,
+                    predict=predict,
+                    tries=run.tries,
+                    restored=run.entries,
+                )
+                advance(int(live.fleet.lanes["done"][0]))
+                live.run(advance)
         played = replace(run, entries=tuple(live.entries))
         return _write(played, live, folder)
 

@@ -158,8 +158,9 @@ class LiveScheduler:
 
         Raise FleetLost where no device is left. However it ends, the log is on the disk.
         """
+        self.executor.start_clock()
         self._tell("session", self.executor.now(), wall_ns=time.time_ns(), pid=os.getpid())
-        told = 0
+        told = int(self.fleet.lanes["done"][0])
         try:
             while not self.fleet.ended:
                 self._decide()

@@ -93,6 +93,7 @@ def begun(arguments: Arguments) -> "tuple[LiveRun, ServedClasses, ProfiledPredic
 
     predictor: ProfiledPredictor | None
     find_policy(arguments.policy, dispatch=False)
+    check(arguments)
     fleet = load_live_fleet(arguments.fleet)
     if (arguments.table is None) == (not arguments.graphs):
         both = "both" if arguments.graphs else "neither"
@@ -121,6 +122,19 @@ def begun(arguments: Arguments) -> "tuple[LiveRun, ServedClasses, ProfiledPredic
         arguments=plain(arguments),
     )
     return made, served, predictor
+
+
+def check(arguments: Arguments) -> None:
+    """Raise ConfigError for options that are bad, before anything is measured."""
+    from gnnsched_env.common.checks import Integer
+    from gnnsched_env.live.scheduler import MOST_TRIES
+    from gnnsched_env.scenario import load_scenario
+
+    load_scenario("hetero4").with_options(jobs=arguments.jobs, **changes(arguments))
+    Integer(0).check("live", "seed", arguments.seed)
+    Integer(1, MOST_TRIES).check("live", "tries", arguments.tries)
+    if arguments.rounds < 1:
+        raise ConfigError(f"--rounds: must be at least 1, got {arguments.rounds}")
 
 
 def resumed(arguments: Arguments) -> "tuple[LiveRun, ServedClasses, ProfiledPredictor | None]":

@@ -80,6 +80,11 @@ def profiled(
         raise ConfigError("--graphs: needs at least one graph file")
     if rounds < 1:
         raise ConfigError(f"--rounds: must be at least 1, got {rounds}")
+    for device in fleet.devices:
+        if device.kind == "sleep":
+            raise ConfigError(
+                f"device {device.name!r}: sleeps as long as a table says, so it cannot be profiled: give --table"
+            )
     served = ServedClasses.of(Workload(graphs=tuple(graphs), classes_per_file=classes, hidden=tuple(hidden), seed=seed))
     with (
         ray_session(fleet, address),

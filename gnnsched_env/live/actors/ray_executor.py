@@ -57,6 +57,7 @@ class RayExecutor:
         self._fleet = fleet
         self._actor_kind = self._ray.remote(DeviceActor)
         self._spread = spread
+        self._begin_at, self._origin, self._going = begin, 0, False
         self._repeats = repeats
         self._held = [self._ray.put(one) for one in jobs]
         self._choices = [choice for device in fleet.devices for choice in device.choices]
@@ -66,11 +67,15 @@ class RayExecutor:
         for device in range(len(fleet.devices)):
             self._begin(device, time.monotonic())
         self._await_all()
-        self._origin = time.monotonic_ns() - begin
+
+    def start_clock(self) -> None:
+        """Let the run's clock go on from where it stands."""
+        self._origin = time.monotonic_ns() - self._begin_at
+        self._going = True
 
     def now(self) -> int:
-        """Return the run's clock: monotonic time since the run began."""
-        return time.monotonic_ns() - self._origin
+        """Return the run's clock: monotonic time, while it goes."""
+        return time.monotonic_ns() - self._origin if self._going else self._begin_at
 
     def actor(self, device: int) -> Any:
         """Return a device's actor."""

@@ -11,6 +11,7 @@ from gnnsched_env.common.errors import ConfigError, needs_extra
 from gnnsched_env.live.live_fleet import LiveFleet
 
 ANSWER_S = 30.0  # within which a cluster must answer
+START_S = 120.0  # within which one of this machine's own must have started
 
 
 def import_ray() -> Any:
@@ -34,9 +35,10 @@ def ray_session(fleet: LiveFleet, address: str | None = None) -> Iterator[None]:
         quiet |= {"num_cpus": max(len(fleet.devices), 1)}
     else:
         _check_answer(address)
-    with _started(
+    with started(
         lambda: ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **quiet),
         f"--address {address}" if address else "Ray",
+        within=ANSWER_S if address else START_S,
     ):
         if address is not None:
             check_cores(fleet, int(ray.cluster_resources().get("CPU", 0)), f"the cluster at {address}", every=True)
@@ -70,10 +72,11 @@ def _check_answer(address: str) -> None:
 
 
 @contextmanager
-def _started(start: Callable[[], object], what: str) -> Iterator[None]:
-    """Call a function in a thread that lives as long as the block; raise ConfigError where it fails or takes too long.
+def started(start: Callable[[], object], what: str, *, within: float) -> Iterator[None]:
+    """Call a function in a thread that lives as long as the block, and leave Ray at the end.
 
-    Linux ends Ray's own processes together with the thread that started them.
+    Raise ConfigError where the function fails or takes longer than `within` seconds. The thread lives on because Linux
+    ends Ray's own processes together with the thread that started them.
     """
     failed: list[Exception] = []
     answered, ended = threading.Event(), threading.Event()
@@ -88,8 +91,8 @@ def _started(start: Callable[[], object], what: str) -> Iterator[None]:
 
     threading.Thread(target=call, daemon=True, name="gnnsched-ray").start()
     try:
-        if not answered.wait(ANSWER_S):
-            raise ConfigError(f"{what}: must answer within {ANSWER_S:.0f} s, but has not")
+        if not answered.wait(within):
+            raise ConfigError(f"{what}: must answer within {within:.0f} s, but has not")
         if failed:
             told = " ".join(str(failed[0]).split())[:300]
             raise ConfigError(f"{what}: cannot be reached ({type(failed[0]).__name__}: {told})")

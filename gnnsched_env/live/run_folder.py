@@ -143,11 +143,6 @@ class LiveRun:
                 record[name] = entry.get(name, -1)
         return decisions
 
-    def check_new(self, folder: Path) -> None:
-        """Raise ConfigError where a folder has files already."""
-        if folder.exists() and any(not path.name.startswith(".") and path.is_file() for path in folder.iterdir()):
-            raise ConfigError(f"{folder}: must be empty or new, or hold a run to go on with (--resume)")
-
     def begin(self, folder: Path) -> None:
         """Write what the run is of, before anything happens."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -170,6 +165,12 @@ class LiveRun:
             "machine": dict(self.machine),
             "started": dict(self.started),
         }
+
+
+def check_new(folder: Path) -> None:
+    """Raise ConfigError where a folder has files already."""
+    if folder.exists() and any(not path.name.startswith(".") and path.is_file() for path in folder.iterdir()):
+        raise ConfigError(f"{folder}: must be empty or new, or hold a run to go on with (--resume)")
 
 
 def read_run(folder: str | os.PathLike[str], *, mend: bool = False) -> LiveRun:

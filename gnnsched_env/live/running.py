@@ -19,7 +19,7 @@ from gnnsched_env.live.actors.ray_executor import RayExecutor
 from gnnsched_env.live.actors.ray_session import ray_session
 from gnnsched_env.live.executor import Executor
 from gnnsched_env.live.live_fleet import CLOCK_HZ
-from gnnsched_env.live.run_folder import LOG_FILE, METRICS_FILE, LiveRun, quantiles, write_tables
+from gnnsched_env.live.run_folder import LOG_FILE, METRICS_FILE, LiveRun, check_new, quantiles, read_run, write_tables
 from gnnsched_env.live.run_log import RunLog
 from gnnsched_env.live.scheduler import LiveScheduler, Predict
 from gnnsched_env.live.served_classes import ServedClasses
@@ -78,13 +78,15 @@ def play(
     already, or (with `resume`) its log does not fit the run; FleetLost where no device is left.
     """
     with writing_folder(folder):
+        if resume:
+            run = read_run(folder, mend=True)  # again, for now nobody else writes to it
         settings = live_settings(run.scenario)
         factory = policy_factory(run.policy, dispatch=False)
         begin = max((entry["at"] for entry in run.entries), default=0)
         planned = planned_jobs(run.scenario, run.seed)
         _rehearse(run, settings, factory, planned, predict)
         if not resume:
-            run.check_new(folder)
+            check_new(folder)
         with open_executor(run, begin) as executor:
             if not resume:
                 run.begin(folder)

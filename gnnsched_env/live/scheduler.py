@@ -31,7 +31,8 @@ from gnnsched_env.tables import LatencyTable
 Predict = Callable[[int], NDArray[np.int64]]
 """Function from a job's class to its predicted latencies int64 [K] of one inference, nanoseconds."""
 
-TRIES = 3  # runs of a job that may raise before it is given up
+TRIES = 3  # runs of a job that may fail by its own fault before it is given up
+FAULTS = ("raised", "overdue")  # causes of a run's end that are the job's own fault
 MOST_TRIES = 1000
 MOST_LOSSES = 20  # devices that a job may lose before it is given up: it may be what kills them
 LONGEST_RUN = 20  # a run may take this many times its predicted latency,
@@ -267,7 +268,8 @@ class LiveScheduler:
                 self._tell("up", now, device=device)
         else:
             if job >= 0:
-                self._lose(job, int(self.fleet.jobs["choice"][0, job]), now, "lost", report.why)
+                cause, why = ("overdue", "it ran too long") if device in self._stopped else ("lost", report.why)
+                self._lose(job, int(self.fleet.jobs["choice"][0, job]), now, cause, why)
             if self.fleet.is_up(device):
                 self._tell("down", now, device=device, why=report.why)
             if report.kind is Kind.GONE:
@@ -276,7 +278,7 @@ class LiveScheduler:
 
     def _lose(self, job: int, choice: int, now: int, cause: str, why: str) -> None:
         """Give a run's job back to the waiting ones, or give it up where it has failed too often."""
-        raised, losses = int(self._raised[job]) + (cause == "raised"), int(self._losses[job]) + (cause == "lost")
+        raised, losses = int(self._raised[job]) + (cause in FAULTS), int(self._losses[job]) + (cause == "lost")
         last = raised >= self.tries or losses > MOST_LOSSES
         about = {"job": job, "choice": choice, "attempt": int(self._attempts[job]), "cause": cause, "why": why}
         self._tell("give_up" if last else "abort", now, **about)
@@ -303,6 +305,7 @@ class LiveScheduler:
             fleet.fail(at, entry["device"])
         elif event == "up":
             fleet.repair(at, entry["device"])
+            self._gone.discard(entry["device"])
         elif event == "gone":
             self._gone.add(entry["device"])
         elif event == "close":
@@ -320,7 +323,7 @@ class LiveScheduler:
         else:
             self.fleet.finish(entry["at"], job, given_up=entry["event"] == "give_up")
         self._attempts[job] += 1
-        self._raised[job] += entry.get("cause") == "raised"
+        self._raised[job] += entry.get("cause") in FAULTS
         self._losses[job] += entry.get("cause") == "lost"
 
     def _restore(self, entries: Sequence[Entry]) -> None:

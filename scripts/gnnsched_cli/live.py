@@ -88,12 +88,13 @@ def begun(arguments: Arguments) -> "tuple[LiveRun, ServedClasses, ProfiledPredic
     from gnnsched_env.evaluation.policies import find_policy
     from gnnsched_env.live.live_fleet import load_live_fleet
     from gnnsched_env.live.profiling.fleet_profile import check_choices, load_profile
-    from gnnsched_env.live.run_folder import LiveRun
+    from gnnsched_env.live.run_folder import LiveRun, check_new
     from gnnsched_env.live.simulated import simulated_scenario
 
     predictor: ProfiledPredictor | None
     find_policy(arguments.policy, dispatch=False)
     check(arguments)
+    check_new(arguments.out)
     fleet = load_live_fleet(arguments.fleet)
     if (arguments.table is None) == (not arguments.graphs):
         both = "both" if arguments.graphs else "neither"
@@ -144,7 +145,7 @@ def resumed(arguments: Arguments) -> "tuple[LiveRun, ServedClasses, ProfiledPred
     from gnnsched_env.live.running import check_resumable
     from gnnsched_env.live.served_classes import ServedClasses
 
-    given = read_run(arguments.out, mend=True)
+    given = read_run(arguments.out)
     check_same(arguments, given)
     check_resumable(given)
     served = ServedClasses.from_dict(given.classes)

@@ -216,3 +216,14 @@ def test_a_predictor_that_says_something_else_than_the_table_is_refused():
     live.run()
     with pytest.raises(GnnSchedError, match="must predict what the table holds"):
         scheduler(table, SETTINGS, "sjf", predict=lambda job_class: table.predicted_cycles[job_class] + 1).run()
+
+
+def test_a_job_that_runs_too_long_is_ended_and_given_up(monkeypatch):
+    monkeypatch.setattr("gnnsched_env.live.scheduler.LEAST_LIMIT", 1)
+    table = toys.table([[1_000, 900], [1_000, 900]], [[10, 900], [1_000, 900]])
+    live = scheduler(table, replace(SETTINGS, jobs=6), "sjf", tries=2)
+    live.run()
+    overdue = [entry["job"] for entry in live.entries if entry.get("cause") == "overdue"]
+    assert overdue and set(overdue) <= set(np.flatnonzero(live.fleet.jobs["job_class"][0] == 0).tolist())
+    assert counts(live).count("up") == counts(live).count("down") == len(overdue)
+    assert all(overdue.count(job) == 2 for job in np.flatnonzero(live.fleet.given_up).tolist())

@@ -196,9 +196,6 @@ class LiveScheduler:
             self._tell("choose", self.executor.now(), job=job, choice=choice, attempt=attempt, **about)
             device = int(self.fleet.choice_accelerators[choice])
             job_class = int(self.fleet.jobs["job_class"][0, job])
-            self._limits[device] = self.fleet.time + max(
-                LEAST_LIMIT, LONGEST_RUN * int(self.fleet.predicted[job_class, choice])
-            )
             self.executor.start(device, job=job, attempt=attempt, job_class=job_class, choice=choice)
             self._take_arrivals()
 
@@ -299,6 +296,9 @@ class LiveScheduler:
             fleet.arrive(at, job_class=entry["class"], **about)
         elif event == "choose":
             fleet.start(at, entry["job"], entry["choice"])
+            job_class = int(fleet.jobs["job_class"][0, entry["job"]])
+            longest = max(LEAST_LIMIT, LONGEST_RUN * int(fleet.predicted[job_class, entry["choice"]]))
+            self._limits[int(fleet.choice_accelerators[entry["choice"]])] = at + longest
         elif event in ("done", "abort", "give_up"):
             self._end_run(entry)
         elif event == "down":

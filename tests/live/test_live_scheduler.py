@@ -13,6 +13,7 @@ from gnnsched_env.common.errors import ConfigError, FileFormatError, GnnSchedErr
 from gnnsched_env.envs import EnvBatch
 from gnnsched_env.evaluation.policies import policy_factory
 from gnnsched_env.evaluation.runs import decide, make_checked
+from gnnsched_env.live.executor import Kind
 from gnnsched_env.live.run_log import RunLog, read_log
 from gnnsched_env.live.scheduler import FleetLost, JobFailed, LiveScheduler
 from gnnsched_env.live.virtual_executor import VirtualExecutor
@@ -74,10 +75,11 @@ def scheduler(table, settings, name, seed=0, **options):
 
 
 @hypothesis_settings(max_examples=25)
-@given(st.integers(0, 1 << 30), st.sampled_from(POLICIES), st.floats(0.2, 2.0))
-def test_a_live_run_on_exact_devices_is_the_simulated_episode(seed, name, load):
-    rng = np.random.default_rng(seed)
-    table = toys.random_table(rng)
+@given(st.integers(0, 1 << 30), st.sampled_from(POLICIES), st.floats(0.2, 2.0), st.sampled_from([1, 10**7]))
+def test_a_live_run_on_exact_devices_is_the_simulated_episode(seed, name, load, scale):
+    table = toys.random_table(np.random.default_rng(seed))
+    cycles = (table.true_cycles * scale, table.predicted_cycles * scale)  # some longer than a scheduler ever waits
+    table = replace(table, true_cycles=cycles[0], predicted_cycles=cycles[1])
     gap = float(table.true_cycles.min(axis=1).mean()) / 3 / load
     settings = SimulationSettings(mean_gap=gap, unit=100.0, jobs=25, window=6)
     batch, expected = simulated(table, settings, name, seed)
@@ -158,6 +160,26 @@ class Stopped:
         return found
 
 
+class Repeating(Stopped):
+    """An executor that tells of each end of a run twice, and again with the next one."""
+
+    told = ()
+
+    def wait(self, until):
+        found = self.inner.wait(until)
+        ends = tuple(report for report in found if report.kind is Kind.DONE)
+        again, self.told = (*self.told, *ends, *ends), ends
+        return [*found, *again]
+
+
+def test_an_end_that_is_told_again_counts_once():
+    plain, live = scheduler(toy(), SETTINGS, "sjf"), scheduler(toy(), SETTINGS, "sjf")
+    live.executor = Repeating(live.executor, 0)
+    plain.run()
+    live.run()
+    assert counts(live) == counts(plain) and np.array_equal(live.fleet.jobs, plain.fleet.jobs)
+
+
 @pytest.mark.parametrize("torn", [b"", b'{"event":"done","at":12', b'{"event"'])
 def test_a_stopped_run_goes_on_without_losing_or_repeating_a_job(torn, tmp_path):
     table, path = toy(), tmp_path / "log.jsonl"
@@ -182,6 +204,7 @@ def test_a_stopped_run_goes_on_without_losing_or_repeating_a_job(torn, tmp_path)
     assert sorted(entry["job"] for entry in entries if entry["event"] == "done") == list(range(40))
     assert [entry["job"] for entry in entries if entry["event"] == "arrive"] == list(range(40))
     assert [entry["at"] for entry in entries] == sorted(entry["at"] for entry in entries)
+    assert {entry["cause"] for entry in entries if entry["event"] == "abort"} == {"stopped"}
 
 
 def test_a_damaged_log_is_refused_by_its_line(tmp_path):

@@ -52,6 +52,11 @@ class LiveDevice:
     options: Mapping[str, Any] = field(default_factory=dict)
     pin: Annotated[bool, Flag()] = True
 
+    @property
+    def needs_gpu(self) -> bool:
+        """Return whether the device is a GPU; a `cuda` device may be told to try its code on a CPU."""
+        return self.kind == "cuda" and str(self.options.get("device", "cuda")).startswith("cuda")
+
     def __post_init__(self) -> None:
         where = f"device {self.name!r}"
         check_fields(self, where)
@@ -92,6 +97,11 @@ class LiveFleet:
     def cores(self) -> int:
         """Return how many cores the devices need."""
         return sum(device.kind not in CORELESS for device in self.devices)
+
+    @property
+    def gpus(self) -> int:
+        """Return how many GPUs the devices need."""
+        return sum(device.needs_gpu for device in self.devices)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that defines the fleet, as JSON has it; `from_dict` is the inverse."""

@@ -135,6 +135,10 @@ def test_bad_fleets_and_addresses_are_told_in_one_line(monkeypatch, tmp_path):
         monkeypatch.setattr(sessions, "usable_cores", lambda: 2)
         with ray_session(fleet_of("tests.live.live_devices:Moody", 3)):
             pass
+    gpu = LiveDevice(name="gpu", kind="cuda", choices=("dense_gemm",))
+    tried = LiveDevice(name="tried", kind="cuda", choices=("dense_gemm",), options={"device": "cpu"})
+    with pytest.raises(ConfigError, match="needs a GPU for each of 1 devices, but this machine has 0"):
+        sessions.check_gpus(LiveFleet(name="two", devices=(gpu, tried)), 0, "this machine")
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]

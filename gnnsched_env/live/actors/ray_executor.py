@@ -118,7 +118,7 @@ class RayExecutor:
         """Ask for an actor of a device, and for its jobs to be loaded; what comes of it is told."""
         entry = self._fleet.devices[device]
         options: dict[str, Any] = {"num_cpus": 1, "max_restarts": 0, "max_concurrency": 1}
-        if entry.kind == "cuda":
+        if entry.needs_gpu:
             options["num_gpus"] = 1
         if self._spread:
             options["scheduling_strategy"] = "SPREAD"

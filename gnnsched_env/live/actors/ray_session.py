@@ -40,8 +40,10 @@ def ray_session(fleet: LiveFleet, address: str | None = None) -> Iterator[None]:
         f"--address {address}" if address else "Ray",
         within=ANSWER_S if address else START_S,
     ):
+        found, where = ray.cluster_resources(), "this machine" if address is None else f"the cluster at {address}"
         if address is not None:
-            check_cores(fleet, int(ray.cluster_resources().get("CPU", 0)), f"the cluster at {address}", every=True)
+            check_cores(fleet, int(found.get("CPU", 0)), where, every=True)
+        check_gpus(fleet, int(found.get("GPU", 0)), where)
         yield
 
 
@@ -69,6 +71,14 @@ def _check_answer(address: str) -> None:
             pass
     except OSError as error:
         raise ConfigError(f"--address {address}: no Ray cluster answers there ({error})") from None
+
+
+def check_gpus(fleet: LiveFleet, gpus: int, where: str) -> None:
+    """Raise ConfigError for a fleet that needs more GPUs than there are."""
+    if fleet.gpus > gpus:
+        raise ConfigError(
+            f"live fleet {fleet.name!r}: needs a GPU for each of {fleet.gpus} devices, but {where} has {gpus}"
+        )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
@@ -17,17 +18,19 @@ from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import check_known
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.files import read_json, reading, write_json, write_rows
+from gnnsched_env.common.files import read_json, reading, write_json, write_rows, write_whole
 from gnnsched_env.live.live_fleet import CLOCK_HZ, LiveFleet
 from gnnsched_env.live.run_log import Entry, read_log
-from gnnsched_env.live.simulated import simulated_scenario
+from gnnsched_env.live.simulated import LiveJobs, simulated_scenario
 from gnnsched_env.scenario import Scenario
+from gnnsched_env.sim import job_table
 from gnnsched_env.sim.records import NEVER, RecordArray
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.version import __version__
 
 FORMAT, VERSION = "gnnsched-live-run", 1
 RUN_FILE, TABLE_FILE, LOG_FILE, METRICS_FILE = "run.json", "table.npz", "log.jsonl", "metrics.json"
+TRACE_FILE = "arrivals.csv"
 OWN = ("policy", "seed", "tries", "scenario", "fleet", "classes", "measured", "arguments", "machine", "started")
 KEYS = ("format", "version", "clock_hz", *OWN)
 LIBRARIES = ("numpy", "scipy", "torch", "ray")
@@ -63,7 +66,7 @@ LIVE_DECISION = np.dtype(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LiveRun:
     """What a run is of, and what has happened in it so far.
 
@@ -117,6 +120,11 @@ class LiveRun:
             started={"wall_ns": wall, "utc": iso},
         )
 
+    @cached_property
+    def planned(self) -> LiveJobs:
+        """The jobs that are to come: their table, settings and arrivals."""
+        return LiveJobs.of(self.scenario, self.seed)
+
     @property
     def jobs(self) -> RecordArray:
         """Return a LIVE_JOB record for each job that has come, by number."""
@@ -147,6 +155,9 @@ class LiveRun:
         """Write what the run is of, before anything happens."""
         folder.mkdir(parents=True, exist_ok=True)
         self.table.save(folder / TABLE_FILE)
+        if (trace := self.scenario.arrivals.trace) is not None:
+            content = Path(trace).read_bytes()
+            write_whole(folder / TRACE_FILE, lambda file: file.write(content))
         write_json(folder / RUN_FILE, self._to_dict())
 
     def _to_dict(self) -> dict[str, Any]:
@@ -192,6 +203,8 @@ def read_run(folder: str | os.PathLike[str], *, mend: bool = False) -> LiveRun:
         fleet = LiveFleet.from_dict(data["fleet"])
         told = {**data["scenario"], "fleet": simulated_scenario(fleet, table).fleet.to_dict()}
         scenario = replace(Scenario.from_dict(told), table=table)
+        if scenario.arrivals.trace is not None:
+            scenario = scenario.with_options(arrivals={"trace": str(Path(folder) / TRACE_FILE)})
         log = Path(folder) / LOG_FILE
         return LiveRun(
             fleet=fleet,
@@ -211,7 +224,7 @@ def read_run(folder: str | os.PathLike[str], *, mend: bool = False) -> LiveRun:
 
 def write_tables(run: LiveRun, folder: Path) -> None:
     """Write jobs.csv and decisions.csv."""
-    table = run.table
+    table = job_table(run.planned.table, run.planned.settings.repeats)
     names = [name for name in LIVE_JOB.names or () if name not in ("job_class", "choice", "done")]
     header = [*(f"{name}_ns" if name in _TIMES else name for name in names), "class", "state", "device", "dataflow"]
     header += ["predicted_ns", "profiled_ns"]

@@ -23,11 +23,10 @@ from gnnsched_env.live.run_folder import LOG_FILE, METRICS_FILE, LiveRun, check_
 from gnnsched_env.live.run_log import RunLog
 from gnnsched_env.live.scheduler import LiveScheduler, Predict
 from gnnsched_env.live.served_classes import ServedClasses
-from gnnsched_env.live.simulated import live_settings, planned_jobs
+from gnnsched_env.live.simulated import LiveJobs
 from gnnsched_env.live.virtual_executor import VirtualExecutor
-from gnnsched_env.sim import SimulationSettings, summarise
+from gnnsched_env.sim import summarise
 from gnnsched_env.sim.driven import driven_metrics
-from gnnsched_env.sim.records import RecordArray
 from gnnsched_env.sim.schedule import Schedule, schedule_of
 
 REHEARSED = 20  # jobs
@@ -56,7 +55,9 @@ def on_ray(served: ServedClasses, address: str | None = None) -> Open:
         ]
         spread = address is not None
         with ray_session(run.fleet, address):
-            made = RayExecutor(run.fleet, jobs, begin=begin, repeats=run.scenario.workload.repeats, spread=spread)
+            own = run.planned
+            kinds = list(zip(own.served.tolist(), own.repeats.tolist(), strict=True))
+            made = RayExecutor(run.fleet, jobs, begin=begin, kinds=kinds, spread=spread)
             with closing(made) as executor:
                 yield executor
 
@@ -80,11 +81,11 @@ def play(
     with writing_folder(folder):
         if resume:
             run = read_run(folder, mend=True)  # again, for now nobody else writes to it
-        settings = live_settings(run.scenario)
         factory = policy_factory(run.policy, dispatch=False)
         begin = max((entry["at"] for entry in run.entries), default=0)
-        planned = planned_jobs(run.scenario, run.seed)
-        _rehearse(run, settings, factory, planned, predict)
+        jobs = run.planned
+        predict = None if predict is None else _of_jobs(predict, jobs)
+        _rehearse(jobs, factory, predict)
         if not resume:
             check_new(folder)
         with open_executor(run, begin) as executor:
@@ -92,12 +93,12 @@ def play(
                 run.begin(folder)
             with RunLog(folder / LOG_FILE) as log:
                 live = LiveScheduler(
-                    run.table,
-                    settings,
+                    jobs.table,
+                    jobs.settings,
                     factory,
                     executor,
                     log=log,
-                    planned=planned,
+                    planned=jobs.planned,
                     predict=predict,
                     tries=run.tries,
                     restored=run.entries,
@@ -108,23 +109,21 @@ def play(
         return _write(played, live, folder)
 
 
-def _rehearse(
-    run: LiveRun,
-    settings: SimulationSettings,
-    factory: PolicyFactory,
-    planned: RecordArray,
-    predict: Predict | None,
-) -> None:
+def _of_jobs(predict: Predict, jobs: LiveJobs) -> Predict:
+    """Return what predicts jobs, from what predicts one inference of a class of the profile."""
+    return lambda job_class: predict(int(jobs.served[job_class])) * jobs.repeats[job_class]
+
+
+def _rehearse(jobs: LiveJobs, factory: PolicyFactory, predict: Predict | None) -> None:
     """Play the first jobs on a virtual clock: what is compiled or imported at its first use is so before jobs come."""
-    few = replace(settings, jobs=min(REHEARSED, settings.jobs))
-    latencies = run.table.true_cycles * settings.repeats
-    executor = VirtualExecutor(latencies, run.table.choice_accelerators)
-    LiveScheduler(run.table, few, factory, executor, planned=planned[: few.jobs], predict=predict).run()
+    few = replace(jobs.settings, jobs=min(REHEARSED, jobs.settings.jobs))
+    executor = VirtualExecutor(jobs.table.true_cycles * few.repeats, jobs.table.choice_accelerators)
+    LiveScheduler(jobs.table, few, factory, executor, planned=jobs.planned[: few.jobs], predict=predict).run()
 
 
 def _write(run: LiveRun, live: LiveScheduler, folder: Path) -> Played:
     """Write the files that follow from the log."""
-    labels, schedule = ScheduleLabels.of(run.table, CLOCK_HZ), schedule_of(live.fleet)
+    labels, schedule = ScheduleLabels.of(live.fleet.table, CLOCK_HZ), schedule_of(live.fleet)
     figures = _figures(run, live)
     write_tables(run, folder)
     write_csv(schedule, labels, folder / "schedule.csv")
@@ -153,7 +152,7 @@ def _figures(run: LiveRun, live: LiveScheduler) -> dict[str, Any]:
         "given_up": int((jobs["done"] == -1).sum()),
         "runs": int(jobs["tries"].sum()),
         "sessions": sum(entry["event"] == "session" for entry in run.entries),
-        "knowledge": str(knowledge_of(live.policy, live.fleet.config, run.table)),
+        "knowledge": str(knowledge_of(live.policy, live.fleet.config, live.fleet.table)),
         "metrics": metrics,
         "deciding_us": quantiles(decisions["deciding_us"]),
         "predicting_us": quantiles(jobs["predicting_us"]),
@@ -167,6 +166,5 @@ def _figures(run: LiveRun, live: LiveScheduler) -> dict[str, Any]:
 def check_resumable(run: LiveRun) -> None:
     """Raise ConfigError for a run that has ended: nothing is left to go on with."""
     jobs = run.jobs
-    left = live_settings(run.scenario).jobs - int((jobs["done"] != 0).sum())
-    if left == 0:
+    if len(run.planned.planned) == int((jobs["done"] != 0).sum()):
         raise ConfigError(f"--resume: all {len(jobs):,} jobs of the run are done; there is nothing to go on with")

@@ -29,7 +29,7 @@ from gnnsched_env.sim.settings import SimulationSettings, Waiting
 from gnnsched_env.tables import LatencyTable
 
 Predict = Callable[[int], NDArray[np.int64]]
-"""Function from a job's class to its predicted latencies int64 [K] of one inference, nanoseconds."""
+"""Function from a job's class to the job's predicted latencies int64 [K], nanoseconds."""
 
 TRIES = 3  # runs of a job that may fail by its own fault before it is given up
 FAULTS = ("raised", "overdue")  # causes of a run's end that are the job's own fault
@@ -204,7 +204,7 @@ class LiveScheduler:
         while (job := self._arrived()) is not None:
             began = time.perf_counter_ns()
             if self._predict is not None:
-                predicted = self._predict(job.job_class) * self.fleet.config.repeats
+                predicted = self._predict(job.job_class)
                 if not np.array_equal(predicted, self.fleet.predicted[job.job_class]):
                     raise GnnSchedError(
                         f"predictor: must predict what the table holds for class {job.job_class}, "

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from gnnsched_env.live.served_classes import ServedClasses
 
 
-@with_options(only=("load", "window", "arrivals", "drift", "repeats"))
+DEFAULT_JOBS = 500
+
+
+@with_options(only=("load", "window", "arrivals", "drift", "trace", "repeats"))
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
     """Run jobs on real devices under a policy."""
@@ -42,8 +45,8 @@ class Arguments:
     rounds: int = 5
     """Rounds of measuring, of the first measurements and of the second ones, where the fleet is profiled first."""
     policy: Policy = "assignment"
-    jobs: int = 500
-    """Number of jobs of the run."""
+    jobs: int | None = None
+    """Number of jobs of the run; by default 500, or all jobs of a trace."""
     seed: int = 0
     """Seed of the jobs: those of the simulated episode of that seed."""
     tries: int = 3
@@ -78,9 +81,7 @@ def run(arguments: Arguments) -> None:
 
 def jobs_of(given: "LiveRun") -> int:
     """Return how many jobs a run has."""
-    from gnnsched_env.live.simulated import live_settings
-
-    return live_settings(given.scenario).jobs
+    return len(given.planned.planned)
 
 
 def begun(arguments: Arguments) -> "tuple[LiveRun, ServedClasses, ProfiledPredictor | None]":
@@ -111,7 +112,9 @@ def begun(arguments: Arguments) -> "tuple[LiveRun, ServedClasses, ProfiledPredic
     else:
         table, served, predictor = load_profile(arguments.table)
         check_choices(table, fleet, str(arguments.table))
-    scenario = simulated_scenario(fleet, table).with_options(jobs=arguments.jobs, **changes(arguments))
+    trace = getattr(arguments, "trace", None)
+    jobs = DEFAULT_JOBS if arguments.jobs is None and trace is None else arguments.jobs
+    scenario = simulated_scenario(fleet, table).with_options(jobs=jobs, **changes(arguments))
     made = LiveRun.new(
         fleet=fleet,
         scenario=scenario,

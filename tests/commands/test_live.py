@@ -92,6 +92,29 @@ def changed(folder, **fields):
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
+def test_a_trace_is_replayed_and_kept(table, tmp_path):
+    made, trace = LatencyTable.load(table), tmp_path / "jobs.csv"
+    one, other = made.class_names
+    trace.write_text(f"time,class,repeats\n0,{other},1\n0.001,{one},3\n0.002,{one},1\n")
+    scenario = simulated_scenario(FLEET, made).with_options(arrivals={"trace": trace})
+    run = LiveRun.new(fleet=FLEET, scenario=scenario, policy="sjf", seed=0, tries=2, classes=made.provenance["live"])
+    kinds = [(1, 1), (0, 3), (0, 1)]
+    assert list(zip(run.planned.served.tolist(), run.planned.repeats.tolist(), strict=True)) == kinds
+    executor = VirtualExecutor(run.planned.table.true_cycles, FLEET.choice_devices)
+    asked = []
+
+    def predict(job_class):
+        asked.append(job_class)
+        return made.predicted_cycles[job_class]
+
+    play(run, tmp_path / "run", lambda run, begin: nullcontext(executor), predict=predict)
+    trace.unlink()
+    jobs = read_run(tmp_path / "run").jobs
+    assert jobs["arrival"].tolist() == [0, 1_000_000, 2_000_000] and asked == 2 * [1, 0, 0]
+    for job, (served, repeats) in zip(jobs, kinds, strict=True):
+        assert job["finished"] - job["started"] == repeats * made.true_cycles[served, job["choice"]]
+
+
 def test_other_formats_and_versions_are_refused(folder):
     for fields, told in (({"version": 2}, "version must be 1, got 2"), ({"format": "x"}, "must describe a live run")):
         changed(folder, **fields)

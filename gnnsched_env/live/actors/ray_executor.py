@@ -39,8 +39,9 @@ class _Life:
 class RayExecutor:
     """Runs jobs on the devices of a fleet, each a Ray actor; made within a `ray_session`.
 
-    `jobs`: what each device must know; a job is `repeats` inferences. `begin`: what the run's clock shows first,
-    nanoseconds. `spread`: over the cluster's machines. Its constructor returns once all devices are up; it raises
+    `jobs`: what each device must know. `kinds`: for each class of the run, the device's class and how many inferences a
+    job is of it; by default one of the same. `begin`: what the run's clock shows first, nanoseconds. `spread`: over the
+    cluster's machines. Its constructor returns once all devices are up; it raises
     ConfigError where one refuses its jobs or is not up within START_S seconds.
     """
 
@@ -50,7 +51,7 @@ class RayExecutor:
         jobs: Sequence[DeviceJobs],
         *,
         begin: int = 0,
-        repeats: int = 1,
+        kinds: Sequence[tuple[int, int]] | None = None,
         spread: bool = False,
     ) -> None:
         self._ray = import_ray()
@@ -58,7 +59,7 @@ class RayExecutor:
         self._actor_kind = self._ray.remote(DeviceActor)
         self._spread = spread
         self._begin_at, self._origin, self._going = begin, 0, False
-        self._repeats = repeats
+        self._kinds = [(c, 1) for c in range(len(jobs[0].names))] if kinds is None else kinds
         self._held = [self._ray.put(one) for one in jobs]
         self._choices = [choice for device in fleet.devices for choice in device.choices]
         self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
@@ -85,9 +86,9 @@ class RayExecutor:
         """Hand a job to a device's actor."""
         life = self._lives[device]
         life.run = (job, attempt, self.now())
-        self._when_done(
-            life.actor.run.remote(job_class, self._choices[choice], self._repeats), self._end_of_run, device, life
-        )
+        served, repeats = self._kinds[job_class]
+        ref = life.actor.run.remote(served, self._choices[choice], repeats)
+        self._when_done(ref, self._end_of_run, device, life)
 
     def wait(self, until: int) -> list[Report]:
         """Return what has happened, in order; nothing once the clock shows `until`, or after `wake`."""

@@ -349,9 +349,10 @@ class LiveScheduler:
     def _check_limits(self) -> None:
         """End devices whose jobs run too long; raise FleetLost where no device has been up for long."""
         now = self.executor.now()
-        for device, limit in self._limits.items():
-            if now >= limit and device not in self._stopped:
+        for device, limit in list(self._limits.items()):
+            if now >= limit:
                 self._stopped.add(device)
+                self._limits[device] = now + LEAST_LIMIT  # when it is ended again, if nothing comes of it
                 self.executor.stop(device, f"job {self.fleet.running(device)} ran too long")
         if self.fleet.accelerators["up"].any():
             self._somebody = now

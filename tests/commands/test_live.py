@@ -109,8 +109,10 @@ def test_a_trace_is_replayed_and_kept(table, tmp_path):
 
     play(run, tmp_path / "run", lambda run, begin: nullcontext(executor), predict=predict)
     trace.unlink()
-    jobs = read_run(tmp_path / "run").jobs
-    assert jobs["arrival"].tolist() == [0, 1_000_000, 2_000_000] and asked == 2 * [1, 0, 0]
+    again = read_run(tmp_path / "run")
+    jobs = again.jobs
+    assert jobs["arrival"].tolist() == again.planned.planned["arrival"].tolist() == [0, 1_000_000, 2_000_000]
+    assert asked == 2 * [1, 0, 0]
     for job, (served, repeats) in zip(jobs, kinds, strict=True):
         assert job["finished"] - job["started"] == repeats * made.true_cycles[served, job["choice"]]
 

@@ -17,7 +17,11 @@ from gnnsched_env.live.actors.ray_executor import RayExecutor
 from gnnsched_env.live.actors.ray_session import ray_session
 from gnnsched_env.live.devices.device import DeviceJobs
 from gnnsched_env.live.live_fleet import LiveDevice, LiveFleet
+from gnnsched_env.live.profiling.fleet_profile import check_choices, load_profile, profile_fleet
 from gnnsched_env.live.scheduler import LiveScheduler
+from gnnsched_env.live.served_classes import ServedClasses
+from gnnsched_env.predictors.measured.measurements import load_measurements
+from gnnsched_env.scenario import Workload
 from gnnsched_env.sim import SimulationSettings
 from tests import toys
 from tests.extras import needs
@@ -75,20 +79,37 @@ def lost(live):
     return [entry for entry in live.entries if entry.get("cause") == "lost"]
 
 
+def check_profile(fleet, folder):
+    """Profile a fleet on two graphs, and read back what was written."""
+    served = ServedClasses.of(Workload(graphs=("karate", "southern_women")))
+    profile = profile_fleet(fleet, served, folder, rounds=1)
+    assert profile.table.true_cycles.shape == (2, 2) and (profile.table.true_cycles >= 2_000_000).all()
+    measured = load_measurements(folder / "measured.csv")
+    assert measured.choices == ("d0/one", "d0/two") and len(measured.jobs) == 4 and measured.noise() == profile.noise
+    assert (measured.microseconds >= 2_000).all()
+    table, again, predictor = load_profile(folder / "table.npz")
+    assert again.classes.digest() == served.classes.digest()
+    check_choices(table, fleet, "table")
+    for job_class in range(2):
+        assert np.array_equal(predictor.predict(job_class), table.predicted_cycles[job_class])
+    (folder / "measured.csv").unlink()
+    assert load_profile(folder / "table.npz")[2] is None
+
+
 @needs("ray")
 @pytest.mark.slow
 def test_devices_that_are_killed_and_jobs_that_raise(tmp_path):
     sleepy = fleet_of("sleep", 2)
 
     def kill(executor):
-        for number in range(3):
+        for number in range(2):
             time.sleep(0.4)
-            executor.stop(number % 2, "a test kills it")
+            executor.stop(number, "a test kills it")
 
     with ray_session(sleepy):
-        live = play(sleepy, table_of(sleepy), 900, during=kill)
-        assert done(live) == list(range(900))
-        assert 2 <= len(live.fleet.down_intervals()) <= 3 and len(lost(live)) >= 2
+        live = play(sleepy, table_of(sleepy), 700, during=kill)
+        assert done(live) == list(range(700))
+        assert len(live.fleet.down_intervals()) == len(lost(live)) == 2
         classes = live.fleet.jobs["job_class"][0]
         ended = [entry for entry in live.entries if entry["event"] == "done"]
         took = [
@@ -105,6 +126,7 @@ def test_devices_that_are_killed_and_jobs_that_raise(tmp_path):
         assert [int(classes[entry["job"]]) for entry in lost(live)] == [2]
         told = {entry["why"].split(" (")[0] for entry in live.entries if entry["event"] == "give_up"}
         assert told == {"ValueError: no class1 today"}
+        check_profile(fleet_of("tests.live.live_devices:Moody", 1), tmp_path / "profile")
 
 
 @needs("ray")

@@ -89,7 +89,7 @@ def profile_fleet(
         provenance={"package": __version__, "live": served.to_dict(), "fleet": fleet.to_dict(), "rounds": rounds},
     )
     table.save(folder / TABLE_FILE)
-    return Profile(table=table, predictor=predictor, noise=float(np.median(np.abs(halves[1] - halves[0]) / halves[0])))
+    return Profile(table=table, predictor=predictor, noise=predictor.measured.noise() or 0.0)
 
 
 def load_profile(path: Path) -> tuple[LatencyTable, ServedClasses, ProfiledPredictor | None]:

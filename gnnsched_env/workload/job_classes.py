@@ -126,7 +126,7 @@ def classes_from_files(
     parts = []
     for graphs, group in zip(sets, group_names, strict=True):
         model = make_model(model_kind, graphs.num_features, graphs.num_classes, hidden)
-        batches = _draw_batches(graphs, batch_sizes, classes_per_file, _generator(seed, graphs))
+        batches = class_batches(graphs, batch_sizes=batch_sizes, classes_per_file=classes_per_file, seed=seed)
         loops = uses_self_loops(model)
         parts.append(
             [
@@ -135,6 +135,17 @@ def classes_from_files(
             ]
         )
     return _join(parts, group_names)
+
+
+def class_batches(
+    graphs: GraphSet,
+    *,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    classes_per_file: int = CLASSES_PER_FILE,
+    seed: int = 0,
+) -> list[NDArray[np.int64]]:
+    """Return the graph ids int64 [batch size] of each class that `classes_from_files` makes of a file."""
+    return _draw_batches(graphs, batch_sizes, classes_per_file, _generator(seed, graphs))
 
 
 def synthetic_classes(

@@ -18,6 +18,7 @@ CORE = ("gymnasium", "numpy", "scipy", "numba", "networkx", "scikit-learn", "lig
 EXTRAS = {
     "agents": ("torch", "stable_baselines3", "sb3_contrib", "tensorboard"),
     "gnn": ("torch", "torch_geometric"),
+    "live": ("ray", "torch"),
     "plots": ("matplotlib",),
     "report": ("bokeh",),
     "data": ("minari", "h5py"),

@@ -31,6 +31,8 @@ SUBCOMMANDS = {
     "graphs": "Get, convert and describe graphs.",
     "score-predictor": "Score a latency predictor on graph files.",
     "score-measured": "Train on latencies measured on a real device, and score on held-out graphs.",
+    "profile": "Measure the latencies of a live fleet, and train a predictor on them.",
+    "live": "Run jobs on real devices under a policy.",
     "check-cycles": "Compare the cost model with recorded cases.",
     "check-trace": "Check a trace of jobs and print what it holds.",
     "forecast": "Rank compiler configurations of TpuGraphs programs.",

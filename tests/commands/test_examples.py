@@ -19,11 +19,11 @@ EXAMPLES = {  # the library that each needs, and how few decisions it can learn 
     "sb3_dqn": ("stable_baselines3", 1_024),
     "sb3_maskable_ppo": ("sb3_contrib", 512),
     "sb3_mlp": ("sb3_contrib", 512),
-    "rllib_ppo": ("ray", 512),
+    "rllib_ppo": ("ray.rllib", 512),
     "tianshou_ppo": ("tianshou", 512),
     "torchrl_ppo": ("torchrl", 512),
 }
-ADAPTERS = ("ray", "tianshou", "torchrl")
+ADAPTERS = ("ray.rllib", "tianshou", "torchrl")
 
 
 def marked(name):

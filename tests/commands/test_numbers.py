@@ -28,6 +28,8 @@ REQUIRED = {
     ("evaluate",): ("--policies", "sjf", "--jobs", "5"),
     ("arena",): ("mine.py",),
     ("record",): ("--out", "data"),
+    ("profile",): ("--graphs", "karate", "--out", "data"),
+    ("live",): ("--graphs", "karate", "--out", "data"),
     ("report",): ("records.json", "--html", "out.html"),
     ("bound",): ("--policies", "sjf", "--jobs", "5"),
 }

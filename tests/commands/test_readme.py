@@ -16,7 +16,7 @@ COMMANDS = [
     for command in re.findall(r"(?:^|`)(gnnsched [a-z][^`\n]*)", README, re.MULTILINE)
     if "SUBCOMMAND" not in command
 ]
-EXTRAS = {"train": ("torch", "stable_baselines3"), "forecast": ("torch", "torch_geometric")}
+EXTRAS = {"live": ("ray", "torch"), "train": ("torch", "stable_baselines3"), "forecast": ("torch", "torch_geometric")}
 QUICK = ("cycles", "schedule", "doctor", "forecast", "score-predictor")
 
 

@@ -31,6 +31,7 @@ READ_BY = {
     ("check-cycles", "files"),
     ("check-trace", "file"),
     ("arena", "file"),
+    ("live", "table"),
     ("report", "source"),
     ("describe_tpugraphs", "folder"),
 }

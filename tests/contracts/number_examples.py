@@ -7,8 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
-from gnnsched_env import bounds, cycles, envs, evaluation, forecast, graphs, hardware, predictors, scenario, sim, tables
+from gnnsched_env import (
+    bounds,
+    cycles,
+    envs,
+    evaluation,
+    forecast,
+    graphs,
+    hardware,
+    live,
+    predictors,
+    scenario,
+    sim,
+    tables,
+)
 from gnnsched_env.forecast import standin
+from gnnsched_env.live.virtual_executor import VirtualExecutor
 from gnnsched_env.scenario import traces
 from gnnsched_env.workload import synthetic_classes
 from tests import toys
@@ -89,6 +103,11 @@ def vector(kind):
     env = kind(2, small())
     env.reset(seed=0)
     return env
+
+
+def live_scheduler():
+    executor = VirtualExecutor(table().true_cycles, table().choice_accelerators)
+    return live.LiveScheduler(table(), settings(), sjf(), executor)
 
 
 def instance():
@@ -415,6 +434,7 @@ EXAMPLES = {
         "group_names": ("g",),
     },
     "workload.JobClasses.subset": lambda: {"self": classes(), "members": [0]},
+    "live.LiveScheduler.submit": lambda: {"self": live_scheduler(), "job_class": 1, "due": 10, "weight": 1.0},
     "workload.synthetic_classes": lambda: {"count": 4, "seed": 0, "hidden": (4,)},
     "workload.classes_from_files": lambda: {
         "paths": [saved_set()],
@@ -473,6 +493,8 @@ LEFT_OUT = {
             "evaluation.Interval",
             "evaluation.Runs",
             "graphs.GraphStatistics",
+            "live.JobResult",
+            "live.Report",
             "predictors.Dataset",
             "predictors.Dataset.take",
             "predictors.Inputs",
@@ -509,6 +531,7 @@ LEFT_OUT = {
     "evaluation.write_json": "JSON's own indent",
     "forecast.standin.write_standin": "writes what `plan` lists",
     "graphs.Graph.from_valid": "without checks, as its name says: the arrays are known to be valid",
+    "live.LiveScheduler": "its planned jobs are a simulation's records; commands refuse a bad number of tries",
     "predictors.Job": "a tuple that the predictors check",
     "predictors.TrainingSet": "takes a DatasetSpec, which is checked",
     "scenario.traces.trace_classes": "takes a trace that was read, and hands the widths on to `make_model`",

@@ -1,0 +1,1 @@
+"""Devices in processes of their own: Ray actors, and the cluster that they run on."""

@@ -1,0 +1,1 @@
+"""Kinds of live devices: what runs jobs, and in which ways."""

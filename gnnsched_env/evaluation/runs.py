@@ -107,7 +107,7 @@ def run_unbounded(
     The episodes are those of the split "test". No decision cost is charged: other policies are compared with this run.
     """
     free = scenario.with_options(split="test", waiting="free")
-    settings = _without_cost(simulation_settings(free, table, dispatch=False))
+    settings = simulation_settings(free, table, dispatch=False).without_cost()
     window = min(FIRST_UNBOUNDED_WINDOW, settings.jobs)
     while True:
         runs = _run(factory, replace(settings, window=window), scenario, table, seed, episodes, advance)
@@ -136,7 +136,7 @@ def _run(
         batch = scenario_batch(scenario, table, settings, lanes=len(seeds), capacity=settings.jobs)
         policy, says = make_checked(factory, batch.layout, batch.table)
         free = bool(settings.decision) and not uses_predictions(policy, settings)
-        settings = _without_cost(settings) if free else settings
+        settings = settings.without_cost() if free else settings
         skipping = (skip_below := skip_below_of(says, settings)) != settings.skip_below
         settings = replace(settings, skip_below=skip_below)
         knowledge = knowledge_of(policy, settings, table)
@@ -196,10 +196,6 @@ def knowledge_of(policy: Policy, settings: SimulationSettings, table: LatencyTab
     if policy.knowledge is Knowledge.PREDICTED and exact:
         return Knowledge.TRUE
     return policy.knowledge
-
-
-def _without_cost(settings: SimulationSettings) -> SimulationSettings:
-    return replace(settings, decision=0, workers=1, cached=False, lookup=0, skip_below=0)
 
 
 def skip_below_of(says: Declarations, settings: SimulationSettings) -> int:

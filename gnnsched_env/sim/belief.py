@@ -157,14 +157,9 @@ def _believed(table: LatencyTable) -> LatencyTable:
 def _future_settings(settings: SimulationSettings) -> SimulationSettings:
     """Return the settings of futures: the table is of a job already, predicting takes no time, nothing drifts."""
     return replace(
-        settings,
+        settings.without_cost(),
         jobs=1,
         repeats=1,
-        decision=0,
-        workers=1,
-        cached=False,
-        lookup=0,
-        skip_below=0,
         modulation=Modulation.STEADY,
         phases=(),
         drift=0.0,

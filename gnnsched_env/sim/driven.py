@@ -34,7 +34,7 @@ class DrivenFleet(Simulation):
     def __init__(self, table: LatencyTable, settings: SimulationSettings) -> None:
         if settings.dispatch:
             raise ConfigError("driven fleet: jobs must wait in a central queue, got dispatch=True")
-        told = replace(settings, decision=0, workers=1, cached=False, lookup=0, mean_up=0.0, mean_down=0.0)
+        told = replace(settings.without_cost(), mean_up=0.0, mean_down=0.0)
         super().__init__(table, told)
         self.aborted: RecordArray = np.zeros((1, MOST_ABORTED), ABORTED)
         self.given_up = np.zeros(told.jobs, np.bool_)
@@ -89,7 +89,7 @@ class DrivenFleet(Simulation):
         record = self.jobs[0, number]
         for name, value in (("arrival", arrival), ("ready", self.time), ("due", due)):
             record[name] = value
-        record["weight"], record["job_class"] = weight, job_class
+        record["weight"], record["job_class"], record["believed_class"] = weight, job_class, job_class
         self._call("arrive")
         return number
 

@@ -1,9 +1,9 @@
 """The settings of a simulation (rates, episode length, rules, prices) and the record that kernels read of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Self, get_type_hints
 
 import numpy as np
 
@@ -134,6 +134,10 @@ class SimulationSettings(Prices):
             raise ConfigError(
                 f"simulation: phases must have lengths above 0 and rates of at least 0, got {self.phases!r}"
             )
+
+    def without_cost(self) -> Self:
+        """Return the settings with predictions that take no time."""
+        return replace(self, decision=0, workers=1, cached=False, lookup=0, skip_below=0)
 
     @property
     def changing(self) -> bool:

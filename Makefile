@@ -61,7 +61,7 @@ test-gymnasium: setup-dev
 	PYTHONPATH=.cache/gymnasium $(BIN)/python -m pytest -n 2 -m 'not slow' $(GYMNASIUM_TESTS)
 
 test-adapters: $(ADAPTERS)/.setup
-	$(ADAPTERS)/bin/python -m pytest -n 2 -m 'adapters or not slow' $(GYMNASIUM_TESTS)
+	$(ADAPTERS)/bin/python -m pytest -n 2 -m 'adapters or not slow' tests/contracts/test_env_contract.py
 	$(ADAPTERS)/bin/python -m pytest -n 2 -m adapters $(ADAPTER_TESTS)
 
 test-no-jit: setup-dev

@@ -79,20 +79,25 @@ def _making_seconds(size: int, repeats: int) -> float:
 
 def _decision_seconds(size: int, load: float, decisions: int) -> dict[str, float]:
     """Return the median seconds of a step and of each policy's decision."""
-    env = _make(size, load=load, jobs=4 * size + 10 * decisions + 100)
+    env = _make(size, load=load, jobs=20 * size + 10 * decisions)
     policies = {name: make_policy(name, env.layout, table=env.table) for name in POLICIES}
     env.reset(seed=0)
     batch, steps = env.batch, []
     seconds: dict[str, list[float]] = {name: [] for name in POLICIES}
-    for k in range(2 * size + decisions):
-        action = policies["sjf"].act(batch.observation, batch.mask)
-        if k >= 2 * size:
-            for name, policy in policies.items():
-                seconds[name].append(_seconds(lambda chosen=policy: chosen.act(batch.observation, batch.mask)))
-            steps.append(_seconds(lambda chosen=int(action[0]): env.step(chosen)))
-        else:
-            batch.step(np.ascontiguousarray(action))
+    _fill(batch, policies["sjf"], 2 * size, load > 1)
+    for _ in range(decisions):
+        action = int(policies["sjf"].act(batch.observation, batch.mask)[0])
+        for name, policy in policies.items():
+            seconds[name].append(_seconds(lambda chosen=policy: chosen.act(batch.observation, batch.mask)))
+        steps.append(_seconds(lambda chosen=action: env.step(chosen)))
     return {"step": statistics.median(steps)} | {name: statistics.median(own) for name, own in seconds.items()}
+
+
+def _fill(batch: Any, policy: Any, steps: int, overloaded: bool) -> None:
+    """Play until the fleet is at work: some steps, and where it is overloaded until the window is full."""
+    while steps > 0 or (overloaded and batch.simulation.lanes["waiting"][0] < batch.layout.window):
+        batch.step(np.ascontiguousarray(policy.act(batch.observation, batch.mask)))
+        steps -= 1
 
 
 def _seconds(part: Callable[[], Any]) -> float:

@@ -1,6 +1,7 @@
 """Batches of different scenarios as one: their lanes follow each other, each batch writes its part of the arrays."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import BoolArray
 from gnnsched_env.envs.env_batch import EnvBatch, Outputs
 from gnnsched_env.sim import EpisodeMetrics
+from gnnsched_env.tables.kinds import counted
 
 
 class JoinedBatch:
@@ -30,6 +32,7 @@ class JoinedBatch:
                     "scenarios of one batch must have equal observations and actions, got "
                     f"{other[0]} and {other[1]} in number {number}, {shown[0]} and {shown[1]} in number 0"
                 )
+        self.layout = replace(self.layout, kinds=_common_kinds([part.layout.kinds for part in self.parts]))
         ends = accumulate((part.simulation.num_lanes for part in self.parts), initial=0)
         self.ranges = [slice(*own) for own in pairwise(ends)]
         outputs = Outputs.of(self.layout, self.ranges[-1].stop)
@@ -57,6 +60,12 @@ class JoinedBatch:
         """Return the metrics of a lane's finished episode."""
         number = next(number for number, own in enumerate(self.ranges) if lane < own.stop)
         return self.parts[number].episode(lane - self.ranges[number].start)
+
+
+def _common_kinds(kinds: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the kinds of accelerators that are of one kind in every part; none are where fleets differ in size."""
+    alike = all(len(own) == len(kinds[0]) for own in kinds)
+    return counted(zip(*kinds, strict=True)) if alike else tuple(range(len(kinds[0])))
 
 
 def _joined(parts: Sequence[EnvBatch]) -> JoinedBatch:

@@ -15,6 +15,7 @@ from gnnsched_env.common.checks import Integer, ListOf, number_array
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import Routing
 from gnnsched_env.tables import LatencyTable
+from gnnsched_env.tables.kinds import equal_columns
 
 # Accelerators up to which equal ones stay apart in the program: the frozen tasks of the benchmark depend on the rates
 # of such fleets to the last bit, which the smaller program changes.
@@ -48,7 +49,7 @@ def fleet_capacity(cycles: NDArray[np.int64], weights: NDArray[np.float64], owne
     if fleet != list(range(len(fleet))):
         raise ConfigError(f"capacity: owners must give each accelerator a choice, got {owners.tolist()}")
     best = _best_per_accelerator(cycles, owners)
-    kinds = np.arange(len(fleet)) if len(fleet) <= MOST_SEPARATE else equal_columns(best)
+    kinds = np.array(fleet if len(fleet) <= MOST_SEPARATE else equal_columns(best), np.int64)
     best, numbers = best[:, np.unique(kinds, return_index=True)[1]], np.bincount(kinds).astype(np.float64)
     unit = float(weights @ best.min(axis=1))
     classes, columns = best.shape
@@ -104,9 +105,3 @@ def policy_capacity(
 def _best_per_accelerator(cycles: NDArray[np.int64], owners: NDArray[np.int64]) -> NDArray[np.float64]:
     count = int(owners.max()) + 1
     return np.stack([cycles[:, owners == a].min(axis=1) for a in range(count)], axis=1).astype(np.float64)
-
-
-def equal_columns(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return int64 [n]: a number for each column of an array [m, n], equal where columns are, counted as they come."""
-    found: dict[bytes, int] = {}
-    return np.array([found.setdefault(column.tobytes(), len(found)) for column in values.T], np.int64)

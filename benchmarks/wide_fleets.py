@@ -6,7 +6,7 @@ The fleets are of the four kinds of the preset `wide64`, in its proportions. Mak
 a fleet that was not seen before, once everything is imported and compiled. A step and a decision are those of one
 environment, medians over the decisions of an episode that `sjf` plays, after a warm-up in which the fleet fills: at
 load 0.8 jobs hardly ever wait for each other on a wide fleet; at load 1.2 the window is full and few accelerators are
-idle. The observation, the mask and the actions are those of the environment. Ratios are to the first size.
+idle. A step returns copies of observation and mask, which are timed alone too. Ratios are to the first size.
 """
 
 import argparse
@@ -82,7 +82,8 @@ def _decision_seconds(size: int, load: float, decisions: int) -> dict[str, float
     env = _make(size, load=load, jobs=20 * size + 10 * decisions)
     policies = {name: make_policy(name, env.layout, table=env.table) for name in POLICIES}
     env.reset(seed=0)
-    batch, steps = env.batch, []
+    batch, steps, copies = env.batch, [], []
+    shown = (*batch.observation.values(), batch.mask)
     seconds: dict[str, list[float]] = {name: [] for name in POLICIES}
     _fill(batch, policies["sjf"], 2 * size, load > 1)
     for _ in range(decisions):
@@ -90,7 +91,9 @@ def _decision_seconds(size: int, load: float, decisions: int) -> dict[str, float
         for name, policy in policies.items():
             seconds[name].append(_seconds(lambda chosen=policy: chosen.act(batch.observation, batch.mask)))
         steps.append(_seconds(lambda chosen=action: env.step(chosen)))
-    return {"step": statistics.median(steps)} | {name: statistics.median(own) for name, own in seconds.items()}
+        copies.append(_seconds(lambda: [array.copy() for array in shown]))
+    timed = {"step": steps, "of it, copies of what is observed": copies, **seconds}
+    return {name: statistics.median(own) for name, own in timed.items()}
 
 
 def _fill(batch: Any, policy: Any, steps: int, overloaded: bool) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.decoding import Beliefs, read_beliefs
+from gnnsched_baselines.narrowing import soonest_of_kinds
 from gnnsched_env.common.policy import BoolArray, IntArray, Observation
 from gnnsched_env.envs import Layout, unflatten
 
@@ -48,10 +49,21 @@ def send_planned(
     writes `slots` and `accelerators` int64 [L]; where it leaves the initial slot, NOBODY, the lane waits.
     """
     beliefs = read_beliefs(observation, mask, layout)
-    slots = np.full(len(mask), NOBODY, np.int64)
-    accelerators = np.zeros(len(mask), np.int64)
-    plan(beliefs.latencies, beliefs.remaining, beliefs.open, beliefs.waiting, *options, slots, accelerators)
-    return send_pairs(layout, observation, mask, beliefs, (slots, accelerators))
+    return send_pairs(layout, observation, mask, beliefs, planned_pairs(beliefs, plan, *options))
+
+
+def planned_pairs(beliefs: Beliefs, plan: Callable[..., None], *options: object) -> tuple[IntArray, IntArray]:
+    """Return (slot, accelerator), both [L], that a plan starts, as `send_planned`; slot NOBODY where a lane waits.
+
+    The plan is made for the accelerators that any plan could use: as many of each kind as there are jobs, the soonest
+    free ones. So it takes no longer for a wide fleet of few kinds. (A plan that looks at second best ones finds them
+    too as long as it compares jobs, for then one accelerator more than it has used is left for each of them.)
+    """
+    near = soonest_of_kinds(beliefs, beliefs.of_kinds.shape[1])
+    slots = np.full(len(beliefs.waiting), NOBODY, np.int64)
+    accelerators = np.zeros(len(slots), np.int64)
+    plan(near.latencies, near.remaining, near.open, beliefs.waiting, *options, slots, accelerators)
+    return slots, near.number_of(accelerators)
 
 
 def shortest_pairs(beliefs: Beliefs) -> tuple[IntArray, IntArray]:
@@ -59,7 +71,17 @@ def shortest_pairs(beliefs: Beliefs) -> tuple[IntArray, IntArray]:
 
     Ties take the lowest slot, then the lowest accelerator; the slot is NOBODY where no pair is open.
     """
-    return best_pairs(np.where(beliefs.open[:, np.newaxis], beliefs.latencies, np.inf))
+    kinds, fleet = beliefs.kinds, len(beliefs.kinds.of)
+    if kinds.number == fleet:
+        return best_pairs(np.where(beliefs.open[:, np.newaxis], beliefs.of_kinds, np.inf))
+    open_ones = np.where(beliefs.open, np.arange(fleet), fleet)[:, kinds.members]
+    lowest = np.minimum.reduceat(open_ones, kinds.starts[:-1], axis=1)  # [L, G]; the fleet's size where none is open
+    scores = np.where(lowest[:, np.newaxis] < fleet, beliefs.of_kinds, np.inf)
+    slots, best = best_pairs(scores)
+    lanes = np.arange(len(slots))
+    own = scores[lanes, slots]
+    tied = own == own[lanes, best][:, np.newaxis]
+    return slots, np.where(slots == NOBODY, 0, np.where(tied, lowest, fleet).min(axis=1))
 
 
 def best_pairs(scores: NDArray[np.float64]) -> tuple[IntArray, IntArray]:

@@ -7,23 +7,31 @@ from numpy.typing import NDArray
 
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Observation
 from gnnsched_env.envs import Layout, decode_counts, decode_cycles, unflatten
+from gnnsched_env.tables.kinds import Kinds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beliefs:
-    """The believed state of L lanes with A accelerators; n is the most jobs that any lane shows, at least 1.
+    """The believed state of L lanes with A accelerators of G kinds; n is the most jobs that any lane shows, at least 1.
 
-    `waiting` int64 [L]: jobs shown, those of slots 0, 1, ...; `latencies` float64 [L, n, A]: each one's smallest
-    predicted latency on each accelerator, cycles, inf where there is no job; `remaining` float64 [L, A]: cycles until
-    the accelerator is free (in Dispatch-v0 its own queue included); `open` bool [L, A]: a job may be sent there now;
-    `age` float32 [L, n]: grows with the time that the job has waited (its encoding).
+    `waiting` int64 [L]: jobs shown, those of slots 0, 1, ...; `of_kinds` float64 [L, n, G]: each one's smallest
+    predicted latency on an accelerator of each kind, cycles, inf where there is no job; `kinds`: those of the
+    accelerators; `remaining` float64 [L, A]: cycles until the accelerator is free (in Dispatch-v0 its own queue
+    included); `open` bool [L, A]: a job may be sent there now; `age` float32 [L, n]: grows with the time that the job
+    has waited (its encoding).
     """
 
     waiting: IntArray
-    latencies: NDArray[np.float64]
+    of_kinds: NDArray[np.float64]
+    kinds: Kinds
     remaining: NDArray[np.float64]
     open: BoolArray
     age: FloatArray
+
+    @property
+    def latencies(self) -> NDArray[np.float64]:
+        """Return float64 [L, n, A]: each job's smallest predicted latency on each accelerator, as `of_kinds`."""
+        return self.of_kinds if len(self.kinds.of) == self.kinds.number else self.of_kinds[:, :, self.kinds.of]
 
 
 def read_beliefs(observation: Observation, mask: BoolArray, layout: Layout) -> Beliefs:
@@ -31,11 +39,12 @@ def read_beliefs(observation: Observation, mask: BoolArray, layout: Layout) -> B
     view = unflatten(observation, layout)
     waiting = waiting_jobs(observation, layout)
     shown = max(1, int(waiting.max(initial=0)))
-    latencies = decode_cycles(shortest_codes(view.latencies[:, :shown], layout))
-    latencies[np.arange(shown) >= waiting[:, np.newaxis]] = np.inf
+    of_kinds = decode_cycles(shortest_codes(view.latencies[:, :shown], layout))
+    of_kinds[np.arange(shown) >= waiting[:, np.newaxis]] = np.inf
     return Beliefs(
         waiting=waiting,
-        latencies=latencies,
+        of_kinds=of_kinds,
+        kinds=layout.kinds_of,
         remaining=decode_cycles(view.accelerators["remaining"]),
         open=open_accelerators(mask, layout),
         age=view.slots["waited"][:, :shown],
@@ -50,10 +59,10 @@ def waiting_jobs(observation: Observation, layout: Layout) -> IntArray:
 
 
 def shortest_codes(latencies: FloatArray, layout: Layout) -> FloatArray:
-    """Return [L, n, A]: the smallest encoded latency (`latencies` [L, n, choices]) on each accelerator."""
-    codes = np.full((*latencies.shape[:2], layout.num_accelerators), np.inf, np.float32)
-    for choice, owner in enumerate(layout.choice_accelerators):
-        np.minimum(codes[:, :, owner], latencies[:, :, choice], out=codes[:, :, owner])
+    """Return [L, n, G]: the smallest encoded latency (`latencies` [L, n, choices]) on an accelerator of each kind."""
+    codes = np.full((*latencies.shape[:2], layout.kinds_of.number), np.inf, np.float32)
+    for choice, kind in layout.kind_choices:
+        np.minimum(codes[:, :, kind], latencies[:, :, choice], out=codes[:, :, kind])
     return codes
 
 

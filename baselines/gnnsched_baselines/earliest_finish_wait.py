@@ -4,6 +4,7 @@ import numpy as np
 
 from gnnsched_baselines.actions import best_pairs, send_pairs
 from gnnsched_baselines.decoding import read_beliefs
+from gnnsched_baselines.narrowing import soonest_of_kinds
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout
 
@@ -27,8 +28,9 @@ class EarliestFinishWait:
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return one action for each lane."""
         beliefs = read_beliefs(observation, mask, self.layout)
-        finish = beliefs.remaining[:, np.newaxis] + beliefs.latencies
-        picks = finish.argmin(axis=2)[:, :, np.newaxis] == np.arange(self.layout.num_accelerators)
-        startable = picks & beliefs.open[:, np.newaxis]
-        pairs = best_pairs(np.where(startable, beliefs.latencies, np.inf))
-        return send_pairs(self.layout, observation, mask, beliefs, pairs)
+        near = soonest_of_kinds(beliefs, 1)  # the pick is always one of them
+        finish = near.remaining[:, np.newaxis] + near.latencies
+        picks = finish.argmin(axis=2)[:, :, np.newaxis] == np.arange(finish.shape[2])
+        startable = picks & near.open[:, np.newaxis]
+        slots, places = best_pairs(np.where(startable, near.latencies, np.inf))
+        return send_pairs(self.layout, observation, mask, beliefs, (slots, near.number_of(places)))

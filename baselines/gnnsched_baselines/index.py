@@ -4,6 +4,7 @@ import numpy as np
 
 from gnnsched_baselines.actions import best_pairs, send_pairs
 from gnnsched_baselines.decoding import read_beliefs
+from gnnsched_baselines.narrowing import soonest_of_kinds
 from gnnsched_env.common.checks import Number
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout
@@ -32,10 +33,11 @@ class Index:
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return one action for each lane."""
         beliefs = read_beliefs(observation, mask, self.layout)
-        cost = beliefs.remaining[:, np.newaxis] + (1.0 + self.c) * beliefs.latencies
-        picks = cost.argmin(axis=2)[:, :, np.newaxis] == np.arange(self.layout.num_accelerators)
-        startable = picks & beliefs.open[:, np.newaxis] & np.isfinite(cost)
-        best = beliefs.latencies.min(axis=2, keepdims=True)
-        misfit = np.divide(beliefs.latencies, best, out=np.ones_like(cost), where=startable)
-        pairs = best_pairs(np.where(startable, cost * misfit**MISFIT_POWER, np.inf))
-        return send_pairs(self.layout, observation, mask, beliefs, pairs)
+        near = soonest_of_kinds(beliefs, 1)  # the pick is always one of them
+        cost = near.remaining[:, np.newaxis] + (1.0 + self.c) * near.latencies
+        picks = cost.argmin(axis=2)[:, :, np.newaxis] == np.arange(cost.shape[2])
+        startable = picks & near.open[:, np.newaxis] & np.isfinite(cost)
+        best = near.latencies.min(axis=2, keepdims=True)
+        misfit = np.divide(near.latencies, best, out=np.ones_like(cost), where=startable)
+        slots, places = best_pairs(np.where(startable, cost * misfit**MISFIT_POWER, np.inf))
+        return send_pairs(self.layout, observation, mask, beliefs, (slots, near.number_of(places)))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_baselines.actions import NOBODY, best_pairs, send_pairs
+from gnnsched_baselines.actions import best_pairs, planned_pairs, send_pairs
 from gnnsched_baselines.decoding import read_beliefs
 from gnnsched_env.common.compiled import kernel
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
@@ -34,9 +34,7 @@ class PredictorGreedy:
             completion = beliefs.remaining[:, np.newaxis] + beliefs.latencies
             pairs = best_pairs(np.where(beliefs.open[:, np.newaxis], completion, np.inf))
         else:
-            pairs = np.full(len(mask), NOBODY, np.int64), np.zeros(len(mask), np.int64)
-            order = np.argsort(-beliefs.age, axis=1, kind="stable")
-            list_schedules(beliefs.latencies, beliefs.remaining, beliefs.open, beliefs.waiting, order, *pairs)
+            pairs = planned_pairs(beliefs, list_schedules, np.argsort(-beliefs.age, axis=1, kind="stable"))
         return send_pairs(self.layout, observation, mask, beliefs, pairs)
 
 

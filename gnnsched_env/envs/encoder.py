@@ -278,10 +278,11 @@ def _write_mask(i, visible, before, settings, column_owners, patterns, lanes, ac
         for a in range(accelerators.shape[1]):
             idle |= np.int64(_takes_jobs(accelerators[i, a], settings)) << a
         copy_cells(mask, i, 0, patterns, idle, 0, slots * columns)
-    else:
-        for w in range(slots):
-            for c in range(columns):
-                mask[i, w * columns + c] = _takes_jobs(accelerators[i, column_owners[c]], settings)
+    elif slots > 0:  # all slots as the first
+        for c in range(columns):
+            mask[i, c] = _takes_jobs(accelerators[i, column_owners[c]], settings)
+        for w in range(1, slots):
+            copy_cells(mask, i, w * columns, mask, i, 0, columns)
     if settings[0]["dispatch"]:
         _allow_all_if_none(i, columns, mask)
         return

@@ -28,6 +28,7 @@ from gnnsched_env.sim import (
 )
 from gnnsched_env.sim.feed import CAPACITY, JobSource
 from gnnsched_env.tables import LatencyTable
+from gnnsched_env.tables.kinds import accelerator_kinds
 
 Observed = dict[str, FloatArray] | FloatArray
 Seeds = Sequence[int] | NDArray[np.uint64]
@@ -142,6 +143,7 @@ class EnvBatch:
             shows_intervals=intervals > 0,
             waiting="free" if settings.dispatch else settings.waiting.name.lower(),
             observation=observation,
+            kinds=accelerator_kinds(table, simulation.devices["reconfiguration"]),
         )
         self._all = np.ones(lanes, np.bool_)
         self._zeros = np.zeros(lanes, np.uint64)

@@ -7,6 +7,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from gnnsched_env.tables.kinds import Kinds
+
 
 class SlotFields(NamedTuple):
     """Places of a slot's fields in `slots`, by name."""
@@ -129,6 +131,12 @@ class Layout:
     actions per slot; `column_accelerators` int64 [columns] the accelerator of each.
     `shows_intervals`: it has two of the ends of intervals of latencies (if the scenario has `intervals`).
     `observation`: which observation agents are shown, as the option of the environments.
+    `kinds`: the kind of each accelerator (`tables.accelerator_kinds`); by default, each is one of its own. Accelerators
+    of a kind have as many choices each, and observations show equal values by choice for them.
+
+    Derived: `num_accelerators` A; `static_choices`, for each accelerator the choice that a policy without latencies
+    uses, the best on average, and `static_columns` int64 [A], its column; `kinds_of`, the kinds as arrays, and
+    `kind_choices`, pairs (choice, kind) of the choices of each kind's lowest accelerator.
     """
 
     window: int
@@ -141,21 +149,40 @@ class Layout:
     shows_intervals: bool = False
     waiting: str = "free"
     observation: str = "dict"
+    kinds: tuple[int, ...] = ()
     column_accelerators: NDArray[np.int64] = field(init=False, compare=False, repr=False)
+    num_accelerators: int = field(init=False, compare=False, repr=False)
+    static_choices: tuple[int, ...] = field(init=False, compare=False, repr=False)
+    static_columns: NDArray[np.int64] = field(init=False, compare=False, repr=False)
+    kinds_of: Kinds = field(init=False, compare=False, repr=False)
+    kind_choices: tuple[tuple[int, int], ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        owners = self.choice_accelerators if self.choose_dataflow else range(self.num_accelerators)
-        object.__setattr__(self, "column_accelerators", np.array(owners, np.int64))
+        count = max(self.choice_accelerators) + 1
+        best = [-1] * count
+        for choice, owner in enumerate(self.choice_accelerators):
+            if best[owner] < 0 or self.mean_log_cycles[choice] < self.mean_log_cycles[best[owner]]:
+                best[owner] = choice
+        kinds = Kinds(np.array(self.kinds or range(count), np.int64))
+        firsts = {first: kind for kind, first in enumerate(kinds.firsts.tolist())}
+        shown = tuple((choice, firsts[own]) for choice, own in enumerate(self.choice_accelerators) if own in firsts)
+        owners = self.choice_accelerators if self.choose_dataflow else range(count)
+        derived = {
+            "column_accelerators": np.array(owners, np.int64),
+            "num_accelerators": count,
+            "static_choices": tuple(best),
+            "static_columns": np.array(best if self.choose_dataflow else range(count), np.int64),
+            "kinds": tuple(kinds.of.tolist()),
+            "kinds_of": kinds,
+            "kind_choices": shown,
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
     @property
     def num_choices(self) -> int:
         """Return the number of (accelerator, dataflow) pairs."""
         return len(self.choice_accelerators)
-
-    @property
-    def num_accelerators(self) -> int:
-        """Return the number of accelerators."""
-        return max(self.choice_accelerators) + 1
 
     @property
     def columns(self) -> int:
@@ -176,20 +203,6 @@ class Layout:
     def wait_action(self) -> int:
         """Return the action that waits for the next event; -1 where there is none (Dispatch-v0, `wait_by_choice`)."""
         return -1 if self.dispatch or self.wait_by_choice else self.num_actions - 1
-
-    @property
-    def static_choices(self) -> tuple[int, ...]:
-        """Return, for each accelerator, the choice that a policy without latencies uses: the best on average."""
-        best = [-1] * self.num_accelerators
-        for choice, owner in enumerate(self.choice_accelerators):
-            if best[owner] < 0 or self.mean_log_cycles[choice] < self.mean_log_cycles[best[owner]]:
-                best[owner] = choice
-        return tuple(best)
-
-    @property
-    def static_columns(self) -> NDArray[np.int64]:
-        """Return int64 [A]: for each accelerator, the column of its static choice."""
-        return np.array(self.static_choices if self.choose_dataflow else range(self.num_accelerators), np.int64)
 
     @property
     def sizes(self) -> dict[str, int]:

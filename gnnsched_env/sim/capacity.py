@@ -15,6 +15,11 @@ from gnnsched_env.common.checks import Integer, ListOf, number_array
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import Routing
 from gnnsched_env.tables import LatencyTable
+from gnnsched_env.tables.kinds import equal_columns
+
+# Accelerators up to which equal ones stay apart in the program: the frozen tasks of the benchmark depend on the rates
+# of such fleets to the last bit, which the smaller program changes.
+MOST_SEPARATE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +34,8 @@ def fleet_capacity(cycles: NDArray[np.int64], weights: NDArray[np.float64], owne
     """Return the largest sustainable rate of a mix and the price of each accelerator.
 
     `cycles` int64 [C, K], `weights` float64 [C] (shares of the classes, sum 1), `owners` int64 [K]. On an accelerator
-    only a class's best choice can matter, so the program has C x A variables and one more, the rate.
+    only a class's best choice can matter, so the program has C x A variables and one more, the rate. Equal accelerators
+    have equal prices in each optimum, so in fleets of more than MOST_SEPARATE each kind shares one variable a class.
     """
     from scipy.optimize import linprog  # here, because it takes longer to import than all the rest
     from scipy.sparse import coo_array
@@ -43,27 +49,29 @@ def fleet_capacity(cycles: NDArray[np.int64], weights: NDArray[np.float64], owne
     if fleet != list(range(len(fleet))):
         raise ConfigError(f"capacity: owners must give each accelerator a choice, got {owners.tolist()}")
     best = _best_per_accelerator(cycles, owners)
+    kinds = np.array(fleet if len(fleet) <= MOST_SEPARATE else equal_columns(best), np.int64)
+    best, numbers = best[:, np.unique(kinds, return_index=True)[1]], np.bincount(kinds).astype(np.float64)
     unit = float(weights @ best.min(axis=1))
-    classes, accelerators = best.shape
-    cells = np.arange(classes * accelerators)
+    classes, columns = best.shape
+    cells = np.arange(classes * columns)
     rate_column = len(cells)
     flow = coo_array(
         (
             np.concatenate([np.ones(len(cells)), -weights]),
             (
-                np.concatenate([cells // accelerators, np.arange(classes)]),
+                np.concatenate([cells // columns, np.arange(classes)]),
                 np.concatenate([cells, np.full(classes, rate_column)]),
             ),
         ),
         shape=(classes, rate_column + 1),
     )
-    time = coo_array(((best / unit).ravel(), (cells % accelerators, cells)), shape=(accelerators, rate_column + 1))
+    time = coo_array(((best / unit).ravel(), (cells % columns, cells)), shape=(columns, rate_column + 1))
     objective = np.zeros(rate_column + 1)
     objective[-1] = -1.0
-    result = linprog(objective, A_ub=time, b_ub=np.ones(accelerators), A_eq=flow, b_eq=np.zeros(classes))
+    result = linprog(objective, A_ub=time, b_ub=numbers, A_eq=flow, b_eq=np.zeros(classes))
     if result.status != 0:
         raise ConfigError(f"capacity program: not solved ({result.message})")
-    prices = np.maximum(-np.asarray(result.ineqlin.marginals), 0.0)
+    prices = np.maximum(-np.asarray(result.ineqlin.marginals), 0.0)[kinds]
     return Capacity(rate=float(result.x[-1]) / unit, prices=prices / prices.sum())
 
 

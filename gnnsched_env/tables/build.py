@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,14 @@ def distinct_pairs(fleet: Fleet) -> DistinctPairs:
 
 def choice_keys(fleet: Fleet) -> tuple[str, ...]:
     """Return the `pair_key` of each of the fleet's choices; choices that differ only in names have equal keys."""
-    return tuple(pair_key(choice.accelerator, choice.dataflow) for choice in fleet.choices)
+    keys: dict[Any, str] = {}  # of wide fleets, whose choices are mostly equal
+    found = []
+    for accelerator, dataflow in ((choice.accelerator, choice.dataflow) for choice in fleet.choices):
+        hardware = accelerator.pes, accelerator.distribution_bandwidth, accelerator.reduction_bandwidth, dataflow
+        if hardware not in keys:
+            keys[hardware] = pair_key(accelerator, dataflow)
+        found.append(keys[hardware])
+    return tuple(found)
 
 
 def pair_key(accelerator: Accelerator, dataflow: Dataflow) -> str:

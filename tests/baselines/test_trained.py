@@ -14,7 +14,7 @@ from gnnsched_baselines.learned import pair_kernels as kernels
 from gnnsched_baselines.learned.lookahead import Lookahead
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES, TYPICAL, machine_features
 from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network, save_network
-from gnnsched_baselines.learned.player import Player, Reader, scratch
+from gnnsched_baselines.learned.player import Player, Reader, fleet_kinds, scratch
 from gnnsched_baselines.learned.trained_policy import ObservationReader, TrainedPolicy
 from gnnsched_baselines.rollout import future_seeds
 from gnnsched_env.common import store
@@ -49,10 +49,12 @@ def described(latencies, remaining, idle, may_wait, to_come, gap, machines):
     """Return what the kernel writes for one lane: rows by feature, and pairs."""
     jobs, fleet = latencies.shape
     rows, pairs = np.empty((jobs * fleet + 1, NUM_FEATURES), np.float32), np.empty((jobs * fleet + 1, 2), np.int64)
-    starts = np.zeros(2, np.int64)
+    starts, order = np.zeros(2, np.int64), np.empty(jobs * fleet + 1, np.int64)
+    kinds = fleet_kinds(machines, range(fleet), merged=False)
     count = kernels.describe_beliefs(
         latencies[np.newaxis], remaining[np.newaxis], idle[np.newaxis], np.array([jobs]), np.array([may_wait]),
-        np.array([to_come]), np.array([gap]), machines, UNIT, scratch(jobs, fleet)[3:], rows, pairs, starts,
+        np.array([to_come]), np.array([gap]), np.zeros(1, kernels.CONTEXT), machines, UNIT, kinds,
+        scratch(jobs, kinds), rows, pairs, order, starts,
     )  # fmt: skip
     assert starts.tolist() == [0, count]
     return rows[:count], pairs[:count]
@@ -101,7 +103,8 @@ def test_compiled_and_numpy_scores_agree_with_the_naive_ones(network, sizes, see
             scores = np.empty(stop - first, np.float32)
             hidden = np.empty((stop - first, width), np.float32)
             pooled = np.empty((2, width), np.float32)
-            kernels.score(rows[first:stop], stop - first, *network.arrays, hidden, pooled, scores)
+            own = rows[first:stop], stop - first, np.arange(stop - first), stop - first
+            kernels.score(*own, *network.arrays, hidden, pooled, scores)
             compiled += scores.tolist()
     np.testing.assert_allclose(compiled, expected, rtol=1e-4, atol=1e-5)
 

@@ -15,7 +15,7 @@ from tests.commands.running import gnnsched
 ROOT = Path(__file__).parents[2]
 HEAVY = ("numba", "torch", "lightgbm", "matplotlib", "sklearn", "stable_baselines3", "ortools", "pygame")
 # Their options are declared beside what the simulator compiles.
-WITH_NUMBA = ("train", "evaluate", "schedule", "bound", "record")
+WITH_NUMBA = ("train", "evaluate", "schedule", "bound", "record", "live")
 
 
 def test_the_entry_point_is_main():

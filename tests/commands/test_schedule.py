@@ -85,7 +85,7 @@ def test_one_episode_of_two_policies_has_the_means_of_each_alone():
         (["--jobs", "0"], "jobs must be an integer of at least 1, got 0"),
         (["--png", "out.bmp"], "must end in one of .png, .svg, .pdf, got '.bmp'"),
         (["--gif", "out.mp4"], "animation out.mp4: must end in .gif, got '.mp4'"),
-        (["--csv", "/proc/x.csv"], "/proc/x.csv: No such file or directory"),
+        (["--csv", "/proc/x.csv"], "--csv: must be in a folder that can be written to, but /proc cannot: No such file"),
         (["--drift", "2"], "arrivals: drift must be a number from 0 to 1, got 2"),
         (["--failures", "-1", "5"], "failures: up must be a number from 0 to 1e+09, got -1"),
         (["--prediction-error", "0.1", "1", "2"], "one or two numbers, noise and bias, got (0.1, 1.0, 2.0)"),

@@ -10,6 +10,7 @@ from gnnsched_env.graphs import Graph
 
 torch = pytest.importorskip("torch", reason="the CPU device needs PyTorch (extra gnn)")
 
+from gnnsched_env.live.devices import layer_ways  # noqa: E402
 from scripts.studies import measure_cpu  # noqa: E402
 
 
@@ -28,7 +29,7 @@ def test_all_ways_give_what_the_definition_says(vertices, edges, width_in, width
     matrix[rows, own.indices] = 1.0
     expected = matrix @ layer.features @ layer.weights
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure_cpu, "PIECE_BYTES", piece_bytes)
+        patch.setattr(layer_ways, "PIECE_BYTES", piece_bytes)
         for way in measure_cpu.WAYS.values():
             result = way(layer)
             assert result.dtype == np.float32

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gnnsched_env.common.policy import Routing
 from gnnsched_env.sim import fleet_capacity, policy_capacity
+from gnnsched_env.sim.capacity import MOST_SEPARATE
 from tests import toys
+from tests.twins import capacity as naive
 
 
 def test_one_machine_serves_one_job_per_mean_latency():
@@ -54,3 +58,18 @@ def test_the_dual_prices_certify_the_rate():
     capacity = fleet_capacity(table.true_cycles, table.weights, table.choice_accelerators)
     priced = (table.true_cycles * capacity.prices[table.choice_accelerators]).min(axis=1)
     assert 1 / (table.weights @ priced) == pytest.approx(capacity.rate)
+
+
+@given(st.integers(0, 1 << 32), st.integers(1, 4), st.integers(1, 4), st.integers(-2, 12))
+@settings(deadline=None, max_examples=25)
+def test_equal_accelerators_share_a_column_of_the_program(seed, classes, kinds, more):
+    """Whether equal accelerators share one, as in wide fleets, or not, rate and prices are those of all of them."""
+    rng = np.random.default_rng(seed)
+    of_kinds = np.exp(rng.normal(9.0, 1.0, (classes, kinds))).astype(np.int64) + 1
+    kind = rng.integers(0, kinds, MOST_SEPARATE + more)
+    weights = rng.dirichlet(np.ones(classes))
+    rate, prices = naive.capacity((of_kinds[:, kind] / 1e4).tolist(), weights.tolist())
+    found = fleet_capacity(of_kinds[:, kind], weights, np.arange(len(kind)))
+    assert found.rate * 1e4 == pytest.approx(rate, rel=1e-9)
+    np.testing.assert_allclose(found.prices, prices, rtol=1e-6, atol=1e-9)
+    assert all(np.ptp(found.prices[kind == k]) <= 1e-12 for k in set(kind.tolist()))

@@ -5,10 +5,9 @@ from itertools import pairwise
 import numpy as np
 
 from gnnsched_baselines.actions import send_pairs
-from gnnsched_baselines.learned.pair_features import machine_features
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_baselines.learned.player import Player
-from gnnsched_baselines.learned.trained_policy import TrainedPolicy
+from gnnsched_baselines.learned.trained_policy import ObservationReader
 from gnnsched_baselines.rollout import Rollout
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
@@ -50,14 +49,13 @@ class Lookahead(Rollout):
             raise ConfigError(f"{self.name}: needs the workload's table of latencies")
         super().__init__(layout, futures=futures, arrivals=arrivals, margin=margin, seed=seed)
         self.candidates = Integer(2, MOST_CANDIDATES).check(self.name, "candidates", candidates)
-        self._trained = TrainedPolicy(layout, table=table, network=network)
-        self._machines = machine_features(table)
-        self._unit = float(table.mean_shortest_predicted)
+        self._network = network
+        self._reader = ObservationReader(layout, table)
 
     def _candidates(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return int64 [L, n]: legal actions, the best-scored first; a lane with fewer repeats its first."""
-        beliefs, rows, pairs, starts = self._trained.reader.describe(observation, mask)
-        scores = self._trained.network.scores(rows, starts)
+        beliefs, rows, pairs, starts = self._reader.describe(observation, mask)
+        scores = self._network.scores(rows, starts)
         ranked = np.repeat(starts[:-1, np.newaxis], self.candidates, axis=1)
         for lane, (first, stop) in enumerate(pairwise(starts)):
             best = first + np.argsort(-scores[first:stop], kind="stable")[: self.candidates]
@@ -68,6 +66,6 @@ class Lookahead(Rollout):
 
     def _play_out(self, future: Simulation, first_actions: IntArray) -> None:
         future.step(first_actions)
-        player = Player(future, self.layout, self._machines, self._unit, self._trained.network.arrays)
+        player = Player(future, self.layout, self._reader.machines, self._reader.unit, self._network.arrays)
         while not future.lanes["ended"].all():
             future.step(player.act())

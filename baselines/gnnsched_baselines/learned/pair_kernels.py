@@ -1,17 +1,21 @@
 """Compiled code: the rows of features of many lanes, their scores, and the chosen actions.
 
 `describe` writes the columns named in `pair_features.Columns`; `score` is the network of `pair_network.py`.
+Latencies are those of kinds of accelerators. Idle accelerators that are alike in all that rows show, and on which
+nothing is planned, have equal rows: they are written once, and count as often as they occur.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gnnsched_baselines.assignment import plan
 from gnnsched_baselines.learned.pair_features import COLUMN as AT
 from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES
+from gnnsched_baselines.narrowing import keep_soonest
 from gnnsched_env.common.compiled import bare_kernel, inlined, inlined_with
+from gnnsched_env.common.policy import IntArray
 from gnnsched_env.sim.records import NEVER
 
 LEAST_LOG, MOST_LOG = -3.0, 3.0  # features are kept in this range
@@ -90,67 +94,125 @@ _fast = inlined_with(fastmath=True)
 _summing = inlined_with(fastmath={"reassoc", "nsz", "contract"})
 
 
-def log_room(window: int, fleet: int) -> int:
-    """Return the largest number of logarithms that a lane may need."""
-    return PAIR_LOGS * window * fleet + JOB_LOGS * window + FLEET_LOGS * fleet + LANE_LOGS + LOG_BLOCK
+class FleetKinds(NamedTuple):
+    """The kinds of a fleet's A accelerators as kernels read them, the first four as in `tables.Kinds`."""
+
+    of: IntArray  # [A]
+    firsts: IntArray  # [G]
+    members: IntArray  # [A]
+    starts: IntArray  # [G + 1]
+    alike: IntArray  # [A]: a number below A, equal for accelerators whose rows may be written once
+
+
+class Scratch(NamedTuple):
+    """Arrays in which one lane is planned and described; M is the most accelerators that a plan may use."""
+
+    places: Any  # PLACE [n + M]
+    jobs: Any  # JOB [n]
+    lines: Any  # LINE [A]
+    planned: Any  # PLANNED [n]
+    logs: Any  # float64 [log_room]
+    sides: Any  # float64 [2, n]
+    typical: Any  # float64 [3, T or more]
+    near: Any  # int64 [M or n]: the accelerators that a plan may use
+    kept: Any  # bool [A]: whether they are
+    near_latencies: Any  # float64 [n, M]
+    near_remaining: Any  # float64 [M]
+    soonest: Any  # float64 [G, 2]: the two smallest remaining times of each kind, infinity where there is none
+    seen: Any  # int64 [A]: the first row of accelerators that are alike, -1 before there is one
+
+
+def log_room(rows: int, window: int, fleet: int) -> int:
+    """Return the largest number of logarithms that a lane of so many rows may need."""
+    return PAIR_LOGS * rows + JOB_LOGS * window + FLEET_LOGS * fleet + LANE_LOGS + LOG_BLOCK
 
 
 @inlined
-def describe(
-    latencies, remaining, idle, context, machines, unit, places, jobs, lines, planned, logs, sides, typical, rows, pairs
-):  # fmt: skip
-    """Write the rows of one lane and return their number; if waiting is legal, its row is the last.
+def describe(latencies, remaining, idle, context, machines, unit, kinds, scratch, rows, pairs, order):
+    """Write the rows of one lane; return how many are written and how many are meant, equal ones counted each.
 
-    Read: `latencies` float64 [n, A], `remaining` float64 [A], `idle` bool [A], `context` CONTEXT (a record), `machines`
-    float64 [A, 5 + T], `unit` cycles. Scratch: `places` PLACE [n + A], `jobs` JOB [n], `lines` LINE [A], `planned`
-    PLANNED [n], `logs` float64 [log_room(n, A)], `sides` float64 [2, n], `typical` float64 [3, T or more]. Written:
-    `rows` float32 [n x A + 1, F], `pairs` int64 [n x A + 1, 2] (slot, accelerator; slot -1 waits).
+    If waiting is legal, its row is the last. Read: `latencies` float64 [n, G], `remaining` float64 [A], `idle` bool
+    [A], `context` CONTEXT (a record), `machines` float64 [A, 5 + T], `unit` cycles, `kinds` FleetKinds. Written: `rows`
+    float32 [n x A + 1, F] and `pairs` int64 [n x A + 1, 2] (slot, accelerator; slot -1 waits; of equal rows, the lowest
+    accelerator), `order` int64 [n x A + 1]: the row that is meant for each accelerator and job in turn.
     """
     waiting, fleet = context["waiting"], len(remaining)
+    lines, planned, logs = scratch.lines, scratch.planned, scratch.logs
     gap, scale = max(context["gap"], 1.0), 1.0 / unit
-    plan(latencies, remaining, waiting, PLAN_C, places, jobs)
-    _read_plan(latencies, remaining, waiting, places, lines, planned)
-    chosen_job, chosen_machine = _first_in_line(latencies, idle, lines)
-    count = 0
+    near = _plan_near(latencies, remaining, waiting, kinds, scratch)
+    _read_plan(latencies, remaining, waiting, near, kinds, scratch.places, lines, planned)
+    _find_soonest(remaining, kinds, scratch.soonest)
+    chosen_job, chosen_machine = _first_in_line(latencies, idle, kinds, lines)
+    count, total, seen = 0, 0, scratch.seen
     for a in range(fleet):
-        if idle[a]:
+        seen[a] = -1
+    for a in range(fleet):
+        if not idle[a]:
+            continue
+        first, empty = seen[kinds.alike[a]], lines[a]["count"] == 0
+        if first < 0 or not empty:
+            first = count
             _read_pairs(
-                a, latencies, remaining, waiting, gap, scale, machines, lines, planned,
-                logs, sides, typical, rows, count,
+                a, latencies, remaining, waiting, gap, scale, machines, kinds, lines, planned,
+                logs, scratch.sides, scratch.typical, scratch.soonest, rows, count,
             )  # fmt: skip
             for j in range(waiting):
                 rows[count + j, AT.planned_action] = j == chosen_job and a == chosen_machine
                 pairs[count + j, 0], pairs[count + j, 1] = j, a
             count += waiting
+            if empty:
+                seen[kinds.alike[a]] = first
+        for j in range(waiting):
+            order[total + j] = first + j
+        total += waiting
     of_jobs = PAIR_LOGS * count
     of_fleet = of_jobs + JOB_LOGS * waiting
     of_lane = of_fleet + FLEET_LOGS * fleet
     change, until, machine = _read_lane(
-        latencies, remaining, idle, waiting, gap, unit, lines, planned, logs, of_jobs, of_fleet, of_lane
+        latencies, remaining, idle, waiting, gap, unit, kinds, lines, planned, logs, of_jobs, of_fleet, of_lane
     )
     _take_logs(logs, of_lane + LANE_LOGS)
-    first = 0
-    for a in range(fleet):
-        if idle[a]:
-            _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first)
-            first += waiting
+    for first in range(0, count, max(1, waiting)):
+        a = pairs[first, 1]
+        _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first)
     if context["may_wait"] or count == 0:
         _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of_lane, rows, count)
         pairs[count, 0], pairs[count, 1] = -1, 0
+        order[total] = count
         count += 1
+        total += 1
     _write_situation(idle, context, gap, machines, logs, of_lane, rows, count)
-    return count
+    return count, total
 
 
 @inlined
-def _read_plan(latencies, remaining, waiting, places, lines, planned):
+def _plan_near(latencies, remaining, waiting, kinds, scratch):
+    """Plan the waiting jobs on the accelerators that a plan may use; return the number of these.
+
+    A plan takes the soonest free ones of each kind, at most as many as there are jobs.
+    """
+    most = max(1, waiting)
+    near = keep_soonest(remaining, kinds.members, kinds.starts, most, scratch.kept, scratch.near)
+    for m in range(near):
+        a = scratch.near[m]
+        scratch.near_remaining[m] = remaining[a]
+        for j in range(waiting):
+            scratch.near_latencies[j, m] = latencies[j, kinds.of[a]]
+    plan(scratch.near_latencies, scratch.near_remaining[:near], waiting, PLAN_C, scratch.places, scratch.jobs)
+    for t in range(waiting + near):
+        scratch.places[t]["accelerator"] = scratch.near[scratch.places[t]["accelerator"]]
+    return near
+
+
+@inlined
+def _read_plan(latencies, remaining, waiting, near, kinds, places, lines, planned):
     """Collect each accelerator's line, and each job's place in the plan; an accelerator's places are in order of k."""
     fleet = len(remaining)
     for a in range(fleet):
         lines[a]["first"] = -1
         lines[a]["count"] = 0
         lines[a]["work"] = 0.0
-    for t in range(waiting + fleet):
+    for t in range(waiting + near):
         j, a = places[t]["job"], places[t]["accelerator"]
         if j < 0:
             continue
@@ -160,52 +222,74 @@ def _read_plan(latencies, remaining, waiting, places, lines, planned):
         own["behind"] = line["count"]
         line["first"] = j
         line["count"] += 1
-        line["work"] += latencies[j, a]
+        line["work"] += latencies[j, kinds.of[a]]
     for j in range(waiting):
         own = planned[j]
         a = own["owner"]
-        latency = latencies[j, a]
+        latency = latencies[j, kinds.of[a]]
         own["ahead"] = lines[a]["work"] - own["after"] - latency
         own["start"] = remaining[a] + own["ahead"]
         own["cost"] = own["start"] + latency * (1.0 + own["behind"] + PLAN_C)
         best, smallest = 0, latencies[j, 0]
-        for b in range(1, fleet):
-            if latencies[j, b] < smallest:
-                best, smallest = b, latencies[j, b]
-        own["best"] = best
+        for g in range(1, len(kinds.firsts)):
+            if latencies[j, g] < smallest:
+                best, smallest = g, latencies[j, g]
+        own["best"] = kinds.firsts[best]
         own["smallest"] = max(smallest, 1.0)
 
 
 @inlined
-def _first_in_line(latencies, idle, lines):
+def _find_soonest(remaining, kinds, soonest):
+    """Write the two smallest remaining times of each kind."""
+    for g in range(len(kinds.firsts)):
+        soonest[g, 0] = soonest[g, 1] = np.inf
+    for a in range(len(remaining)):
+        g = kinds.of[a]
+        if remaining[a] < soonest[g, 0]:
+            soonest[g, 1] = soonest[g, 0]
+            soonest[g, 0] = remaining[a]
+        else:
+            soonest[g, 1] = min(soonest[g, 1], remaining[a])
+
+
+@inlined
+def _soonest_other(a, g, remaining, kinds, soonest):
+    """Return the smallest remaining time of a kind's accelerators but accelerator a."""
+    own = kinds.of[a] == g and remaining[a] == soonest[g, 0]
+    return soonest[g, 1] if own else soonest[g, 0]
+
+
+@inlined
+def _first_in_line(latencies, idle, kinds, lines):
     """Return the (job, accelerator) that `assignment` starts, (-1, -1) if it waits."""
     job, machine, shortest = -1, -1, np.inf
     for a in range(len(lines)):
         first = lines[a]["first"]
-        if idle[a] and first >= 0 and latencies[first, a] < shortest:
-            job, machine, shortest = first, a, latencies[first, a]
+        if idle[a] and first >= 0 and latencies[first, kinds.of[a]] < shortest:
+            job, machine, shortest = first, a, latencies[first, kinds.of[a]]
     return job, machine
 
 
 @inlined
 def _read_pairs(
-    a, latencies, remaining, waiting, gap, scale, machines, lines, planned, logs, sides, typical, rows, first
+    a, latencies, remaining, waiting, gap, scale, machines, kinds, lines, planned,
+    logs, sides, typical, soonest, rows, first,
 ):  # fmt: skip
     """Collect the logarithms of an idle accelerator's rows, from row `first` on, and write the other features."""
     fleet, line_count, line_work = len(remaining), lines[a]["count"], lines[a]["work"]
     for j in range(waiting):
-        sides[0, j] = latencies[j, a]
-        sides[1, j] = latencies[j, a] / planned[j]["smallest"]
-    soon, later, last = _read_arrivals(a, remaining, gap, machines, typical)
+        sides[0, j] = latencies[j, kinds.of[a]]
+        sides[1, j] = latencies[j, kinds.of[a]] / planned[j]["smallest"]
+    soon, later, last = _read_arrivals(a, remaining, gap, machines, kinds, soonest, typical)
     gap_scale, free_share = 1.0 / gap, 1.0 / max(1, fleet - 1)
     for j in range(waiting):
         r, own, latency, regret = first + j, planned[j], sides[0, j], sides[1, j]
         at, here = PAIR_LOGS * r, own["owner"] == a
-        elsewhere, free, shorter, lighter = np.inf, 0, 0, 0
+        elsewhere, free, shorter, lighter = np.inf, -np.int64(remaining[a] < latency), 0, 0
+        for g in range(len(kinds.firsts)):
+            elsewhere = min(elsewhere, _soonest_other(a, g, remaining, kinds, soonest) + latencies[j, g])
         for b in range(fleet):
-            if b != a:
-                elsewhere = min(elsewhere, remaining[b] + latencies[j, b])
-                free += remaining[b] < latency
+            free += remaining[b] < latency
         for other in range(waiting):
             shorter += sides[0, other] < latency
             lighter += sides[1, other] < regret
@@ -234,7 +318,7 @@ def _read_pairs(
 
 
 @_summing
-def _read_arrivals(a, remaining, gap, machines, typical):
+def _read_arrivals(a, remaining, gap, machines, kinds, soonest, typical):
     """Write when typical jobs that arrive after 1, 3 and 9 gaps would be done on accelerators other than a.
 
     Return the sums of their completion times if accelerator a stayed free (in cycles since each job's arrival).
@@ -242,15 +326,14 @@ def _read_arrivals(a, remaining, gap, machines, typical):
     few = min(machines.shape[1] - MACHINE.typical, typical.shape[1])
     for k in range(few):
         typical[0, k] = typical[1, k] = typical[2, k] = np.inf
-    for b in range(len(remaining)):
-        if b != a:
-            soon, later = max(0.0, remaining[b] - gap), max(0.0, remaining[b] - 3.0 * gap)
-            last = max(0.0, remaining[b] - 9.0 * gap)
-            for k in range(few):
-                own = machines[b, MACHINE.typical + k]
-                typical[0, k] = min(typical[0, k], soon + own)
-                typical[1, k] = min(typical[1, k], later + own)
-                typical[2, k] = min(typical[2, k], last + own)
+    for g in range(len(kinds.firsts)):
+        other = _soonest_other(a, g, remaining, kinds, soonest)
+        soon, later, last = max(0.0, other - gap), max(0.0, other - 3.0 * gap), max(0.0, other - 9.0 * gap)
+        for k in range(few):
+            own = machines[kinds.firsts[g], MACHINE.typical + k]
+            typical[0, k] = min(typical[0, k], soon + own)
+            typical[1, k] = min(typical[1, k], later + own)
+            typical[2, k] = min(typical[2, k], last + own)
     soon, later, last = 0.0, 0.0, 0.0
     for k in range(few):
         now = machines[a, MACHINE.typical + k]
@@ -282,7 +365,9 @@ def _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, l
 
 
 @inlined
-def _read_lane(latencies, remaining, idle, waiting, gap, unit, lines, planned, logs, of_jobs, of_fleet, of_lane):
+def _read_lane(
+    latencies, remaining, idle, waiting, gap, unit, kinds, lines, planned, logs, of_jobs, of_fleet, of_lane
+):  # fmt: skip
     """Collect the logarithms of jobs, accelerators and the lane.
 
     Return, for the row that waits, its cost to the plan, the end of the wait, and among the busy accelerators with jobs
@@ -317,10 +402,10 @@ def _read_lane(latencies, remaining, idle, waiting, gap, unit, lines, planned, l
     latency, alternative = 1.0, np.inf
     if machine >= 0:
         job = lines[machine]["first"]
-        latency = max(latencies[job, machine], 1e-3)
+        latency = max(latencies[job, kinds.of[machine]], 1e-3)
         for a in range(fleet):
             if idle[a]:
-                alternative = min(alternative, latencies[job, a])
+                alternative = min(alternative, latencies[job, kinds.of[a]])
     logs[of_lane + LANE.latency] = latency
     logs[of_lane + LANE.alternative] = alternative
     logs[of_lane + LANE.ends] = latency + soonest
@@ -436,21 +521,23 @@ def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
 
 @bare_kernel
 def describe_state(
-    lanes, accelerators, queue, shortest, repair, machines, unit,
-    situation, rows, pairs, starts,
+    lanes, accelerators, queue, shortest, repair, machines, unit, kinds, situation, scratch, rows, pairs, order, starts
 ):  # fmt: skip
-    """Write the rows of all lanes of a simulation's state, lane by lane; return their number."""
-    latencies, remaining, idle, context, places, jobs, lines, planned, logs, sides, typical = situation
+    """Write the rows of all lanes of a simulation's state, lane by lane; return their number.
+
+    No accelerators may be `alike`: each has its rows. `shortest` float64 [C, G] predicted cycles on the kinds.
+    """
+    latencies, remaining, idle, context = situation
     count = 0
     for i in range(len(lanes)):
         starts[i] = count
         if lanes[i]["ended"]:
             continue
         _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, remaining, idle, context)
-        count += describe(
-            latencies, remaining, idle, context[0], machines, unit, places, jobs, lines, planned, logs, sides,
-            typical, rows[count:], pairs[count:],
-        )  # fmt: skip
+        own, _ = describe(
+            latencies, remaining, idle, context[0], machines, unit, kinds, scratch, rows[count:], pairs[count:], order
+        )
+        count += own
     starts[len(lanes)] = count
     return count
 
@@ -462,9 +549,9 @@ def _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, rema
     waiting = min(lane["waiting"], len(latencies))
     for w in range(waiting):
         job_class = queue[i, lane["head"] + w]["job_class"]
-        for a in range(shortest.shape[1]):
-            latencies[w, a] = shortest[job_class, a]
-    for a in range(shortest.shape[1]):
+        for g in range(shortest.shape[1]):
+            latencies[w, g] = shortest[job_class, g]
+    for a in range(len(remaining)):
         accelerator = accelerators[i, a]
         idle[a] = accelerator["up"] and accelerator["job"] < 0
         remaining[a] = 0.0 if accelerator["up"] else repair
@@ -476,54 +563,75 @@ def _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, rema
     context[0]["gap"] = math.floor(lane["recent_gap"])
 
 
+@inlined
+def _read_beliefs(i, waiting, may_wait, to_come, gap, context):
+    """Write what a lane's observation says of the lane."""
+    context[0]["waiting"] = waiting[i]
+    context[0]["may_wait"] = may_wait[i]
+    context[0]["to_come"] = to_come[i]
+    context[0]["gap"] = gap[i]
+
+
 @bare_kernel
 def describe_beliefs(
-    latencies, remaining, idle, waiting, may_wait, to_come, gap, machines, unit, scratch, rows, pairs, starts
+    latencies, remaining, idle, waiting, may_wait, to_come, gap, context, machines, unit, kinds, scratch,
+    rows, pairs, order, starts,
 ):  # fmt: skip
     """Write the rows of all lanes from their observations, lane by lane; return their number.
 
-    `latencies` float64 [L, n, A], `remaining` float64 [L, A], `idle` bool [L, A], `waiting` int64 [L], `may_wait` and
-    `to_come` bool [L], `gap` float64 [L] cycles.
+    `latencies` float64 [L, n, G], `remaining` float64 [L, A], `idle` bool [L, A], `waiting` int64 [L], `may_wait` and
+    `to_come` bool [L], `gap` float64 [L] cycles; `context` CONTEXT [1] is scratch. No accelerators may be `alike`.
     """
-    context, places, jobs, lines, planned, logs, sides, typical = scratch
     count = 0
     for i in range(len(latencies)):
         starts[i] = count
-        context[0]["waiting"] = waiting[i]
-        context[0]["may_wait"] = may_wait[i]
-        context[0]["to_come"] = to_come[i]
-        context[0]["gap"] = gap[i]
-        count += describe(
-            latencies[i], remaining[i], idle[i], context[0], machines, unit, places, jobs, lines, planned, logs, sides,
-            typical, rows[count:], pairs[count:],
+        _read_beliefs(i, waiting, may_wait, to_come, gap, context)
+        own, _ = describe(
+            latencies[i], remaining[i], idle[i], context[0], machines, unit, kinds, scratch, rows[count:],
+            pairs[count:], order,
         )  # fmt: skip
+        count += own
     starts[len(latencies)] = count
     return count
 
 
 @bare_kernel
-def best_pairs(rows, pairs, starts, weights, hidden, pooled, scores, slots, machines):
-    """Write the (slot, accelerator) of each lane's best score; slot -1 where it waits."""
+def decide_beliefs(
+    latencies, remaining, idle, waiting, may_wait, to_come, gap, context, machines, unit, kinds, scratch,
+    rows, pairs, order, weights, hidden, pooled, scores, slots, owners,
+):  # fmt: skip
+    """Write the (slot, accelerator) of each lane's best score, from observations; slot -1 where it waits."""
+    for i in range(len(latencies)):
+        _read_beliefs(i, waiting, may_wait, to_come, gap, context)
+        count, total = describe(
+            latencies[i], remaining[i], idle[i], context[0], machines, unit, kinds, scratch, rows, pairs, order
+        )
+        best = _best_row(rows, count, order, total, weights, hidden, pooled, scores)
+        slots[i], owners[i] = pairs[best]
+
+
+@inlined
+def _best_row(rows, count, order, total, weights, hidden, pooled, scores):
+    """Return the row of the best score, of equal ones the first."""
     w1, b1, w2, u2, b2, w3, skip = weights
-    for i in range(len(starts) - 1):
-        own, count = rows[starts[i] : starts[i + 1]], starts[i + 1] - starts[i]
-        best = 0
-        if count > 1:
-            score(own, count, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores)
-            for r in range(1, count):
-                if scores[r] > scores[best]:
-                    best = r
-        slots[i], machines[i] = pairs[starts[i] + best]
+    best = 0
+    if count > 1:
+        score(rows, count, order, total, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores)
+        for r in range(1, count):
+            if scores[r] > scores[best]:
+                best = r
+    return best
 
 
 @_fast
-def score(rows, count, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores):
+def score(rows, count, order, total, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores):
     """Write the scores of one lane's `count` rows: the network of `pair_network.Network`.
 
-    `rows` float32 [n, F]; `w1` [F, H], `b1` [H], `w2`, `u2` [H, H], `b2`, `w3` [H], `skip` [F] float32. Scratch:
-    `hidden` float32 [n, H], `pooled` float32 [2, H]. Written: `scores` float32 [n].
+    Its mean is over the rows that the first `total` of `order` int64 name. `rows` float32 [n, F]; `w1` [F, H], `b1`
+    [H], `w2`, `u2` [H, H], `b2`, `w3` [H], `skip` [F] float32. Scratch: `hidden` float32 [n, H], `pooled` float32
+    [2, H]. Written: `scores` float32 [n].
     """
-    width, zero, share = len(b1), np.float32(0.0), np.float32(1.0) / np.float32(count)
+    width, zero, share = len(b1), np.float32(0.0), np.float32(1.0) / np.float32(total)
     mean, shared = pooled[0], pooled[1]
     for k in range(width):
         mean[k] = zero
@@ -534,7 +642,9 @@ def score(rows, count, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores):
         _add_product(rows, r, w1, hidden, r)
         for k in range(width):
             hidden[r, k] = max(zero, hidden[r, k])
-            mean[k] += share * hidden[r, k]
+    for t in range(total):
+        for k in range(width):
+            mean[k] += share * hidden[order[t], k]
     _add_product(pooled, 0, u2, pooled, 1)
     for r in range(count):
         second = mean  # which has been used
@@ -571,28 +681,20 @@ def _add_product(values, row, matrix, out, to):
 
 @bare_kernel
 def decide_state(
-    lanes, accelerators, queue, shortest, repair, machines, unit, situation, rows, pairs,
+    lanes, accelerators, queue, shortest, repair, machines, unit, kinds, situation, scratch, rows, pairs, order,
     weights, hidden, pooled, scores, best_choices, columns, wait, actions,
 ):  # fmt: skip
     """Write the best-scored action of each lane of a simulation's state."""
-    latencies, remaining, idle, context, places, jobs, lines, planned, logs, sides, typical = situation
-    w1, b1, w2, u2, b2, w3, skip = weights
+    latencies, remaining, idle, context = situation
     for i in range(len(lanes)):
         actions[i] = wait
         if lanes[i]["ended"]:
             continue
         _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, remaining, idle, context)
-        count = describe(
-            latencies, remaining, idle, context[0], machines, unit, places, jobs, lines, planned, logs, sides, typical,
-            rows, pairs,
-        )  # fmt: skip
-        best = 0
-        if count > 1:
-            score(rows, count, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores)
-            for r in range(1, count):
-                if scores[r] > scores[best]:
-                    best = r
-        slot, machine = pairs[best]
+        count, total = describe(
+            latencies, remaining, idle, context[0], machines, unit, kinds, scratch, rows, pairs, order
+        )
+        slot, machine = pairs[_best_row(rows, count, order, total, weights, hidden, pooled, scores)]
         if slot >= 0:
             if columns > 0:
                 job_class = queue[i, lanes[i]["head"] + slot]["job_class"]

@@ -1,30 +1,68 @@
 """Reads the lanes of a simulation of Queue-v0 and decides for them, from its cycles instead of observations."""
 
+from collections.abc import Hashable, Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.assignment import JOB, PLACE
 from gnnsched_baselines.learned import pair_kernels as kernels
-from gnnsched_baselines.learned.pair_features import NUM_FEATURES, TYPICAL
+from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES, TYPICAL
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.envs import Layout
 from gnnsched_env.sim import Simulation
+from gnnsched_env.tables.kinds import Kinds, counted, equal_columns
 
 
-def scratch(window: int, fleet: int) -> tuple[NDArray[np.generic], ...]:
-    """Return the scratch arrays in which one lane's state is read and planned."""
+def fleet_kinds(machines: NDArray[np.float64], kinds: Iterable[Hashable], *, merged: bool) -> kernels.FleetKinds:
+    """Return the kinds of accelerators of equal `kinds` [A] and equal typical latencies (`machine_features`).
+
+    Where `merged`, those that are equal in all of their features are alike; else none are, and each has its rows.
+    """
+    machine_of = equal_columns(machines.T)
+    typical_of = equal_columns(machines.T[MACHINE.typical :])
+    found = Kinds(np.array(counted(zip(kinds, typical_of, strict=True)), np.int64))
+    alike = counted(zip(found.of.tolist(), machine_of, strict=True)) if merged else range(len(machines))
+    return kernels.FleetKinds(found.of, found.firsts, found.members, found.starts, np.array(alike, np.int64))
+
+
+def most_rows(window: int, kinds: kernels.FleetKinds) -> int:
+    """Return the most rows that are written for a lane: of accelerators with jobs planned on them, of those alike once.
+
+    One row more is that of waiting.
+    """
+    return window * min(len(kinds.of), window + int(kinds.alike.max()) + 1) + 1
+
+
+def situation(window: int, kinds: kernels.FleetKinds) -> tuple[NDArray[np.generic], ...]:
+    """Return the arrays into which one lane's state is read."""
+    fleet = len(kinds.of)
     return (
-        np.empty((window, fleet)),
+        np.empty((window, len(kinds.firsts))),
         np.empty(fleet),
         np.empty(fleet, np.bool_),
         np.zeros(1, kernels.CONTEXT),
-        np.empty(window + fleet, PLACE),
-        np.empty(window, JOB),
-        np.empty(fleet, kernels.LINE),
-        np.empty(window, kernels.PLANNED),
-        np.empty(kernels.log_room(window, fleet)),
-        np.empty((2, window)),
-        np.empty((3, TYPICAL)),
+    )
+
+
+def scratch(window: int, kinds: kernels.FleetKinds) -> kernels.Scratch:
+    """Return the scratch arrays in which one lane is planned and described."""
+    fleet = len(kinds.of)
+    near = int(np.minimum(np.diff(kinds.starts), window).sum())
+    return kernels.Scratch(
+        places=np.empty(window + near, PLACE),
+        jobs=np.empty(window, JOB),
+        lines=np.empty(fleet, kernels.LINE),
+        planned=np.empty(window, kernels.PLANNED),
+        logs=np.empty(kernels.log_room(most_rows(window, kinds), window, fleet)),
+        sides=np.empty((2, window)),
+        typical=np.empty((3, TYPICAL)),
+        near=np.empty(max(near, window), np.int64),
+        kept=np.empty(fleet, np.bool_),
+        near_latencies=np.empty((window, near)),
+        near_remaining=np.empty(near),
+        soonest=np.empty((len(kinds.firsts), 2)),
+        seen=np.empty(fleet, np.int64),
     )
 
 
@@ -38,15 +76,28 @@ def row_actions(layout: Layout, pairs: IntArray) -> IntArray:
 class Reader:
     """Describes the lanes of one simulation to a trained policy, as its observations would."""
 
-    def __init__(self, simulation: Simulation, layout: Layout, machines: NDArray[np.float64], unit: float) -> None:
+    def __init__(
+        self,
+        simulation: Simulation,
+        layout: Layout,
+        machines: NDArray[np.float64],
+        unit: float,
+        *,
+        merged: bool = False,
+    ) -> None:
+        """Read a simulation; with `merged`, rows that are equal may be written once (see `kernels.FleetKinds`)."""
         lanes, fleet = simulation.accelerators.shape
         window = min(layout.window, simulation.jobs.shape[1])
         self.simulation = simulation
         self.layout = layout
         shortest = np.take_along_axis(simulation.predicted, simulation.best_choices, axis=1).astype(np.float64)
-        self.situation = scratch(window, fleet)
-        self.tables = (shortest, int(simulation.config.mean_down), machines, float(unit))
-        self.most_rows = window * fleet + 1
+        kinds = fleet_kinds(machines, equal_columns(shortest), merged=merged)
+        self.situation = situation(window, kinds)
+        self.scratch = scratch(window, kinds)
+        of_kinds = np.ascontiguousarray(shortest[:, kinds.firsts])
+        self.tables = (of_kinds, int(simulation.config.mean_down), machines, float(unit), kinds)
+        self.most_rows = most_rows(window, kinds)
+        self.order = np.empty(window * fleet + 1, np.int64)
         self.rows: FloatArray = np.empty((0, NUM_FEATURES), np.float32)
         self.pairs: IntArray = np.empty((0, 2), np.int64)
         self.starts: IntArray = np.zeros(lanes + 1, np.int64)
@@ -59,7 +110,8 @@ class Reader:
             self.rows = np.empty((lanes * self.most_rows, NUM_FEATURES), np.float32)
             self.pairs = np.empty((lanes * self.most_rows, 2), np.int64)
         state = (simulation.lanes, simulation.accelerators, simulation.queue)
-        return int(kernels.describe_state(*state, *self.tables, self.situation, self.rows, self.pairs, self.starts))
+        written = (self.rows, self.pairs, self.order, self.starts)
+        return int(kernels.describe_state(*state, *self.tables, self.situation, self.scratch, *written))
 
 
 class Player:
@@ -73,7 +125,7 @@ class Player:
         unit: float,
         weights: tuple[FloatArray, ...],
     ) -> None:
-        self.reader = Reader(simulation, layout, machines, unit)
+        self.reader = Reader(simulation, layout, machines, unit, merged=True)
         width, most = len(weights[1]), self.reader.most_rows
         self.weights = weights
         self._rows = np.empty((most, NUM_FEATURES), np.float32)
@@ -90,6 +142,7 @@ class Player:
         simulation = reader.simulation
         kernels.decide_state(
             simulation.lanes, simulation.accelerators, simulation.queue, *reader.tables, reader.situation,
-            self._rows, self._pairs, self.weights, *self._network, *self._named, self.actions,
+            reader.scratch, self._rows, self._pairs, reader.order, self.weights, *self._network, *self._named,
+            self.actions,
         )  # fmt: skip
         return self.actions

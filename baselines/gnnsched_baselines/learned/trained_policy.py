@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import send_pairs
 from gnnsched_baselines.decoding import Beliefs, read_beliefs
 from gnnsched_baselines.learned import pair_kernels as kernels
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES, machine_features
 from gnnsched_baselines.learned.pair_network import Network, load_network
-from gnnsched_baselines.learned.player import scratch
+from gnnsched_baselines.learned.player import fleet_kinds, most_rows, scratch
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout, decode_cycles, unflatten
@@ -24,12 +25,14 @@ class ObservationReader:
     """Describes observations of Queue-v0 to a trained policy, one row for each legal pair and one for waiting."""
 
     def __init__(self, layout: Layout, table: LatencyTable) -> None:
-        if layout.dispatch:
-            raise ConfigError("trained policies are made for queue, not for dispatch")
+        _check_queue(layout)
         self.layout = layout
         self.machines = machine_features(table)
         self.unit = float(table.mean_shortest_predicted)
-        self._scratch = scratch(layout.window, layout.num_accelerators)[3:]
+        self.kinds = fleet_kinds(self.machines, layout.kinds, merged=False)
+        self._scratch = scratch(layout.window, self.kinds)
+        self._context = np.zeros(1, kernels.CONTEXT)
+        self._order = np.empty(layout.window * layout.num_accelerators + 1, np.int64)
 
     def describe(self, observation: Observation, mask: BoolArray) -> tuple[Beliefs, FloatArray, IntArray, IntArray]:
         """Return the beliefs, `rows` float32 [n, F], `pairs` int64 [n, 2] and `starts` int64 [L + 1] of L lanes.
@@ -37,17 +40,14 @@ class ObservationReader:
         Lane i's rows are those from starts[i] to starts[i + 1]; a pair is (slot, accelerator), slot -1 waits.
         """
         beliefs = read_beliefs(observation, mask, self.layout)
-        system = unflatten(observation, self.layout).system
-        lanes, shown, fleet = beliefs.latencies.shape
+        lanes, shown, _ = beliefs.of_kinds.shape
         most = int((beliefs.waiting * beliefs.open.sum(axis=1) + 1).sum())
-        rows = np.empty((most + shown * fleet + 1, NUM_FEATURES), np.float32)
+        rows = np.empty((most + shown * self.layout.num_accelerators + 1, NUM_FEATURES), np.float32)
         pairs = np.empty((len(rows), 2), np.int64)
         starts = np.zeros(lanes + 1, np.int64)
-        count = kernels.describe_beliefs(
-            beliefs.latencies, beliefs.remaining, beliefs.open, beliefs.waiting,
-            mask[:, self.layout.wait_action], system["to_come"] > 0, decode_cycles(system["recent_gap"]),
-            self.machines, self.unit, self._scratch, rows, pairs, starts,
-        )  # fmt: skip
+        told = _told(beliefs, observation, mask, self.layout)
+        known = (self._context, self.machines, self.unit, self.kinds, self._scratch)
+        count = kernels.describe_beliefs(*told, *known, rows, pairs, self._order, starts)
         return beliefs, rows[:count], pairs[:count], starts
 
 
@@ -67,10 +67,19 @@ class TrainedPolicy:
         """
         if table is None:
             raise ConfigError(f"{self.name}: needs the workload's table of latencies")
+        _check_queue(layout)
         self.layout = layout
         self.network = network
-        self.reader = ObservationReader(layout, table)
-        most, width = layout.window * layout.num_accelerators + 1, len(network.b1)
+        machines = machine_features(table)
+        kinds = fleet_kinds(machines, layout.kinds, merged=True)
+        unit = float(table.mean_shortest_predicted)
+        self._known = (np.zeros(1, kernels.CONTEXT), machines, unit, kinds, scratch(layout.window, kinds))
+        most, width = most_rows(layout.window, kinds), len(network.b1)
+        self._written = (
+            np.empty((most, NUM_FEATURES), np.float32),
+            np.empty((most, 2), np.int64),
+            np.empty(layout.window * layout.num_accelerators + 1, np.int64),
+        )
         self._scratch = (
             np.empty((most, width), np.float32),
             np.empty((2, width), np.float32),
@@ -79,11 +88,28 @@ class TrainedPolicy:
 
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return one action for each lane."""
-        beliefs, rows, pairs, starts = self.reader.describe(observation, mask)
+        beliefs = read_beliefs(observation, mask, self.layout)
+        told = _told(beliefs, observation, mask, self.layout)
         slots = np.empty(len(mask), np.int64)
         accelerators = np.empty(len(mask), np.int64)
-        kernels.best_pairs(rows, pairs, starts, self.network.arrays, *self._scratch, slots, accelerators)
+        kernels.decide_beliefs(
+            *told, *self._known, *self._written, self.network.arrays, *self._scratch, slots, accelerators
+        )
         return send_pairs(self.layout, observation, mask, beliefs, (slots, accelerators))
+
+
+def _check_queue(layout: Layout) -> None:
+    if layout.dispatch:
+        raise ConfigError("trained policies are made for queue, not for dispatch")
+
+
+def _told(beliefs: Beliefs, observation: Observation, mask: BoolArray, layout: Layout) -> tuple[NDArray[Any], ...]:
+    """Return what kernels read of L lanes' observations: their first seven arguments."""
+    system = unflatten(observation, layout).system
+    return (
+        beliefs.of_kinds, beliefs.remaining, beliefs.open, beliefs.waiting,
+        mask[:, layout.wait_action], system["to_come"] > 0, decode_cycles(system["recent_gap"]),
+    )  # fmt: skip
 
 
 def shipped_agents() -> tuple[str, ...]:

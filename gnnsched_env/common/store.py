@@ -39,6 +39,7 @@ LATENCY_TABLE = Format("gnnsched-latency-table", 2, "latency table")
 WEIGHTS = Format("gnnsched-weights", 1, "weights")
 EVOLUTION = Format("gnnsched-evolution", 1, "evolution checkpoint")
 DATASET_CHUNK = Format("gnnsched-dataset-chunk", 1, "chunk of a data set")
+TASK_RESULT = Format("gnnsched-task-result", 1, "kept result")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,6 +24,7 @@ EXTRAS = {
     "render": ("pygame", "moviepy"),
     "bounds": ("ortools",),
     "ogb": ("ogb",),
+    "ray": ("ray",),
 }
 GOOD, OPTIONAL, BAD = "ok", "--", "!!"
 

@@ -109,7 +109,7 @@ def test_repeats_and_the_cost_of_deciding(tmp_path):
     result = run("--policies", "sjf", "fifo", "--repeats", "50", *cost, "--json", str(path))
     assert result.returncode == 0, result.stderr
     content = json.loads(path.read_text())
-    expected = {"latency_us": 20.0, "workers": 2, "cached": True, "lookup_us": 1.0}
+    expected = {"latency_us": 20.0, "workers": 2, "cached": True, "lookup_us": 1.0, "skip_below": 0}
     records = {record["policy"]: record for record in content["records"]}
     assert (records["sjf"]["repeats"], records["sjf"]["decision"], records["fifo"]["decision"]) == (50, expected, None)
     assert records["sjf"]["mean_predicting"] > 1000

@@ -27,6 +27,7 @@ REQUIRED = {
     ("schedule",): ("--policy", "sjf", "--jobs", "5"),
     ("evaluate",): ("--policies", "sjf", "--jobs", "5"),
     ("arena",): ("mine.py",),
+    ("bench",): ("fifo",),
     ("record",): ("--out", "data"),
     ("report",): ("records.json", "--html", "out.html"),
     ("bound",): ("--policies", "sjf", "--jobs", "5"),

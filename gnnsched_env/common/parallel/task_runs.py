@@ -8,7 +8,7 @@ come in the order of the tasks, whatever order they end in.
 """
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
@@ -139,7 +139,7 @@ def run_tasks(
     catch: Errors = (),
     title: str = "tasks",
     progress: bool | None = False,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Yield the result of function(shared, task, advance) for each task, in the order of the tasks.
 
     `shared` goes to each worker once (on a cluster, to each machine once). See `TaskRunner.run`, which raises the same

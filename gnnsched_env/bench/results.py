@@ -19,7 +19,7 @@ from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.errors import FileFormatError, GnnSchedError
 from gnnsched_env.common.files import read_json, write_json
 from gnnsched_env.common.parallel.installed import installed
-from gnnsched_env.common.parallel.kept_results import Keep
+from gnnsched_env.common.parallel.kept_results import KeptResults
 from gnnsched_env.common.parallel.task_runs import HERE, Where, run_tasks
 from gnnsched_env.common.progress import Advance
 from gnnsched_env.common.stats import Interval
@@ -239,7 +239,7 @@ def _play_all(
         for policy in policies
         for task in tasks
     ]
-    kept = None if keep is None else Keep(folder=keep, about=content_key(installed=installed()))
+    kept = None if keep is None else KeptResults(folder=keep, about=content_key(installed=installed()))
     options: Any = {"where": where, "keep": kept, "title": title, "progress": progress}
     with closing(run_tasks(play_entry, entries, shared=opened, catch=(GnnSchedError,), **options)) as results:
         for _ in policies:

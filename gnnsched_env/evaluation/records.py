@@ -15,7 +15,7 @@ from gnnsched_env.common.checks import Integer, check_fields
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.common.parallel.installed import installed
-from gnnsched_env.common.parallel.kept_results import Keep
+from gnnsched_env.common.parallel.kept_results import KeptResults
 from gnnsched_env.common.parallel.task_runs import HERE, Where, run_tasks
 from gnnsched_env.common.stats import paired_ratio
 from gnnsched_env.evaluation.attempts import Attempts
@@ -143,7 +143,7 @@ def evaluate_each(
     """
     for together in [[condition] for condition in conditions] if where.here else [conditions]:
         blocks, players = _blocks(contest, together, keep)
-        kept = None if keep is None else Keep(folder=keep, about=content_key(installed=installed()))
+        kept = None if keep is None else KeptResults(folder=keep, about=content_key(installed=installed()))
         options: Any = {"where": where, "keep": kept, "title": "evaluating", "progress": progress}
         with closing(run_tasks(play_block, blocks, shared=players, catch=(GnnSchedError,), **options)) as results:
             for condition in together:

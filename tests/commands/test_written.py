@@ -32,6 +32,7 @@ READ_BY = {
     ("check-trace", "file"),
     ("arena", "file"),
     ("report", "source"),
+    ("dataset check", "folder"),
     ("describe_tpugraphs", "folder"),
 }
 PLAY = ("--jobs", "5", "--seed", "1")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
-from gnnsched_env.common.parallel.kept_results import Keep
+from gnnsched_env.common.parallel.kept_results import KeptResults
 from gnnsched_env.common.parallel.task_runs import HERE, Where, run_tasks
 from tests.common.shared_tasks import die_once, multiply, no_result, products, refuse, slow_multiply
 from tests.common.test_processes import as_in_a_terminal, runs, wait_for  # noqa: F401
@@ -25,7 +25,7 @@ def test_results_are_those_of_the_tasks_in_their_order_and_as_json_has_them():
 
 
 def test_what_is_kept_is_not_run_again(tmp_path):
-    keep = Keep(folder=tmp_path / "kept", about="a")
+    keep = KeptResults(folder=tmp_path / "kept", about="a")
     (folder := tmp_path / "ran").mkdir()
     shared = {"factor": 3, "folder": folder, "seconds": 0.0}
     first = list(run_tasks(slow_multiply, [4, 2], shared=shared, keep=keep))
@@ -33,12 +33,12 @@ def test_what_is_kept_is_not_run_again(tmp_path):
     assert list(run_tasks(slow_multiply, [2, 4, 6], shared=shared, keep=keep))[:2] == first[::-1]
     assert sorted(path.name[0] for path in folder.iterdir()) == ["2", "4", "6"]
     assert not list(keep.folder.glob(".*"))
-    other = Keep(folder=keep.folder, about="b")
+    other = KeptResults(folder=keep.folder, about="b")
     assert other.read(4) is None and keep.read(4) == first[0]
 
 
 def test_a_damaged_result_is_computed_anew(tmp_path, capsys):
-    keep = Keep(folder=tmp_path, about="a")
+    keep = KeptResults(folder=tmp_path, about="a")
     before = list(run_tasks(multiply, [3], shared={"factor": 5}, keep=keep))
     content = keep.path(3).read_bytes()
     keep.path(3).write_bytes(content[:-40])
@@ -50,7 +50,7 @@ def test_a_damaged_result_is_computed_anew(tmp_path, capsys):
 
 @pytest.mark.parametrize("catch", [(), (ConfigError,)])
 def test_errors_come_in_the_place_of_results(tmp_path, catch):
-    keep = Keep(folder=tmp_path, about="a")
+    keep = KeptResults(folder=tmp_path, about="a")
     results = run_tasks(refuse, [0, 1, 2, 3], keep=keep, catch=catch)
     assert next(results) == {"product": 0}
     if catch:
@@ -84,7 +84,7 @@ def test_processes_change_nothing_and_a_killed_ones_tasks_run_again(tmp_path):
 
 @pytest.mark.slow
 def test_a_task_that_kills_every_worker_ends_the_run_and_nothing_kept_is_lost(tmp_path):
-    keep = Keep(folder=tmp_path / "kept", about="a")
+    keep = KeptResults(folder=tmp_path / "kept", about="a")
     run = run_tasks(die_once, [1, 5], shared={"folder": tmp_path, "deadly": True}, where=Where(workers=2), keep=keep)
     with pytest.raises(GnnSchedError, match="its worker died 4 times"):
         list(run)
@@ -94,14 +94,14 @@ def test_a_task_that_kills_every_worker_ends_the_run_and_nothing_kept_is_lost(tm
 DRIVER = """
 import sys
 from pathlib import Path
-from gnnsched_env.common.parallel.kept_results import Keep
+from gnnsched_env.common.parallel.kept_results import KeptResults
 from gnnsched_env.common.parallel.task_runs import Where, run_tasks
 from tests.common.shared_tasks import slow_multiply
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     shared = {"factor": 3, "folder": folder / "ran", "seconds": 0.2}
-    keep = Keep(folder=folder / "kept", about="a")
+    keep = KeptResults(folder=folder / "kept", about="a")
     for _ in run_tasks(slow_multiply, list(range(50)), shared=shared, where=Where(workers=2), keep=keep):
         pass
 """
@@ -127,7 +127,7 @@ def test_a_run_that_is_ended_leaves_no_process_and_goes_on(tmp_path, number):
         driver.kill()
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "kept").glob("*.npz")}
     assert 3 <= len(kept) < 50
-    keep = Keep(folder=tmp_path / "kept", about="a")
+    keep = KeptResults(folder=tmp_path / "kept", about="a")
     shared = {"factor": 3, "folder": tmp_path / "ran", "seconds": 0.0}
     assert products(run_tasks(slow_multiply, list(range(50)), shared=shared, keep=keep)) == [3 * i for i in range(50)]
     assert kept.items() <= {path.name: path.stat().st_mtime_ns for path in (tmp_path / "kept").glob("*.npz")}.items()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,8 +16,25 @@ Result = dict[str, Any]
 """What a task returns: values as JSON has them, and arrays without objects, by name."""
 
 
+class Keep(Protocol):
+    """What is kept of tasks in a folder."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder, which nothing else writes meanwhile."""
+        ...
+
+    def read(self, task: Any) -> Result | None:
+        """Return a task's result; None where there is none, or none that is whole."""
+        ...
+
+    def write(self, task: Any, result: Mapping[str, Any]) -> None:
+        """Keep a task's result, atomically."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
-class Keep:
+class KeptResults:
     """A folder that results are kept in.
 
     `about` is a hash of all that every task depends on besides itself: the shared data, the sources, the versions.

@@ -17,6 +17,10 @@ TRIES = 4  # workers that may die under a task before the run ends
 class Backend(Protocol):
     """Runs tasks, each in one worker."""
 
+    def workers(self) -> int:
+        """Return how many workers there are now."""
+        ...
+
     def told(self) -> str:
         """Return how many workers there are now, in words."""
         ...

@@ -21,6 +21,10 @@ class ThisProcess:
     def __init__(self, function: Function, shared: Any) -> None:
         self._call = partial(attempt, function, shared)
 
+    def workers(self) -> int:
+        """Return 1."""
+        return 1
+
     def told(self) -> str:
         """Return that there is one worker."""
         return "1 worker"
@@ -44,6 +48,10 @@ class LocalWorkers:
         self._workers = workers
         self._prepare = partial(_hold, function, shared)
         self._pool: WorkerPool | None = None
+
+    def workers(self) -> int:
+        """Return how many processes there are."""
+        return self._workers
 
     def told(self) -> str:
         """Return how many processes there are."""

@@ -38,11 +38,15 @@ class RayWorkers:
             self._call = self._ray.remote(num_cpus=1, max_retries=TRIES - 1)(_run)
             self._stack = stack.pop_all()
 
-    def told(self) -> str:
-        """Return how many cores there are, and on how many machines."""
+    def workers(self) -> int:
+        """Return how many cores there are."""
         if time.monotonic() - self._looked > LOOK_S:
             self._look()
-        return f"{self._cores} workers on {self._machines} machine{'' if self._machines == 1 else 's'}"
+        return self._cores
+
+    def told(self) -> str:
+        """Return how many cores there are, and on how many machines."""
+        return f"{self.workers()} workers on {self._machines} machine{'' if self._machines == 1 else 's'}"
 
     def outcomes(self, tasks: Sequence[Numbered], advance: Advance) -> Outcomes:
         """Yield each task's number and outcome as they end."""

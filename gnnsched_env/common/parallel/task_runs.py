@@ -73,6 +73,10 @@ class TaskRunner:
         if backend is not None:
             backend.close()
 
+    def workers(self) -> int:
+        """Return how many workers there are now; they are started, or the cluster is joined, if they are not."""
+        return self._started().workers()
+
     def run(
         self,
         tasks: Sequence[Any],
@@ -96,8 +100,6 @@ class TaskRunner:
             new = [(number, task) for number, task in enumerate(tasks) if number not in kept]
             with progress_bar(title, len(tasks), shown=progress, unit="tasks") as advance:
                 advance(len(kept))
-                if new and self._backend is None:
-                    self._backend = _backend(self._function, self._shared, self.where)
                 with closing(self._finished(new, keep, advance)) as finished:
                     ended: dict[int, Any] = {}
                     for number, task in enumerate(tasks):
@@ -112,12 +114,16 @@ class TaskRunner:
                             raise outcome
                         yield outcome
 
+    def _started(self) -> Backend:
+        if self._backend is None:
+            self._backend = _backend(self._function, self._shared, self.where)
+        return self._backend
+
     def _finished(self, tasks: Sequence[Numbered], keep: Keep | None, advance: Advance) -> Outcomes:
         """Yield each task's number and outcome as they end, after its result is kept."""
         if not tasks:
             return
-        backend, named = self._backend, dict(tasks)
-        assert backend is not None
+        backend, named = self._started(), dict(tasks)
         advance(0, backend.told())
         with closing(backend.outcomes(tasks, advance)) as outcomes:
             for number, outcome in outcomes:

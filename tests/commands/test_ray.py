@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -113,14 +113,19 @@ def check_removed_machine(where, folder, made, machine):
     shared = {"factor": 3, "folder": ran, "seconds": 0.5}
     results = run_tasks(slow_multiply, list(range(12)), shared=shared, where=where)
     found = [next(results)["product"]]
-    while len(workers := {int(path.name.split("-")[1]) for path in ran.iterdir()}) < MACHINES:  # until all have begun
-        found.append(next(results)["product"])
     raylet = machine.all_processes["raylet"][0].process.pid
+    while not (there := [one for one in workers_in(ran) if parent_of(one) == raylet]):  # until it has begun
+        found.append(next(results)["product"])
     made.remove_node(machine, allow_graceful=False)
-    for worker in (one for one in workers if parent_of(one) in (1, raylet)):
-        os.kill(worker, signal.SIGKILL)
+    for worker in there:
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
     assert found + products(results) == [3 * task for task in range(12)]
     assert len(list(ran.iterdir())) > 12  # one ran twice
+
+
+def workers_in(folder):
+    return {int(path.name.split("-")[1]) for path in folder.iterdir()}
 
 
 def parent_of(process):

@@ -15,7 +15,7 @@ from gnnsched_agents.training_config import TrainConfig, require_same
 from gnnsched_agents.training_display import Display, EventLog, open_display, open_events
 from gnnsched_agents.validation import Score, Validation
 from gnnsched_baselines.learned.pair_network import load_network, save_network
-from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.folder_lock import writing_folder
 
 CHECKPOINT_SECONDS = 120.0  # a kill loses at most this time, or one iteration if that is longer
@@ -36,17 +36,20 @@ class Result:
     phase: str
 
 
-def train(config: TrainConfig, folder: Path, *, command: str = "", progress: bool | None = None) -> Result:
+def train(
+    config: TrainConfig, folder: Path, *, command: str = "", ray: str | None = None, progress: bool | None = None
+) -> Result:
     """Train, or resume the training in the folder, until the budget is spent or SIGINT or SIGTERM arrives.
 
     The first signal ends the training after its iteration, a second one at once (work after the last checkpoint is then
     repeated on resuming); before the first iteration there is nothing to lose, and signals act as ever. `command` is
-    recorded in the cards of the weights; `progress` shows a bar on stderr (None: if that is a terminal). Raise
-    ConfigError if the folder holds a training of another config, or another process trains there.
+    recorded in the cards of the weights; `progress` shows a bar on stderr (None: if that is a terminal). `ray`: play on
+    the Ray cluster at this address, on which weights do not depend; for methods of evolution only. Raise ConfigError if
+    the method is another, the folder holds a training of another config, or another process trains there.
     """
     files = RunFolder(folder)
     with writing_folder(folder):
-        run = Run(config, files, command)
+        run = Run(config, files, command, ray)
         resumed = run.resume()
         events = open_events(run.files.events, run.decisions)
         with open_display(progress) as display, events as log:
@@ -64,7 +67,7 @@ def train(config: TrainConfig, folder: Path, *, command: str = "", progress: boo
 class Run:
     """A running training: the method, its checkpoints, the curve of its validations."""
 
-    def __init__(self, config: TrainConfig, files: RunFolder, command: str) -> None:
+    def __init__(self, config: TrainConfig, files: RunFolder, command: str, ray: str | None = None) -> None:
         self.config = config
         self.files = files
         self.command = command
@@ -79,6 +82,10 @@ class Run:
         self._kept = kept
         self.validation = Validation(config.validation, config.workloads)
         self.method = trainer(config.kind)(config.method, config.workloads, config.seed)
+        if ray is not None:
+            if (run_on := getattr(self.method, "run_on", None)) is None:
+                raise ConfigError(f"--ray: goes with improvement and evolution, but the method is {config.kind}")
+            run_on(ray)
         self._clock = time.monotonic()
         self._saved = 0.0
 

@@ -12,6 +12,8 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.progress import Advance, no_progress
 from gnnsched_env.common.stats import Interval, geometric_ratio, paired_ratio
 from gnnsched_env.evaluation.runs import PolicyFactory, run_policy
+from gnnsched_env.scenario import Scenario
+from gnnsched_env.tables import LatencyTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,13 @@ def play(
 
     Raise ConfigError for a task that cannot be opened (`Task.open`), and GnnSchedError where the policy fails.
     """
-    scenario, table = task.open(folder)
+    return play_opened(task, *task.open(folder), factory, advance)
+
+
+def play_opened(
+    task: Task, scenario: Scenario, table: LatencyTable, factory: PolicyFactory, advance: Advance = no_progress
+) -> Played:
+    """Play a task that is open already; raise GnnSchedError where the policy fails."""
     runs = run_policy(
         factory, scenario, table, dispatch=False, seed=FIRST_SEED, episodes=task.episodes, advance=advance
     )

@@ -4,24 +4,33 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
-from gnnsched_env.bench.play import Played, mean_decision_us, play, suite_score
+from gnnsched_env.bench.play import Played, mean_decision_us, play_opened, suite_score
 from gnnsched_env.bench.tasks import BENCHMARK, VERSION, Task, bench_tasks
 from gnnsched_env.common.checks import OneOf
+from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.errors import FileFormatError, GnnSchedError
 from gnnsched_env.common.files import read_json, write_json
-from gnnsched_env.common.progress import Advance, no_progress
+from gnnsched_env.common.parallel.installed import installed
+from gnnsched_env.common.parallel.kept_results import KeptResults
+from gnnsched_env.common.parallel.task_runs import HERE, Where, run_tasks
+from gnnsched_env.common.progress import Advance
 from gnnsched_env.common.stats import Interval
-from gnnsched_env.evaluation.policies import policy_factory
+from gnnsched_env.evaluation.policies import policy_factory, policy_source, source_of
+from gnnsched_env.evaluation.runs import PolicyFactory
+from gnnsched_env.scenario import Scenario
+from gnnsched_env.tables import LatencyTable
 from gnnsched_env.version import __version__
 
 FORMAT = f"{BENCHMARK}-result"
 FORMAT_VERSION = 1
-FILE_FORMS = ("file:", "sb3:", "agent:", "lookahead:")  # whose names may go on with a file's path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,15 +141,45 @@ def run_suite(
     training: str = "",
     fleets: Sequence[str] = (),
     folder: str | os.PathLike[str] | None = None,
-    advance: Advance = no_progress,
+    where: Where = HERE,
 ) -> Result:
     """Play a policy, by name, on all tasks of a suite, or on those of some `fleets`.
 
-    `training`: what it was trained with, in words; `folder`: where graph files are. `advance` is told of episodes.
-    Raise ConfigError for an unknown policy, suite or fleet, or a task that cannot be opened, and GnnSchedError where
-    the policy fails.
+    Options are those of `run_suites`. Raise ConfigError for an unknown policy, suite or fleet, or a task that cannot be
+    opened, and GnnSchedError where the policy fails.
     """
-    return _run(policy, suite, tasks_of(suite, fleets), training=training, folder=folder, advance=advance)
+    (result,) = run_suites([policy], suite, training=training, fleets=fleets, folder=folder, where=where)
+    if isinstance(result, GnnSchedError):
+        raise result
+    return result
+
+
+def run_suites(
+    policies: Sequence[str],
+    suite: str = "small",
+    *,
+    training: str = "",
+    fleets: Sequence[str] = (),
+    folder: str | os.PathLike[str] | None = None,
+    where: Where = HERE,
+    keep: Path | None = None,
+    progress: bool | None = False,
+) -> Iterator[Result | GnnSchedError]:
+    """Play policies, by name, on a suite's tasks; yield each one's result, or the error with which it failed.
+
+    `training`: what they were trained with, in words; `folder`: where graph files are. Each policy plays each task
+    `where` is said, on which results do not depend, but for the time that a decision took. `keep` is a folder in which
+    finished tasks are kept, which a later run finds. `progress` shows a bar; None: if stderr is a terminal. Raise
+    ConfigError for an unknown policy, suite or fleet, or a task that cannot be opened.
+    """
+    tasks = tasks_of(suite, fleets)
+    sources = [policy_source(policy) for policy in policies]
+    played = _play_all(policies, tasks, "playing", folder=folder, where=where, keep=keep, progress=progress)
+    for policy, source, own in zip(policies, sources, played, strict=True):
+        if isinstance(own, GnnSchedError):
+            yield own
+        else:
+            yield Result(policy=policy, suite=suite, training=training, source=source, played=own)
 
 
 def tasks_of(suite: str, fleets: Sequence[str] = ()) -> tuple[Task, ...]:
@@ -151,31 +190,65 @@ def tasks_of(suite: str, fleets: Sequence[str] = ()) -> tuple[Task, ...]:
     return tuple(task for task in tasks if task.fleet in chosen)
 
 
-def _run(
-    policy: str,
-    suite: str,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A policy that plays a task; `digest` is the task's, `source` a hash of the policy's file."""
+
+    policy: str
+    source: str
+    task: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What all entries share: tasks with their scenarios and tables, and what makes each policy, by name."""
+
+    tasks: Mapping[str, tuple[Task, Scenario, LatencyTable]]
+    policies: Mapping[str, PolicyFactory]
+
+
+def play_entry(opened: Opened, entry: Entry, advance: Advance) -> dict[str, Any]:
+    """Play an entry; return the fields of `Played` but the task."""
+    task, scenario, table = opened.tasks[entry.task]
+    advance(0, f"{entry.policy}: {entry.task}")
+    share: Advance = partial(_part_of, advance, task.episodes)
+    played = play_opened(task, scenario, table, opened.policies[entry.policy], share)
+    return {name: getattr(played, name) for name in ("completions", "knowledge", "decision_us")}
+
+
+def _part_of(advance: Advance, episodes: int, amount: float, doing: str | None = None) -> None:
+    advance(amount / episodes)
+
+
+def _play_all(
+    policies: Sequence[str],
     tasks: Sequence[Task],
+    title: str,
     *,
-    training: str = "",
     folder: str | os.PathLike[str] | None,
-    advance: Advance,
-) -> Result:
-    factory = policy_factory(policy, dispatch=False)
-    source = policy_source(policy)
-    played = []
-    for task in tasks:
-        advance(0, f"{policy}: {task.name}")
-        played.append(play(task, factory, folder=folder, advance=advance))
-    return Result(policy=policy, suite=suite, training=training, source=source, played=tuple(played))
-
-
-def policy_source(policy: str) -> str:
-    """Return the SHA-256 of the file that a policy's name goes on with, "" if it names none."""
-    prefix, _, rest = policy.partition(":")
-    file = Path(rest)
-    if f"{prefix}:" not in FILE_FORMS or not file.is_file():
-        return ""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    where: Where,
+    keep: Path | None,
+    progress: bool | None,
+) -> Iterator[tuple[Played, ...] | GnnSchedError]:
+    """Yield what each policy did on the tasks, or the error with which it failed first."""
+    factories = {policy: policy_factory(policy, dispatch=False) for policy in policies}
+    opened = Opened(tasks={task.name: (task, *task.open(folder)) for task in tasks}, policies=factories)
+    entries = [
+        Entry(policy=policy, source=source_of(policy, factories[policy]), task=task.name, digest=task.digest)
+        for policy in policies
+        for task in tasks
+    ]
+    kept = None if keep is None else KeptResults(folder=keep, about=content_key(installed=installed()))
+    options: Any = {"where": where, "keep": kept, "title": title, "progress": progress}
+    with closing(run_tasks(play_entry, entries, shared=opened, catch=(GnnSchedError,), **options)) as results:
+        for _ in policies:
+            own = list(islice(results, len(tasks)))
+            failed = next((one for one in own if isinstance(one, GnnSchedError)), None)
+            yield failed or tuple(
+                Played(task=task, **{**one, "completions": tuple(one["completions"])})
+                for task, one in zip(tasks, own, strict=True)
+            )
 
 
 def write_results(path: str | os.PathLike[str], results: Iterable[Result]) -> None:
@@ -225,11 +298,17 @@ class Difference:
 
 
 def play_again(
-    result: Result, *, folder: str | os.PathLike[str] | None = None, advance: Advance = no_progress
+    result: Result,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    where: Where = HERE,
+    keep: Path | None = None,
+    progress: bool | None = False,
 ) -> list[Difference]:
     """Play a result's policy again; return where a sum of completion times differs, nothing where none does.
 
-    Raise GnnSchedError where the policy's file is another than the one that made the result, or the policy fails.
+    Options are those of `run_suites`. Raise GnnSchedError where the policy's file is another than the one that made the
+    result, or the policy fails.
     """
     if result.source != (source := policy_source(result.policy)):
         raise GnnSchedError(
@@ -237,10 +316,13 @@ def play_again(
             f"{source or 'no file'}"
         )
     tasks = [one.task for one in result.played]
-    again = _run(result.policy, result.suite, tasks, folder=folder, advance=advance)
+    options: Any = {"folder": folder, "where": where, "keep": keep, "progress": progress}
+    (again,) = _play_all([result.policy], tasks, "playing again", **options)
+    if isinstance(again, GnnSchedError):
+        raise again
     return [
         Difference(policy=result.policy, task=one.task.name, episode=episode, told=told, found=found)
-        for one, other in zip(result.played, again.played, strict=True)
+        for one, other in zip(result.played, again, strict=True)
         for episode, (told, found) in enumerate(zip(one.completions, other.completions, strict=True))
         if told != found
     ]

@@ -23,11 +23,13 @@ HELD = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM") if ha
 class WorkerPool(ProcessPoolExecutor):
     """A pool of processes; as a context, it waits for its tasks, or ends at once where the block raises.
 
-    The processes are spawned: a forked one would share the threads of compiled libraries.
+    The processes are spawned: a forked one would share the threads of compiled libraries. Each begins with a call of
+    `prepare`, which is sent to it once.
     """
 
-    def __init__(self, workers: int) -> None:
-        super().__init__(workers, multiprocessing.get_context("spawn"), initializer=_follow_parent)
+    def __init__(self, workers: int, *, prepare: Callable[[], object] | None = None) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        super().__init__(workers, spawn, initializer=_begin, initargs=(prepare,))
 
     def submit(self, task: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
         """Queue a call of a task, which may start a process."""
@@ -60,6 +62,12 @@ def run_script(script: Path, words: Sequence[str], **options: Any) -> int:
     code = f"from {__name__} import _follow_pipe; _follow_pipe()"
     with subprocess.Popen([sys.executable, "-c", code, str(script), *words], stdin=subprocess.PIPE, **options) as child:
         return child.wait()
+
+
+def _begin(prepare: Callable[[], object] | None) -> None:
+    _follow_parent()
+    if prepare is not None:
+        prepare()
 
 
 def _follow_parent() -> None:

@@ -7,6 +7,7 @@ Every format of the project's own files is listed below; a graph set's npz has n
 """
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ LATENCY_TABLE = Format("gnnsched-latency-table", 2, "latency table")
 WEIGHTS = Format("gnnsched-weights", 1, "weights")
 EVOLUTION = Format("gnnsched-evolution", 1, "evolution checkpoint")
 DATASET_CHUNK = Format("gnnsched-dataset-chunk", 1, "chunk of a data set")
+TASK_RESULT = Format("gnnsched-task-result", 1, "kept result")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +98,13 @@ def save(
 ) -> None:
     """Write a file atomically; equal content gives equal bytes. `parents`: make any missing folders."""
     write_npz(path, pack(format, fields, arrays), parents=parents)
+
+
+def to_bytes(format: Format, fields: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return the bytes of the file that `save` would write."""
+    file = io.BytesIO()
+    np.savez_compressed(file, **pack(format, fields, arrays))  # type: ignore[arg-type]
+    return file.getvalue()
 
 
 def load(path: str | os.PathLike[str], *formats: Format) -> Stored:

@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from gnnsched_env.common.parallel.task_runs import HERE, Where
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.evaluation.distances import draw_instances, find_limits
+from gnnsched_env.evaluation.episode_blocks import Condition, Record
 from gnnsched_env.evaluation.policies import ALL, policy_factories, policy_factory, uninformed_factories
-from gnnsched_env.evaluation.records import Record, evaluate
+from gnnsched_env.evaluation.records import Contest, evaluate_each
 from gnnsched_env.evaluation.runs import PolicyFactory
 from gnnsched_env.scenario import Scenario, scenario_table
 from gnnsched_env.tables import LatencyTable
@@ -25,6 +28,7 @@ def compare(
     episodes: int = 100,
     graphs: Sequence[str] | None = None,
     versus: str | None = None,
+    where: Where = HERE,
     progress: bool | None = False,
 ) -> list[Record]:
     """Play the same episodes of a scenario under every policy; return one record (JSON) for each, best first.
@@ -33,29 +37,39 @@ def compare(
     import `gnnsched_baselines` to register its own), or what makes each. `table` is the scenario's by default, `graphs`
     what the records call its graphs, `versus` a policy that all are compared with besides. Ratios are over clairvoyant
     shortest-job-first with an unbounded window, and over the best registered policy that knows no latencies, as
-    `evaluate` tells. `progress` shows a bar of the episodes; None: if stderr is a terminal.
+    `Contest` tells. `where` says what processes play, on which records do not depend. `progress` shows a bar; None: if
+    stderr is a terminal.
 
     Raise ConfigError before anything is played where a name is unknown, a policy is not made for the environment, or
     the scenario's sections contradict each other; PoliciesFailed, which holds the records of the others, at the end
     where a policy fails.
     """
+    contest = contest_of(policies, dispatch=dispatch, versus=versus, seed=seed, episodes=episodes)
+    if table is None:
+        table = scenario_table(scenario, progress=progress)
+    names = table.group_names if graphs is None else tuple(graphs)
+    condition = Condition(scenario=scenario, table=table, graphs=names)
+    (compared,) = evaluate_each(contest, [condition], where=where, progress=progress)
+    return compared.checked()
+
+
+def contest_of(
+    policies: Iterable[str] | Mapping[str, PolicyFactory], *, dispatch: bool, versus: str | None, **options: Any
+) -> Contest:
+    """Return the contest of policies, by name or by what makes each, with the references that `compare` has.
+
+    `options` are the other fields of `Contest`. Raise ConfigError for an unknown policy, and as `Contest`.
+    """
     factories = policies if isinstance(policies, Mapping) else policy_factories(policies, dispatch=dispatch)
     if versus is not None and versus not in factories:
         factories = {**factories, versus: policy_factory(versus, dispatch=dispatch)}
-    if table is None:
-        table = scenario_table(scenario, progress=progress)
-    return evaluate(
-        scenario,
-        table,
-        factories,
+    return Contest(
+        policies=factories,
         shortest_job_first=policy_factory(REFERENCE, dispatch=False),
         uninformed=uninformed_factories(dispatch=dispatch),
         dispatch=dispatch,
-        seed=seed,
-        episodes=episodes,
-        graphs=table.group_names if graphs is None else graphs,
         versus=versus,
-        progress=progress,
+        **options,
     )
 
 

@@ -5,10 +5,12 @@ imported, `gnnsched_agents` the models of Stable-Baselines3 (`sb3:FILE.zip`). Re
 name it `module:Class` wherever a policy is asked for.
 """
 
+import hashlib
 import importlib
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from gnnsched_env.common.checks import Text
@@ -24,6 +26,7 @@ Kind = TypeVar("Kind", bound=type[Any])
 Found = tuple[type[Any], dict[str, Any]]
 
 ALL = "all"
+FILE_FORMS = ("file:", "sb3:", "agent:", "lookahead:")  # whose names may go on with a file's path
 POLICIES: dict[str, type[Any]] = {}  # policies that decide from the observation alone, in microseconds
 PLANNERS: dict[str, type[Any]] = {}  # need observe_belief(belief) before each decision, which takes milliseconds
 
@@ -84,13 +87,56 @@ def make_policy(name: str, layout: Layout, *, table: LatencyTable | None = None,
     return checked_policy(made, layout.num_choices, f"policy {name!r}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedPolicy:
+    """Makes a named policy for a layout and a table, in any process: what registers policies here is imported there."""
+
+    name: str
+    dispatch: bool
+    imports: tuple[str, ...] = field(default_factory=lambda: registering_modules())
+
+    def __call__(self, layout: Layout, table: LatencyTable) -> Policy:
+        """Return the policy."""
+        for module in self.imports:
+            importlib.import_module(module)
+        return make_policy(self.name, layout, table=table)
+
+
+def registering_modules() -> tuple[str, ...]:
+    """Return the modules of all registered policies and families, but for that of a script which is run."""
+    kinds = [*POLICIES.values(), *PLANNERS.values(), *(family.find for family in FAMILIES.values())]
+    return tuple(sorted({kind.__module__ for kind in kinds} - {"__main__"}))
+
+
+def policy_source(policy: str) -> str:
+    """Return the SHA-256 of the file that a policy's name goes on with, "" if it names none."""
+    prefix, _, rest = policy.partition(":")
+    file = Path(rest)
+    if f"{prefix}:" not in FILE_FORMS or not file.is_file():
+        return ""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def source_of(name: str, factory: PolicyFactory) -> str:
+    """Return a hash of a named policy's files: that of its class, and that which its name goes on with.
+
+    What the class's file imports is not seen. Raise ConfigError for a policy that does not come from `policy_factory`.
+    """
+    if not isinstance(factory, NamedPolicy):
+        raise ConfigError(f"policy {name!r}: results are kept of policies by name only, as policy_factory makes them")
+    kind, _ = find_policy(factory.name, dispatch=factory.dispatch)
+    file = inspect.getsourcefile(kind)
+    own = "" if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return f"{kind.__qualname__} {own} {policy_source(factory.name)}"
+
+
 def policy_factory(name: str, *, dispatch: bool) -> PolicyFactory:
     """Return the function that makes a named policy for a layout and a table.
 
     A bad name, and one of a policy that is not made for the environment, is refused at once, as by `make_policy`.
     """
     find_policy(name, dispatch=dispatch)
-    return lambda layout, table: make_policy(name, layout, table=table)
+    return NamedPolicy(name=name, dispatch=dispatch)
 
 
 def policy_factories(names: Iterable[str], *, dispatch: bool) -> dict[str, PolicyFactory]:

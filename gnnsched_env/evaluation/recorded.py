@@ -10,7 +10,7 @@ from typing import Any
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import read_json
 from gnnsched_env.evaluation.compare import with_graphs
-from gnnsched_env.evaluation.records import CONDITIONS, Record
+from gnnsched_env.evaluation.episode_blocks import CONDITIONS, Record
 from gnnsched_env.scenario import Scenario
 from gnnsched_env.scenario.scenario import SECTIONS
 from gnnsched_env.sim.metrics import METRICS

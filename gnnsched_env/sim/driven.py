@@ -183,7 +183,7 @@ def driven_metrics(fleet: DrivenFleet) -> EpisodeMetrics:
     return EpisodeMetrics(
         jobs=done[np.newaxis].copy(),
         true=fleet.true,
-        totals=totals,
+        totals=(totals,),
         makespan=fleet.lanes["time"].copy(),
         utilisation=fleet.accelerators["busy_cycles"].sum(axis=1, dtype=np.float64) / fleet_time,
         energy_pj=fleet.lanes["total_energy"].copy(),

@@ -20,8 +20,8 @@ class EpisodeMetrics:
     """Every job of L finished episodes of J jobs each, and each episode's use of the fleet.
 
     `jobs`: JOB records [L, J], a copy; without rows (J = 0) where jobs were streamed and their records not kept.
-    `true` int64 [C, K]: the classes' true latencies, cycles. `totals`: sums over all L x J jobs, those whose records
-    were not kept too.
+    `true` int64 [C, K]: the classes' true latencies, cycles. `totals`: of each episode, sums over its J jobs, those
+    whose records were not kept too.
     Of episodes, [L]: `makespan` int64 cycles, `utilisation` float64 (busy cycles, those of aborted runs too /
     (accelerators x makespan)), `energy_pj` float64 (of all runs, aborted ones as far as they came; 0 for a table
     without energies), `failures` and `aborted` int64 (times that an accelerator failed, runs that this stopped),
@@ -30,7 +30,7 @@ class EpisodeMetrics:
 
     jobs: RecordArray
     true: NDArray[np.int64]
-    totals: JobTotals
+    totals: tuple[JobTotals, ...]
     makespan: NDArray[np.int64]
     utilisation: NDArray[np.float64]
     energy_pj: NDArray[np.float64]
@@ -74,21 +74,21 @@ class EpisodeMetrics:
         return np.asarray((self.jobs["ready"] - self.jobs["arrival"]).mean(axis=1))
 
 
-_MEANS: dict[str, Callable[[EpisodeMetrics], float]] = {
-    "mean_completion": lambda metrics: metrics.totals.completion / metrics.totals.jobs,
-    "mean_execution": lambda metrics: metrics.totals.execution / metrics.totals.jobs,
-    "mean_slowdown": lambda metrics: metrics.totals.slowdown / metrics.totals.jobs,
-    "mean_predicting": lambda metrics: metrics.totals.predicting / metrics.totals.jobs,
-    "mean_weighted_completion": lambda metrics: metrics.totals.weighted / metrics.totals.weight,
-    "missed_deadlines": lambda metrics: metrics.totals.missed / max(1, metrics.totals.due),
-    "mean_tardiness": lambda metrics: metrics.totals.tardiness / max(1, metrics.totals.due),
-    "mean_energy_pj": lambda metrics: metrics.energy_pj.sum() / metrics.totals.jobs,
-    "utilisation": lambda metrics: metrics.utilisation.mean(),
-    "makespan": lambda metrics: metrics.makespan.mean(),
-    "energy_pj": lambda metrics: metrics.energy_pj.mean(),
-    "mean_failures": lambda metrics: metrics.failures.mean(),
-    "mean_aborted": lambda metrics: metrics.aborted.mean(),
-    "availability": lambda metrics: metrics.availability.mean(),
+_MEANS: dict[str, Callable[[EpisodeMetrics, JobTotals], float]] = {
+    "mean_completion": lambda _, total: total.completion / total.jobs,
+    "mean_execution": lambda _, total: total.execution / total.jobs,
+    "mean_slowdown": lambda _, total: total.slowdown / total.jobs,
+    "mean_predicting": lambda _, total: total.predicting / total.jobs,
+    "mean_weighted_completion": lambda _, total: total.weighted / total.weight,
+    "missed_deadlines": lambda _, total: total.missed / max(1, total.due),
+    "mean_tardiness": lambda _, total: total.tardiness / max(1, total.due),
+    "mean_energy_pj": lambda metrics, total: metrics.energy_pj.sum() / total.jobs,
+    "utilisation": lambda metrics, _: metrics.utilisation.mean(),
+    "makespan": lambda metrics, _: metrics.makespan.mean(),
+    "energy_pj": lambda metrics, _: metrics.energy_pj.mean(),
+    "mean_failures": lambda metrics, _: metrics.failures.mean(),
+    "mean_aborted": lambda metrics, _: metrics.aborted.mean(),
+    "availability": lambda metrics, _: metrics.availability.mean(),
 }
 METRICS = tuple(_MEANS)
 """The names of what `summarise` returns."""
@@ -103,7 +103,8 @@ def summarise(metrics: EpisodeMetrics) -> dict[str, float]:
     Of episodes: "utilisation", "makespan" (cycles), "energy_pj" (of a whole one), "mean_failures", "mean_aborted",
     "availability".
     """
-    return {name: float(mean(metrics)) for name, mean in _MEANS.items()}
+    total = reduce(JobTotals.plus, metrics.totals)
+    return {name: float(mean(metrics, total)) for name, mean in _MEANS.items()}
 
 
 def joined(parts: Sequence[EpisodeMetrics]) -> EpisodeMetrics:
@@ -111,7 +112,7 @@ def joined(parts: Sequence[EpisodeMetrics]) -> EpisodeMetrics:
     arrays = ("jobs", "makespan", "utilisation", "energy_pj", "failures", "aborted", "availability")
     return EpisodeMetrics(
         true=parts[0].true,
-        totals=reduce(JobTotals.plus, (part.totals for part in parts)),
+        totals=tuple(totals for part in parts for totals in part.totals),
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays},
     )
 
@@ -142,17 +143,16 @@ def _copied(records: RecordArray) -> RecordArray:
     return records.view(f"V{records.dtype.itemsize}").copy().view(records.dtype)
 
 
-def _totals(simulation: Simulation, which: slice) -> JobTotals:
-    """Return the sums over the jobs of some lanes: those that are held, and where they are streamed those before."""
-    totals = JobTotals()
-    if not simulation.streaming:
-        totals.add(simulation.jobs[which].ravel(), simulation.true)
-        return totals
-    loaded = simulation.lanes["loaded"][which].tolist()
-    for before, records, count in zip(simulation.forgotten[which], simulation.jobs[which], loaded, strict=True):
-        totals = totals.plus(before)
-        totals.add(records[:count], simulation.true)
-    return totals
+def _totals(simulation: Simulation, which: slice) -> tuple[JobTotals, ...]:
+    """Return the sums over each lane's jobs: those that are held, and where they are streamed those before."""
+    found = []
+    for lane in range(*which.indices(simulation.num_lanes)):
+        totals, records = JobTotals(), simulation.jobs[lane]
+        if simulation.streaming:
+            totals, records = totals.plus(simulation.forgotten[lane]), records[: simulation.lanes["loaded"][lane]]
+        totals.add(records, simulation.true)
+        found.append(totals)
+    return tuple(found)
 
 
 def _down_time(simulation: Simulation, which: slice) -> NDArray[np.float64]:

@@ -141,12 +141,11 @@ class LatencyTable:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table as an npz file without pickles; an interrupted write leaves no broken file."""
-        fields = {name: getattr(self, name) for name in _NAMES} | {"provenance": dict(self.provenance)}
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        for name in _OPTIONAL:
-            if (array := getattr(self, name)) is not None:
-                arrays[name] = array
-        store.save(path, LATENCY_TABLE, fields, arrays)
+        store.save(path, LATENCY_TABLE, *self._content())
+
+    def digest(self) -> str:
+        """Return a hash (SHA-256, hexadecimal) of all that the table holds."""
+        return store.digest(*self._content())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -160,6 +159,12 @@ class LatencyTable:
             return cls(**given, provenance=dict(stored.manifest["provenance"]))
         except (KeyError, TypeError) as error:
             raise FileFormatError(f"{stored.source}: {error}") from None
+
+    def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the fields and the arrays that are saved."""
+        fields = {name: getattr(self, name) for name in _NAMES} | {"provenance": dict(self.provenance)}
+        arrays = {name: getattr(self, name) for name in (*_ARRAYS, *_OPTIONAL)}
+        return fields, {name: array for name, array in arrays.items() if array is not None}
 
 
 def interval_ends(

@@ -16,6 +16,7 @@ import tyro
 
 from gnnsched_cli.command import OutFile, counted, print_table, print_text
 from gnnsched_cli.policy_names import FORMS, register_policies
+from gnnsched_cli.task_options import KeepFolder, Ray, Workers
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class Arguments:
     """Folder of the real graph sets that the suite `real` plays."""
     training: str = ""
     """What the policies were trained with, in words; shown in the leaderboard."""
+    workers: Workers = 1
+    ray: Ray = None
+    keep: KeepFolder = None
     json: OutFile | None = None
     """JSON file to write the results to."""
     markdown: OutFile | None = None
@@ -108,35 +112,32 @@ def score(arguments: Arguments) -> int:
     """Play each policy on the suite; one that fails is told, and the others go on."""
     import sys
 
-    from gnnsched_env.bench.results import run_suite, tasks_of, write_results
-    from gnnsched_env.common.progress import progress_bar
+    from gnnsched_env.bench.results import run_suites, tasks_of, write_results
+    from gnnsched_env.common.parallel.task_runs import Where
     from gnnsched_env.evaluation import policy_factories
     from gnnsched_env.report.leaderboard import LEAVE_OUT, LEGEND, leaderboard_table
 
     names = list(dict.fromkeys(name for word in arguments.words for name in policy_factories((word,), dispatch=False)))
     tasks = tasks_of(arguments.suite, arguments.fleet)
-    for task in tasks[:1]:
-        task.scenario(arguments.graphs)  # refused before any work is done
+    where = Where(workers=arguments.workers, ray=arguments.ray)
     results, failed = [], 0
-    total = len(names) * sum(task.episodes for task in tasks)
-    with progress_bar("playing", total, shown=None, unit="episodes") as advance:
-        for name in names:
-            try:
-                result = run_suite(
-                    name,
-                    arguments.suite,
-                    training=arguments.training,
-                    fleets=arguments.fleet,
-                    folder=arguments.graphs,
-                    advance=advance,
-                )
-            except GnnSchedError as error:
-                failed += 1
-                print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-                continue
-            results.append(result)
-            if arguments.json is not None:  # each part as it is done
-                write_results(arguments.json, results)
+    for result in run_suites(
+        names,
+        arguments.suite,
+        training=arguments.training,
+        fleets=arguments.fleet,
+        folder=arguments.graphs,
+        where=where,
+        keep=arguments.keep,
+        progress=None,
+    ):
+        if isinstance(result, GnnSchedError):
+            failed += 1
+            print(f"error: {' '.join(str(result).split())}", file=sys.stderr)
+            continue
+        results.append(result)
+        if arguments.json is not None:  # each part as it is done
+            write_results(arguments.json, results)
     if results:
         write_leaderboard(arguments, results)
         amount = f"{counted(len(tasks), 'task')}, {counted(sum(task.episodes for task in tasks), 'episode')}"
@@ -148,25 +149,24 @@ def score(arguments: Arguments) -> int:
 def validate(files: list[str], arguments: Arguments) -> int:
     """Play results again and say whether they are the same to the last digit."""
     from gnnsched_env.bench.results import play_again, read_results
-    from gnnsched_env.common.progress import progress_bar
+    from gnnsched_env.common.parallel.task_runs import Where
 
     found = 0
+    where = Where(workers=arguments.workers, ray=arguments.ray)
     read = [(file, result) for file in files for result in read_results(file)]
-    total = sum(one.task.episodes for _, result in read for one in result.played)
-    with progress_bar("playing again", total, shown=None, unit="episodes") as advance:
-        for file, result in read:
-            differences = play_again(result, folder=arguments.graphs, advance=advance)
-            found += len(differences)
-            episodes = sum(one.task.episodes for one in result.played)
-            told = f"{file}: {result.policy}, suite {result.suite}:"
-            if not differences:
-                print_text(f"{told} all {episodes} episodes are the same")
-                continue
-            one = differences[0]
-            print_text(
-                f"{told} {len(differences)} of {episodes} episodes differ, the first in {one.task}, episode "
-                f"{one.episode}: {one.told:,} cycles told, {one.found:,} found"
-            )
+    for file, result in read:
+        differences = play_again(result, folder=arguments.graphs, where=where, keep=arguments.keep, progress=None)
+        found += len(differences)
+        episodes = sum(one.task.episodes for one in result.played)
+        told = f"{file}: {result.policy}, suite {result.suite}:"
+        if not differences:
+            print_text(f"{told} all {episodes} episodes are the same")
+            continue
+        one = differences[0]
+        print_text(
+            f"{told} {len(differences)} of {episodes} episodes differ, the first in {one.task}, episode "
+            f"{one.episode}: {one.told:,} cycles told, {one.found:,} found"
+        )
     return 1 if found else 0
 
 

@@ -25,6 +25,7 @@ EXTRAS = {
     "render": ("pygame", "moviepy"),
     "bounds": ("ortools",),
     "ogb": ("ogb",),
+    "ray": ("ray",),
 }
 GOOD, OPTIONAL, BAD = "ok", "--", "!!"
 

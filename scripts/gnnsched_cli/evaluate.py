@@ -3,6 +3,7 @@
 Examples:
     gnnsched evaluate --list
     gnnsched evaluate --load 0.5 0.8 --policies all agent:queue_hetero4 --json records.json
+    gnnsched evaluate --policies all rollout --workers 8 --keep out/kept --json records.json
     gnnsched evaluate --env dispatch --graphs karate --policies sjf least_loaded my_module:MyPolicy
 """
 
@@ -15,9 +16,13 @@ import tyro
 from gnnsched_cli.command import OutFile, plain, print_table, print_text
 from gnnsched_cli.conditions import changes, with_options
 from gnnsched_cli.policy_names import Policies, list_policies, register_policies
+from gnnsched_cli.task_options import KeepFolder, Ray, Workers
 from gnnsched_env.common.errors import ConfigError, PoliciesFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gnnsched_env.evaluation import Record
     from gnnsched_env.scenario import Scenario
 
 
@@ -50,6 +55,12 @@ class Arguments:
     bound: bool = False
     """Also show how far each policy is above a proved lower bound: 6 to 10 seconds per episode of 1,000
     jobs, so 10 to 17 minutes per load for the default of 100 episodes."""
+    workers: Workers = 1
+    ray: Ray = None
+    block: int | None = None
+    """Number of episodes of one policy that a worker plays at a time (128 by default); with fewer, more workers share a
+    policy's episodes, and take more time in all. Records do not depend on it."""
+    keep: KeepFolder = None
     json: OutFile | None = None
     """JSON file to write the records to."""
     wide: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -61,9 +72,12 @@ class Arguments:
 def run(arguments: Arguments) -> None:
     """Evaluate, write and print; raise PoliciesFailed at the end where a policy fails."""
     from gnnsched_env.common.files import write_json
-    from gnnsched_env.evaluation import Attempts, add_bound, compare, policy_factories, provenance, with_graphs
-    from gnnsched_env.evaluation.compare import mixes
-    from gnnsched_env.report.policy_table import LEAVE_OUT, changed_options, legend, policy_table
+    from gnnsched_env.common.parallel.task_runs import Where
+    from gnnsched_env.evaluation import Attempts, add_bound, provenance, with_graphs
+    from gnnsched_env.evaluation.compare import contest_of, mixes
+    from gnnsched_env.evaluation.episode_blocks import Condition
+    from gnnsched_env.evaluation.records import evaluate_each
+    from gnnsched_env.report.policy_table import changed_options, legend
     from gnnsched_env.scenario import scenario_table
 
     register_policies()
@@ -74,51 +88,60 @@ def run(arguments: Arguments) -> None:
     scenario = changed_scenario(arguments)
     dispatch = arguments.env == "dispatch"
     versus = () if arguments.versus is None else (arguments.versus,)
-    policies = policy_factories((*arguments.policies, *versus), dispatch=dispatch)
     seeds = {"seed": arguments.seed, "episodes": arguments.episodes}
-    records, failures, tables = [], [], []
-    attempts = Attempts()
-    left_out: set[str] = set()
+    block = {} if arguments.block is None else {"block": arguments.block}
+    contest = contest_of((*arguments.policies, *versus), dispatch=dispatch, versus=arguments.versus, **seeds, **block)
+    where = Where(workers=arguments.workers, ray=arguments.ray)
+    conditions, tables = [], []
     for mix in mixes(arguments.graphs, per_file=arguments.per_file):
         chosen = with_graphs(scenario, mix)
         table = scenario_table(chosen, progress=None)
         tables.append(table)
-        names = [path.stem for path in mix] or list(table.group_names)
+        names = tuple(path.stem for path in mix) or table.group_names
         for load in arguments.load or (scenario.environment.load,):
-            at_load = chosen.with_options(load=load)
-            try:
-                batch = compare(
-                    at_load,
-                    policies,
-                    table=table,
-                    dispatch=dispatch,
-                    **seeds,
-                    graphs=names,
-                    versus=arguments.versus,
-                    progress=None,
-                )
-            except PoliciesFailed as error:
-                batch = error.records
-                for name, own in error.failed.items():
-                    attempts.failed.setdefault(name, own)
-                    failures.append({"policy": name, "graphs": names, "load": load, "error": str(own)})
-            if arguments.bound and batch:
-                add_bound(batch, at_load, table, **seeds, progress=None)
-            records += batch
-            if arguments.json is not None and records:  # before anything is printed, and before the next load may fail
-                made_by = provenance(scenario, tables, plain(arguments))
-                write_json(arguments.json, {"provenance": made_by, "records": records, "failed": failures})
-            if not batch:
-                continue
-            share = batch[0]["load"]
-            about = f"{chosen.fleet.name}, {arguments.env}" + ("" if share is None else f", load {share:.3g}")
-            title = "; ".join([f"{about}: {', '.join(names)}", *changed_options(chosen)])
-            left_out |= print_table(policy_table(batch, title=title), LEAVE_OUT, wide=arguments.wide)
+            conditions.append(Condition(scenario=chosen.with_options(load=load), table=table, graphs=names))
+    records, failures, titled = [], [], []
+    attempts = Attempts()
+    left_out: set[str] = set()
+    played = evaluate_each(contest, conditions, where=where, keep=arguments.keep, progress=None)
+    for condition, compared in zip(conditions, played, strict=True):
+        told, at_load = list(condition.graphs), condition.scenario
+        load = at_load.environment.load
+        try:
+            batch = compared.checked()
+        except PoliciesFailed as error:
+            batch = error.records
+            for name, own in error.failed.items():
+                attempts.failed.setdefault(name, own)
+                failures.append({"policy": name, "graphs": told, "load": load, "error": str(own)})
+        if arguments.bound and batch:
+            add_bound(batch, at_load, condition.table, **seeds, progress=None)
+        records += batch
+        if arguments.json is not None and records:  # before anything is printed, and before the next load may fail
+            made_by = provenance(scenario, tables, plain(arguments))
+            write_json(arguments.json, {"provenance": made_by, "records": records, "failed": failures})
+        if not batch:
+            continue
+        share = batch[0]["load"]
+        about = f"{at_load.fleet.name}, {arguments.env}" + ("" if share is None else f", load {share:.3g}")
+        titled.append(("; ".join([f"{about}: {', '.join(told)}", *changed_options(at_load)]), batch))
+        if where.here:  # else others are still being played, and a bar stands on the terminal
+            left_out |= print_tables(arguments, titled)
+            titled.clear()
+    left_out |= print_tables(arguments, titled)
     if records:
         print_text(legend(records))
     if left_out:
         print_text(f"Left out to fit the terminal (--wide shows all): {', '.join(sorted(left_out))}.")
     attempts.end()
+
+
+def print_tables(arguments: Arguments, titled: "Sequence[tuple[str, list[Record]]]") -> set[str]:
+    """Print a table of records under each title; return the columns that were left out."""
+    from gnnsched_env.report.policy_table import LEAVE_OUT, policy_table
+
+    tables = [policy_table(batch, title=title) for title, batch in titled]
+    return {column for table in tables for column in print_table(table, LEAVE_OUT, wide=arguments.wide)}
 
 
 def changed_scenario(arguments: Arguments) -> "Scenario":

@@ -29,6 +29,7 @@ SUBCOMMANDS = {
     "train": "Train a scheduling agent.",
     "cycles": "Rank the dataflows of an accelerator for a GNN on a graph.",
     "graphs": "Get, convert and describe graphs.",
+    "dataset": "Build a labelled training set for latency predictors, or check one.",
     "score-predictor": "Score a latency predictor on graph files.",
     "score-measured": "Train on latencies measured on a real device, and score on held-out graphs.",
     "profile": "Measure the latencies of a live fleet, and train a predictor on them.",

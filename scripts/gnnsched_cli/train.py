@@ -21,6 +21,7 @@ from gnnsched_agents.training_config import FLEETS, SUFFIXES, TrainConfig
 from gnnsched_agents.training_loop import Result, train
 from gnnsched_cli.command import OutFolder
 from gnnsched_cli.interrupts import INTERRUPTED
+from gnnsched_cli.task_options import Ray
 
 DEFAULT = "queue_hetero4"
 WHICH = (
@@ -37,6 +38,7 @@ class Arguments:
     training: Annotated[TrainConfig, tyro.conf.arg(name="")]
     folder: OutFolder | None = None
     """Folder for checkpoint, weights and events; none: out/train/NAME-SEED. A training in it is continued."""
+    ray: Ray = None
     progress: bool | None = None
     """Show a progress bar; none: only if stderr is a terminal."""
     command: tyro.conf.Suppress[str] = ""
@@ -57,7 +59,7 @@ def run(given: Arguments) -> int:
     training = given.training
     folder = given.folder or Path("out") / "train" / f"{training.name}-{training.seed}"
     try:
-        result = train(training, folder, command=given.command, progress=given.progress)
+        result = train(training, folder, command=given.command, ray=given.ray, progress=given.progress)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         return INTERRUPTED

@@ -4,7 +4,7 @@ python scripts/studies/robustness.py --episodes 20 --jobs 1000
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,12 @@ from rich.table import Table
 from gnnsched_baselines import PLANNERS
 from gnnsched_cli.command import OutFile, counted, plain, print_table, print_text, run_command
 from gnnsched_cli.policy_names import Policies, register_policies
-from gnnsched_env.common.errors import ConfigError, PoliciesFailed
-from gnnsched_env.common.processes import WorkerPool
-from gnnsched_env.common.progress import progress_bar
-from gnnsched_env.evaluation import Attempts, Record, evaluate, policy_factories, policy_factory, write_json
+from gnnsched_cli.task_options import KeepFolder, Ray, Workers
+from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.common.parallel.task_runs import Where
+from gnnsched_env.evaluation import Attempts, Record, policy_factories, policy_factory, write_json
+from gnnsched_env.evaluation.episode_blocks import Condition
+from gnnsched_env.evaluation.records import Contest, evaluate_each
 from gnnsched_env.report.policy_table import ratio_text
 from gnnsched_env.scenario import load_scenario, scenario_table
 
@@ -98,21 +100,13 @@ class Arguments:
     rollout_episodes: int = 0
     """Number of episodes of planning policies (rollout), which are a thousand times as slow; 0 leaves them out."""
     seed: int = 0
-    processes: int = 1
-    """Number of pairs of fleet and condition that are played at once."""
+    workers: Workers = 1
+    ray: Ray = None
+    keep: KeepFolder = None
     markdown: bool = False
     """Print Markdown."""
     json: OutFile | None = None
     """JSON file to write the records to."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One fleet under one condition."""
-
-    fleet: str
-    condition: str
-    arguments: Arguments
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -123,17 +117,20 @@ def main(words: Sequence[str] | None = None) -> int:
 def run(arguments: Arguments) -> None:
     """Evaluate, write and print; raise PoliciesFailed at the end where a policy fails."""
     check(arguments)
-    tasks = [
-        Task(fleet=fleet, condition=name, arguments=arguments) for fleet in arguments.fleets for name in CONDITIONS
-    ]
-    records: dict[str, dict[str, list[Record]]] = {fleet: {} for fleet in arguments.fleets}
+    register_policies()
+    where = Where(workers=arguments.workers, ray=arguments.ray)
+    met = [(fleet, name) for fleet in arguments.fleets for name in CONDITIONS]
+    conditions = [condition(arguments, fleet, name) for fleet, name in met]
+    records: dict[str, dict[str, list[Record]]] = {
+        fleet: {name: [] for name in CONDITIONS} for fleet in arguments.fleets
+    }
     attempts = Attempts()
-    with progress_bar("fleets x conditions", len(tasks), shown=None) as advance:
-        for task, played in zip(tasks, results(tasks, arguments.processes), strict=True):
-            records[task.fleet][task.condition] = played.records
-            attempts.failed.update(played.failed)
+    for contest in contests(arguments):
+        played = evaluate_each(contest, conditions, where=where, keep=arguments.keep, progress=None)
+        for (fleet, name), compared in zip(met, played, strict=True):
+            records[fleet][name] += [{"condition": name, **record} for record in compared.records]
+            attempts.failed.update(compared.attempts.failed)
             write(arguments, records)
-            advance(1)
     for fleet, groups in records.items():
         show(arguments, fleet, groups)
     print_text(LEGEND)
@@ -149,7 +146,7 @@ def write(arguments: Arguments, records: Mapping[str, Mapping[str, list[Record]]
 
 def check(arguments: Arguments) -> None:
     """Raise ConfigError for options that contradict each other, before any work is done."""
-    for name, least in (("episodes", 1), ("rollout_episodes", 0), ("processes", 1)):
+    for name, least in (("episodes", 1), ("rollout_episodes", 0), ("workers", 1)):
         if getattr(arguments, name) < least:
             option = name.replace("_", "-")
             raise ConfigError(f"--{option}: must be an integer of at least {least}, got {getattr(arguments, name)}")
@@ -162,46 +159,30 @@ def check(arguments: Arguments) -> None:
         load_scenario(fleet).with_options(load=arguments.load, jobs=arguments.jobs)
 
 
-def results(tasks: list[Task], processes: int) -> Iterator[PoliciesFailed]:
-    """Yield what `play` returns for each task, in the order of the tasks."""
-    if processes == 1:
-        yield from map(play, tasks)
-        return
-    with WorkerPool(min(processes, len(tasks))) as pool:
-        yield from pool.map(play, tasks)
-
-
-def play(task: Task) -> PoliciesFailed:
-    """Return the records of every policy under a task's condition, and the errors of those that failed, maybe none."""
-    register_policies()
-    arguments = task.arguments
-    options = {"load": arguments.load, "jobs": arguments.jobs, **CONDITIONS[task.condition]}
-    scenario = load_scenario(task.fleet).with_options(**options)
+def condition(arguments: Arguments, fleet: str, name: str) -> Condition:
+    """Return a fleet under one of the conditions."""
+    options = {"load": arguments.load, "jobs": arguments.jobs, **CONDITIONS[name]}
+    scenario = load_scenario(fleet).with_options(**options)
     table = scenario_table(scenario)
-    planners = policy_factories(PLANNERS, dispatch=False)
-    groups = [(policy_factories(arguments.policies, dispatch=False), arguments.episodes)]
+    return Condition(scenario=scenario, table=table, graphs=table.group_names)
+
+
+def contests(arguments: Arguments) -> list[Contest]:
+    """Return what is played under each condition: the policies, and the planners where they are asked for."""
+    groups = [(arguments.policies, arguments.episodes)]
     if arguments.rollout_episodes:
-        groups.append((planners, arguments.rollout_episodes))
-    records: list[Record] = []
-    attempts = Attempts()
-    for policies, episodes in groups:
-        try:
-            found = evaluate(
-                scenario,
-                table,
-                policies,
-                shortest_job_first=policy_factory("sjf", dispatch=False),
-                uninformed={},
-                dispatch=False,
-                seed=arguments.seed,
-                episodes=episodes,
-                graphs=table.group_names,
-            )
-        except PoliciesFailed as error:
-            found = error.records
-            attempts.failed.update(error.failed)
-        records += [{"condition": task.condition, **record} for record in found]
-    return PoliciesFailed(attempts.failed, records)
+        groups.append((tuple(PLANNERS), arguments.rollout_episodes))
+    return [
+        Contest(
+            policies=policy_factories(names, dispatch=False),
+            shortest_job_first=policy_factory("sjf", dispatch=False),
+            uninformed={},
+            dispatch=False,
+            seed=arguments.seed,
+            episodes=episodes,
+        )
+        for names, episodes in groups
+    ]
 
 
 def show(arguments: Arguments, fleet: str, groups: Mapping[str, list[Record]]) -> None:

@@ -1,6 +1,6 @@
-"""Train the two predictors that ship with the package on a data set of `build_dataset.py`.
+"""Train the two predictors that ship with the package on a data set of `gnnsched dataset build`.
 
-python scripts/studies/build_dataset.py --graphs 100000 --seed 0 --out DIR
+gnnsched dataset build --graphs 100000 --seed 0 --out DIR
 python scripts/studies/train_predictors.py --data DIR --out gnnsched_env/predictors/data
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_dataset import load_dataset
 from gnnsched_cli.command import OutFolder, run_command
 from gnnsched_env.hardware import load_fleet
+from gnnsched_env.predictors.datasets.dataset_files import load_dataset
 from gnnsched_env.predictors.levels import Level
 from gnnsched_env.predictors.trees.tree_training import NAMES, train
 from gnnsched_env.tables import distinct_pairs
@@ -22,7 +22,7 @@ class Arguments:
     """Train gradient boosting at both levels of knowledge."""
 
     data: Path
-    """Folder of a data set that build_dataset.py built."""
+    """Folder of a data set that `gnnsched dataset build` built."""
     out: OutFolder
     """Folder to write the two files to (those of the package lie in gnnsched_env/predictors/data)."""
     fleet: str = "big_little"

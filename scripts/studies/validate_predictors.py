@@ -22,7 +22,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from build_dataset import load_dataset
 from gnnsched_cli.command import OutFile, print_table, run_command
 from gnnsched_env.common.checks import OneOf
 from gnnsched_env.common.errors import ConfigError
@@ -30,6 +29,7 @@ from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.evaluation import write_json
 from gnnsched_env.hardware import Composition, load_fleet
 from gnnsched_env.predictors.closed_form import CYCLES
+from gnnsched_env.predictors.datasets.dataset_files import load_dataset
 from gnnsched_env.predictors.datasets.labelled_layers import Dataset, Inputs
 from gnnsched_env.predictors.features import feature_names
 from gnnsched_env.predictors.levels import Level
@@ -260,7 +260,7 @@ class Arguments:
     """Train and score every candidate; each family of graphs is held out once."""
 
     data: Path
-    """Folder of a data set that build_dataset.py built."""
+    """Folder of a data set that `gnnsched dataset build` built."""
     fleet: str = "flexible4"
     """Fleet whose distinct (accelerator, dataflow) pairs are learned; the data set must hold them."""
     graphs: int = 8_000

@@ -24,6 +24,7 @@ from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
 from gnnsched_baselines.learned.pair_network import initial_network, load_network, save_network
 from gnnsched_baselines.learned.player import Player
 from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.progress import no_progress
 from tests.twins import evolution as naive_evolution
 
 TINY = Workloads(sets=2, classes=12, jobs=25, window=8)
@@ -141,7 +142,8 @@ def test_a_task_plays_whole_episodes_with_members_and_assignment():
     place = Place(workloads=TINY, table=1, load=0.9, lanes=3, seed=77)
     assignment = initial_network(2, np.random.default_rng(0))
     wrong = replace(assignment, skip=-assignment.skip)
-    completions, decisions = play_task(Task(place=place, members=(assignment, wrong), reference=True))
+    played = play_task(None, Task(place=place, members=(assignment, wrong), reference=True), no_progress)
+    completions, decisions = played["completions"], played["decisions"]
     world = make_world(TINY, training_table(TINY, 1), 0.9, 3)
     world.play(AssignmentPlayer(world.simulation, world.layout).actions, 77)
     expected = np.mean(naive_evolution.mean_completion(world.simulation))

@@ -54,8 +54,8 @@ def test_a_result_is_written_validated_and_tabulated(capsys, tmp_path):
 
 def test_a_result_that_differs_when_it_is_played_again_is_status_1(capsys, monkeypatch):
     assert gnnsched(capsys, "bench", "fifo", "--json", "out.json")[0] == 0
-    played = results._run
-    monkeypatch.setattr(results, "_run", lambda name, *given, **options: played("sjf", *given, **options))
+    played = results._play_all
+    monkeypatch.setattr(results, "_play_all", lambda names, *given, **options: played(["sjf"], *given, **options))
     status, out, _ = gnnsched(capsys, "bench", "validate", "out.json")
     assert status == 1 and "of 20 episodes differ, the first in small/hetero4-poisson-0.8, episode 0:" in out
 

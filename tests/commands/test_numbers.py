@@ -10,7 +10,11 @@ from tests.forecast.little_files import tile_file
 from tests.report.pages import write_records
 
 ABSURD = ("", "nan", "1e400", "1_0", "\u0663", str(2**70), "1" * 5001, " 1", "0x1", "1,0")
-NESTED = {"graphs": ("get", "convert", "describe"), "forecast": ("standin", "train", "score", "predict")}
+NESTED = {
+    "dataset": ("build", "check"),
+    "graphs": ("get", "convert", "describe"),
+    "forecast": ("standin", "train", "score", "predict"),
+}
 COMMANDS = tuple((name, *more) for name in SUBCOMMANDS for more in ([(one,) for one in NESTED.get(name, ())] or [()]))
 CONFIGS = ("queue_hetero4", "queue_hetero4_ppo")
 # What each needs besides, to come as far as it can.
@@ -20,6 +24,7 @@ REQUIRED = {
     ("graphs", "convert"): ("karate", "--out", "out.npz"),
     ("score-predictor",): ("--predictor", "closed_form", "--graphs", "karate"),
     ("check-trace",): ("none.csv",),
+    ("dataset", "build"): ("--out", "data"),
     ("forecast", "standin"): ("--out", "standin"),
     ("forecast", "train"): ("--data", "data", "--out", "out"),
     ("forecast", "score"): ("--data", "data", "--ranker", "random", "--files", "train"),
@@ -27,6 +32,7 @@ REQUIRED = {
     ("schedule",): ("--policy", "sjf", "--jobs", "5"),
     ("evaluate",): ("--policies", "sjf", "--jobs", "5"),
     ("arena",): ("mine.py",),
+    ("bench",): ("fifo",),
     ("record",): ("--out", "data"),
     ("profile",): ("--graphs", "karate", "--out", "data"),
     ("live",): ("--graphs", "karate", "--out", "data"),

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     path = tmp_path_factory.mktemp("robustness") / "out.json"
-    options = ["--fleets", "hetero4", "flexible4", "--rollout-episodes", "1", "--processes", "2", "--markdown"]
+    options = ["--fleets", "hetero4", "flexible4", "--rollout-episodes", "1", "--workers", "2", "--markdown"]
     ran = run(*options, "--json", str(path))
     assert ran.returncode == 0, ran.stderr
     return ran.stdout, json.loads(path.read_text())
@@ -79,7 +79,7 @@ def test_the_table_shows_the_records(result):
     [
         ({"episodes": 0}, "--episodes: must be an integer of at least 1, got 0"),
         ({"rollout_episodes": -1}, "--rollout-episodes: must be an integer of at least 0, got -1"),
-        ({"processes": 0}, "--processes: must be an integer of at least 1, got 0"),
+        ({"workers": 0}, "--workers: must be an integer of at least 1, got 0"),
         ({"fleets": ()}, "--fleets: needs at least one value"),
         ({"policies": ()}, "--policies: needs at least one value"),
         ({"fleets": ("hetero4", "hetero4")}, "--fleets: must be distinct"),
@@ -100,7 +100,7 @@ def test_an_error_is_one_line():
 
 
 def test_a_policy_that_fails_is_told_after_the_table_of_the_others():
-    ran = run("--fleets", "hetero4", "--processes", "2", "--policies", "tests.commands.failing_policies:InAct", "sjf")
+    ran = run("--fleets", "hetero4", "--workers", "2", "--policies", "tests.commands.failing_policies:InAct", "sjf")
     assert ran.returncode == 2 and "act raised KeyError: 'missing' (failing_policies.py, line 20)" in ran.stderr
     assert "sjf" in ran.stdout and "InAct" not in ran.stdout
 

@@ -5,10 +5,11 @@ import sys
 import numpy as np
 import pytest
 
-import build_dataset
 import plot_coverage
 from gnnsched_env.graphs import GraphSet
 from gnnsched_env.graphs.generators import draw_graphs
+from gnnsched_env.predictors.datasets.dataset_files import load_dataset
+from tests.commands.running import gnnsched
 
 
 def run(monkeypatch, script, *arguments):
@@ -16,13 +17,13 @@ def run(monkeypatch, script, *arguments):
     return script.main()
 
 
-def test_a_training_set_is_built_and_kept(monkeypatch, capsys, tmp_path):
+def test_a_training_set_is_built_and_kept(tmp_path):
     options = ["--graphs", 20, "--seed", 7, "--fleet", "hetero4", "--most-vertices", 100, "--workers", 1]
-    run(monkeypatch, build_dataset, *options, "--out", tmp_path / "set")
-    assert "20 graphs x 9 pairs, 1 chunks, 1 built now" in capsys.readouterr().out
-    assert build_dataset.load_dataset(tmp_path / "set").dataset.cycles.shape == (20, 9)
-    run(monkeypatch, build_dataset, *options, "--out", tmp_path / "set")
-    assert "0 built now" in capsys.readouterr().out
+    built = gnnsched("dataset", "build", *options, "--out", tmp_path / "set")
+    assert "20 graphs x 9 pairs, 1 chunk, 1 built now" in built.stdout, built.stderr
+    assert load_dataset(tmp_path / "set").dataset.cycles.shape == (20, 9)
+    assert "0 built now" in gnnsched("dataset", "build", *options, "--out", tmp_path / "set").stdout
+    assert "20 graphs x 9 pairs, 1 chunk, " in gnnsched("dataset", "check", tmp_path / "set").stdout
 
 
 @pytest.mark.parametrize(
@@ -33,10 +34,10 @@ def test_a_training_set_is_built_and_kept(monkeypatch, capsys, tmp_path):
         (["--workers", 0], "workers must be"),
     ],
 )
-def test_bad_options_end_with_one_line(monkeypatch, capsys, tmp_path, options, message):
-    assert run(monkeypatch, build_dataset, "--out", tmp_path / "set", *options) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: ") and message in line
+def test_bad_options_end_with_one_line(tmp_path, options, message):
+    done = gnnsched("dataset", "build", "--out", tmp_path / "set", *options)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and line.startswith("error: ") and message in line
     assert not (tmp_path / "set").exists()
 
 

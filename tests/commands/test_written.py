@@ -33,6 +33,7 @@ READ_BY = {
     ("arena", "file"),
     ("live", "table"),
     ("report", "source"),
+    ("dataset check", "folder"),
     ("describe_tpugraphs", "folder"),
 }
 PLAY = ("--jobs", "5", "--seed", "1")

@@ -157,8 +157,8 @@ def read_kernel(path: Path) -> bytes:
 
 @cache
 def settings() -> Any:
-    from build_dataset import dataset_settings
     from gnnsched_env.hardware import load_fleet
+    from gnnsched_env.predictors.datasets.dataset_files import dataset_settings
     from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec
 
     spec = DatasetSpec(graphs=3, seed=0, chunk_jobs=3, most_vertices=50)
@@ -166,14 +166,14 @@ def settings() -> Any:
 
 
 def chunk(path: Path) -> None:
-    from build_dataset import provenance_of
+    from gnnsched_env.predictors.datasets.dataset_files import provenance_of
 
     about = {"provenance": provenance_of(settings()[1], 0)}
     store.save(path, store.DATASET_CHUNK, about, {"cycles": np.arange(6).reshape(3, 2), "families": np.zeros(3)})
 
 
 def read_chunk(path: Path) -> Any:
-    from build_dataset import read_chunk
+    from gnnsched_env.predictors.datasets.dataset_files import read_chunk
 
     return read_chunk(beside(path, "chunk-00000.npz").parent, *settings(), 0)
 
@@ -183,7 +183,7 @@ def description(path: Path) -> None:
 
 
 def read_description(path: Path) -> Any:
-    from build_dataset import check_version, read_settings
+    from gnnsched_env.predictors.datasets.dataset_files import check_version, read_settings
 
     folder = beside(path, "dataset.json").parent
     check_version(folder, found := read_settings(folder))

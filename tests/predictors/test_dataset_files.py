@@ -5,17 +5,17 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import build_dataset as study
-from build_dataset import build_dataset, load_dataset
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.folder_lock import writing_folder
+from gnnsched_env.common.parallel.task_runs import HERE, Where
 from gnnsched_env.hardware import Fleet, load_fleet
+from gnnsched_env.predictors.datasets import dataset_files as study
+from gnnsched_env.predictors.datasets.dataset_files import build_dataset, load_dataset
 from gnnsched_env.predictors.datasets.labelled_layers import job_inputs
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec, training_chunk
 from gnnsched_env.predictors.features import feature_names
@@ -30,7 +30,7 @@ CHUNKS = ["chunk-00000.npz", "chunk-00001.npz", "chunk-00002.npz"]
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "set"
-    assert build_dataset(SPEC, FLEET, folder, workers=1, progress=False) == 3
+    assert build_dataset(SPEC, FLEET, folder, where=HERE, progress=False) == 3
     return folder
 
 
@@ -48,7 +48,7 @@ def contents(folder):
 
 
 def build(folder, spec=SPEC, fleet=FLEET, workers=1):
-    return build_dataset(spec, fleet, folder, workers=workers, progress=False)
+    return build_dataset(spec, fleet, folder, where=Where(workers=workers), progress=False)
 
 
 def test_a_data_set_holds_what_the_cost_model_and_the_features_say(whole):
@@ -108,10 +108,10 @@ def test_a_killed_build_resumes_to_the_same_bytes(tmp_path, whole):
     folder = tmp_path / "killed"
     code = (
         "from gnnsched_env.hardware import load_fleet\n"
-        f"import sys; sys.path.insert(0, {str(Path(study.__file__).parent)!r})\n"
-        "from build_dataset import build_dataset\n"
+        "from gnnsched_env.predictors.datasets.dataset_files import build_dataset\n"
         "from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec\n"
-        f"build_dataset({SPEC!r}, load_fleet('hetero4'), {str(folder)!r}, workers=1)"
+        "from gnnsched_env.common.parallel.task_runs import HERE\n"
+        f"build_dataset({SPEC!r}, load_fleet('hetero4'), {str(folder)!r}, where=HERE)"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     while not (folder / CHUNKS[0]).exists():

@@ -5,6 +5,7 @@ with every member (common random numbers), and moves the weights by Adam (Kingma
 steps, each weighted by the rank of its result (Salimans et al. 2017; centred ranks as in Wierstra et al. 2014).
 """
 
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,7 +28,9 @@ from gnnsched_baselines.learned.pair_network import (
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.common.files import reading
-from gnnsched_env.common.processes import WorkerPool
+from gnnsched_env.common.parallel.kept_results import Result
+from gnnsched_env.common.parallel.task_runs import TaskRunner, Where
+from gnnsched_env.common.progress import Advance
 
 FloatArray = NDArray[np.float64]
 
@@ -74,7 +77,15 @@ class Evolution:
         self.first_moment = np.zeros_like(self.parameters)
         self.second_moment = np.zeros_like(self.parameters)
         self.generation = 0
-        self._pool: WorkerPool | None = None
+        self.run_on(None)
+
+    def run_on(self, ray: str | None) -> None:
+        """Play the members on the Ray cluster at an address; None: in the config's number of processes.
+
+        The weights do not depend on it.
+        """
+        self._runner = TaskRunner(play_task, where=Where(workers=self.config.workers, ray=ray))
+        weakref.finalize(self, self._runner.close)
 
     def update(self) -> dict[str, float]:
         """Take one generation.
@@ -137,7 +148,7 @@ class Evolution:
         """Return each member's mean over worlds of log(mean completion / `assignment`'s), and the decisions taken."""
         config = self.config
         low, high = self.workloads.loads
-        blocks = _blocks(len(members), config.workers, config.worlds)
+        blocks = _blocks(len(members), self._runner.workers(), config.worlds)
         tasks = []
         for world in range(config.worlds):
             table, part = int(rng.integers(self.workloads.sets)), float(rng.uniform())
@@ -148,21 +159,16 @@ class Evolution:
                 Task(place=place, members=tuple(members[block]), reference=block.stop == len(members))
                 for block in blocks
             ]
-        results = list(self._map(tasks))
-        costs = np.log([completion for completions, _ in results for completion in completions])
+        results = self._run(tasks)
+        costs = np.log([completion for result in results for completion in result["completions"]])
         costs = costs.reshape(config.worlds, len(members) + 1)
-        return (costs[:, :-1] - costs[:, -1:]).mean(axis=0), sum(decisions for _, decisions in results)
+        return (costs[:, :-1] - costs[:, -1:]).mean(axis=0), sum(result["decisions"] for result in results)
 
-    def _map(self, tasks: Sequence[Task]) -> Any:
-        if self.config.workers == 1:
-            return map(play_task, tasks)
-        if self._pool is None:
-            self._pool = WorkerPool(self.config.workers)
+    def _run(self, tasks: Sequence[Task]) -> list[Result]:
         try:
-            return list(self._pool.map(play_task, tasks))
+            return list(self._runner.run(tasks))
         except BaseException:  # such as a second Ctrl-C, which is not to wait for the rest of the generation
-            self._pool.kill()
-            self._pool = None
+            self._runner.close()
             raise
 
     def _ascend(self, gradient: FloatArray, rate: float) -> None:
@@ -210,14 +216,14 @@ def step_scale(width: int, parts: str) -> FloatArray:
     return np.concatenate(scales)
 
 
-def play_task(task: Task) -> tuple[list[float], int]:
-    """Return the mean completion (cycles) of each of a task's members, then `assignment`'s; and the decisions taken."""
+def play_task(shared: None, task: Task, advance: Advance) -> Result:
+    """Return "completions", the mean completion (cycles) of each member, then `assignment`'s; and "decisions" taken."""
     world = _world(task.place)
     completions, decisions = [], 0
     for member in (*task.members, *([None] if task.reference else [])):
         completions.append(float(world.play(world.actor(member), task.place.seed).mean()))
         decisions += int(world.simulation.lanes["steps"].sum())
-    return completions, decisions
+    return {"completions": completions, "decisions": decisions}
 
 
 @lru_cache(maxsize=1)

@@ -42,6 +42,13 @@ class Improvement:
         self.labelled = self.worlds = self.rounds = 0
         self._network = initial_network(config.width, np.random.default_rng((seed, 0)))
         self._evolution: Evolution | None = None
+        self._ray: str | None = None
+
+    def run_on(self, ray: str | None) -> None:
+        """Let the evolution play on the Ray cluster at an address, if one is given; the weights do not depend on it."""
+        self._ray = ray
+        if self._evolution is not None:
+            self._evolution.run_on(ray)
 
     def network(self) -> Network:
         """Return the present policy's weights."""
@@ -105,7 +112,9 @@ class Improvement:
 
     def _evolve(self) -> Evolution:
         self.labels = []
-        return Evolution(self.config.evolution(), self.workloads, self.seed, start=self._network)
+        evolution = Evolution(self.config.evolution(), self.workloads, self.seed, start=self._network)
+        evolution.run_on(self._ray)
+        return evolution
 
     def save(self, path: Path) -> None:
         """Write everything that the next iteration depends on; an interrupted write leaves the old file intact."""

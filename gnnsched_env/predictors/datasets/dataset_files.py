@@ -1,37 +1,29 @@
-"""Build a labelled training set: synthetic graphs and layers, their true cycles under every pair of a fleet, features.
+"""Labelled data sets on disk: synthetic graphs and layers, their true cycles under each pair of a fleet, features.
 
-python scripts/studies/build_dataset.py --graphs 100000 --seed 0 --out DIR
-
-A build that was interrupted goes on where it stopped when the same command is run again, and ends with the same bytes.
-The folder holds a description and one npz file per chunk, checked and written atomically; `load_dataset` reads it.
+The folder holds a description and one npz file per chunk, checked and written atomically. A build that was interrupted
+goes on where it stopped, and ends with the same bytes.
 """
 
 import contextlib
-import multiprocessing
 import os
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_cli.command import OutFolder, run_command
 from gnnsched_env.common import store
-from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.disk_cache import code_digest
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.common.files import PARTIALS, read_json, write_json
-from gnnsched_env.common.folder_lock import writing_folder
-from gnnsched_env.common.processes import WorkerPool
-from gnnsched_env.common.progress import progress_bar
+from gnnsched_env.common.files import read_json, write_json, write_whole
+from gnnsched_env.common.parallel.kept_results import Result
+from gnnsched_env.common.parallel.task_runs import Where, run_tasks
+from gnnsched_env.common.progress import Advance
 from gnnsched_env.common.store import DATASET_CHUNK
-from gnnsched_env.hardware import Fleet, load_fleet
+from gnnsched_env.hardware import Fleet
 from gnnsched_env.predictors.datasets.labelled_layers import Dataset, Inputs, job_inputs
 from gnnsched_env.predictors.datasets.training_families import TRAINING_FAMILIES
 from gnnsched_env.predictors.datasets.training_jobs import DatasetSpec, training_chunk
@@ -51,42 +43,6 @@ DESCRIPTION = "dataset.json"
 
 _OF_PAIRS = ("metadata_terms", "degree_terms")  # inputs whose second axis is the pairs
 _INPUT = "inputs."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Arguments:
-    """Build a labelled training set."""
-
-    out: OutFolder
-    """Folder that the data set is written to, and that an interrupted build is continued in."""
-    graphs: int = 100_000
-    """Number of jobs: each is a graph or a batch of graphs, and a layer."""
-    seed: int = 0
-    """Seed of the jobs."""
-    fleet: str = "big_little"
-    """Fleet (preset or TOML file) whose (accelerator, dataflow) pairs are labelled; big_little has all presets'."""
-    workers: int | None = None
-    """Number of worker processes (by default, one per core)."""
-    most_vertices: int = 100_000
-    """Largest number of vertices of a graph or a batch."""
-
-
-def main(words: Sequence[str] | None = None) -> int:
-    """Run a command line (that of the process by default); return the exit status."""
-    program = "python scripts/studies/build_dataset.py"
-    return run_command(program, Arguments, run, __doc__, words, stopped="stopped; the same command goes on")
-
-
-def run(arguments: Arguments) -> None:
-    """Build and say what was done."""
-    spec = DatasetSpec(graphs=arguments.graphs, seed=arguments.seed, most_vertices=arguments.most_vertices)
-    fleet = load_fleet(arguments.fleet)
-    start = time.perf_counter()
-    built = build_dataset(spec, fleet, arguments.out, workers=arguments.workers)
-    print(
-        f"{arguments.out}: {spec.graphs} graphs x {len(distinct_pairs(fleet).keys)} pairs, {spec.chunks} chunks, "
-        f"{built} built now in {time.perf_counter() - start:.1f} s"
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,32 +69,27 @@ def build_dataset(
     fleet: Fleet,
     folder: str | Path,
     *,
-    workers: int | None = None,
+    where: Where | None = None,
     progress: bool | None = None,
 ) -> int:
     """Draw, label and describe the jobs, one file per chunk; return the number of chunks built by this call.
 
     Existing chunks are kept, and damaged ones are built anew with a warning. Raise ConfigError for a folder of other
-    settings or of another version of the code, or one that another build writes. The files do not depend on `workers`
-    (None: one per core) or on how often the build was interrupted. `progress`: a bar on stderr (None: if that is a
-    terminal).
+    settings or of another version of the code, or one that another build writes. The files do not depend on `where`
+    chunks are built (None: in one process per core) or on how often the build was interrupted. `progress`: a bar on
+    stderr (None: if that is a terminal).
     """
-    if workers is not None:
-        workers = Integer(1).check("data set", "workers", workers)
+    if where is None:
+        where = Where(workers=os.cpu_count() or 1)
     folder = Path(folder)
     settings = dataset_settings(spec, fleet)
     describe(folder, settings)
-    task = _Task(folder=folder, spec=spec, pairs=distinct_pairs(fleet).pairs, settings=settings)
-    with writing_folder(folder), progress_bar("data set", spec.graphs, shown=progress) as advance:
-        missing = []
-        for chunk in range(spec.chunks):
-            if _is_whole(task, chunk):
-                advance(spec.jobs_of(chunk))
-            else:
-                missing.append(chunk)
-        for chunk in _run(task, missing, min(workers or os.cpu_count() or 1, max(1, len(missing)))):
-            advance(spec.jobs_of(chunk))
-    return len(missing)
+    files = _ChunkFiles(folder=folder, spec=spec, settings=settings)
+    shared = _Labelling(spec=spec, pairs=distinct_pairs(fleet).pairs, settings=settings)
+    chunks = range(spec.chunks)
+    for _ in run_tasks(_build_chunk, chunks, shared=shared, where=where, keep=files, title="chunks", progress=progress):
+        pass
+    return len(files.written)
 
 
 def load_dataset(folder: str | Path, *, fleet: Fleet | None = None, level: Level = STORED_LEVEL) -> StoredDataset:
@@ -232,16 +183,16 @@ def read_settings(folder: Path) -> Settings:
 def check_version(folder: Path, settings: Settings) -> None:
     """Raise FileFormatError if a description lacks a field, or its features or families are not this version's."""
     fields = (*DatasetSpec.__dataclass_fields__, "pairs", "features", "families")
-    for field in fields:
-        if field not in settings:
-            raise FileFormatError(f"{folder / DESCRIPTION}: field {field!r} is missing")
-    for field, own in (
+    for name in fields:
+        if name not in settings:
+            raise FileFormatError(f"{folder / DESCRIPTION}: field {name!r} is missing")
+    for name, own in (
         ("features", feature_names(STORED_LEVEL)),
         ("families", [family.name for family in TRAINING_FAMILIES]),
     ):
-        if settings[field] != list(own):
+        if settings[name] != list(own):
             raise FileFormatError(
-                f"{folder}: {field} must be those of this version of the package, got {_short(settings[field])}; "
+                f"{folder}: {name} must be those of this version of the package, got {_short(settings[name])}; "
                 "rebuild the data set"
             )
 
@@ -259,69 +210,59 @@ def read_chunk(folder: Path, spec: DatasetSpec, settings: Settings, chunk: int) 
     return arrays
 
 
-def write_chunk(folder: Path, settings: Settings, chunk: int, arrays: Arrays) -> None:
-    """Write a chunk's file; equal arrays give equal bytes."""
-    path = chunk_path(folder, chunk)
-    with _refusing(path):
-        store.save(path, DATASET_CHUNK, {"provenance": provenance_of(settings, chunk)}, arrays, parents=False)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    """A worker's settings for building any chunk; picklable."""
+class _Labelling:
+    """What every chunk is built from."""
 
-    folder: Path
     spec: DatasetSpec
     pairs: tuple[Pair, ...]
     settings: Settings
 
-    def build(self, chunk: int) -> int:
-        """Write one chunk; return its number."""
-        classes = training_chunk(self.spec, chunk)
-        layers = [model.layers[0] for model in classes.models]
-        arrays: Arrays = {
-            "cycles": pair_cycles(classes, self.pairs, workers=1),
-            "families": classes.groups,
-            "vertices": np.array([len(degrees) for degrees in classes.degrees], np.int64),
-            "entries": np.array([degrees.sum() for degrees in classes.degrees], np.int64),
-            "layers": np.array([(one.in_features, one.combination_features, one.out_features) for one in layers]),
-        }
-        inputs = job_inputs(classes, self.pairs, STORED_LEVEL).arrays()
-        arrays |= {_INPUT + name: array for name, array in inputs.items()}
-        write_chunk(self.folder, self.settings, chunk, arrays)
-        return chunk
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ChunkFiles:
+    """The chunks in a folder, as what is kept of the tasks that build them; `written` are those of this run."""
+
+    folder: Path
+    spec: DatasetSpec
+    settings: Settings
+    written: list[int] = field(default_factory=list)
+
+    def read(self, task: int) -> Result | None:
+        """Return nothing but that the chunk exists and is valid; None, with a warning, where it is damaged."""
+        path = chunk_path(self.folder, task)
+        if not path.exists():
+            return None
+        try:
+            read_chunk(self.folder, self.spec, self.settings, task)
+        except FileFormatError as error:
+            print(f"warning: {error}; it is built anew", file=sys.stderr)
+            return None
+        return {}
+
+    def write(self, task: int, result: Mapping[str, Any]) -> None:
+        """Write a chunk's file, whose bytes are the result."""
+        path = chunk_path(self.folder, task)
+        with _refusing(path):
+            write_whole(path, lambda file: file.write(result["file"].tobytes()), parents=False)
+        self.written.append(task)
 
 
-def _run(task: _Task, chunks: Sequence[int], workers: int) -> Iterator[int]:
-    """Build chunks, in worker processes if there are several workers; yield each chunk's number once written."""
-    try:
-        if workers == 1 or multiprocessing.parent_process() is not None:
-            yield from map(task.build, chunks)
-            return
-        with WorkerPool(workers) as pool:
-            for done in as_completed([pool.submit(task.build, chunk) for chunk in chunks]):
-                yield done.result()
-    except BrokenProcessPool:
-        raise ConfigError(
-            f"{task.folder}: a worker process died (out of memory, killed, or a script without "
-            "`if __name__ == '__main__':`); run the same build again to go on, perhaps with fewer workers"
-        ) from None
-    finally:
-        for partial in task.folder.glob(PARTIALS):  # left behind by workers that were killed
-            partial.unlink(missing_ok=True)
-
-
-def _is_whole(task: _Task, chunk: int) -> bool:
-    """Return whether the chunk exists and is valid; warn if it is damaged."""
-    path = chunk_path(task.folder, chunk)
-    if not path.exists():
-        return False
-    try:
-        read_chunk(task.folder, task.spec, task.settings, chunk)
-    except FileFormatError as error:
-        print(f"warning: {error}; it is built anew", file=sys.stderr)
-        return False
-    return True
+def _build_chunk(shared: _Labelling, chunk: int, advance: Advance) -> Result:
+    """Return the bytes of a chunk's file: a worker compresses what it computes."""
+    classes = training_chunk(shared.spec, chunk)
+    layers = [model.layers[0] for model in classes.models]
+    arrays: Arrays = {
+        "cycles": pair_cycles(classes, shared.pairs, workers=1),
+        "families": classes.groups,
+        "vertices": np.array([len(degrees) for degrees in classes.degrees], np.int64),
+        "entries": np.array([degrees.sum() for degrees in classes.degrees], np.int64),
+        "layers": np.array([(one.in_features, one.combination_features, one.out_features) for one in layers]),
+    }
+    inputs = job_inputs(classes, shared.pairs, STORED_LEVEL).arrays()
+    arrays |= {_INPUT + name: array for name, array in inputs.items()}
+    about = {"provenance": provenance_of(shared.settings, chunk)}
+    return {"file": np.frombuffer(store.to_bytes(DATASET_CHUNK, about, arrays), np.uint8)}
 
 
 def _columns(folder: Path, keys: list[str], fleet: Fleet | None) -> list[int]:
@@ -365,7 +306,3 @@ def _refusing(path: Path) -> Iterator[None]:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -40,7 +40,7 @@ def run(arguments: Arguments) -> None:
 
     runs = read_finished(arguments.runs)
     for made in runs:
-        if made.folder.rstrip("/") == str(arguments.out) or Path(made.folder).resolve() == arguments.out.resolve():
+        if Path(made.folder).resolve() == arguments.out.resolve():
             raise ConfigError(f"--out: must be another folder than that of a run, got {arguments.out}")
     calibration = fit_calibration(runs)
     table, repeats = runs[0].run.table, runs[0].run.scenario.workload.repeats

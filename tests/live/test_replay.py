@@ -39,6 +39,14 @@ def test_a_run_without_overhead_is_replayed_exactly(policy, tmp_path):
         assert all(np.array_equal(jobs[name], made.jobs[name]) for name in LIVE_JOB.names if name != "predicting_us")
 
 
+def test_predicting_and_deciding_take_their_time(tmp_path):
+    (made,) = read_finished([write_run(tmp_path, jobs=5)])
+    known = replace(EXACT, coming_ns=(1e6,), deciding_ns={"": (7e6,), "sjf": (2e6,)})
+    (jobs,) = replay_calibrated(made, known, replays=1)
+    assert jobs["ready"][0] - jobs["arrival"][0] == 1_000_000
+    assert jobs["decided"][0] - jobs["ready"][0] == 2_000_000
+
+
 def followed(executor, until=10_000):
     """Return (moment, device, started, finished) of all reports until a time."""
     told = []
@@ -158,11 +166,14 @@ def test_noise_errors_and_rankings_of_made_up_runs(real_runs):
     runs = [made_up(real_runs, policy, 1, time) for policy, own in times.items() for time in own]
     simulated = {"a": 120, "b": 90, "c": 90}
 
+    asked = []
+
     def replay(made):
+        asked.append(made.run.policy)
         return [made_up(real_runs, "", 1, simulated[made.run.policy] + shift).jobs for shift in (-1, 1)]
 
     found = {one.policy: one for one in compare_runs(runs, replay)}
-    assert list(found) == ["a", "b", "c"]
+    assert list(found) == ["a", "b", "c"] and asked == ["a", "b", "c"]  # once for both repeats
     assert found["a"].real["mean_completion"] == 105.0 and found["a"].error("p99_completion") == 120 / 105 - 1
     assert found["a"].noise["mean_completion"] == pytest.approx(10 / 105) and found["c"].noise["utilisation"] == 0.0
     assert found["b"].simulated["p50_completion"].low == pytest.approx(89.05)
@@ -171,6 +182,8 @@ def test_noise_errors_and_rankings_of_made_up_runs(real_runs):
     assert ranking.tau == pytest.approx(-2 / np.sqrt(6)) and ranking.policies == ("a", "b", "c")
     assert (ranking.told_apart, ranking.agreed, ranking.tau_told_apart) == (2, 0, -1.0)
     assert rankings([found["a"]]) == []
+    (apart,) = compare_runs([made_up(real_runs, "a", seed, 90 + seed) for seed in (1, 2)], replay)
+    assert apart.noise["mean_completion"] is None and apart.real["mean_completion"] == 91.5
     lone = compare_runs([runs[0], made_up(real_runs, "b", 2, 50)], replay)
     assert rankings(lone) == [] and lone[0].noise["mean_completion"] is None
 
@@ -185,8 +198,10 @@ def test_figures_are_those_of_the_runs_own_metrics(tmp_path):
 def test_distributions_keep_their_mean():
     values = np.random.default_rng(0).lognormal(size=1_003)
     assert len(distribution(values)) == MOST_VALUES and distribution(np.array([3, 1, 2])) == (1.0, 2.0, 3.0)
-    weights = [len(group) for group in np.array_split(values, MOST_VALUES)]
-    assert np.average(distribution(values), weights=weights) == pytest.approx(values.mean(), rel=1e-4)
+    for count in (101, 150, 1_003):
+        found = distribution(values[:count])
+        assert np.mean(found) == pytest.approx(values[:count].mean()) and list(found) == sorted(found)
+        assert found[0] >= values[:count].min() and found[-1] <= values[:count].max()
 
 
 def test_bad_calibrations_are_refused(tmp_path):

@@ -67,7 +67,6 @@ class CalibratedExecutor:
 
     def start(self, device: int, *, job: int, attempt: int, job_class: int, choice: int) -> None:
         """Hand over a job to an idle device."""
-        self._follow(self._now)
         if device in self._runs:
             raise ConfigError(f"calibrated executor: device {device} must be idle to start job {job}")
         known, number = self._calibration, job + attempt  # another try draws as the next job does

@@ -8,7 +8,7 @@ import numpy as np
 
 from gnnsched_env.common.files import write_whole
 from gnnsched_env.hardware import Fleet
-from gnnsched_env.live.replay.calibration import Calibration
+from gnnsched_env.live.replay.calibration import Calibration, Values, distribution
 from gnnsched_env.live.simulated import simulated_scenario
 from gnnsched_env.scenario import Scenario, load_scenario
 from gnnsched_env.tables import LatencyTable
@@ -26,7 +26,7 @@ def calibrated_table(calibration: Calibration, table: LatencyTable, *, repeats: 
     device's mean overlap.
     """
     owners = table.choice_accelerators
-    residuals = np.array([_tenths(calibration.residuals[device]) for device in owners]).T  # [PARTS, K]
+    residuals = np.array([_parts(calibration.residuals[device]) for device in owners]).T  # [PARTS, K]
     factor = np.array(calibration.corrections) / (1.0 - np.array(calibration.slowdowns) * calibration.overlap)[owners]
     overhead = np.array(
         [np.mean(a) + np.mean(b) for a, b in zip(calibration.dispatch_ns, calibration.report_ns, strict=True)]
@@ -68,10 +68,9 @@ def write_calibrated(calibration: Calibration, table: LatencyTable, folder: Path
     return load_scenario(folder / SCENARIO_FILE)
 
 
-def _tenths(values: tuple[float, ...]) -> list[float]:
-    """Return the means of PARTS equal parts of equally likely values, ascending."""
-    fine = np.repeat(values, PARTS)  # so that they can be dealt evenly
-    return [float(part.mean()) for part in np.array_split(fine, PARTS)]
+def _parts(values: Values) -> Values:
+    """Return PARTS equally likely values of the same mean, ascending."""
+    return distribution(np.repeat(values, PARTS), PARTS)  # repeated: there may be fewer
 
 
 def _fleet_text(fleet: Fleet) -> str:

@@ -105,11 +105,15 @@ class Calibration:
             return cls(**data)
 
 
-def distribution(values: NDArray[Any]) -> Values:
-    """Return a sample as at most MOST_VALUES equally likely values of the same mean: means of equal groups."""
+def distribution(values: NDArray[Any], most: int = MOST_VALUES) -> Values:
+    """Return a sample as at most `most` equally likely values of the same mean: its means over equal shares.
+
+    Where the shares are no whole numbers of values, a value counts in two of them as much as it lies in each.
+    """
     ascending = np.sort(np.asarray(values, np.float64))
-    groups = np.array_split(ascending, min(MOST_VALUES, len(ascending)))
-    return tuple(float(f"{group.mean():.6g}") for group in groups)
+    count, parts = len(ascending), min(most, len(ascending))
+    sums = np.interp(np.linspace(0, count, parts + 1), np.arange(count + 1), np.append(0.0, np.cumsum(ascending)))
+    return tuple((np.diff(sums) * parts / count).tolist())
 
 
 def exact_calibration(fleet: LiveFleet, table: LatencyTable) -> Calibration:

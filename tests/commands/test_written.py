@@ -33,6 +33,7 @@ READ_BY = {
     ("check-trace", "file"),
     ("arena", "file"),
     ("live", "table"),
+    ("compare_live", "table"),
     ("replay", "runs"),
     ("replay", "calibration"),
     ("calibrate", "runs"),

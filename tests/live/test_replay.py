@@ -131,6 +131,12 @@ def test_a_fit_finds_what_the_devices_did_and_other_runs_are_replayed_well(real_
     assert sample.overlap.min() >= 0.0 and sample.overlap.max() <= 1.0
 
 
+def test_noise_is_no_slowdown(tmp_path):
+    known = replace(REAL, slowdowns=(0.0, 0.0))
+    (made,) = read_finished([write_run(tmp_path, calibration=known, jobs=400)])
+    assert fit_calibration([made]).slowdowns == (0.0, 0.0)
+
+
 def test_a_calibrated_scenario_is_read_and_has_the_calibrated_means(real_runs, tmp_path):
     known = replace(REAL, overlap=(0.5, 0.0), coming_ns=(2_000.0,), deciding_ns={"": (3_000.0,)})
     scenario = write_calibrated(known, TABLE, tmp_path, repeats=2)

@@ -14,6 +14,7 @@ from gnnsched_env.sim.records import RecordArray
 FEWEST = 30  # runs of a device from which its slowdown is fitted
 LEAST_SPREAD = 0.05  # standard deviation that their overlaps must have
 LEAST_SLOWDOWN = -0.5
+SURE = 3.0  # standard errors by which a slowdown must differ from 0, or it is 0
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -47,9 +48,10 @@ def fit_calibration(runs: Sequence[FinishedRun]) -> Calibration:
     """Return the calibration that finished runs of one fleet and table show (`read_finished` gives such).
 
     Of a device's runs, profiled over measured latency is taken to fall linearly with the overlap: least squares within
-    each choice give the slowdown (0 where there are few runs, or all overlap alike). A choice's correction is then the
-    median of measured over profiled latency, freed of the slowdown, and what is left of each run is a residual. A
-    choice that was never taken has its device's correction; a device without a run has all runs'.
+    each choice give the slowdown (0 where there are few runs, where all overlap alike, and where noise may explain it).
+    A choice's correction is then the median of measured over profiled latency, freed of the slowdown, and what is left
+    of each run is a residual. A choice that was never taken has its device's correction; a device without a run has
+    all runs'.
     """
     sample, fleet = Sample.of(runs), runs[0].run.fleet
     devices, owners = range(len(fleet.devices)), fleet.choice_devices
@@ -142,6 +144,9 @@ def _slowdown(sample: Sample, device: int) -> float:
     if centred.std() < LEAST_SPREAD:
         return 0.0
     slope = float(centred @ centred_speed / (centred @ centred))
+    left = centred_speed - slope * centred
+    if abs(slope) < SURE * float(np.sqrt((left @ left) / len(left) / (centred @ centred))):
+        return 0.0
     alone = float(relative.mean() - slope * overlap.mean())
     return float(np.clip(-slope / alone, LEAST_SLOWDOWN, MOST_SLOWDOWN)) if alone > 0 else 0.0
 

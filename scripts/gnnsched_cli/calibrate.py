@@ -59,19 +59,21 @@ def told(calibration: "Calibration", table: "LatencyTable", scenario: "Scenario"
     done = sum(run["done"] for run in calibration.runs)
     lines = [f"fitted on {counted(done, 'job')} of {counted(len(calibration.runs), 'run')}"]
     for device, entry in enumerate(calibration.fleet.devices):
-        dispatch, report, residual = (
-            np.array(getattr(calibration, name)[device]) for name in ("dispatch_ns", "report_ns", "residuals")
-        )
-        corrections = ", ".join(
-            f"{calibration.fleet.choice_names[k]} {calibration.corrections[k]:.2f}"
-            for k in np.flatnonzero(calibration.fleet.choice_devices == device)
+        dispatch, report = (
+            np.mean(values[device]) / 1e3 for values in (calibration.dispatch_ns, calibration.report_ns)
         )
         slowdown = calibration.slowdowns[device]
+        way = "slower" if slowdown >= 0 else "faster"
         lines.append(
-            f"{entry.name}: alone over profiled {corrections}; {100 * abs(slowdown):.0f} % "
-            f"{'slower' if slowdown >= 0 else 'faster'} while all others run; a run over what is expected: mean "
-            f"{residual.mean():.2f}, largest {residual[-1]:.3g}; a job waits {dispatch.mean() / 1e3:.0f} us for its "
-            f"start and {report.mean() / 1e3:.0f} us for its report"
+            f"{entry.name}: {100 * abs(slowdown):.0f} % {way} while all others run; a job waits {dispatch:.0f} us for "
+            f"its start and {report:.0f} us for its report"
+        )
+    corrections = np.array(calibration.corrections)
+    for choice, name in enumerate(calibration.fleet.choice_names):
+        own, mean = corrections[:, choice], np.mean(calibration.residuals[calibration.fleet.choice_devices[choice]])
+        lines.append(
+            f"{name}: a run alone takes {own.min():.2f} to {own.max():.2f} times what was profiled, by its class "
+            f"(medians), and in the mean {mean:.2f} times that"
         )
     deciding = ", ".join(
         f"{name} {np.mean(values) / 1e3:.0f} us" for name, values in calibration.deciding_ns.items() if name

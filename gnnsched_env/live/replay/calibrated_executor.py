@@ -70,8 +70,9 @@ class CalibratedExecutor:
         if device in self._runs:
             raise ConfigError(f"calibrated executor: device {device} must be idle to start job {job}")
         known, number = self._calibration, job + attempt  # another try draws as the next job does
+        profiled = int(self._latencies[job_class, choice])
         residual = self._draws.take("residual", number, known.residuals[device])
-        work = float(round(self._latencies[job_class, choice] * known.corrections[choice] * residual))
+        work = float(round(profiled * known.corrections[job_class][choice] * residual))
         dispatch = round(self._draws.take("dispatch", number, known.dispatch_ns[device]))
         self._runs[device] = _Run(job, attempt, self._now, self._now + dispatch, max(work, 1.0))
 

@@ -32,7 +32,7 @@ def calibrated_table(calibration: Calibration, table: LatencyTable, *, repeats: 
         [np.mean(a) + np.mean(b) for a, b in zip(calibration.dispatch_ns, calibration.report_ns, strict=True)]
     )
     profiled = table.true_cycles.astype(np.float64) * repeats
-    true = profiled[:, np.newaxis] * (factor * residuals) + overhead[owners]  # [C, PARTS, K]
+    true = (profiled * factor)[:, np.newaxis] * residuals + overhead[owners]  # [C, PARTS, K]
     classes = range(table.num_classes)
     return replace(
         table,

@@ -29,8 +29,9 @@ Values = tuple[float, ...]
 class Calibration:
     """What finished runs of a fleet of A devices and K choices show; distributions are equally likely values.
 
-    A job's run alone takes its profiled latency times `corrections[choice]` times a draw of `residuals[device]`; while
-    a share x of the other devices runs jobs too, the device works at 1 - `slowdowns[device]` x of that speed. From a
+    A run alone takes the job's profiled latency times `corrections[job_class][choice]` times a draw of
+    `residuals[device]`; while a share x of the other devices runs jobs too, the device works at
+    1 - `slowdowns[device]` x of that speed. From a
     decision until the job's start on the device passes a draw of `dispatch_ns[device]`, from its end until the
     scheduler knows one of `report_ns[device]`. The scheduler spends a draw of `coming_ns` on each job that comes, its
     prediction included, and one of `deciding_ns[policy]` on each decision ("" stands for any other policy).
@@ -41,7 +42,7 @@ class Calibration:
     fleet: LiveFleet
     table: str
     runs: tuple[Mapping[str, Any], ...]
-    corrections: Values
+    corrections: tuple[Values, ...]
     slowdowns: Values
     overlap: Values
     residuals: tuple[Values, ...]
@@ -53,13 +54,14 @@ class Calibration:
     def __post_init__(self) -> None:
         object.__setattr__(self, "runs", tuple(dict(run) for run in self.runs))
         devices, choices = len(self.fleet.devices), len(self.fleet.choice_names)
-        for name, count in (("corrections", choices), ("slowdowns", devices), ("overlap", devices)):
-            object.__setattr__(self, name, _numbers(name, getattr(self, name), count))
+        for name in ("slowdowns", "overlap"):
+            object.__setattr__(self, name, _numbers(name, getattr(self, name), devices))
+        corrections = tuple(_numbers("corrections", values, choices) for values in self.corrections)
+        object.__setattr__(self, "corrections", corrections)
         for name in ("residuals", "dispatch_ns", "report_ns"):
-            given = getattr(self, name)
-            if len(given) != devices:
-                raise ConfigError(f"calibration: {name} must be of {devices} devices, got {len(given)}")
-            object.__setattr__(self, name, tuple(_numbers(name, values) for values in given))
+            if (given := len(getattr(self, name))) != devices:
+                raise ConfigError(f"calibration: {name} must have {devices} entries, got {given}")
+            object.__setattr__(self, name, tuple(_numbers(name, values) for values in getattr(self, name)))
         object.__setattr__(self, "coming_ns", _numbers("coming_ns", self.coming_ns))
         deciding = {name: _numbers("deciding_ns", values) for name, values in self.deciding_ns.items()}
         object.__setattr__(self, "deciding_ns", deciding)
@@ -67,7 +69,7 @@ class Calibration:
             raise ConfigError("calibration: deciding_ns must have an entry '', for any policy")
         if max(self.slowdowns) > MOST_SLOWDOWN:
             raise ConfigError(f"calibration: slowdowns must be at most {MOST_SLOWDOWN}, got {max(self.slowdowns)}")
-        if min(min(self.corrections), *map(min, self.residuals)) <= 0:
+        if min(map(min, (*corrections, *self.residuals))) <= 0:
             raise ConfigError("calibration: corrections and residuals must be above 0")
 
     def check_fits(self, made: FinishedRun) -> None:
@@ -123,7 +125,7 @@ def exact_calibration(fleet: LiveFleet, table: LatencyTable) -> Calibration:
         fleet=fleet,
         table=table_digest(table),
         runs=(),
-        corrections=(1.0,) * len(fleet.choice_names),
+        corrections=((1.0,) * table.num_choices,) * table.num_classes,
         slowdowns=(0.0,) * devices,
         overlap=(0.0,) * devices,
         residuals=((1.0,),) * devices,

@@ -14,6 +14,7 @@ from gnnsched_env.sim.records import RecordArray
 FEWEST = 30  # runs of a device from which its slowdown is fitted
 LEAST_SPREAD = 0.05  # standard deviation that their overlaps must have
 LEAST_SLOWDOWN = -0.5
+FEWEST_ALIKE = 10  # runs of a class under a choice that have a correction of their own
 SURE = 3.0  # standard errors by which a slowdown must differ from 0, or it is 0
 
 FloatArray = NDArray[np.float64]
@@ -22,13 +23,14 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sample:
-    """The runs of n jobs that were done: choice and device int64 [n]; the others float64 [n].
+    """The runs of n jobs that were done: job_class, choice and device int64 [n]; the others float64 [n].
 
     `took` and `profiled`: nanoseconds; `overlap`: mean share of the other devices that ran jobs during the run;
     `dispatch`, `report`: nanoseconds from the decision to the start on the device, and from the end there until the
     scheduler knew.
     """
 
+    job_class: IntArray
     choice: IntArray
     device: IntArray
     took: FloatArray
@@ -47,23 +49,19 @@ class Sample:
 def fit_calibration(runs: Sequence[FinishedRun]) -> Calibration:
     """Return the calibration that finished runs of one fleet and table show (`read_finished` gives such).
 
-    Of a device's runs, profiled over measured latency is taken to fall linearly with the overlap: least squares within
-    each choice give the slowdown (0 where there are few runs, where all overlap alike, and where noise may explain it).
-    A choice's correction is then the median of measured over profiled latency, freed of the slowdown, and what is left
-    of each run is a residual. A choice that was never taken has its device's correction; a device without a run has
-    all runs'.
+    Of a device's runs, profiled over measured latency is taken to fall linearly with the overlap: least squares among
+    jobs of one class under one choice give the slowdown (0 where there are few runs, where all overlap alike, and where
+    noise may explain it). The correction of a class and choice is then the median of measured over profiled latency,
+    freed of the slowdown, and what is left of each run is a residual. Where a class has few runs under a choice, the
+    correction is that of all runs under the choice; of a choice never taken, that of its device. A device without a run
+    has what all runs show.
     """
     sample, fleet = Sample.of(runs), runs[0].run.fleet
     devices, owners = range(len(fleet.devices)), fleet.choice_devices
     slowdowns = tuple(_slowdown(sample, device) for device in devices)
     alone = sample.took * (1.0 - np.array(slowdowns)[sample.device] * sample.overlap) / sample.profiled
-    corrections = np.array(
-        [
-            np.median(alone[_first_some(sample.choice == choice, sample.device == owners[choice])])
-            for choice in range(len(owners))
-        ]
-    )
-    residual = alone / corrections[sample.choice]
+    corrections = _corrections(sample, alone, owners, runs[0].run.table.num_classes)
+    residual = alone / corrections[sample.job_class, sample.choice]
 
     def by_device(values: FloatArray) -> tuple[Values, ...]:
         return tuple(distribution(values[_first_some(sample.device == device)]) for device in devices)
@@ -72,7 +70,7 @@ def fit_calibration(runs: Sequence[FinishedRun]) -> Calibration:
         fleet=fleet,
         table=table_digest(runs[0].run.table),
         runs=tuple(_described(made) for made in runs),
-        corrections=tuple(corrections.tolist()),
+        corrections=tuple(map(tuple, corrections.tolist())),
         slowdowns=slowdowns,
         overlap=tuple(float(sample.overlap[_first_some(sample.device == device)].mean()) for device in devices),
         residuals=by_device(residual),
@@ -119,6 +117,7 @@ def _sample(made: FinishedRun) -> dict[str, Any]:
     device = run.fleet.choice_devices[jobs["choice"]]
     repeats = run.scenario.workload.repeats
     return {
+        "job_class": jobs["job_class"].copy(),
         "choice": jobs["choice"].copy(),
         "device": device,
         "took": np.maximum(jobs["finished"] - jobs["started"], 1).astype(np.float64),
@@ -130,14 +129,15 @@ def _sample(made: FinishedRun) -> dict[str, Any]:
 
 
 def _slowdown(sample: Sample, device: int) -> float:
-    """Return by which share a device slows down while all others run jobs: least squares within each choice."""
+    """Return by which share a device slows down while all others run jobs: least squares among alike jobs."""
     own = sample.device == device
-    overlap, speed, choice = sample.overlap[own], (sample.profiled / sample.took)[own], sample.choice[own]
+    overlap, speed = sample.overlap[own], (sample.profiled / sample.took)[own]
+    alike = sample.job_class[own] * (1 + sample.choice.max()) + sample.choice[own]
     if len(overlap) < FEWEST:
         return 0.0
     relative, centred_speed, centred = np.ones(len(speed)), np.zeros(len(speed)), np.zeros(len(speed))
-    for one in np.unique(choice):
-        among = choice == one
+    for one in np.unique(alike):
+        among = alike == one
         relative[among] = speed[among] / np.median(speed[among])
         centred[among] = overlap[among] - overlap[among].mean()
         centred_speed[among] = relative[among] - relative[among].mean()
@@ -149,6 +149,19 @@ def _slowdown(sample: Sample, device: int) -> float:
         return 0.0
     alone = float(relative.mean() - slope * overlap.mean())
     return float(np.clip(-slope / alone, LEAST_SLOWDOWN, MOST_SLOWDOWN)) if alone > 0 else 0.0
+
+
+def _corrections(sample: Sample, alone: FloatArray, owners: IntArray, classes: int) -> FloatArray:
+    """Return float64 [C, K]: medians of what runs take alone over the profile (`alone` float64 [n])."""
+    found = np.empty((classes, len(owners)))
+    for choice, owner in enumerate(owners):
+        taken = sample.choice == choice
+        found[:, choice] = np.median(alone[_first_some(taken, sample.device == owner)])
+        for job_class in range(classes):
+            own = taken & (sample.job_class == job_class)
+            if np.count_nonzero(own) >= FEWEST_ALIKE:
+                found[job_class, choice] = np.median(alone[own])
+    return found
 
 
 def _first_some(*choices: NDArray[np.bool_]) -> NDArray[np.bool_]:

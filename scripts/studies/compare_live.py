@@ -1,4 +1,4 @@
-"""Compare real runs with simulated ones: policies x loads x repeats on this machine's devices, interleaved.
+"""Compare real runs with simulated ones: policies x loads x repeats on this machine's devices, in a drawn order.
 
 Example:
     python scripts/studies/compare_live.py --graphs MUTAG.npz PROTEINS.npz --out live --picture docs/results/live.png
@@ -47,6 +47,8 @@ from gnnsched_env.scenario import Workload
 
 FITTED, TESTED = 0, 1  # seeds of the jobs
 FIGURES = (("mean_completion", "Mean completion"), ("p95_completion", "95th percentile of completion"))
+AIMS = {"mean_completion": 0.05, "p95_completion": 0.1}  # errors after calibration, unless the noise is larger,
+AIMED_LOAD = 0.8  # for loads up to this one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,13 +158,14 @@ def check(arguments: Arguments) -> None:
 
 
 def planned(arguments: Arguments) -> list[Planned]:
-    """Return the runs in the order in which they are run: repeat by repeat, each in an order of its own."""
-    rng = np.random.default_rng(arguments.seed)
-    plan = []
-    for repeat in range(arguments.repeats):
-        own = [Planned(policy=p, load=load, repeat=repeat) for load in arguments.loads for p in arguments.policies]
-        plan += [own[number] for number in rng.permutation(len(own))]
-    return plan
+    """Return the runs in an order that is drawn, so that no group of them alone meets a busy phase of the machine."""
+    plan = [
+        Planned(policy=policy, load=load, repeat=repeat)
+        for repeat in range(arguments.repeats)
+        for load in arguments.loads
+        for policy in arguments.policies
+    ]
+    return [plan[number] for number in np.random.default_rng(arguments.seed).permutation(len(plan))]
 
 
 def load_average() -> str:
@@ -236,8 +239,11 @@ def show(
     busy = [made.run.arguments["load_average"][0] for made in runs]
     machine = runs[0].run.machine
     print(f"\n{machine['processor']}, {counted(machine['cores'], 'core')}; {counted(len(runs), 'run')} of", end=" ")
-    print(f"{arguments.jobs} jobs, each {runs[0].run.scenario.workload.repeats} inferences.", end=" ")
+    inferences = counted(runs[0].run.scenario.workload.repeats, "inference")
+    print(f"{counted(arguments.jobs, 'job')}, each of {inferences}.", end=" ")
     print(f"Load average when a run began: {min(busy):.1f} to {max(busy):.1f}, median {np.median(busy):.1f}.")
+    print("\n### In short\n")
+    print(summary_markdown(before, after, itself))
     for name, meaning in FIGURES:
         print(f"\n### {meaning}: error before calibration, after it, and noise\n")
         print(error_markdown(arguments.loads, before, after, name))
@@ -253,6 +259,27 @@ def show(
     print(cost_markdown(arguments.policies, runs))
     print("\n### All figures after calibration\n")
     print(replay_markdown(after), flush=True)
+
+
+def summary_markdown(before: Sequence[Comparison], after: Sequence[Comparison], itself: Sequence[Comparison]) -> str:
+    """Return medians over policies and loads up to AIMED_LOAD, and how often the aim is met, a row for each figure."""
+    heads = (
+        "figure",
+        "noise",
+        "error before",
+        "error after",
+        "after, on the run itself",
+        "within the aim or the noise",
+    )
+    lines = [f"| {' | '.join(heads)} |", "|---|---:|---:|---:|---:|---:|"]
+    for name, meaning in FIGURES:
+        aimed = [[one for one in group if one.load <= AIMED_LOAD] for group in (before, after, itself)]
+        noises = [one.noise[name] or 0.0 for one in aimed[1]]
+        errors = [float(np.median([abs(one.error(name)) for one in group])) if group else None for group in aimed]
+        met = sum(abs(one.error(name)) <= max(AIMS[name], noise) for one, noise in zip(aimed[1], noises, strict=True))
+        told = [percent(value, sign=False) for value in (float(np.median(noises)) if noises else None, *errors)]
+        lines.append(f"| {meaning} | {' | '.join(told)} | {met} of {len(noises)} |")
+    return "\n".join(lines)
 
 
 def cell(comparisons: Sequence[Comparison], policy: str, load: float) -> Comparison:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.parallel.task_runs import HERE, Where
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.evaluation.distances import draw_instances, find_limits
@@ -101,7 +102,12 @@ def mixes(graphs: Sequence[Path], *, per_file: bool) -> list[tuple[Path, ...]]:
 
 
 def with_graphs(scenario: Scenario, graphs: Sequence[str | Path]) -> Scenario:
-    """Return the scenario with its workload's files replaced, or as it is where none are given."""
+    """Return the scenario with its workload's files replaced, or as it is where none are given.
+
+    Raise ConfigError where the scenario brings a latency table, which replaces graphs.
+    """
     if not graphs:
         return scenario
+    if scenario.table is not None:
+        raise ConfigError(f"scenario {scenario.name!r}: has a latency table of its own, so graphs must not be given")
     return replace(scenario, workload=replace(scenario.workload, graphs=tuple(str(path) for path in graphs)))

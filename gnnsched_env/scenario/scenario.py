@@ -132,7 +132,7 @@ class Scenario:
 
     @classmethod
     def _from_dict(cls, data: Mapping[str, Any], *, origin: str, folder: Path) -> Self:
-        known = ("name", "fleet", "predictor", *SECTIONS)
+        known = ("name", "fleet", "predictor", "table", *SECTIONS)
         check_known(origin, data, known)
         if not isinstance(data.get("fleet"), str):
             raise ConfigError(f"{origin}: fleet must be given as a string, got {data.get('fleet')!r}")
@@ -151,11 +151,13 @@ class Scenario:
         fleet, predictor = data["fleet"], data.get("predictor", DEFAULT_PREDICTOR)
         if isinstance(predictor, str) and predictor.endswith(".npz"):
             predictor = str(folder / predictor)
+        table = _own_table(origin, data, folder) if "table" in data else None
         try:
             return cls(
                 name=data.get("name", Path(origin).stem),
                 fleet=load_fleet(folder / fleet if fleet.endswith(".toml") else fleet),
                 predictor=predictor,
+                table=table,
                 **{key: kind(**tables[key]) for key, kind in SECTIONS.items()},
             )
         except ConfigError as error:
@@ -193,6 +195,20 @@ def load_scenario(scenario: "str | Path | Scenario | Mapping[str, Any]") -> Scen
         return Scenario.from_toml(scenario)
     OneOf(list_scenarios()).check("scenario", "name", scenario)
     return Scenario(name=scenario, fleet=load_fleet(scenario))
+
+
+def _own_table(origin: str, data: Mapping[str, Any], folder: Path) -> LatencyTable:
+    """Return the table that a scenario file names; raise ConfigError for what the table replaces."""
+    if not isinstance(data["table"], str):
+        raise ConfigError(f"{origin}: table must be the path of a latency table, got {data['table']!r}")
+    replaced = [key for key in data.get("workload", {}) if key != "repeats"] + [
+        key for key in data if key == "predictor"
+    ]
+    if replaced:
+        raise ConfigError(
+            f"{origin}: table replaces the predictor and the workload's classes, but {replaced[0]} is given"
+        )
+    return LatencyTable.load(folder / data["table"])
 
 
 def _section(name: str, values: Any) -> Any:

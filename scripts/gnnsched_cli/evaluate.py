@@ -148,7 +148,10 @@ def changed_scenario(arguments: Arguments) -> "Scenario":
     """Return the scenario that the arguments name, with what they change of it."""
     from gnnsched_env.scenario import load_scenario
 
-    return load_scenario(arguments.scenario).with_options(
+    scenario = load_scenario(arguments.scenario)
+    if scenario.table is not None and arguments.predictor is not None:
+        raise ConfigError("--predictor: must not be given for a scenario that has a latency table of its own")
+    return scenario.with_options(
         predictor=arguments.predictor, reconfiguration=arguments.reconfiguration, **changes(arguments)
     )
 

@@ -34,6 +34,8 @@ SUBCOMMANDS = {
     "score-measured": "Train on latencies measured on a real device, and score on held-out graphs.",
     "profile": "Measure the latencies of a live fleet, and train a predictor on them.",
     "live": "Run jobs on real devices under a policy.",
+    "replay": "Play finished live runs in the simulator, and compare.",
+    "calibrate": "Fit what the simulator lacks to finished live runs.",
     "check-cycles": "Compare the cost model with recorded cases.",
     "check-trace": "Check a trace of jobs and print what it holds.",
     "forecast": "Rank compiler configurations of TpuGraphs programs.",

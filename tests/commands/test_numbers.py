@@ -36,6 +36,8 @@ REQUIRED = {
     ("record",): ("--out", "data"),
     ("profile",): ("--graphs", "karate", "--out", "data"),
     ("live",): ("--graphs", "karate", "--out", "data"),
+    ("replay",): ("run",),
+    ("calibrate",): ("run", "--out", "out"),
     ("report",): ("records.json", "--html", "out.html"),
     ("bound",): ("--policies", "sjf", "--jobs", "5"),
 }

@@ -18,6 +18,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs import GraphSet
 from gnnsched_env.graphs.generators import draw_graphs
 from tests.forecast.little_files import layout_file
+from tests.live.little_runs import write_run
 from tests.report.pages import write_records
 
 STUDIES = sorted(path.stem for path in (Path(__file__).parents[2] / "scripts" / "studies").glob("*.py"))
@@ -32,6 +33,10 @@ READ_BY = {
     ("check-trace", "file"),
     ("arena", "file"),
     ("live", "table"),
+    ("compare_live", "table"),
+    ("replay", "runs"),
+    ("replay", "calibration"),
+    ("calibrate", "runs"),
     ("report", "source"),
     ("dataset check", "folder"),
     ("describe_tpugraphs", "folder"),
@@ -52,6 +57,7 @@ RUNS = {
     "bench": ("fifo",),
     "report": ("records.json", "--policies", "sjf", "--episodes", "1"),
     "arena": ("mine.py", "--seed", "1", "--losses", "0"),
+    "replay": ("run",),
 }
 SUFFIX = {"html": ".html", "png": ".png", "gif": ".gif", "csv": ".csv"}
 EXTRA = {"png": "matplotlib", "gif": "pygame", "html": "bokeh"}
@@ -137,6 +143,7 @@ def inputs(tmp_path_factory):
     (folder / "edges.txt").write_text("0 1\n1 2\n")
     layout_file(folder, name="held", configs=30, split="valid", seed=7)
     write_records(folder / "records.json")
+    write_run(folder / "run")
     (folder / "mine.py").write_text("def choose(observation, mask):\n    return int(mask.argmax())\n")
     return folder
 
@@ -171,6 +178,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(name, option, here, t
         "doctor",
         "evaluate",
         "graphs",
+        "replay",
         "schedule",
         "score_measured",
         "score_predictor",

@@ -128,7 +128,7 @@ def test_a_job_that_raises_is_given_up_and_the_others_are_done():
     live.run()
     assert np.flatnonzero(live.fleet.given_up).tolist() == [3, 9]
     assert counts(live).count("abort") == counts(live).count("give_up") == 2
-    assert driven_metrics(live.fleet).totals.jobs == 38
+    assert driven_metrics(live.fleet).totals[0].jobs == 38
     live = scheduler(toy(), SETTINGS, "sjf", fault=lambda job, attempt: "once" if attempt == 0 else "", tries=2)
     live.run()
     assert not live.fleet.given_up.any() and counts(live).count("done") == counts(live).count("abort") == 40

@@ -1,0 +1,1 @@
+"""Replaying finished live runs in the simulator, and calibrating it by them."""

@@ -15,8 +15,8 @@ from gnnsched_env.envs.labels import ScheduleLabels
 from gnnsched_env.envs.schedule_svg import schedule_svg
 from gnnsched_env.evaluation.policies import policy_factory
 from gnnsched_env.evaluation.runs import PolicyFactory, knowledge_of
+from gnnsched_env.live.actors.fleet_session import ray_session
 from gnnsched_env.live.actors.ray_executor import RayExecutor
-from gnnsched_env.live.actors.ray_session import ray_session
 from gnnsched_env.live.executor import Executor
 from gnnsched_env.live.live_fleet import CLOCK_HZ
 from gnnsched_env.live.run_folder import LOG_FILE, METRICS_FILE, LiveRun, check_new, quantiles, read_run, write_tables

@@ -60,7 +60,7 @@ class Arguments:
 def run(arguments: Arguments) -> None:
     """Begin or go on, play to the end, and print."""
     from gnnsched_env.common.progress import progress_bar
-    from gnnsched_env.live.actors.ray_session import import_ray
+    from gnnsched_env.live.actors.fleet_session import import_ray
     from gnnsched_env.live.running import on_ray, play
 
     register_policies()

@@ -71,7 +71,7 @@ def profiled(
 ) -> "tuple[Profile, ServedClasses]":
     """Return the profile of a fleet on graph files, whose files are written to a folder, and the classes."""
     from gnnsched_env.common.progress import progress_bar
-    from gnnsched_env.live.actors.ray_session import ray_session
+    from gnnsched_env.live.actors.fleet_session import ray_session
     from gnnsched_env.live.profiling.fleet_profile import profile_fleet
     from gnnsched_env.live.served_classes import ServedClasses
     from gnnsched_env.scenario import Workload

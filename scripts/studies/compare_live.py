@@ -26,8 +26,8 @@ from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.common.files import write_json
 from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.evaluation.policies import find_policy
+from gnnsched_env.live.actors.fleet_session import import_ray, ray_session
 from gnnsched_env.live.actors.ray_executor import RayExecutor
-from gnnsched_env.live.actors.ray_session import import_ray, ray_session
 from gnnsched_env.live.executor import Executor
 from gnnsched_env.live.live_fleet import LiveFleet, load_live_fleet
 from gnnsched_env.live.profiling.fleet_profile import TABLE_FILE, check_choices, load_profile, profile_fleet

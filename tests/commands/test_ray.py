@@ -148,7 +148,7 @@ def test_clusters_that_do_not_answer_are_named():
     assert (done.returncode, done.stdout) == (2, "") and f"error: --ray {address}: no Ray cluster" in done.stderr
     stuck = threading.Event()
     for start, told in ((stuck.wait, "must answer within 0 s, but has not"), (lambda: 1 / 0, "cannot be joined")):
-        with pytest.raises(ConfigError, match=told), ray_session._in_thread(start, "it", within=0.1, told="0 s"):
+        with pytest.raises(ConfigError, match=told), ray_session.ray_thread(start, "it", within=0.1, told="0 s"):
             pass
     stuck.set()
 

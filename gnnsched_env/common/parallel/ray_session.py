@@ -17,9 +17,9 @@ RUNNING = "auto"  # Ray's name of the cluster that this machine is part of
 Node = Mapping[str, Any]
 
 
-def import_ray() -> Any:
-    """Return the module ray; raise ConfigError, naming the extra, where it is not installed."""
-    with needs_extra("--ray", "ray"):
+def import_ray(what: str = "--ray", extra: str = "ray") -> Any:
+    """Return the module ray; raise ConfigError, naming what needs it and the extra, where it is not installed."""
+    with needs_extra(what, extra):
         import ray
     return ray
 
@@ -42,20 +42,20 @@ def joined_cluster(address: str = "", *, answer_s: float = ANSWER_S) -> Iterator
     where = "this machine" if address == RUNNING else address
     start = partial(ray.init, address=address, log_to_driver=False, logging_level="ERROR")
     what, left = f"--ray: the Ray cluster of {where}", end - time.monotonic()
-    with _quiet(), _in_thread(start, what, within=left, told=f"{answer_s:.0f} s"):
+    with quiet_ray(), ray_thread(start, what, within=left, told=f"{answer_s:.0f} s"):
         yield
 
 
-def check_answer(address: str, answer_s: float = ANSWER_S) -> None:
+def check_answer(address: str, answer_s: float = ANSWER_S, *, option: str = "--ray") -> None:
     """Raise ConfigError unless something listens at HOST:PORT."""
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
-        raise ConfigError(f"--ray: must be HOST:PORT of a Ray cluster, got {address!r}")
+        raise ConfigError(f"{option}: must be HOST:PORT of a Ray cluster, got {address!r}")
     try:
         with socket.create_connection((host, int(port)), timeout=answer_s):
             pass
     except OSError as error:
-        raise ConfigError(f"--ray {address}: no Ray cluster answers there ({error})") from None
+        raise ConfigError(f"{option} {address}: no Ray cluster answers there ({error})") from None
 
 
 def working_nodes() -> list[Node]:
@@ -98,7 +98,7 @@ def check_same(machine: str, told: Mapping[str, str] | str, expected: Mapping[st
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_ray() -> Iterator[None]:
     """Let Ray print nothing: whatever its settings, it prints reports of workers that died on stdout, among tables."""
     from ray._private import worker
 
@@ -118,10 +118,11 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _in_thread(start: Callable[[], object], what: str, *, within: float, told: str) -> Iterator[None]:
+def ray_thread(start: Callable[[], object], what: str, *, within: float, told: str) -> Iterator[None]:
     """Call a function in a thread that lives as long as the block, and leave Ray at the end.
 
-    Raise ConfigError where the function fails or takes longer than `within` seconds.
+    Raise ConfigError where the function fails or takes longer than `within` seconds. The thread lives on because Linux
+    ends Ray's own processes together with the thread that started them.
     """
     failed: list[Exception] = []
     answered, ended = threading.Event(), threading.Event()

@@ -33,6 +33,7 @@ SMALL = ["--jobs", "5", "--policy", "sjf"]
         ("torch", ["evaluate", "--predictor", "gnn", "--policies", "sjf"], "gnn"),
         ("torch_geometric", ["score-predictor", "--predictor", "gnn", "--graphs", "karate"], "gnn"),
         ("torch_geometric", ["graphs", "get", "cora"], "gnn"),
+        ("ray", ["evaluate", "--jobs", "5", "--policies", "sjf", "--ray"], "ray"),
         ("torch", ["forecast", "train", "--data", ".", "--collection", "tile:xla", "--out", "out"], "gnn"),
     ],
 )

@@ -58,9 +58,12 @@ def train(
                 more = "going on after" if run.spent < 1.0 else "give more minutes or iterations to go on; reached"
                 note = getattr(run.method, "resume_note", "")
                 display.say(f"{folder}: {more} {reached}" + (f", {note}" if note else ""))
-            run.prepare(display, log)
-            with stop_requests(display.say) as stop:
-                run.loop(stop, display, log)
+            try:
+                run.prepare(display, log)
+                with stop_requests(display.say) as stop:
+                    run.loop(stop, display, log)
+            finally:
+                getattr(run.method, "close", _nothing)()
         return run.result()
 
 
@@ -251,6 +254,10 @@ class Run:
 def cases_of(score: Score) -> list[dict[str, float]]:
     """Return the ratio of each workload and load as JSON values."""
     return [{"workload": seed, "load": load, "ratio": ratio} for (seed, load), ratio in score.cases.items()]
+
+
+def _nothing() -> None:
+    """Do nothing, for methods that have nothing to close."""
 
 
 @contextmanager

@@ -221,3 +221,19 @@ def test_other_checkpoints_are_refused(tmp_path):
 def test_bad_configs_are_refused(change, message):
     with pytest.raises(ConfigError, match=message):
         ImprovementConfig(**change)
+
+
+@pytest.mark.slow
+def test_processes_change_nothing(tmp_path):
+    results = []
+    for workers in (1, 2):
+        training = Improvement(replace(TINY, workers=workers), WORKLOADS, 5)
+        training.save(tmp_path / "state")
+        figures = [training.update()]
+        if workers == 2:  # while the next world is being labelled
+            training.load(tmp_path / "state")
+            assert training.update() == figures[0]
+        figures += [training.update(), training.update()]  # the first learns, so that the second has another visitor
+        training.close()
+        results.append((figures, [array.tobytes() for array in training.network().arrays]))
+    assert results[0] == results[1] and "explained" in results[0][0][1]

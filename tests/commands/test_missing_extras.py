@@ -34,6 +34,7 @@ SMALL = ["--jobs", "5", "--policy", "sjf"]
         ("torch_geometric", ["score-predictor", "--predictor", "gnn", "--graphs", "karate"], "gnn"),
         ("torch_geometric", ["graphs", "get", "cora"], "gnn"),
         ("ray", ["live", "--graphs", "karate", "--out", "out"], "live"),
+        ("ray", ["evaluate", "--jobs", "5", "--policies", "sjf", "--ray"], "ray"),
         ("torch", ["forecast", "train", "--data", ".", "--collection", "tile:xla", "--out", "out"], "gnn"),
     ],
 )

@@ -59,9 +59,9 @@ def test_the_bar_tells_every_task_and_policy(monkeypatch):
 def test_records_do_not_depend_on_blocks_and_what_is_kept_is_found(tmp_path, monkeypatch):
     table = scenario_table(SCENARIO)
     conditions = [Condition(scenario=SCENARIO.with_options(load=load), table=table, graphs=()) for load in (0.5, 0.9)]
-    options = {"dispatch": False, "versus": None, "seed": 3, "episodes": 7}
+    options = {"dispatch": False, "versus": None, "seed": 3, "episodes": 23}
     whole = [one.records for one in evaluate_each(contest_of(("sjf", "random"), **options), conditions)]
-    contest = contest_of(("random", "sjf"), **options, block=2)
+    contest = contest_of(("random", "sjf"), **options, block=5)
     assert [one.records for one in evaluate_each(contest, conditions[:1], keep=tmp_path)] == whole[:1]
     monkeypatch.setattr(episode_blocks, "run_unbounded", None)  # the first load's is kept
     found = evaluate_each(contest, conditions, keep=tmp_path)

@@ -87,6 +87,10 @@ class Evolution:
         self._runner = TaskRunner(play_task, where=Where(workers=self.config.workers, ray=ray))
         weakref.finalize(self, self._runner.close)
 
+    def close(self) -> None:
+        """End the processes that play."""
+        self._runner.close()
+
     def update(self) -> dict[str, float]:
         """Take one generation.
 

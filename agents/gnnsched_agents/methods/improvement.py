@@ -6,8 +6,9 @@ iteration, distilled. This ignores that futures are cut off, and that the improv
 the later decisions itself. From there, evolution strategies improve the network on whole episodes (`evolution.py`).
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from gnnsched_baselines.learned.pair_features import FEATURES
 from gnnsched_baselines.learned.pair_network import Network, initial_network
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.files import reading
+from gnnsched_env.common.parallel.kept_results import Result
+from gnnsched_env.common.parallel.task_runs import TaskRunner, Where
+from gnnsched_env.common.progress import Advance
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 
 KIND = "improvement 1"  # kind and format of checkpoints
@@ -42,13 +46,25 @@ class Improvement:
         self.labelled = self.worlds = self.rounds = 0
         self._network = initial_network(config.width, np.random.default_rng((seed, 0)))
         self._evolution: Evolution | None = None
-        self._ray: str | None = None
+        self.run_on(None)
 
     def run_on(self, ray: str | None) -> None:
-        """Let the evolution play on the Ray cluster at an address, if one is given; the weights do not depend on it."""
+        """Label and evolve on the Ray cluster at an address; None: in the config's number of processes.
+
+        The weights do not depend on it.
+        """
         self._ray = ray
+        self._runner = TaskRunner(label_world, where=Where(workers=self.config.workers, ray=ray))
+        self._ahead: Iterator[Result] | None = None  # the labels of this round's next worlds
+        weakref.finalize(self, self._runner.close)
         if self._evolution is not None:
             self._evolution.run_on(ray)
+
+    def close(self) -> None:
+        """End the processes that label or play."""
+        self._runner.close()
+        if self._evolution is not None:
+            self._evolution.close()
 
     def network(self) -> Network:
         """Return the present policy's weights."""
@@ -69,32 +85,31 @@ class Improvement:
         return figures
 
     def _label(self) -> dict[str, float]:
-        config = self.config
-        rng = np.random.default_rng((self.seed, 1, self.worlds))
-        table = training_table(self.workloads, int(rng.integers(self.workloads.sets)))
-        kind = self._kind_of_world(rng)
-        world = make_world(kind, table, float(rng.uniform(*kind.loads)), config.world_lanes)
-        lookahead = Lookahead(futures=config.futures, arrivals=config.arrivals, candidates=config.candidates)
-        visitor = self._network if self.rounds else None
-        labels, decisions = gather(world, lookahead, config.states_a_world, config.spacing, rng, visitor)
-        self.labels.append(labels)
-        self.labelled += len(labels)
+        if self._ahead is None:
+            numbers = range(self.worlds, self.worlds + self._worlds_left())
+            visitor = self._network if self.rounds else None
+            shared: Any = {"config": self.config, "workloads": self.workloads, "seed": self.seed, "visitor": visitor}
+            self._ahead = self._runner.run([WorldToLabel(number=number, **shared) for number in numbers])
+        try:
+            result = next(self._ahead)
+        except BaseException:  # such as a second Ctrl-C
+            self._runner.close()
+            self._ahead = None
+            raise
+        self.labels.append(Labels(**{entry.name: result[entry.name] for entry in fields(Labels)}))
+        self.labelled += len(self.labels[-1])
         self.worlds += 1
-        return {"decisions": float(decisions), "labelled": float(self.labelled), "load": world.load}
+        return {"decisions": float(result["decisions"]), "labelled": float(self.labelled), "load": result["load"]}
 
-    def _kind_of_world(self, rng: np.random.Generator) -> Workloads:
-        """Return the settings of the next world; every fourth has short episodes, to cover beginnings and ends."""
-        workloads = self.workloads
-        low, high = workloads.loads
-        if self.worlds % 2:  # high loads are harder: every second world has one
-            workloads = replace(workloads, loads=(low + BUSY * (high - low), high))
-        if self.worlds % 4 == 2:
-            workloads = replace(workloads, jobs=min(workloads.jobs, int(rng.integers(*SHORT))))
-        return workloads
+    def _worlds_left(self) -> int:
+        """Return how many worlds this round needs at most: each has at least `states_a_world` states."""
+        states = -(-self.config.states * (self.rounds + 1) // self.config.rounds) - self.labelled
+        return -(-states // self.config.states_a_world)
 
     def _learn(self) -> dict[str, float]:
         config = self.config
         self.rounds += 1
+        self._ahead = None
         if not self.labels:
             return {}
         self.labels = [joined(self.labels)]
@@ -112,6 +127,7 @@ class Improvement:
 
     def _evolve(self) -> Evolution:
         self.labels = []
+        self._runner.close()
         evolution = Evolution(self.config.evolution(), self.workloads, self.seed, start=self._network)
         evolution.run_on(self._ray)
         return evolution
@@ -137,6 +153,7 @@ class Improvement:
         another configuration or other workloads.
         """
         state: Mapping[str, Any] = arrays_of(read_checkpoint(path, KIND, self._key(), torch.device("cpu")))
+        self._ahead = None
         with reading(str(path), "the checkpoint"):
             self.labelled, self.worlds, self.rounds = state["counters"]
             self._network = Network(**state["network"])
@@ -149,3 +166,41 @@ class Improvement:
         """Return the settings in which a checkpoint and this training must agree."""
         config = {name: value for name, value in asdict(self.config).items() if name != "workers"}
         return content_key(config=config, workloads=asdict(self.workloads), seed=self.seed, features=list(FEATURES))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldToLabel:
+    """A task: world `number` of a training, whose states `visitor` visits (None: `assignment`)."""
+
+    config: ImprovementConfig
+    workloads: Workloads
+    seed: int
+    number: int
+    visitor: Network | None
+
+
+def label_world(shared: None, task: WorldToLabel, advance: Advance) -> Result:
+    """Return the fields of a world's `Labels`, its load, and the number of decisions played."""
+    config = task.config
+    rng = np.random.default_rng((task.seed, 1, task.number))
+    table = training_table(task.workloads, int(rng.integers(task.workloads.sets)))
+    kind = _kind_of_world(task, rng)
+    world = make_world(kind, table, float(rng.uniform(*kind.loads)), config.world_lanes)
+    lookahead = Lookahead(futures=config.futures, arrivals=config.arrivals, candidates=config.candidates)
+    labels, decisions = gather(world, lookahead, config.states_a_world, config.spacing, rng, task.visitor)
+    return {
+        **{entry.name: getattr(labels, entry.name) for entry in fields(labels)},
+        "decisions": decisions,
+        "load": world.load,
+    }
+
+
+def _kind_of_world(task: WorldToLabel, rng: np.random.Generator) -> Workloads:
+    """Return a world's settings; every fourth has short episodes, to cover beginnings and ends."""
+    workloads = task.workloads
+    low, high = workloads.loads
+    if task.number % 2:  # high loads are harder: every second world has one
+        workloads = replace(workloads, loads=(low + BUSY * (high - low), high))
+    if task.number % 4 == 2:
+        workloads = replace(workloads, jobs=min(workloads.jobs, int(rng.integers(*SHORT))))
+    return workloads

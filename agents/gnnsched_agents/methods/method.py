@@ -10,9 +10,10 @@ from gnnsched_baselines.learned.pair_network import Network
 class Method(Protocol):
     """A running training, made from its config, the worlds to train in, and a seed that determines all random draws.
 
-    A method with `run_on(ray)` can play on the Ray cluster at an address. A method of another library may also have
-    `save_model(path)`, which writes the present model in that library's format. A method whose `load` does not restore
-    everything may have an attribute `resume_note`, a text that says what the resumed training starts from.
+    A method with `run_on(ray)` can play on the Ray cluster at an address; one with `close()` has processes to end. A
+    method of another library may also have `save_model(path)`, which writes the present model in that library's format.
+    A method whose `load` does not restore everything may have an attribute `resume_note`, a text that says what the
+    resumed training starts from.
     """
 
     workloads: Workloads

@@ -95,7 +95,7 @@ class ImprovementConfig:
     lanes: Annotated[int, Integer(1)] = 6
     """Episodes that each member plays in each world."""
     workers: Annotated[int, Integer(1)] = 1
-    """Number of processes of the evolution; results do not depend on it."""
+    """Number of processes; results do not depend on it."""
 
     def __post_init__(self) -> None:
         check_fields(self, "improvement")

@@ -117,7 +117,7 @@ def kernels() -> Iterator[Finding]:
         known = {
             "simulator": transition.reset,
             "cost model": tilings.compile_tables,
-            "trained policies": pair_kernels.describe_beliefs,
+            "trained policies": pair_kernels.decide_beliefs,
             "lower bound": bound_kernels.cheapest,
             "local search": bound_kernels.anneal,
         }

@@ -9,6 +9,7 @@ from gnnsched_env.graphs import GraphSet
 from gnnsched_env.graphs.generators import draw_graphs
 from gnnsched_env.predictors import PREDICTORS
 from tests.contracts.recipes import ROOT, Copy, examples
+from tests.kept_kernels import copy_kernels
 
 pytestmark = pytest.mark.slow  # a copy compiles its kernels anew
 
@@ -20,6 +21,7 @@ def copy(tmp_path_factory):
     """Return a copy that has the recipe's predictor, with a cache of its own."""
     copy = Copy(tmp_path_factory.mktemp("predictor"))
     assert copy.follow(PAGE) <= 2
+    copy_kernels(copy.folder / "cache")
     run = copy.run
     copy.run = lambda *words: run(*words, GNNSCHED_CACHE=str(copy.folder / "cache"))
     return copy

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,8 +13,6 @@ from gnnsched_env.envs import EnvBatch, unflatten
 from gnnsched_env.sim import SimulationSettings
 from gnnsched_env.tables.kinds import accelerator_kinds
 from tests import toys
-
-pytestmark = pytest.mark.kernels
 
 PLANNING = ("min_min", "max_min", "sufferage", "predictor_greedy", "assignment", "agent:queue_hetero4")
 POLICIES = ("sjf", "earliest_finish_wait", "index", *PLANNING)

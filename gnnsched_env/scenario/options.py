@@ -17,6 +17,7 @@ from gnnsched_env.sim import MOST_WORKERS, Split, Waiting, WindowOrder
 from gnnsched_env.sim.arrivals import ChosenProcess
 from gnnsched_env.sim.rewards import TERMS, Prices, in_cycles
 from gnnsched_env.tables import LatencyTable
+from gnnsched_env.tables.table import MOST_COVERAGE
 
 LOAD_LIMIT = 1.5
 LEAST_LOAD = 1e-9
@@ -259,7 +260,7 @@ class EnvironmentOptions:
         float,
         Number(
             least=0.0,
-            most=0.99,
+            most=MOST_COVERAGE,
             help="Coverage of the intervals of latencies that observations show beside predictions; 0 shows none.",
             option="intervals",
         ),

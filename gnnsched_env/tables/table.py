@@ -16,7 +16,8 @@ from gnnsched_env.common.store import LATENCY_TABLE
 
 CYCLE_LIMIT = 1 << 50  # a thousand jobs in sequence still fit int64; the simulator checks longer sequences
 ERROR_LEVELS = (np.arange(200) + 0.5) / 200  # the quantiles of errors that a table may hold
-COVERAGE = Number(above=0.0, most=0.99, help="Coverage of an interval; more is beyond the quantiles.")
+MOST_COVERAGE = 0.99  # of an interval: more is beyond the quantiles
+COVERAGE = Number(above=0.0, most=MOST_COVERAGE)
 ENERGY_LIMIT = 1e30  # pJ; larger values cannot come from the cost model
 
 CycleArray = NDArray[np.int64]

@@ -5,7 +5,7 @@ Example:
     gnnsched score-predictor --predictor all --graphs A.npz B.npz --csv joint.csv
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,9 +17,7 @@ from gnnsched_cli.command import OutFile, plain, print_table, print_text
 from gnnsched_env.common.errors import ConfigError
 
 if TYPE_CHECKING:
-    from gnnsched_env.hardware import Fleet
-    from gnnsched_env.predictors import Predictor
-    from gnnsched_env.predictors.graph_scores import Record, ScoringSpec
+    from gnnsched_env.predictors.graph_scores import Record
     from gnnsched_env.predictors.joint_table import JointTable
 
 # Columns that a narrow terminal does without, the first one first.
@@ -95,15 +93,17 @@ def run(arguments: Arguments) -> None:
     sets = load_distinct_sets(arguments.graphs)
     pairs = distinct_pairs(fleet).pairs
     attempts = Attempts()
-    scored, joint = [], []
+    about, told, joint = [], [], []
     names = [own for name in arguments.predictor for own in (PREDICTORS if name == "all" else (name,))]
     for name in dict.fromkeys(names):
         with attempts.of(name):
             predictor = make_predictor(name, pairs)
             records = score_sets(predictor, sets, fleet, spec, progress=None)
-            scored.append((predictor, records))
+            told += records
+            about.append(scoring_provenance(predictor, fleet, spec, plain(arguments)))
             if arguments.json is not None:
-                write_json(arguments.json, _told(scored, scoring_provenance, fleet, spec, arguments))
+                content = {"provenance": about[0] if len(about) == 1 else about, "records": told}
+                write_json(arguments.json, content)
             if arguments.csv is not None:
                 joint += [joint_table(name, predictor, own, fleet, spec, coverage=coverage) for own in sets.values()]
                 write_rows(arguments.csv, COLUMNS, (row for table in joint for row in table.rows()))
@@ -112,25 +112,12 @@ def run(arguments: Arguments) -> None:
                 for record in records:
                     if record["batch_size"] is None:
                         print_table(confusion_table(record))
-    if scored:
+    if told:
         print_text(LEGEND)
     if joint:
         print_table(joint_summary(joint), ())
         print_text(JOINT_LEGEND)
-    attempts.end(played=bool(scored))
-
-
-def _told(
-    scored: Sequence[tuple["Predictor", list["Record"]]],
-    provenance: Callable[..., "Record"],
-    fleet: "Fleet",
-    spec: "ScoringSpec",
-    arguments: Arguments,
-) -> dict[str, object]:
-    """Return the content of the JSON file: the provenance of each predictor, and the records of all."""
-    about = [provenance(predictor, fleet, spec, plain(arguments)) for predictor, _ in scored]
-    records = [record for _, own in scored for record in own]
-    return {"provenance": about[0] if len(about) == 1 else about, "records": records}
+    attempts.end(played=bool(told))
 
 
 def joint_summary(tables: Sequence["JointTable"]) -> Table:

@@ -34,7 +34,7 @@ from gnnsched_env.common.checks import (
 )
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.files import read_toml
-from gnnsched_env.live.devices.device import make_device
+from gnnsched_env.live.devices.live_device import make_device
 from gnnsched_env.live.devices.sleep import ANY
 
 CLOCK_HZ = 1_000_000_000  # of every live fleet: a cycle is a nanosecond

@@ -19,7 +19,7 @@ from gnnsched_env.live.actors.fleet_session import ray_session
 from gnnsched_env.live.actors.ray_executor import RayExecutor
 from gnnsched_env.live.executor import Executor
 from gnnsched_env.live.live_fleet import CLOCK_HZ
-from gnnsched_env.live.run_folder import LOG_FILE, METRICS_FILE, LiveRun, check_new, quantiles, read_run, write_tables
+from gnnsched_env.live.live_run import LOG_FILE, METRICS_FILE, LiveRun, check_new, quantiles, read_run, write_tables
 from gnnsched_env.live.run_log import RunLog
 from gnnsched_env.live.scheduler import LiveScheduler, Predict
 from gnnsched_env.live.served_classes import ServedClasses

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gnnsched_env.common.checks import check_known
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs import Graph, graph_file, load_graph_set
-from gnnsched_env.live.devices.device import DeviceJobs
+from gnnsched_env.live.devices.live_device import DeviceJobs
 from gnnsched_env.live.live_fleet import LiveFleet
 from gnnsched_env.predictors.graph_scores import load_distinct_sets
 from gnnsched_env.predictors.measured.measurements import MeasuredJob, relative_file

@@ -16,8 +16,8 @@ from gnnsched_cli.policy_names import Policy, register_policies
 from gnnsched_env.common.errors import ConfigError
 
 if TYPE_CHECKING:
+    from gnnsched_env.live.live_run import LiveRun
     from gnnsched_env.live.profiling.profiled_predictor import ProfiledPredictor
-    from gnnsched_env.live.run_folder import LiveRun
     from gnnsched_env.live.running import Played
     from gnnsched_env.live.served_classes import ServedClasses
 
@@ -88,8 +88,8 @@ def begun(arguments: Arguments) -> "tuple[LiveRun, ServedClasses, ProfiledPredic
     """Return a new run, of a table that is there or of one that is measured now."""
     from gnnsched_env.evaluation.policies import find_policy
     from gnnsched_env.live.live_fleet import load_live_fleet
+    from gnnsched_env.live.live_run import LiveRun, check_new
     from gnnsched_env.live.profiling.fleet_profile import check_choices, load_profile
-    from gnnsched_env.live.run_folder import LiveRun, check_new
     from gnnsched_env.live.simulated import simulated_scenario
 
     predictor: ProfiledPredictor | None
@@ -143,8 +143,8 @@ def check(arguments: Arguments) -> None:
 
 def resumed(arguments: Arguments) -> "tuple[LiveRun, ServedClasses, ProfiledPredictor | None]":
     """Return the run of a folder that is to go on."""
+    from gnnsched_env.live.live_run import read_run
     from gnnsched_env.live.profiling.profiled_predictor import ProfiledPredictor
-    from gnnsched_env.live.run_folder import read_run
     from gnnsched_env.live.running import check_resumable
     from gnnsched_env.live.served_classes import ServedClasses
 

@@ -30,13 +30,13 @@ from gnnsched_env.live.actors.fleet_session import import_ray, ray_session
 from gnnsched_env.live.actors.ray_executor import RayExecutor
 from gnnsched_env.live.executor import Executor
 from gnnsched_env.live.live_fleet import LiveFleet, load_live_fleet
+from gnnsched_env.live.live_run import LiveRun, quantiles
 from gnnsched_env.live.profiling.fleet_profile import TABLE_FILE, check_choices, load_profile, profile_fleet
 from gnnsched_env.live.replay.calibrated_scenario import write_calibrated
 from gnnsched_env.live.replay.calibration import FILE
 from gnnsched_env.live.replay.comparison import Comparison, rankings
 from gnnsched_env.live.replay.finished_runs import FinishedRun, read_finished
 from gnnsched_env.live.replay.fitting import fit_calibration
-from gnnsched_env.live.run_folder import LiveRun, quantiles
 from gnnsched_env.live.running import play
 from gnnsched_env.live.scheduler import TRIES
 from gnnsched_env.live.served_classes import ServedClasses

@@ -17,7 +17,7 @@ import pytest
 import gnnsched_baselines  # noqa: F401
 from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.live.live_fleet import load_live_fleet
-from gnnsched_env.live.run_folder import LiveRun, read_run
+from gnnsched_env.live.live_run import LiveRun, read_run
 from gnnsched_env.live.running import play
 from gnnsched_env.live.served_classes import ServedClasses
 from gnnsched_env.live.simulated import simulated_scenario

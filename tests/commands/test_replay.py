@@ -7,7 +7,7 @@ import pytest
 
 import gnnsched_baselines  # noqa: F401
 from gnnsched_env.live.live_fleet import LiveFleet
-from gnnsched_env.live.run_folder import LOG_FILE, RUN_FILE, TABLE_FILE
+from gnnsched_env.live.live_run import LOG_FILE, RUN_FILE, TABLE_FILE
 from tests.commands.running import gnnsched
 from tests.live.little_runs import FLEET, little_table, write_run
 

@@ -5,8 +5,8 @@ from contextlib import nullcontext
 import numpy as np
 
 from gnnsched_env.live.live_fleet import load_live_fleet
+from gnnsched_env.live.live_run import LiveRun
 from gnnsched_env.live.replay.calibrated_executor import CalibratedExecutor, Draws
-from gnnsched_env.live.run_folder import LiveRun
 from gnnsched_env.live.running import play
 from gnnsched_env.live.simulated import simulated_scenario
 from gnnsched_env.live.virtual_executor import VirtualExecutor

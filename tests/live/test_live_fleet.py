@@ -6,7 +6,7 @@ import pytest
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs import load_graph_set
 from gnnsched_env.hardware import make_model
-from gnnsched_env.live.devices.device import DeviceJobs, make_device
+from gnnsched_env.live.devices.live_device import DeviceJobs, make_device
 from gnnsched_env.live.live_fleet import LiveFleet, list_live_fleets, load_live_fleet
 from tests.extras import needs
 

@@ -15,7 +15,7 @@ from gnnsched_env.hardware import make_model
 from gnnsched_env.live.actors import fleet_session as sessions
 from gnnsched_env.live.actors.fleet_session import ray_session
 from gnnsched_env.live.actors.ray_executor import RayExecutor
-from gnnsched_env.live.devices.device import DeviceJobs
+from gnnsched_env.live.devices.live_device import DeviceJobs
 from gnnsched_env.live.live_fleet import LiveDevice, LiveFleet
 from gnnsched_env.live.profiling.fleet_profile import check_choices, load_profile, profile_fleet
 from gnnsched_env.live.scheduler import LiveScheduler

@@ -9,6 +9,7 @@ import pytest
 import gnnsched_baselines  # noqa: F401
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.live.live_fleet import load_live_fleet
+from gnnsched_env.live.live_run import LIVE_JOB
 from gnnsched_env.live.replay.calibrated_executor import CalibratedExecutor, Draws
 from gnnsched_env.live.replay.calibrated_scenario import PARTS, write_calibrated
 from gnnsched_env.live.replay.calibration import MOST_VALUES, Calibration, distribution, exact_calibration
@@ -16,7 +17,6 @@ from gnnsched_env.live.replay.comparison import compare_runs, rankings
 from gnnsched_env.live.replay.finished_runs import FinishedRun, figures, read_finished
 from gnnsched_env.live.replay.fitting import Sample, fit_calibration, overlaps
 from gnnsched_env.live.replay.replaying import replay_calibrated, replay_run
-from gnnsched_env.live.run_folder import LIVE_JOB
 from gnnsched_env.scenario import load_scenario, scenario_table
 from tests.live.little_runs import FLEET, little_table, write_run
 

@@ -23,7 +23,7 @@ import numpy as np
 import gnnsched_baselines  # noqa: F401
 from gnnsched_env.live.actors.ray_executor import RayExecutor
 from gnnsched_env.live.live_fleet import LiveDevice, LiveFleet
-from gnnsched_env.live.run_folder import LOG_FILE, LiveRun, read_run
+from gnnsched_env.live.live_run import LOG_FILE, LiveRun, read_run
 from gnnsched_env.live.running import on_ray, play
 from gnnsched_env.live.served_classes import ServedClasses
 from gnnsched_env.live.simulated import simulated_scenario

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gnnsched_env.common.errors import ConfigError, raised
-from gnnsched_env.live.devices.device import DeviceJobs, make_device
+from gnnsched_env.live.devices.live_device import DeviceJobs, make_device
 from gnnsched_env.live.live_fleet import LiveDevice
 
 Ran = tuple[int, int, str]

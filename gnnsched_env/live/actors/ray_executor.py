@@ -10,7 +10,7 @@ from typing import Any
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.live.actors.device_actor import DeviceActor, boot_id
 from gnnsched_env.live.actors.fleet_session import import_ray
-from gnnsched_env.live.devices.device import DeviceJobs
+from gnnsched_env.live.devices.live_device import DeviceJobs
 from gnnsched_env.live.executor import Kind, Report
 from gnnsched_env.live.live_fleet import LiveFleet
 

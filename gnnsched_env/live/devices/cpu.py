@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from threadpoolctl import threadpool_limits
 
 from gnnsched_env.common.errors import needs_extra
-from gnnsched_env.live.devices.device import DeviceJobs
 from gnnsched_env.live.devices.layer_ways import SUMS, Matrix
+from gnnsched_env.live.devices.live_device import DeviceJobs
 from gnnsched_env.live.devices.stack import Stack, check_dense, stacks
 
 

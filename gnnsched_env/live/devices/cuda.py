@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from gnnsched_env.common.errors import ConfigError, needs_extra
-from gnnsched_env.live.devices.device import DeviceJobs
 from gnnsched_env.live.devices.layer_ways import Matrix
+from gnnsched_env.live.devices.live_device import DeviceJobs
 from gnnsched_env.live.devices.stack import check_dense, stacks
 
 Tensor = Any

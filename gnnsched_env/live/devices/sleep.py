@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.live.devices.device import DeviceJobs
+from gnnsched_env.live.devices.live_device import DeviceJobs
 
 SPIN_NS = 200_000  # of the end of a sleep, which is waited out in a loop: sleeping is not that exact
 ANY = "any"

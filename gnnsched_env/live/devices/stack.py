@@ -9,8 +9,8 @@ import numpy as np
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.graphs import Graph
 from gnnsched_env.hardware import GnnModel
-from gnnsched_env.live.devices.device import DeviceJobs
 from gnnsched_env.live.devices.layer_ways import LayerInput, Matrix, dense_operations
+from gnnsched_env.live.devices.live_device import DeviceJobs
 
 DENSE = "dense_gemm"  # the way whose work grows with the square of the vertices
 MOST_DENSE = 1 << 35  # multiply-adds of a job's dense products: some seconds on a core

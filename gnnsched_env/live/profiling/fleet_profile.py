@@ -23,7 +23,7 @@ from gnnsched_env.common.progress import Advance, no_progress
 from gnnsched_env.hardware import make_model
 from gnnsched_env.live.actors.fleet_session import import_ray
 from gnnsched_env.live.actors.ray_executor import RayExecutor
-from gnnsched_env.live.devices.device import DeviceJobs
+from gnnsched_env.live.devices.live_device import DeviceJobs
 from gnnsched_env.live.live_fleet import LiveFleet
 from gnnsched_env.live.profiling.profiled_predictor import ProfiledPredictor
 from gnnsched_env.live.served_classes import ServedClasses

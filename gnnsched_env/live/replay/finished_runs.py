@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.live.run_folder import LiveRun, quantiles, read_run
+from gnnsched_env.live.live_run import LiveRun, quantiles, read_run
 from gnnsched_env.sim.records import RecordArray
 from gnnsched_env.tables import LatencyTable
 

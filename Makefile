@@ -73,6 +73,7 @@ lint: setup-dev
 
 types: setup-dev
 	$(BIN)/mypy
+	$(BIN)/mypy --explicit-package-bases scripts/studies benchmarks
 
 imports: setup-dev
 	$(BIN)/lint-imports

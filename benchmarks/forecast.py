@@ -57,7 +57,8 @@ def main() -> None:
     )  # file, model, segment: what a process of its own does
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(_measure(*arguments.one, arguments)))
+        path, model, segment = arguments.one
+        print(json.dumps(_measure(Path(path), model, int(segment), arguments)))
         return
     pin_to_one_core()
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +108,7 @@ def _in_process(path: str, model: str, segment: int) -> dict[str, Any]:
     return measured
 
 
-def _measure(path: str, model: str, segment: str, arguments: argparse.Namespace) -> dict[str, float]:
+def _measure(path: Path, model: str, segment: int, arguments: argparse.Namespace) -> dict[str, float]:
     """Return seconds of an epoch, and MiB that training added."""
     if arguments.limit_gib:
         limit = int(arguments.limit_gib * 1024 * MIB)
@@ -119,9 +120,10 @@ def _measure(path: str, model: str, segment: str, arguments: argparse.Namespace)
         began = time.process_time()
         BoostingRanker.fit(config, [whole(sample)])
         return {"epoch": time.process_time() - began, "memory": _peak() - before}
+    assert isinstance(config, NetworkSettings)
     config = replace(
         config,
-        model=replace(config.model, segment=int(segment)),
+        model=replace(config.model, segment=segment),
         configs_a_step=arguments.configs_a_step,
         hops=arguments.hops,
     )

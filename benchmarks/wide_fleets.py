@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -89,8 +90,8 @@ def _decision_seconds(size: int, load: float, decisions: int) -> dict[str, float
     for _ in range(decisions):
         action = int(policies["sjf"].act(batch.observation, batch.mask)[0])
         for name, policy in policies.items():
-            seconds[name].append(_seconds(lambda chosen=policy: chosen.act(batch.observation, batch.mask)))
-        steps.append(_seconds(lambda chosen=action: env.step(chosen)))
+            seconds[name].append(_seconds(partial(policy.act, batch.observation, batch.mask)))
+        steps.append(_seconds(partial(env.step, action)))
         copies.append(_seconds(lambda: [array.copy() for array in shown]))
     timed = {"step": steps, "of it, copies of what is observed": copies, **seconds}
     return {name: statistics.median(own) for name, own in timed.items()}

@@ -197,7 +197,9 @@ def run_missing(arguments: Arguments, fleet: LiveFleet, missing: Sequence[Planne
         base = simulated_scenario(fleet, table).with_options(jobs=arguments.jobs, repeats=inferences)
         jobs = [served.device_jobs(fleet, device, table.true_cycles) for device in range(len(fleet.devices))]
         with (
-            closing(RayExecutor(fleet, jobs, repeats=inferences)) as executor,
+            closing(
+                RayExecutor(fleet, jobs, kinds=[(kind, inferences) for kind in range(len(jobs[0].names))])
+            ) as executor,
             progress_bar("running", len(missing), shown=None, unit="runs") as advance,
         ):
             for one in missing:

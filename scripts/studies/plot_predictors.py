@@ -10,7 +10,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +96,6 @@ def metadata_limits(classes: JobClasses, pairs: Sequence[Pair], *, seed: int = 0
     return records
 
 
-Record = Mapping[str, Any]
 Cloud = tuple[NDArray[np.int64], NDArray[np.int64]]  # true and predicted cycles [C, P]
 
 MOST_POINTS = 4_000
@@ -262,8 +260,8 @@ def _print_scores(records: Sequence[Record]) -> None:
     ):
         print(f"\n{title}\n\n| predictor | {' | '.join(sets)} |\n|---|{'---|' * len(sets)}")
         for name in dict.fromkeys(record["predictor"] for record in whole):
-            own = {record["graphs"]: record for record in whole if record["predictor"] == name}
-            print(f"| {name} | " + " | ".join(_shown(own[one], field, digits) for one in sets) + " |")
+            by_set = {record["graphs"]: record for record in whole if record["predictor"] == name}
+            print(f"| {name} | " + " | ".join(_shown(by_set[one], field, digits) for one in sets) + " |")
 
 
 def _shown(record: Record, field: str, digits: int) -> str:

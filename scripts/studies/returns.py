@@ -41,7 +41,7 @@ def run(arguments: Arguments) -> None:
     columns = [*(f"`{name}`" for name in POLICIES), "shipped agent", "a bound that no policy passes"]
     print(f"| scenario | load | {' | '.join(columns)} |")
     print(f"|---|---|{'---|' * len(columns)}")
-    seeds = {"seed": arguments.seed, "episodes": arguments.episodes}
+    seed, episodes = arguments.seed, arguments.episodes
     for name in list_scenarios():
         agent = f"agent:queue_{name}"
         policies = policy_factories((*POLICIES, agent), dispatch=False)
@@ -49,8 +49,8 @@ def run(arguments: Arguments) -> None:
         table = scenario_table(scenario)
         for load in arguments.loads:
             at_load = scenario.with_options(load=load)
-            records = compare(at_load, policies, table=table, dispatch=False, **seeds)
-            add_bound(records, at_load, table, **seeds)
+            records = compare(at_load, policies, table=table, dispatch=False, seed=seed, episodes=episodes)
+            add_bound(records, at_load, table, seed=seed, episodes=episodes)
             means = {record["policy"]: record["mean_completion"] for record in records}
             least = records[0]["mean_completion"] / records[0]["ratio_to_bound"]
             figures = [*(means[policy] for policy in (*POLICIES, agent)), least]

@@ -8,8 +8,8 @@ from typing import Any
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.parallel.task_runs import HERE, Where
 from gnnsched_env.common.progress import progress_bar
-from gnnsched_env.evaluation.distances import draw_instances, find_limits
 from gnnsched_env.evaluation.episode_blocks import Condition, Record
+from gnnsched_env.evaluation.optimality.distances import draw_instances, find_limits
 from gnnsched_env.evaluation.policies import ALL, policy_factories, policy_factory, uninformed_factories
 from gnnsched_env.evaluation.records import Contest, evaluate_each
 from gnnsched_env.evaluation.runs import PolicyFactory

@@ -20,7 +20,7 @@ OPTIMUM = "/ optimum: over the optimum, in the episodes in which the offline sch
 
 
 def distance_table(records: Sequence[dict[str, Any]], *, title: str) -> Table:
-    """Return one row per record of `evaluation.distances.distance_records`.
+    """Return one row per record of `evaluation.optimality.distances.distance_records`.
 
     If some optima are proved, they have a column.
     """

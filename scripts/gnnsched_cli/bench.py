@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gnnsched_env.bench import Result
+    from gnnsched_env.common.parallel.task_runs import Where
 
 VALIDATE, TABLE = "validate", "table"
 WORDS = (
@@ -63,14 +64,16 @@ def run(arguments: Arguments) -> int:
     if arguments.list:
         list_tasks()
         return 0
+    from gnnsched_env.common.parallel.task_runs import Where
+
     register_policies()
     first, *rest = arguments.words
-    if first == VALIDATE:
-        return validate(rest, arguments)
     if first == TABLE:
         tabulate(rest, arguments)
         return 0
-    return score(arguments)
+    where = Where(workers=arguments.workers, ray=arguments.ray)
+    with where.joined():
+        return validate(rest, arguments, where) if first == VALIDATE else score(arguments, where)
 
 
 def check(arguments: Arguments) -> None:
@@ -108,18 +111,16 @@ def list_tasks() -> None:
         print_table(table)
 
 
-def score(arguments: Arguments) -> int:
+def score(arguments: Arguments, where: "Where") -> int:
     """Play each policy on the suite; one that fails is told, and the others go on."""
     import sys
 
     from gnnsched_env.bench.results import run_suites, tasks_of, write_results
-    from gnnsched_env.common.parallel.task_runs import Where
     from gnnsched_env.evaluation import policy_factories
     from gnnsched_env.report.leaderboard import LEAVE_OUT, LEGEND, leaderboard_table
 
     names = list(dict.fromkeys(name for word in arguments.words for name in policy_factories((word,), dispatch=False)))
     tasks = tasks_of(arguments.suite, arguments.fleet)
-    where = Where(workers=arguments.workers, ray=arguments.ray)
     results, failed = [], 0
     for result in run_suites(
         names,
@@ -146,13 +147,11 @@ def score(arguments: Arguments) -> int:
     return 2 if failed else 0
 
 
-def validate(files: list[str], arguments: Arguments) -> int:
+def validate(files: list[str], arguments: Arguments, where: "Where") -> int:
     """Play results again and say whether they are the same to the last digit."""
     from gnnsched_env.bench.results import play_again, read_results
-    from gnnsched_env.common.parallel.task_runs import Where
 
     found = 0
-    where = Where(workers=arguments.workers, ray=arguments.ray)
     read = [(file, result) for file in files for result in read_results(file)]
     for file, result in read:
         differences = play_again(result, folder=arguments.graphs, where=where, keep=arguments.keep, progress=None)

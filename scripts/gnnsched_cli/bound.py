@@ -129,7 +129,7 @@ def play_load(
     """
     from gnnsched_env.common.progress import progress_bar
     from gnnsched_env.evaluation import run_policy
-    from gnnsched_env.evaluation.distances import distance_records, draw_instances, find_limits, played_plans
+    from gnnsched_env.evaluation.optimality.distances import distance_records, draw_instances, find_limits, played_plans
     from gnnsched_env.report.distance_table import distance_table
 
     seed, episodes = arguments.seed, arguments.episodes
@@ -164,7 +164,7 @@ def show_known(
 ) -> list[dict[str, Any]]:
     """Play every known instance under all policies; write, print and return the distances to the optima by fleet."""
     from gnnsched_env.bounds import known_optima
-    from gnnsched_env.evaluation.known_distances import known_records
+    from gnnsched_env.evaluation.optimality.known_distances import known_records
     from gnnsched_env.report.distance_table import LEAVE_OUT, distance_table
 
     known = known_optima()

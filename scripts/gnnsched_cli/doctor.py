@@ -148,7 +148,7 @@ def compile_kernels() -> None:
 
     from gnnsched_baselines import make_policy
     from gnnsched_env.bounds import improve, lower_bound
-    from gnnsched_env.evaluation.distances import draw_instances
+    from gnnsched_env.evaluation.optimality.distances import draw_instances
     from gnnsched_env.hardware import load_fleet
     from gnnsched_env.scenario import load_scenario, scenario_table
     from gnnsched_env.tables import distinct_pairs, pair_cycles

@@ -22,7 +22,9 @@ from gnnsched_env.common.errors import ConfigError, PoliciesFailed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gnnsched_env.common.parallel.task_runs import Where
     from gnnsched_env.evaluation import Record
+    from gnnsched_env.evaluation.records import Contest
     from gnnsched_env.scenario import Scenario
 
 
@@ -71,14 +73,8 @@ class Arguments:
 
 def run(arguments: Arguments) -> None:
     """Evaluate, write and print; raise PoliciesFailed at the end where a policy fails."""
-    from gnnsched_env.common.files import write_json
     from gnnsched_env.common.parallel.task_runs import Where
-    from gnnsched_env.evaluation import Attempts, add_bound, provenance, with_graphs
-    from gnnsched_env.evaluation.compare import contest_of, mixes
-    from gnnsched_env.evaluation.episode_blocks import Condition
-    from gnnsched_env.evaluation.records import evaluate_each
-    from gnnsched_env.report.policy_table import changed_options, legend
-    from gnnsched_env.scenario import scenario_table
+    from gnnsched_env.evaluation.compare import contest_of
 
     register_policies()
     if arguments.list:
@@ -86,12 +82,31 @@ def run(arguments: Arguments) -> None:
         return
     check(arguments)
     scenario = changed_scenario(arguments)
-    dispatch = arguments.env == "dispatch"
     versus = () if arguments.versus is None else (arguments.versus,)
-    seeds = {"seed": arguments.seed, "episodes": arguments.episodes}
     block = {} if arguments.block is None else {"block": arguments.block}
-    contest = contest_of((*arguments.policies, *versus), dispatch=dispatch, versus=arguments.versus, **seeds, **block)
+    contest = contest_of(
+        (*arguments.policies, *versus),
+        dispatch=arguments.env == "dispatch",
+        versus=arguments.versus,
+        seed=arguments.seed,
+        episodes=arguments.episodes,
+        **block,
+    )
     where = Where(workers=arguments.workers, ray=arguments.ray)
+    with where.joined():
+        play(arguments, scenario, contest, where)
+
+
+def play(arguments: Arguments, scenario: "Scenario", contest: "Contest", where: "Where") -> None:
+    """Play everything, and write and print what each load gives as it is done."""
+    from gnnsched_env.common.files import write_json
+    from gnnsched_env.evaluation import Attempts, add_bound, provenance, with_graphs
+    from gnnsched_env.evaluation.compare import mixes
+    from gnnsched_env.evaluation.episode_blocks import Condition
+    from gnnsched_env.evaluation.records import evaluate_each
+    from gnnsched_env.report.policy_table import changed_options, legend
+    from gnnsched_env.scenario import scenario_table
+
     conditions, tables = [], []
     for mix in mixes(arguments.graphs, per_file=arguments.per_file):
         chosen = with_graphs(scenario, mix)
@@ -115,7 +130,7 @@ def run(arguments: Arguments) -> None:
                 attempts.failed.setdefault(name, own)
                 failures.append({"policy": name, "graphs": told, "load": load, "error": str(own)})
         if arguments.bound and batch:
-            add_bound(batch, at_load, condition.table, **seeds, progress=None)
+            add_bound(batch, at_load, condition.table, seed=arguments.seed, episodes=arguments.episodes, progress=None)
         records += batch
         if arguments.json is not None and records:  # before anything is printed, and before the next load may fail
             made_by = provenance(scenario, tables, plain(arguments))

@@ -43,8 +43,8 @@ def run(arguments: Arguments) -> None:
     """Play and write."""
     from gnnsched_env.common.progress import progress_bar
     from gnnsched_env.evaluation import with_graphs
+    from gnnsched_env.evaluation.minari_recording import record_dataset
     from gnnsched_env.evaluation.policies import policy_factories
-    from gnnsched_env.evaluation.recording import record_dataset
     from gnnsched_env.scenario import load_scenario
 
     register_policies()

@@ -78,7 +78,7 @@ def contents(arguments: Arguments) -> tuple[str, dict[str, str], "list[Section]"
     """Return the page's title, its facts and its sections, by what the source is."""
     from gnnsched_env.bench.results import FORMAT, read_results
     from gnnsched_env.common.files import read_json
-    from gnnsched_env.evaluation.recorded import read_records
+    from gnnsched_env.evaluation.records_file import read_records
     from gnnsched_env.report.page.benchmarked import bench_facts, bench_sections
     from gnnsched_env.report.page.evaluated import evaluation_facts, evaluation_sections
     from gnnsched_env.report.page.trained import points_sections

@@ -16,7 +16,7 @@ from gnnsched_env.bench.tasks import FIRST_SEED, TASKS_FILE, Task, task_digest, 
 from gnnsched_env.common.processes import WorkerPool
 from gnnsched_env.evaluation import policy_factory
 from gnnsched_env.evaluation.compare import REFERENCE
-from gnnsched_env.evaluation.distances import draw_instances, find_limits
+from gnnsched_env.evaluation.optimality.distances import draw_instances, find_limits
 from gnnsched_env.evaluation.runs import run_unbounded
 from gnnsched_env.scenario import scenario_table
 

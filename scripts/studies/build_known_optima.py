@@ -12,7 +12,7 @@ from pathlib import Path
 from gnnsched_cli.command import OutFile, run_command
 from gnnsched_env.bounds import KnownOptimum, optimum
 from gnnsched_env.bounds.known import KNOWN_FILE, write_known_optima
-from gnnsched_env.evaluation.distances import draw_instances
+from gnnsched_env.evaluation.optimality.distances import draw_instances
 from gnnsched_env.scenario import list_scenarios, load_scenario, scenario_table
 
 DEFAULT_FILE = Path(__file__).parents[2] / "gnnsched_env" / "bounds" / KNOWN_FILE

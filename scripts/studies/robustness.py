@@ -119,6 +119,12 @@ def run(arguments: Arguments) -> None:
     check(arguments)
     register_policies()
     where = Where(workers=arguments.workers, ray=arguments.ray)
+    with where.joined():
+        play(arguments, where)
+
+
+def play(arguments: Arguments, where: Where) -> None:
+    """Play everything, write as each part is done, and print."""
     met = [(fleet, name) for fleet in arguments.fleets for name in CONDITIONS]
     conditions = [condition(arguments, fleet, name) for fleet, name in met]
     records: dict[str, dict[str, list[Record]]] = {

@@ -9,7 +9,7 @@ from gnnsched_env.bounds import known_optima, lower_bound, optimum
 from gnnsched_env.bounds.known import write_known_optima
 from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.envs.construction import scenario_batch
-from gnnsched_env.evaluation.distances import draw_instances
+from gnnsched_env.evaluation.optimality.distances import draw_instances
 from gnnsched_env.scenario import list_scenarios, load_scenario, scenario_table, simulation_settings
 
 KNOWN = known_optima()

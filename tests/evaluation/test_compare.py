@@ -10,8 +10,8 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.parallel import task_runs
 from gnnsched_env.evaluation import add_bound, compare, episode_blocks, records, with_graphs
 from gnnsched_env.evaluation.compare import contest_of, mixes
-from gnnsched_env.evaluation.distances import draw_instances, find_limits
 from gnnsched_env.evaluation.episode_blocks import Condition
+from gnnsched_env.evaluation.optimality.distances import draw_instances, find_limits
 from gnnsched_env.evaluation.policies import policy_factory
 from gnnsched_env.evaluation.records import evaluate_each
 from gnnsched_env.scenario import load_scenario, scenario_table

@@ -7,7 +7,7 @@ from gnnsched_baselines import make_policy
 from gnnsched_env.bounds import Plan
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.evaluation import run_policy
-from gnnsched_env.evaluation.distances import (
+from gnnsched_env.evaluation.optimality.distances import (
     Limits,
     distance,
     distance_records,

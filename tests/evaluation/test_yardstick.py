@@ -60,7 +60,7 @@ def made_layout():
 
 def test_registered_policies_are_played_once(yardstick, monkeypatch):
     before = yardstick.ratio("assignment")
-    monkeypatch.setattr("gnnsched_env.evaluation.yardstick.run_policy", None)
+    monkeypatch.setattr("gnnsched_env.evaluation.curves.yardstick.run_policy", None)
     assert yardstick.ratio("assignment") == before
 
 
@@ -135,7 +135,7 @@ def test_a_curve_is_measured_when_due_and_written(yardstick, tmp_path, capsys):
 
 def test_measuring_is_not_counted_as_training(yardstick, monkeypatch):
     clock = iter(np.arange(100.0))
-    monkeypatch.setattr("gnnsched_env.evaluation.learning_curve.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("gnnsched_env.evaluation.curves.learning_curve.time.perf_counter", lambda: next(clock))
     curve = LearningCurve({"toy": yardstick}, every=1)
     curve.measure(FirstLegal(), 1)
     curve.measure(FirstLegal(), 2)

@@ -15,7 +15,7 @@ from gnnsched_agents.run_folder import RunFolder
 from gnnsched_baselines.learned.pair_network import initial_network, load_network, save_network
 from gnnsched_env.bounds.known import known_optima
 from gnnsched_env.cycles.golden import read_golden
-from gnnsched_env.evaluation.recorded import read_records
+from gnnsched_env.evaluation.records_file import read_records
 from gnnsched_env.forecast.data.row_splits import read_split
 from gnnsched_env.forecast.scoring.submission import read_submission
 from gnnsched_env.forecast.standin import made

@@ -5,7 +5,7 @@ import pytest
 
 from gnnsched_env.bounds import known_optima
 from gnnsched_env.common.errors import ConfigError
-from gnnsched_env.evaluation.distances import draw_instances
+from gnnsched_env.evaluation.optimality.distances import draw_instances
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.predictors import default_table
 from gnnsched_env.predictors.trees.tree_predictor import shipped_predictor

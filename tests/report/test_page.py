@@ -9,7 +9,7 @@ from rich.table import Table
 
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.evaluation import policy_factory, run_policy
-from gnnsched_env.evaluation.recorded import read_records
+from gnnsched_env.evaluation.records_file import read_records
 from gnnsched_env.scenario import scenario_table
 from tests.extras import needs
 from tests.report import pages

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gnnsched_env.evaluation.recorded import read_records
+from gnnsched_env.evaluation.records_file import read_records
 from tests.extras import needs
 from tests.report import pages
 

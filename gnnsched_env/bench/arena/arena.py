@@ -17,7 +17,7 @@ from gnnsched_env.common.progress import Advance, no_progress
 from gnnsched_env.common.stats import Interval, geometric_ratio
 from gnnsched_env.envs import Layout
 from gnnsched_env.evaluation.compare import REFERENCE
-from gnnsched_env.evaluation.distances import draw_instances, find_limits
+from gnnsched_env.evaluation.optimality.distances import draw_instances, find_limits
 from gnnsched_env.evaluation.policies import find_policy, policy_factory
 from gnnsched_env.evaluation.runs import PolicyFactory, run_policy, run_unbounded
 from gnnsched_env.scenario import Scenario, scenario_table, simulation_settings, varied_scenarios

@@ -9,7 +9,7 @@ come in the order of the tasks, whatever order they end in.
 
 import multiprocessing
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Annotated, Any, Self
@@ -42,6 +42,21 @@ class Where:
     def here(self) -> bool:
         """Whether tasks run in this process."""
         return self.ray is None and self.workers == 1
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Belong to the cluster, if there is one, for as long as a block lasts; runs within it use it.
+
+        A command that first builds what tasks share learns thereby at once that a cluster cannot be used: raise
+        ConfigError then (`ray_session.joined_cluster`).
+        """
+        if self.ray is None:
+            yield
+            return
+        from gnnsched_env.common.parallel.ray_session import joined_cluster
+
+        with joined_cluster(self.ray):
+            yield
 
 
 HERE = Where()

@@ -8,7 +8,7 @@ from rich.table import Table
 from gnnsched_env.common.checks import require
 from gnnsched_env.common.errors import GnnSchedError
 from gnnsched_env.evaluation.episode_blocks import Record
-from gnnsched_env.evaluation.recorded import Recorded
+from gnnsched_env.evaluation.records_file import Recorded
 from gnnsched_env.report.page.charts import Line, lines_chart, ranges_chart
 from gnnsched_env.report.page.html_page import Chart, Section
 from gnnsched_env.report.page.played import MOST_POLICIES, played_sections

@@ -10,7 +10,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.files import write_json
 from gnnsched_env.common.policy import Policy
 from gnnsched_env.evaluation.compare import with_graphs
-from gnnsched_env.evaluation.yardstick import Yardstick
+from gnnsched_env.evaluation.curves.yardstick import Yardstick
 from gnnsched_env.scenario import Scenario, load_scenario
 
 RIVALS = ("random", "sjf", "min_min", "assignment")

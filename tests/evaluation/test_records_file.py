@@ -4,7 +4,7 @@ import pytest
 
 from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.evaluation import policy_factory, run_policy
-from gnnsched_env.evaluation.recorded import read_records
+from gnnsched_env.evaluation.records_file import read_records
 from gnnsched_env.scenario import scenario_table
 from tests.report import pages
 

@@ -6,7 +6,7 @@ import pytest
 import gnnsched_baselines  # noqa: F401  (registers policies)
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.evaluation import Yardstick, policy_factory, run_policy
-from gnnsched_env.evaluation.recording import record_dataset
+from gnnsched_env.evaluation.minari_recording import record_dataset
 from gnnsched_env.scenario import load_scenario, scenario_table
 
 minari = pytest.importorskip("minari", reason="minari is not installed")

@@ -6,7 +6,7 @@ import numpy as np
 
 from gnnsched_env.bounds import KnownOptimum
 from gnnsched_env.evaluation.attempts import Attempts
-from gnnsched_env.evaluation.distances import Limits, Record, distance, draw_instances
+from gnnsched_env.evaluation.optimality.distances import Limits, Record, distance, draw_instances
 from gnnsched_env.evaluation.runs import PolicyFactory, Runs, run_policy
 from gnnsched_env.scenario import load_scenario, scenario_table
 

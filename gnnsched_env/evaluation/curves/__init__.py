@@ -1,0 +1,1 @@
+"""How a policy that learns does over its training: what it is measured by, and the curve."""

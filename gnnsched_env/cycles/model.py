@@ -137,6 +137,17 @@ def _count_layer(degrees: IntArray, layer: Layer, bound: BoundDataflow, quirks: 
     )
 
 
+def phase_cycles(degrees: IntArray, spec: LayerSpec, composition: Composition) -> tuple[int, int, int]:
+    """Return a layer's cycles under a composition, and those of its aggregation and its combination alone.
+
+    `degrees` int64 [V]; all quirks are mended.
+    """
+    if compile_tiling(spec) is None:
+        replayed = simulate_layer(degrees, spec)
+        return replayed.cycles(composition), replayed.agg, replayed.cmb
+    return _compiled_cycles(degrees, spec, composition)
+
+
 def _compiled_cycles(degrees: IntArray, spec: LayerSpec, composition: Composition) -> tuple[int, int, int]:
     """Return (cycles of the composition, of the aggregation, of the combination)."""
     check_rows(degrees, spec, CORRECTED)

@@ -1,7 +1,9 @@
 """Rank the dataflows of an accelerator for a GNN on a graph, best first: cycles, microseconds, utilisation, accesses.
 
-Example:
+Examples:
     gnnsched cycles --graph Cora.npz --model gcn --accelerator omega512
+    gnnsched cycles --graph karate --explain --dataflow PP1
+    gnnsched cycles --graph Cora.npz --order degree rcm
 """
 
 import json
@@ -16,12 +18,15 @@ import tyro
 from rich.table import Table
 
 from gnnsched_cli.command import print_table, print_text
-from gnnsched_env.common.errors import ConfigError
+from gnnsched_cli.cycles_explained import CAPTION as EXPLANATION
+from gnnsched_cli.cycles_explained import advice, explanation_record, explanation_table
+from gnnsched_env.common.errors import ConfigError, did_you_mean
 from gnnsched_env.hardware import Accelerator, GnnModel, load_accelerator, make_model
 from gnnsched_env.hardware.fleet import DEFAULT_CLOCK_HZ
 
 if TYPE_CHECKING:
     from gnnsched_env.cycles import CycleCounts, Quirks
+    from gnnsched_env.cycles.explanation import LayerParts
     from gnnsched_env.graphs import Graph, GraphSet
 
 
@@ -50,6 +55,12 @@ class Arguments:
     """Clock of the accelerator in Hz, which turns cycles into microseconds."""
     quirks: Literal["corrected", "golden_corrected", "fixed_empty_rows", "reference"] = "corrected"
     """Which errors of the OMEGA simulator are kept: "reference" keeps all of them, "corrected" none."""
+    explain: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Say what the cycles of the best dataflow go to, or those of --dataflow."""
+    dataflow: tuple[str, ...] = ()
+    """Dataflows that --explain explains."""
+    order: tuple[Literal["degree", "rcm"], ...] = ()
+    """Also rank with the vertices in another order: by falling degree, or by reverse Cuthill-McKee."""
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
     """Print JSON instead of a table."""
 
@@ -80,10 +91,61 @@ def run(arguments: Arguments) -> None:
     """Rank and print."""
     subject = _inputs(arguments)
     rows = _rank(subject.graph, subject.model, subject.accelerator, arguments)
+    explained = _explained(subject, arguments, rows)
+    ordered = _ordered(subject, arguments)
     if arguments.as_json:
-        print(json.dumps(_report(subject, arguments, rows), indent=2))
-    else:
-        _print_table(subject, arguments, rows)
+        report = _report(subject, arguments, rows)
+        report |= {"explained": {name: explanation_record(layers) for name, layers in explained.items()}}
+        print(json.dumps(report | {"orders": ordered}, indent=2))
+        return
+    _print_table(subject, arguments, rows)
+    if ordered:
+        _print_orders(rows, ordered)
+    for name, layers in explained.items():
+        table = explanation_table(name, layers)
+        print_table(table, [str(column.header) for column in table.columns[1:-2]])
+        print_text(advice(layers))
+    if explained:
+        print_text(EXPLANATION)
+
+
+def _explained(
+    subject: Subject, arguments: Arguments, rows: list[tuple[str, "CycleCounts"]]
+) -> "dict[str, tuple[LayerParts, ...]]":
+    """Return what the cycles of the dataflows to explain go to, by name."""
+    from gnnsched_env.cycles.explanation import explain_cycles
+
+    if not arguments.explain:
+        return {}
+    flows = {flow.name: flow for flow in subject.accelerator.dataflows}
+    return {
+        name: explain_cycles(subject.graph, subject.model, subject.accelerator, flows[name])
+        for name in arguments.dataflow or (rows[0][0],)
+    }
+
+
+def _ordered(subject: Subject, arguments: Arguments) -> dict[str, dict[str, int]]:
+    """Return the cycles of each dataflow in each other order of the vertices."""
+    from gnnsched_env.graphs.orders import renumbered
+
+    found: dict[str, dict[str, int]] = {}
+    for order in dict.fromkeys(arguments.order):
+        rows = _rank(renumbered(subject.graph, order), subject.model, subject.accelerator, arguments)
+        found[order] = {name: counts.cycles for name, counts in rows}
+    return found
+
+
+def _print_orders(rows: list[tuple[str, "CycleCounts"]], ordered: dict[str, dict[str, int]]) -> None:
+    table = Table(title="Cycles by the order of the vertices, and over those as given", title_justify="left")
+    table.add_column("dataflow")
+    table.add_column("as given", justify="right")
+    for order in ordered:
+        table.add_column(order, justify="right")
+        table.add_column("over given", justify="right")
+    for name, counts in rows:
+        cells = [cell for own in ordered.values() for cell in (f"{own[name]:,}", f"{own[name] / counts.cycles:.3f}")]
+        table.add_row(name, f"{counts.cycles:,}", *cells)
+    print_table(table)
 
 
 def _inputs(arguments: Arguments) -> Subject:
@@ -97,11 +159,24 @@ def _inputs(arguments: Arguments) -> Subject:
         if value < least:
             raise ConfigError(f"--{option} must be at least {least}, got {value}")
     accelerator = load_accelerator(arguments.accelerator)
+    _check_explaining(arguments, accelerator)
     graphs = load_graph_set(arguments.graph, num_features=arguments.features, num_classes=arguments.classes)
     model = make_model(arguments.model, graphs.num_features, graphs.num_classes, arguments.hidden)
     drawn = _draw(graphs, arguments)
     graph = graphs.batch(drawn) if len(drawn) > 1 else graphs[drawn[0] if drawn else 0]
     return Subject(graph=graph, model=model, accelerator=accelerator, drawn=drawn, of=len(graphs))
+
+
+def _check_explaining(arguments: Arguments, accelerator: Accelerator) -> None:
+    names = [flow.name for flow in accelerator.dataflows]
+    for name in arguments.dataflow:
+        if name not in names:
+            told = f"must be a dataflow of {accelerator.name} ({', '.join(names)}), got {name!r}"
+            raise ConfigError(f"--dataflow: {told}{did_you_mean(name, names)}")
+    if arguments.dataflow and not arguments.explain:
+        raise ConfigError("--dataflow: goes with --explain")
+    if arguments.explain and arguments.quirks != "corrected":
+        raise ConfigError(f"--explain: explains the mended model, not --quirks {arguments.quirks}")
 
 
 def _draw(graphs: "GraphSet", arguments: Arguments) -> tuple[int, ...]:

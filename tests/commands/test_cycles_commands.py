@@ -95,11 +95,28 @@ def test_the_table_names_every_dataflow(graph_file, capsys):
         (["--batch", "4"], "--batch must be at most the set's 3 graphs, got 4"),
         (["--seed", "-1"], "--seed must be at least 0, got -1"),
         (["--clock-hz", "0"], "--clock-hz must be at least 1"),
+        (["--dataflow", "Seq1"], "--dataflow: goes with --explain"),
+        (["--explain", "--dataflow", "Seq9"], "got 'Seq9'; did you mean"),
+        (["--explain", "--quirks", "reference"], "--explain: explains the mended model, not --quirks reference"),
     ],
 )
 def test_mistakes_are_explained(graph_file, capsys, arguments, message):
     assert _run(graph_file, *arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_counts_are_explained_and_orders_compared(graph_file, capsys):
+    report = _json(capsys, graph_file, "--explain", "--dataflow", "SP2", "Seq1", "--order", "degree", "rcm")
+    cycles = {flow["dataflow"]: flow["cycles"] for flow in report["dataflows"]}
+    for name, layers in report["explained"].items():
+        assert sum(layer["cycles"] for layer in layers) == cycles[name]
+        parts = [sum((*layer["aggregation"].values(), *layer["combination"].values())) for layer in layers]
+        assert sum(parts) + sum(layer["composing"] for layer in layers) == pytest.approx(cycles[name])
+    assert list(report["explained"]) == ["SP2", "Seq1"] and list(report["orders"]) == ["degree", "rcm"]
+    assert report["orders"]["degree"].keys() == cycles.keys()
+    assert _run(graph_file, "--explain", "--order", "degree") == 0
+    told = capsys.readouterr().out
+    assert "rows of a tile that wait for its slowest one" in told and "Most goes to:" in told and "over given" in told
 
 
 def test_the_benchmark_runs_on_stand_ins(monkeypatch, capsys):

@@ -157,7 +157,10 @@ def _devices(entry: Mapping[str, Any]) -> list[LiveDevice]:
     fields = {key: entry[key] for key in ("kind", "options", "pin") if key in entry}
     options = entry.get("options", {})
     require(f"device {name!r}", "options", options, "" if isinstance(options, Mapping) else "a table")
-    own = tuple(make_device(str(entry["kind"]), options).choices()) if "choices" not in entry else entry["choices"]
+    try:
+        own = tuple(make_device(str(entry["kind"]), options).choices()) if "choices" not in entry else entry["choices"]
+    except ConfigError as error:
+        raise ConfigError(f"device {name!r}: {str(error).removeprefix('device: ')}") from None
     if own == (ANY,):
         raise ConfigError(f"device {name!r}: choices must be named, for a {entry['kind']} device takes any")
     if "count" not in entry:

@@ -205,8 +205,7 @@ def read_run(folder: str | os.PathLike[str], *, mend: bool = False) -> LiveRun:
         scenario = replace(Scenario.from_dict(told), table=table)
         if scenario.arrivals.trace is not None:
             scenario = scenario.with_options(arrivals={"trace": str(Path(folder) / TRACE_FILE)})
-        log = Path(folder) / LOG_FILE
-        return LiveRun(
+        run = LiveRun(
             fleet=fleet,
             table=table,
             scenario=scenario,
@@ -218,8 +217,10 @@ def read_run(folder: str | os.PathLike[str], *, mend: bool = False) -> LiveRun:
             arguments=dict(data["arguments"]),
             machine=dict(data["machine"]),
             started=dict(data["started"]),
-            entries=read_log(log, mend=mend) if log.exists() else (),
+            entries=(),
         )
+    log = Path(folder) / LOG_FILE
+    return replace(run, entries=read_log(log, mend=mend)) if log.exists() else run
 
 
 def write_tables(run: LiveRun, folder: Path) -> None:

@@ -6,12 +6,14 @@ Examples:
     gnnsched live --resume --out run
 """
 
-from dataclasses import dataclass, fields
+import sys
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gnnsched_cli.command import OutFolder, plain, print_text
 from gnnsched_cli.conditions import changes, with_options
+from gnnsched_cli.interrupts import is_interrupt
 from gnnsched_cli.policy_names import Policy, register_policies
 from gnnsched_env.common.errors import ConfigError
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 
 DEFAULT_JOBS = 500
+DEFAULTS = {"fleet": "cpu2", "classes": 24, "hidden": (16,), "rounds": 5, "policy": "assignment", "seed": 0, "tries": 3}
+"""What a run is begun with where an option is left out; with --resume, what is left out is the run's."""
 
 
 @with_options(only=("load", "window", "arrivals", "drift", "trace", "repeats"))
@@ -32,25 +36,26 @@ class Arguments:
 
     out: OutFolder
     """Folder of the run; it must be empty or new, or with --resume hold the run to go on with."""
-    fleet: str = "cpu2"
-    """A preset (cpu2, sleep2) or the path of a live fleet's TOML file."""
+    fleet: str | None = None
+    """A preset (cpu2, sleep2) or the path of a live fleet's TOML file; by default cpu2."""
     graphs: tuple[str, ...] = ()
     """Graph files (.npz) that jobs run on, one mix; the fleet is profiled on them first, into OUT/profile."""
     table: Path | None = None
     """Latency table (.npz) that `gnnsched profile` wrote, in place of --graphs; it says which graphs it is of."""
-    classes: int = 24
-    """Batches drawn from each graph set; a file of one graph is one class of jobs."""
-    hidden: tuple[int, ...] = (16,)
-    """Widths of the GCN's hidden layers."""
-    rounds: int = 5
-    """Rounds of measuring, of the first measurements and of the second ones, where the fleet is profiled first."""
-    policy: Policy = "assignment"
+    classes: int | None = None
+    """Batches drawn from each graph set, by default 24; a file of one graph is one class of jobs."""
+    hidden: tuple[int, ...] | None = None
+    """Widths of the GCN's hidden layers, by default 16."""
+    rounds: int | None = None
+    """Rounds of measuring, of the first measurements and of the second ones, where the fleet is profiled first; by
+    default 5."""
+    policy: Policy | None = None
     jobs: int | None = None
     """Number of jobs of the run; by default 500, or all jobs of a trace."""
-    seed: int = 0
-    """Seed of the jobs: those of the simulated episode of that seed."""
-    tries: int = 3
-    """How often a job that raises an error is tried before it is given up."""
+    seed: int | None = None
+    """Seed of the jobs, by default 0: those of the simulated episode of that seed."""
+    tries: int | None = None
+    """How often a job that raises an error is tried before it is given up, by default 3."""
     address: str | None = None
     """HOST:PORT of a Ray cluster to join; by default Ray runs on this machine alone."""
     resume: bool = False
@@ -61,21 +66,27 @@ def run(arguments: Arguments) -> None:
     """Begin or go on, play to the end, and print."""
     from gnnsched_env.common.progress import progress_bar
     from gnnsched_env.live.actors.fleet_session import import_ray
+    from gnnsched_env.live.live_run import RUN_FILE
     from gnnsched_env.live.running import on_ray, play
 
     register_policies()
     import_ray()
-    given, served, predictor = resumed(arguments) if arguments.resume else begun(arguments)
+    given, served, predictor = resumed(arguments) if arguments.resume else begun(completed(arguments))
     predict = None if predictor is None else predictor.predict
-    with progress_bar("running", jobs_of(given), shown=None, unit="jobs") as advance:
-        played = play(
-            given,
-            arguments.out,
-            on_ray(served, arguments.address),
-            resume=arguments.resume,
-            predict=predict,
-            advance=advance,
-        )
+    try:
+        with progress_bar("running", jobs_of(given), shown=None, unit="jobs") as advance:
+            played = play(
+                given,
+                arguments.out,
+                on_ray(served, arguments.address),
+                resume=arguments.resume,
+                predict=predict,
+                advance=advance,
+            )
+    except BaseException as error:
+        if is_interrupt(error) and (arguments.out / RUN_FILE).exists():
+            print(f"go on by: gnnsched live --resume --out {arguments.out}", file=sys.stderr)
+        raise
     show(played, arguments.out)
 
 
@@ -84,8 +95,14 @@ def jobs_of(given: "LiveRun") -> int:
     return len(given.planned.planned)
 
 
-def begun(arguments: Arguments) -> "tuple[LiveRun, ServedClasses, ProfiledPredictor | None]":
-    """Return a new run, of a table that is there or of one that is measured now."""
+def completed(arguments: Arguments) -> Any:
+    """Return the Arguments of a new run, of which none of DEFAULTS is None."""
+    missing: dict[str, Any] = {name: value for name, value in DEFAULTS.items() if getattr(arguments, name) is None}
+    return replace(arguments, **missing)
+
+
+def begun(arguments: Any) -> "tuple[LiveRun, ServedClasses, ProfiledPredictor | None]":
+    """Return a new run of `completed` arguments, of a table that is there or of one that is measured now."""
     from gnnsched_env.evaluation.policies import find_policy
     from gnnsched_env.live.live_fleet import load_live_fleet
     from gnnsched_env.live.live_run import LiveRun, check_new
@@ -128,7 +145,7 @@ def begun(arguments: Arguments) -> "tuple[LiveRun, ServedClasses, ProfiledPredic
     return made, served, predictor
 
 
-def check(arguments: Arguments) -> None:
+def check(arguments: Any) -> None:
     """Raise ConfigError for options that are bad, before anything is measured."""
     from gnnsched_env.common.checks import Integer
     from gnnsched_env.live.scheduler import MOST_TRIES

@@ -83,7 +83,8 @@ def profiled(
     for device in fleet.devices:
         if device.kind == "sleep":
             raise ConfigError(
-                f"device {device.name!r}: sleeps as long as a table says, so it cannot be profiled: give --table"
+                f"device {device.name!r}: cannot be profiled, since it sleeps as long as a table says "
+                "(gnnsched live takes a --table)"
             )
     served = ServedClasses.of(Workload(graphs=tuple(graphs), classes_per_file=classes, hidden=tuple(hidden), seed=seed))
     with (

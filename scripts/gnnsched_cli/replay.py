@@ -13,11 +13,14 @@ import tyro
 
 from gnnsched_cli.command import OutFile, counted, plain, print_table, print_text
 from gnnsched_cli.policy_names import register_policies
+from gnnsched_env.common.errors import ConfigError
 
 if TYPE_CHECKING:
     from gnnsched_env.live.replay.calibration import Calibration
     from gnnsched_env.live.replay.comparison import Comparison
     from gnnsched_env.live.replay.finished_runs import FinishedRun
+
+DEFAULT_REPLAYS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +32,8 @@ class Arguments:
     repeats, which tell the noise floor."""
     calibration: Path | None = None
     """Folder or file that `gnnsched calibrate` wrote; by default devices take exactly what was profiled."""
-    replays: int = 20
-    """Replays of each run with a calibration, whose draws differ."""
+    replays: int | None = None
+    """Replays of each run with a calibration, whose draws differ, by default 20; without one they are all alike."""
     seed: int = 0
     """Seed of the draws of the first replay; the next ones have --seed + 1, ..."""
     markdown: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -50,11 +53,14 @@ def run(arguments: Arguments) -> None:
     from gnnsched_env.report import replay_table as tables
 
     register_policies()
-    Integer(1, MOST_REPLAYS).check("replay", "replays", arguments.replays)
+    if arguments.replays is not None and arguments.calibration is None:
+        raise ConfigError("--replays: goes with --calibration; without one all replays of a run are alike")
+    replays = DEFAULT_REPLAYS if arguments.replays is None else arguments.replays
+    Integer(1, MOST_REPLAYS).check("replay", "replays", replays)
     Integer(0, (1 << 63) - MOST_REPLAYS).check("replay", "seed", arguments.seed)
     calibration = None if arguments.calibration is None else Calibration.load(arguments.calibration)
     runs = read_finished(arguments.runs)
-    comparisons = compared(runs, calibration, replays=arguments.replays, seed=arguments.seed)
+    comparisons = compared(runs, calibration, replays=replays, seed=arguments.seed)
     ranked = rankings(comparisons)
     if arguments.json is not None:
         told = {"comparisons": [one.to_dict() for one in comparisons], "rankings": [one.to_dict() for one in ranked]}

@@ -144,7 +144,10 @@ def test_bad_input_is_one_line(table, folder, tmp_path, monkeypatch):
         (("--resume", "--out", "old"), "version must be 1, got 2"),
         (("--resume", "--out", folder), "all 30 jobs of the run are done"),
         (("--resume", "--policy", "fifo", "--out", folder), "--policy: the run was begun with None, got 'fifo'"),
-        (("--graphs", "karate", "--fleet", "sleep2", *out), "device 'sparse': sleeps as long as a table says"),
+        (
+            ("--graphs", "karate", "--fleet", "sleep2", *out),
+            "device 'sparse': cannot be profiled, since it sleeps",
+        ),
     ):
         done = gnnsched("live", *words)
         assert done.returncode == 2 and done.stderr.count("\n") == 1, (words, done)
@@ -157,6 +160,7 @@ def test_bad_input_is_one_line(table, folder, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_killed_run_goes_on(table, tmp_path):
     words = ["live", "--fleet", "sleep2", "--table", table, "--jobs", JOBS, "--load", "0.9", "--out", tmp_path / "run"]
+    words += ["--seed", 3]
     code = "import sys; from gnnsched_cli.main import main; sys.exit(main(sys.argv[1:]))"
     log = tmp_path / "run" / "log.jsonl"
     with subprocess.Popen([sys.executable, "-c", code, *map(str, words)], stderr=subprocess.DEVNULL) as child:
@@ -164,7 +168,8 @@ def test_a_killed_run_goes_on(table, tmp_path):
             time.sleep(0.02)
         os.kill(child.pid, signal.SIGKILL)
     assert JOBS // 3 <= log.read_bytes().count(b'"done"') < JOBS
-    assert "the run was begun with" in gnnsched("live", "--resume", "--seed", "4", "--out", tmp_path / "run").stderr
+    refused = gnnsched("live", "--resume", "--seed", "0", "--out", tmp_path / "run")  # the default, but not the run's
+    assert refused.stderr == "error: --seed: the run was begun with 3, got 0\n"
     done = gnnsched("live", "--resume", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert f"{JOBS} of {JOBS} jobs done" in done.stdout

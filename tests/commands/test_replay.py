@@ -94,7 +94,7 @@ def test_bad_input_is_one_line(here):
         (("replay", "sjf-a", "fleet"), "fleet: its fleet must be that of sjf-a, 'sleep2' of sparse/csr_spmm"),
         (("replay", "sjf-a", "--calibration", "none"), "none: cannot be read"),
         (("replay", "sjf-a", "--calibration", "sjf-a/run.json"), "must be a calibration"),
-        (("replay", "sjf-a", "--replays", "0"), "replay: replays must be an integer of at least 1"),
+        (("replay", "sjf-a", "--replays", "5"), "--replays: goes with --calibration"),
         (("calibrate", "sjf-a", "--out", "sjf-a"), "--out: must be another folder than that of a run"),
     ):
         done = gnnsched(*words)

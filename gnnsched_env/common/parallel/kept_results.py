@@ -56,8 +56,8 @@ class KeptResults:
             return None
         try:
             stored = store.load(path, store.TASK_RESULT)
-            return {**stored.manifest["values"], **stored.arrays}
-        except (FileFormatError, KeyError, TypeError) as error:
+            return {**json.loads(stored.manifest["values"]), **stored.arrays}
+        except (FileFormatError, KeyError, TypeError, ValueError) as error:
             warn(f"{path}: a damaged result is computed anew ({error})")
             return None
 
@@ -65,7 +65,8 @@ class KeptResults:
         """Keep a task's result."""
         arrays = {name: value for name, value in result.items() if isinstance(value, np.ndarray)}
         values = {name: value for name, value in result.items() if name not in arrays}
-        store.save(self.path(task), store.TASK_RESULT, {"values": values}, arrays)
+        text = json.dumps(values)  # as one text, which keeps the order of what records hold
+        store.save(self.path(task), store.TASK_RESULT, {"values": text}, arrays)
 
 
 def plain_result(result: Any) -> Result:

@@ -1,6 +1,8 @@
 """A Ray cluster for as long as a block lasts: one of this machine's own, or an existing one that is joined."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -34,12 +36,26 @@ def ray_session(fleet: LiveFleet, address: str | None = None) -> Iterator[None]:
         parallel.check_answer(address, parallel.ANSWER_S, option="--address")
     what, limit = (f"--address {address}", parallel.ANSWER_S) if address else ("Ray", START_S)
     start = partial(ray.init, address=address or "local", log_to_driver=False, logging_level="ERROR", **quiet)
-    with parallel.quiet_ray(), parallel.ray_thread(start, what, within=limit, told=f"{limit:.0f} s"):
+    session = parallel.ray_thread(start, what, within=limit, told=f"{limit:.0f} s")
+    with parallel.quiet_ray(), session, termination_as_interrupt():
         found, where = ray.cluster_resources(), "this machine" if address is None else f"the cluster at {address}"
         if address is not None:
             check_cores(fleet, int(found.get("CPU", 0)), where, every=True)
         check_gpus(fleet, int(found.get("GPU", 0)), where)
         yield
+
+
+@contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt in the main thread: Ray would end the process with a dump of its stack."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def usable_cores() -> int:

@@ -151,7 +151,7 @@ def belief_of(simulation: Simulation) -> Belief:
 
 @lru_cache(maxsize=16)
 def _believed(table: LatencyTable) -> LatencyTable:
-    return replace(table, true_cycles=table.predicted_cycles)
+    return replace(table, true_cycles=table.predicted_cycles, log_errors=None)
 
 
 def _future_settings(settings: SimulationSettings) -> SimulationSettings:

@@ -165,7 +165,8 @@ def perturbed(table: LatencyTable, error: PredictionError) -> LatencyTable:
     draws = np.random.default_rng(error.seed).standard_normal(table.predicted_cycles.shape)
     predicted = np.rint(table.predicted_cycles * (error.bias * np.exp(error.noise * draws)))
     cycles = np.clip(predicted, 1, JOB_LIMIT - 1).astype(np.int64)
-    return replace(table, predicted_cycles=cycles, log_errors=_widened(table, error))
+    noise = float(np.hypot(table.noise, error.noise))
+    return replace(table, predicted_cycles=cycles, log_errors=_widened(table, error), noise=noise)
 
 
 def _widened(table: LatencyTable, error: PredictionError) -> NDArray[np.float64] | None:

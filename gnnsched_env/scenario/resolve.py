@@ -178,9 +178,10 @@ def _widened(table: LatencyTable, error: PredictionError) -> NDArray[np.float64]
     factors = error.noise * ndtri(ERROR_LEVELS) - np.log(error.bias)  # of the symmetric z, as of its negative
     if log_errors is None:
         return np.tile(factors[:, np.newaxis], (1, table.num_choices)) if error.noise else None
-    sums = log_errors[:, np.newaxis] + factors[:, np.newaxis]
-    quantiles: NDArray[np.float64] = np.quantile(sums.reshape(-1, log_errors.shape[1]), ERROR_LEVELS, axis=0)
-    return quantiles
+    own, columns = np.unique(log_errors, axis=1, return_inverse=True)  # in wide fleets many are equal
+    sums = own[:, np.newaxis] + factors[:, np.newaxis]
+    quantiles: NDArray[np.float64] = np.quantile(sums.reshape(-1, own.shape[1]), ERROR_LEVELS, axis=0)
+    return quantiles[:, columns.reshape(-1)]
 
 
 @lru_cache(maxsize=64)

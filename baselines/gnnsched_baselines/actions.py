@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_baselines.decoding import Beliefs, read_beliefs
+from gnnsched_baselines.decoding import Beliefs, expected_latencies, read_beliefs
 from gnnsched_baselines.narrowing import soonest_of_kinds
 from gnnsched_env.common.policy import BoolArray, IntArray, Observation
 from gnnsched_env.envs import Layout, unflatten
@@ -108,6 +108,7 @@ def _pair_actions(layout: Layout, observation: Observation, slots: IntArray, acc
     columns = accelerators
     if layout.choose_dataflow:
         codes = unflatten(observation, layout).latencies[np.arange(len(slots)), np.maximum(slots, 0)]
+        codes = expected_latencies(codes, layout)
         own = layout.column_accelerators == accelerators[:, np.newaxis]
         columns = np.where(own, codes, np.inf).argmin(axis=1)
     return np.where(slots == NOBODY, layout.num_actions - 1, slots * layout.columns + columns)

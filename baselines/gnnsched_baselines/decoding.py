@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Observation
 from gnnsched_env.envs import Layout, decode_counts, decode_cycles, unflatten
+from gnnsched_env.envs.encoder import TIME_BITS
 from gnnsched_env.tables.kinds import Kinds
 
 
@@ -15,7 +16,7 @@ class Beliefs:
     """The believed state of L lanes with A accelerators of G kinds; n is the most jobs that any lane shows, at least 1.
 
     `waiting` int64 [L]: jobs shown, those of slots 0, 1, ...; `of_kinds` float64 [L, n, G]: each one's smallest
-    predicted latency on an accelerator of each kind, cycles, inf where there is no job; `kinds`: those of the
+    expected latency on an accelerator of each kind, cycles, inf where there is no job; `kinds`: those of the
     accelerators; `remaining` float64 [L, A]: cycles until the accelerator is free (in Dispatch-v0 its own queue
     included); `open` bool [L, A]: a job may be sent there now; `age` float32 [L, n]: grows with the time that the job
     has waited (its encoding).
@@ -30,7 +31,7 @@ class Beliefs:
 
     @property
     def latencies(self) -> NDArray[np.float64]:
-        """Return float64 [L, n, A]: each job's smallest predicted latency on each accelerator, as `of_kinds`."""
+        """Return float64 [L, n, A]: each job's smallest expected latency on each accelerator, as `of_kinds`."""
         return self.of_kinds if len(self.kinds.of) == self.kinds.number else self.of_kinds[:, :, self.kinds.of]
 
 
@@ -39,7 +40,7 @@ def read_beliefs(observation: Observation, mask: BoolArray, layout: Layout) -> B
     view = unflatten(observation, layout)
     waiting = waiting_jobs(observation, layout)
     shown = max(1, int(waiting.max(initial=0)))
-    of_kinds = decode_cycles(shortest_codes(view.latencies[:, :shown], layout))
+    of_kinds = decode_cycles(shortest_codes(expected_latencies(view.latencies[:, :shown], layout), layout))
     of_kinds[np.arange(shown) >= waiting[:, np.newaxis]] = np.inf
     return Beliefs(
         waiting=waiting,
@@ -56,6 +57,17 @@ def waiting_jobs(observation: Observation, layout: Layout) -> IntArray:
     present: BoolArray = unflatten(observation, layout).slots["present"] > 0
     waiting: IntArray = present.sum(axis=1, dtype=np.int64)
     return waiting
+
+
+def expected_latencies(latencies: FloatArray, layout: Layout) -> FloatArray:
+    """Return float32 [..., choices]: the expected latencies of jobs from their predicted ones, both encoded.
+
+    They are the same where predictions have no noise of their own (`tables.shrinkage`).
+    """
+    if layout.shrinkage is None:
+        return latencies
+    expected: FloatArray = np.minimum(layout.shrinkage.expected(latencies, TIME_BITS), 1.0).astype(np.float32)
+    return expected
 
 
 def shortest_codes(latencies: FloatArray, layout: Layout) -> FloatArray:

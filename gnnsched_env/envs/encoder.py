@@ -40,6 +40,7 @@ class State(NamedTuple):
     best: Any
     owners: Any
     devices: Any
+    ratios: Any
     lanes: Any
     accelerators: Any
     jobs: Any
@@ -323,8 +324,8 @@ def move(state, codes, written, actions, worker, first, stop):
     while block < stop:
         end = min(block + BLOCK, stop)
         simulator.step(
-            state.settings, state.classes, state.pairs, state.best, state.owners, state.devices, state.lanes,
-            state.accelerators, state.jobs, state.queue, state.aborted, actions, block, end,
+            state.settings, state.classes, state.pairs, state.best, state.owners, state.devices, state.ratios,
+            state.lanes, state.accelerators, state.jobs, state.queue, state.aborted, actions, block, end,
         )  # fmt: skip
         encode(state, codes, written, worker, block, end)
         block = end

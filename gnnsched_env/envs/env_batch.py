@@ -29,6 +29,7 @@ from gnnsched_env.sim import (
 from gnnsched_env.sim.feed import CAPACITY, JobSource
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.tables.kinds import accelerator_kinds
+from gnnsched_env.tables.shrinkage import shrinkage_of
 
 Observed = dict[str, FloatArray] | FloatArray
 Seeds = Sequence[int] | NDArray[np.uint64]
@@ -144,6 +145,7 @@ class EnvBatch:
             waiting="free" if settings.dispatch else settings.waiting.name.lower(),
             observation=observation,
             kinds=accelerator_kinds(table, simulation.devices["reconfiguration"]),
+            shrinkage=shrinkage_of(table),
         )
         self._all = np.ones(lanes, np.bool_)
         self._zeros = np.zeros(lanes, np.uint64)

@@ -8,6 +8,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from gnnsched_env.tables.kinds import Kinds
+from gnnsched_env.tables.shrinkage import Shrinkage
 
 
 class SlotFields(NamedTuple):
@@ -133,6 +134,7 @@ class Layout:
     `observation`: which observation agents are shown, as the option of the environments.
     `kinds`: the kind of each accelerator (`tables.accelerator_kinds`); by default, each is one of its own. Accelerators
     of a kind have as many choices each, and observations show equal values by choice for them.
+    `shrinkage`: how noisy predictions are to be read; None where they have no noise of their own.
 
     Derived: `num_accelerators` A; `static_choices`, for each accelerator the choice that a policy without latencies
     uses, the best on average, and `static_columns` int64 [A], its column; `kinds_of`, the kinds as arrays, and
@@ -150,6 +152,7 @@ class Layout:
     waiting: str = "free"
     observation: str = "dict"
     kinds: tuple[int, ...] = ()
+    shrinkage: Shrinkage | None = field(default=None, compare=False, repr=False)
     column_accelerators: NDArray[np.int64] = field(init=False, compare=False, repr=False)
     num_accelerators: int = field(init=False, compare=False, repr=False)
     static_choices: tuple[int, ...] = field(init=False, compare=False, repr=False)

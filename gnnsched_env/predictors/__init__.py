@@ -9,12 +9,13 @@ from gnnsched_env.predictors.features import FEATURES, Feature, feature_names, g
 from gnnsched_env.predictors.latency_tables import build_table, default_table, with_log_errors
 from gnnsched_env.predictors.levels import Level
 from gnnsched_env.predictors.protocol import Job, Predictor
-from gnnsched_env.predictors.registry import DEFAULT_PREDICTOR, PREDICTORS, check_predictor, make_predictor
+from gnnsched_env.predictors.registry import DEFAULT_PREDICTOR, EXACT, PREDICTORS, check_predictor, make_predictor
 from gnnsched_env.predictors.scores import Scores, mape, regret, score_predictions, selection_accuracy
 from gnnsched_env.predictors.trees.tree_predictor import TreePredictor
 
 __all__ = [
     "DEFAULT_PREDICTOR",
+    "EXACT",
     "FEATURES",
     "PREDICTORS",
     "ClosedFormPredictor",

@@ -87,8 +87,13 @@ def build_table(
 def with_log_errors(table: LatencyTable, fleet: Fleet, *, predictor: str = DEFAULT_PREDICTOR) -> LatencyTable:
     """Return a fleet's table with the `log_errors` of the predictor that made it, measured on synthetic jobs.
 
-    That takes some seconds the first time, and is kept on disk.
+    That takes some seconds the first time, and is kept on disk; those of the default predictor under the preset pairs
+    are in the shipped table.
     """
+    shipped, wanted = _shipped_table(), choice_keys(fleet)
+    places = {key: column for column, key in enumerate(shipped.pair_keys)}
+    if predictor == DEFAULT_PREDICTOR and places.keys() >= set(wanted) and shipped.log_errors is not None:
+        return replace(table, log_errors=shipped.log_errors[:, [places[key] for key in wanted]])
     distinct = distinct_pairs(fleet)
     made = make_predictor(predictor, jobs=TrainingSet(distinct.pairs))
     log_errors = log_error_quantiles(predictor, made, distinct.pairs)
@@ -118,6 +123,7 @@ def _default_table(fleet: Fleet, progress: bool | None) -> LatencyTable:
         true_cycles=shipped.true_cycles[:, columns],
         predicted_cycles=shipped.predicted_cycles[:, columns],
         energy_pj=None if shipped.energy_pj is None else shipped.energy_pj[:, columns],
+        log_errors=None if shipped.log_errors is None else shipped.log_errors[:, columns],
         **_fleet_fields(fleet, shipped.mean_log_cycles[columns]),
         provenance={**shipped.provenance, "fleet": fleet.digest()},
     )

@@ -24,6 +24,8 @@ FloatArray = NDArray[np.float64]
 
 CALIBRATION = DatasetSpec(graphs=1_000, seed=1_000_003, most_vertices=20_000)  # trainings draw with other seeds
 
+DIGITS = 6  # of a quantile after the point: more is not known of it
+
 
 def log_error_quantiles(name: str, predictor: Predictor, pairs: Sequence[Pair]) -> FloatArray:
     """Return float64 [Q, P]: the quantiles (`tables.ERROR_LEVELS`) of log(true / predicted) under each pair.
@@ -51,4 +53,4 @@ def _measured(predictor: Predictor, pairs: Sequence[Pair]) -> FloatArray:
         jobs = training_chunk(CALIBRATION, chunk)
         parts.append(np.log(pair_cycles(jobs, pairs, workers=1)) - np.log(predictor.predict(jobs, pairs)))
     quantiles: FloatArray = np.quantile(np.concatenate(parts), ERROR_LEVELS, axis=0)
-    return quantiles
+    return np.round(quantiles, DIGITS)

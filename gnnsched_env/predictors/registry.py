@@ -29,13 +29,15 @@ def _read_gnn(stored: Stored) -> Predictor:
     return GnnPredictor.from_stored(stored)
 
 
+EXACT = "exact"  # the predictor that does not err
+
 MAKERS: Final[Mapping[str, Callable[[TrainingSet], Predictor]]] = {
     "gradient_boosting": lambda jobs: boosted_predictor(jobs, Level.DEGREES),
     "gradient_boosting_metadata": lambda jobs: boosted_predictor(jobs, Level.METADATA),
     "closed_form": lambda jobs: ClosedFormPredictor(Level.DEGREES),
     "closed_form_metadata": lambda jobs: ClosedFormPredictor(Level.METADATA),
     "gnn": _shipped_gnn,
-    "exact": lambda jobs: ExactPredictor(),
+    EXACT: lambda jobs: ExactPredictor(),
 }
 """The function that makes each predictor by name; one that needs training has the jobs, and the pairs, to train on.
 

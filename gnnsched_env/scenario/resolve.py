@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.hardware import Fleet
-from gnnsched_env.predictors import DEFAULT_PREDICTOR, build_table, default_table, with_log_errors
+from gnnsched_env.predictors import DEFAULT_PREDICTOR, EXACT, build_table, default_table, with_log_errors
 from gnnsched_env.scenario.options import DEFAULT_JOBS, PredictionError, Units, Workload
 from gnnsched_env.scenario.scenario import SECTIONS, Scenario
 from gnnsched_env.scenario.traces import Trace, read_trace, trace_classes, trace_table
@@ -25,7 +25,8 @@ def scenario_table(scenario: Scenario, *, progress: bool | None = None) -> Laten
     """Return the scenario's latency table: its own, the shipped one, or one built now (and cached on disk).
 
     It holds the cycles of one inference, whatever the workload's `repeats`, the scenario's prediction error applied;
-    and the errors of predictions (`log_errors`) where observations show intervals.
+    and the errors of predictions (`log_errors`) where they are not exact. A scenario's own table is as it was given:
+    without `log_errors` its predictions are taken for exact ones, but for the scenario's prediction error.
     `progress`: bars on stderr while it is built (None: if that is a terminal).
     """
     trace = scenario_trace(scenario)
@@ -35,14 +36,22 @@ def scenario_table(scenario: Scenario, *, progress: bool | None = None) -> Laten
         table = trace_table(trace, _graph_table(scenario, trace, progress))
     else:
         table = trace_table(trace, _base_table(scenario, progress=progress))
-    if scenario.environment.intervals and table.log_errors is None:
-        if scenario.table is not None:
-            raise ConfigError(
-                f"scenario {scenario.name!r}: intervals of predictions need a LatencyTable with log_errors, got one "
-                "without"
-            )
-        table = _with_errors(table, scenario.fleet, scenario.predictor, _state(scenario.predictor))
+    if table.log_errors is None:
+        table = _with_own_errors(scenario, table)
     return perturbed(table, scenario.prediction_error)
+
+
+def _with_own_errors(scenario: Scenario, table: LatencyTable) -> LatencyTable:
+    """Return the table with its predictor's errors; an exact one's, zeros, only where observations show intervals."""
+    if scenario.table is None:
+        if scenario.predictor == EXACT and not scenario.environment.intervals:
+            return table
+        return _with_errors(table, scenario.fleet, scenario.predictor, _state(scenario.predictor))
+    if scenario.environment.intervals:
+        raise ConfigError(
+            f"scenario {scenario.name!r}: intervals of predictions need a LatencyTable with log_errors, got one without"
+        )
+    return table
 
 
 def scenario_trace(scenario: Scenario) -> Trace | None:
@@ -156,17 +165,23 @@ def perturbed(table: LatencyTable, error: PredictionError) -> LatencyTable:
     draws = np.random.default_rng(error.seed).standard_normal(table.predicted_cycles.shape)
     predicted = np.rint(table.predicted_cycles * (error.bias * np.exp(error.noise * draws)))
     cycles = np.clip(predicted, 1, JOB_LIMIT - 1).astype(np.int64)
-    return replace(table, predicted_cycles=cycles, log_errors=_widened(table.log_errors, error))
+    noise = float(np.hypot(table.noise, error.noise))
+    return replace(table, predicted_cycles=cycles, log_errors=_widened(table, error), noise=noise)
 
 
-def _widened(log_errors: NDArray[np.float64] | None, error: PredictionError) -> NDArray[np.float64] | None:
-    """Return the quantiles of the errors with those of a factor bias x exp(noise x z) on predictions on top."""
-    if log_errors is None:
-        return None
+def _widened(table: LatencyTable, error: PredictionError) -> NDArray[np.float64] | None:
+    """Return the quantiles of a table's errors with those of a factor bias x exp(noise x z) on predictions on top.
+
+    Predictions whose own errors are not known are taken for exact ones. A bias alone is then not known either.
+    """
+    log_errors = table.log_errors
     factors = error.noise * ndtri(ERROR_LEVELS) - np.log(error.bias)  # of the symmetric z, as of its negative
-    sums = log_errors[:, np.newaxis] + factors[:, np.newaxis]
-    quantiles: NDArray[np.float64] = np.quantile(sums.reshape(-1, log_errors.shape[1]), ERROR_LEVELS, axis=0)
-    return quantiles
+    if log_errors is None:
+        return np.tile(factors[:, np.newaxis], (1, table.num_choices)) if error.noise else None
+    own, columns = np.unique(log_errors, axis=1, return_inverse=True)  # in wide fleets many are equal
+    sums = own[:, np.newaxis] + factors[:, np.newaxis]
+    quantiles: NDArray[np.float64] = np.quantile(sums.reshape(-1, own.shape[1]), ERROR_LEVELS, axis=0)
+    return quantiles[:, columns.reshape(-1)]
 
 
 @lru_cache(maxsize=64)

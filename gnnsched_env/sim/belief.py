@@ -22,6 +22,7 @@ from gnnsched_env.sim.rewards import clear_sums
 from gnnsched_env.sim.settings import SimulationSettings
 from gnnsched_env.sim.state import Simulation
 from gnnsched_env.tables import LatencyTable
+from gnnsched_env.tables.shrinkage import expected_cycles
 
 KNOWN_LANE = np.dtype(
     [
@@ -73,7 +74,8 @@ KNOWN_JOB = np.dtype(
 class Belief:
     """What may be known of L lanes with A accelerators: copies, which outlive the simulation's next step.
 
-    `table`: latencies of a job, the predicted ones as its truth; `settings`: those of one lane's future, but for its
+    `table`: latencies of a job, the predicted ones (where predictions have noise of their own, what is expected from
+    them: `tables.shrinkage`) as its truth; `settings`: those of one lane's future, but for its
     number of jobs (which is 1 here); `reconfiguration` [A] cycles; `lanes` KNOWN_LANE [L]; `accelerators`
     KNOWN_ACCELERATOR [L, A]; `jobs` KNOWN_JOB [L, n] (those in the system in order of arrival, numbered from 0; rows
     from `lanes["in_system"]` on mean nothing); `queue` int64 [L, n]: the waiting jobs' numbers, in the window's order.
@@ -151,7 +153,8 @@ def belief_of(simulation: Simulation) -> Belief:
 
 @lru_cache(maxsize=16)
 def _believed(table: LatencyTable) -> LatencyTable:
-    return replace(table, true_cycles=table.predicted_cycles)
+    cycles = expected_cycles(table)
+    return replace(table, true_cycles=cycles, predicted_cycles=cycles, log_errors=None, noise=0.0)
 
 
 def _future_settings(settings: SimulationSettings) -> SimulationSettings:

@@ -7,6 +7,7 @@ How long a running job will take is not known: its accelerator's finish is NEVER
 import numpy as np
 
 from gnnsched_env.common.compiled import announced, bare_kernel
+from gnnsched_env.sim.expected_finish import revise_beliefs
 from gnnsched_env.sim.records import NEVER
 from gnnsched_env.sim.rewards import accrue_time
 from gnnsched_env.sim.transition import (
@@ -26,13 +27,13 @@ IDLE = -1
 
 @announced("the live fleet", 20)
 @bare_kernel
-def clear(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted):
+def clear(settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted):
     """Empty the lane at time 0: no job has come."""
     _clear(settings, 0, lanes, accelerators, jobs, np.uint64(0), np.uint64(0))
 
 
 @bare_kernel
-def pass_time(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, now):
+def pass_time(settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted, now):
     """Move the lane's clock on to `now`, which must not lie before it."""
     lane = lanes[0]
     accrue_time(settings, lane, float(now - lane["time"]))
@@ -40,34 +41,38 @@ def pass_time(settings, classes, pairs, best, owners, devices, lanes, accelerato
 
 
 @bare_kernel
-def arrive(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted):
+def arrive(settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted):
     """Let the next job of the job array come to the scheduler."""
     _enqueue(settings, classes, 0, lanes, accelerators, jobs, queue)
 
 
 @bare_kernel
-def begin(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted):
+def begin(settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted):
     """Open the books at the first decision."""
     lane = lanes[0]
     lane["decided"] = lane["time"]
+    revise_beliefs(settings, classes, pairs, ratios, 0, lanes, accelerators, jobs)
     lane["potential"] = drain_cost(settings, classes, 0, lanes, accelerators, queue)
 
 
 @bare_kernel
-def settle(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted):
+def settle(settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted):
     """Close the books of the time since the last decision."""
+    revise_beliefs(settings, classes, pairs, ratios, 0, lanes, accelerators, jobs)
     _settle(settings, classes, 0, lanes, accelerators, queue)
 
 
 @bare_kernel
-def resolve(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, action):
+def resolve(settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted, action):
     """Return the (slot, choice) that an action means, (-1, -1) where it waits; nothing else changes."""
     lanes[0]["legal"] = 1
     return _resolve(settings, best, owners, 0, lanes, accelerators, queue, action)
 
 
 @bare_kernel
-def start(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, slot, choice):
+def start(
+    settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted, slot, choice
+):
     """Start the waiting job of a slot, which may lie behind the window, under a choice of an idle accelerator."""
     lane = lanes[0]
     owner = owners[choice]
@@ -81,7 +86,7 @@ def start(settings, classes, pairs, best, owners, devices, lanes, accelerators, 
 
 
 @bare_kernel
-def finish(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, owner):
+def finish(settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted, owner):
     """Complete the job that runs on an accelerator."""
     lane = lanes[0]
     accelerator = accelerators[0, owner]
@@ -92,7 +97,7 @@ def finish(settings, classes, pairs, best, owners, devices, lanes, accelerators,
 
 
 @bare_kernel
-def abort(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, owner):
+def abort(settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted, owner):
     """Give the job that runs on an accelerator back to the waiting jobs; the accelerator is idle then."""
     lane = lanes[0]
     accelerator = accelerators[0, owner]
@@ -104,7 +109,7 @@ def abort(settings, classes, pairs, best, owners, devices, lanes, accelerators, 
 
 
 @bare_kernel
-def fail(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, owner):
+def fail(settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted, owner):
     """Take an idle accelerator out of service."""
     accelerator = accelerators[0, owner]
     accelerator["up"] = 0
@@ -115,7 +120,7 @@ def fail(settings, classes, pairs, best, owners, devices, lanes, accelerators, j
 
 
 @bare_kernel
-def repair(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, owner):
+def repair(settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted, owner):
     """Bring an accelerator back into service."""
     accelerator = accelerators[0, owner]
     accelerator["up"] = 1

@@ -27,6 +27,10 @@ PAIR = _layout(
     ("predicted", "i8"),
     ("energy", "f8"),  # picojoules, 0 where unknown
 )
+RATIO = _layout(
+    ("ratio", "f8"),  # of true to predicted latency: a quantile
+    ("mean_above", "f8"),  # mean of the quantiles from this one on
+)
 DEVICE = _layout(("reconfiguration", "i8"))  # cycles to change an accelerator's dataflow
 PHASE = _layout(
     ("length", "f8"),  # cycles of a phase of the arrival process; the mean of an exponential one
@@ -69,7 +73,9 @@ LANE = _layout(
 )
 ACCELERATOR = _layout(
     ("finish", "i8"),  # true finish of the running job, NEVER if idle
-    ("believed_finish", "i8"),  # start + predicted latency of the running job
+    ("believed_finish", "i8"),  # of the running job, as expected at the last decision (`expected_finish.py`)
+    ("began", "i8"),  # start of the running job after the change of dataflow
+    ("revision", "i8"),  # from when on `believed_finish` is another, if the job still runs
     ("queued_work", "i8"),  # predicted latencies of the jobs in its own queue (dispatch)
     ("preferred_work", "i8"),  # smallest predicted latencies of waiting jobs that prefer it
     ("busy_cycles", "i8"),
@@ -83,6 +89,7 @@ ACCELERATOR = _layout(
     ("tail", "i4"),
     ("queued", "i4"),
     ("changes", "i4"),  # failures and repairs so far
+    ("passed", "i4"),  # ratios of true to predicted latency that the running job has outlived
     ("up", "i4"),
 )
 JOB = _layout(

@@ -22,7 +22,7 @@ RUN = np.dtype(
         ("choice", "i8"),
         ("start", "i8"),
         ("finish", "i8"),  # when it ended; now, while it runs
-        ("believed_finish", "i8"),  # start + predicted latency while it runs, else `finish`
+        ("believed_finish", "i8"),  # as expected at the last decision while it runs, else `finish`
         ("state", "i8"),  # a RunState
     ],
     align=True,

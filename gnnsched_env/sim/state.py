@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gnnsched_env.common.checks import Integer, ListOf, require, shown
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim import random_jobs, transition
+from gnnsched_env.sim.expected_finish import latency_ratios
 from gnnsched_env.sim.feed import CAPACITY, LATEST_READ, Feed, JobSource
 from gnnsched_env.sim.job_table import job_table, with_unpredicted
 from gnnsched_env.sim.records import (
@@ -51,10 +52,10 @@ class Simulation:
     The table given is of one inference; `table`, `true` and `predicted` are of a job, `repeats` inferences, with one
     class more where jobs may come unpredicted.
 
-    Attributes: `settings` [1], `classes` [C], `pairs` [C, K], `devices` [A], `lanes` [L], `accelerators` [L, A],
-    `jobs` [L, J], `queue` [L, J] (waiting jobs from `lanes["head"]` on), `aborted` [L, M] (record arrays of
-    `records.py`), `true`, `predicted` int64 [C, K] cycles, `best_choices` int64 [C, A] (choice of smallest predicted
-    latency on each accelerator), `choice_accelerators` int64 [K].
+    Attributes: `settings` [1], `classes` [C], `pairs` [C, K], `devices` [A], `ratios` [R, K, N], `lanes` [L],
+    `accelerators` [L, A], `jobs` [L, J], `queue` [L, J] (waiting jobs from `lanes["head"]` on), `aborted` [L, M]
+    (record arrays of `records.py`), `true`, `predicted` int64 [C, K] cycles, `best_choices` int64 [C, A] (choice of
+    smallest predicted latency on each accelerator), `choice_accelerators` int64 [K].
     With a `source` jobs are not drawn but read, at most `capacity` of them held at once.
     """
 
@@ -92,6 +93,7 @@ class Simulation:
             self.devices["reconfiguration"] = reconfiguration
         self.best_choices = best_choices(self.predicted, self.choice_accelerators, count)
         self.classes = _class_records(self.predicted, self.choice_accelerators)
+        self.ratios = latency_ratios(table, unpredicted=settings.skip_below > 0)
         self.pairs = _pair_records(table, settings)
         self.lanes: RecordArray = np.zeros(lanes, LANE)
         self.lanes["ended"] = 1
@@ -106,7 +108,8 @@ class Simulation:
         self.episodes = np.zeros(lanes, np.uint64)
         mixes = _mixes(table, settings)
         phases = np.array(list(settings.phases) or [(1.0, 1.0)], PHASE)
-        self._tables = (self.classes, self.pairs, self.best_choices, self.choice_accelerators, self.devices)
+        known = (self.best_choices, self.choice_accelerators, self.devices, self.ratios)
+        self._tables = (self.classes, self.pairs, *known)
         self._streams = (mixes, _guide(mixes), phases, _priorities(settings))
         self.predictor = (np.zeros(settings.workers, np.int64), np.zeros(len(self.classes), np.uint8))
         self.feed = None if source is None else Feed(source, self, capacity=capacity)

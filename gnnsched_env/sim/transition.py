@@ -1,8 +1,9 @@
 """The one transition: an event-driven fleet, compiled over a batch of lanes.
 
 Every function works on the record arrays that `records.py` lays out; `step` names those of a call in one order:
-`settings` [1], `classes` [C], `pairs` [C, K], `best` int64 [C, A], `owners` int64 [K], `devices` [A] (the tables), and
-`lanes` [L], `accelerators` [L, A], `jobs` [L, J], `queue` [L, J], `aborted` [L, M] (the state).
+`settings` [1], `classes` [C], `pairs` [C, K], `best` int64 [C, A], `owners` int64 [K], `devices` [A], `ratios`
+[R, K, N] (the tables), and `lanes` [L], `accelerators` [L, A], `jobs` [L, J], `queue` [L, J], `aborted` [L, M] (the
+state).
 Events have a total order: time, then completions before failures and repairs before arrivals, then the accelerator's
 index or the job's number. A job comes to the scheduler (that is its arrival as an event) when its prediction is done:
 at once where predicting costs nothing. Its completion time counts from its arrival. Where jobs may come unpredicted
@@ -17,6 +18,7 @@ import numpy as np
 
 from gnnsched_env.common.compiled import announced, bare_kernel, fetch_ahead, inlined, move_cells
 from gnnsched_env.common.random_streams import stream_key, uniform
+from gnnsched_env.sim.expected_finish import revise_beliefs
 from gnnsched_env.sim.records import NEVER
 from gnnsched_env.sim.rewards import (
     accrue_arrival,
@@ -37,7 +39,8 @@ GAP_MEMORY = 16.0  # gaps over which the recent arrival rate is averaged
 @announced("the simulator", 20)
 @bare_kernel
 def reset(
-    settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, seeds, episodes, which
+    settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted,
+    seeds, episodes, which,
 ):  # fmt: skip
     """Empty the lanes named by `which`, whose jobs are drawn, and run each to its first decision."""
     for i in range(len(lanes)):
@@ -45,6 +48,7 @@ def reset(
             continue
         _clear(settings, i, lanes, accelerators, jobs, seeds[i], episodes[i])
         _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
+        revise_beliefs(settings, classes, pairs, ratios, i, lanes, accelerators, jobs)
         lane = lanes[i]
         lane["decided"] = lane["time"]
         lane["potential"] = drain_cost(settings, classes, i, lanes, accelerators, queue)
@@ -52,7 +56,8 @@ def reset(
 
 @bare_kernel
 def step(
-    settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted, actions, first, stop
+    settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted,
+    actions, first, stop,
 ):  # fmt: skip
     """Take one action in each lane from `first` to before `stop`, then run it to its next decision or its end."""
     for i in range(first, stop):
@@ -64,11 +69,12 @@ def step(
         _take(settings, classes, pairs, best, owners, devices, i, lanes, accelerators, jobs, queue, aborted, actions[i])
         _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
         if not lanes[i]["starved"]:
+            revise_beliefs(settings, classes, pairs, ratios, i, lanes, accelerators, jobs)
             _settle(settings, classes, i, lanes, accelerators, queue)
 
 
 @bare_kernel
-def resume(settings, classes, pairs, best, owners, devices, lanes, accelerators, jobs, queue, aborted):
+def resume(settings, classes, pairs, best, owners, devices, ratios, lanes, accelerators, jobs, queue, aborted):
     """Go on where lanes had run out of loaded jobs: run each to its next decision or its end."""
     for i in range(len(lanes)):
         if lanes[i]["starved"]:
@@ -76,6 +82,7 @@ def resume(settings, classes, pairs, best, owners, devices, lanes, accelerators,
             lanes[i]["next_ready"] = max(lanes[i]["time"], jobs[i, lanes[i]["cursor"]]["ready"])
             _advance(settings, classes, pairs, devices, i, lanes, accelerators, jobs, queue, aborted)
             if not lanes[i]["starved"]:
+                revise_beliefs(settings, classes, pairs, ratios, i, lanes, accelerators, jobs)
                 _settle(settings, classes, i, lanes, accelerators, queue)
 
 
@@ -333,6 +340,9 @@ def _start(pairs, devices, i, owner, lanes, accelerators, jobs, job, job_class, 
     accelerator["choice"] = choice
     accelerator["finish"] = finish
     accelerator["believed_finish"] = lane["time"] + pairs[job_class, choice]["predicted"] + extra
+    accelerator["began"] = lane["time"] + extra
+    accelerator["revision"] = lane["time"]  # at the next decision
+    accelerator["passed"] = 0
     accelerator["busy_cycles"] += duration
     accrue_start(lane, record, pair)
     lane["idle"] -= 1

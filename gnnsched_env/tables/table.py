@@ -34,7 +34,8 @@ class LatencyTable:
     `energy_pj`: float64 [C, K], the energy of each class under each choice, above 0; None where it was not computed.
     `pair_keys`: the hardware of each of the K choices (`choice_keys`), by which a fleet finds its columns; empty where
     the latencies come from no modelled hardware. `log_errors`: float64 [200, K], the quantiles (ERROR_LEVELS) of
-    log(true / predicted) under each choice, as measured on other jobs; None where they were not measured.
+    log(true / predicted) under each choice, as measured on other jobs; None where they were not measured. `noise`:
+    standard deviation of the part of these errors that is drawn for each class and choice on its own.
     """
 
     true_cycles: CycleArray
@@ -51,6 +52,7 @@ class LatencyTable:
     energy_pj: NDArray[np.float64] | None = None
     pair_keys: tuple[str, ...] = ()
     log_errors: NDArray[np.float64] | None = None
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         classes, choices = len(self.class_names), len(self.choice_names)
@@ -71,6 +73,8 @@ class LatencyTable:
         if self.energy_pj is not None:
             _freeze(self, "energy_pj", np.float64, (classes, choices))
             _check_energy(self.energy_pj)
+        with _table_errors():
+            object.__setattr__(self, "noise", Number(least=0.0).check("latency table", "noise", self.noise))
         if self.log_errors is not None:
             _freeze(self, "log_errors", np.float64, (len(ERROR_LEVELS), choices))
             if not np.isfinite(self.log_errors).all() or (np.diff(self.log_errors, axis=0) < 0).any():
@@ -112,7 +116,7 @@ class LatencyTable:
     def clairvoyant(self) -> "LatencyTable":
         """Return the same table with the true cycles as its predictions."""
         errors = None if self.log_errors is None else np.zeros_like(self.log_errors)
-        return replace(self, predicted_cycles=self.true_cycles, log_errors=errors)
+        return replace(self, predicted_cycles=self.true_cycles, log_errors=errors, noise=0.0)
 
     def interval(self, coverage: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the lower and upper ends of the intervals of true latencies, each float64 [C, K] cycles.
@@ -157,13 +161,15 @@ class LatencyTable:
         stored = store.load(path, LATENCY_TABLE)
         try:
             given: dict[str, Any] = {**stored.arrays, **{name: tuple(stored.manifest[name]) for name in _NAMES}}
-            return cls(**given, provenance=dict(stored.manifest["provenance"]))
+            return cls(**given, provenance=dict(stored.manifest["provenance"]), noise=stored.manifest.get("noise", 0.0))
         except (KeyError, TypeError) as error:
             raise FileFormatError(f"{stored.source}: {error}") from None
 
     def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the fields and the arrays that are saved."""
         fields = {name: getattr(self, name) for name in _NAMES} | {"provenance": dict(self.provenance)}
+        if self.noise:
+            fields["noise"] = self.noise
         arrays = {name: getattr(self, name) for name in (*_ARRAYS, *_OPTIONAL)}
         return fields, {name: array for name, array in arrays.items() if array is not None}
 

@@ -14,7 +14,7 @@ import tyro
 
 from gnnsched_cli.command import OutFile, run_command
 from gnnsched_env.hardware import load_fleet
-from gnnsched_env.predictors import build_table, score_predictions
+from gnnsched_env.predictors import build_table, score_predictions, with_log_errors
 from gnnsched_env.predictors.latency_tables import SHIPPED_FILE
 from gnnsched_env.workload import synthetic_classes
 
@@ -38,7 +38,8 @@ def main(words: Sequence[str] | None = None) -> int:
 def run(arguments: Arguments) -> None:
     """Build, save and score the table."""
     path = arguments.file
-    table = build_table(synthetic_classes(), load_fleet(FLEET), cache=False)
+    fleet = load_fleet(FLEET)
+    table = with_log_errors(build_table(synthetic_classes(), fleet, cache=False), fleet)
     table.save(path)
     scores = score_predictions(table.true_cycles, table.predicted_cycles)
     print(f"{path}: {table.num_classes} classes, {table.num_choices} choices; {scores}")

@@ -4,6 +4,7 @@ import pytest
 
 from gnnsched_baselines import POLICIES, make_policy
 from gnnsched_env.common.policy import Knowledge
+from gnnsched_env.scenario import load_scenario, scenario_table
 from tests.baselines.situations import batch, mean_completion, play
 from tests.envs.environments import hetero_table
 
@@ -55,3 +56,14 @@ def test_the_backlog_matters_in_dispatch(dispatch):
 def test_knowing_the_best_dataflow_helps_the_static(queue, dispatch):
     for results in (queue, dispatch):
         assert results["static_best"] <= results["static"]
+
+
+@pytest.mark.parametrize("noise", [0.2, 0.5])
+def test_nobody_waits_in_vain_for_jobs_that_overrun_their_predictions(noise):
+    scenario = load_scenario("flexible4").with_options(prediction_error=noise)
+    found = {}
+    for name in ("sjf", "min_min", "earliest_finish_wait", "assignment"):
+        environments = batch(scenario_table(scenario), dispatch=False, lanes=16, jobs=200, window=32, load=0.4)
+        play(make_policy(name, environments.layout), environments)
+        found[name] = mean_completion(environments)
+    assert max(found.values()) < 1.03 * found["sjf"]

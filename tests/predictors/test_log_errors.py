@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gnnsched_env.common.errors import ConfigError, TableError
 from gnnsched_env.graphs import Graph, GraphSet
 from gnnsched_env.hardware import load_fleet
-from gnnsched_env.predictors import DatasetSpec, make_predictor, training_chunk, with_log_errors
+from gnnsched_env.predictors import DatasetSpec, default_table, make_predictor, training_chunk, with_log_errors
 from gnnsched_env.predictors.graph_scores import ScoringSpec
 from gnnsched_env.predictors.joint_table import COLUMNS, joint_table
 from gnnsched_env.predictors.log_errors import CALIBRATION, log_error_quantiles
@@ -94,6 +94,28 @@ def test_a_prediction_error_widens_the_intervals(noise, bias):
     expected = np.quantile(drawn, ERROR_LEVELS)
     found = perturbed(with_errors(), error).log_errors[:, 0]
     assert found[5:-5] == pytest.approx(expected[5:-5], abs=0.03 + 0.08 * noise)
+
+
+def test_errors_are_known_wherever_predictions_err():
+    given = toys.table([[5] * len(FLEET.choices)], owners=FLEET.choice_accelerators)
+    given = replace(given, choice_names=tuple(choice.name for choice in FLEET.choices))
+    own = replace(load_scenario("hetero4"), table=given)
+    for scenario in (load_scenario("hetero4").with_options(predictor="exact"), own):
+        assert scenario_table(scenario).log_errors is None
+        noisy = scenario_table(scenario.with_options(prediction_error=0.2)).log_errors
+        assert noisy.std(axis=0) == pytest.approx(0.2, rel=0.02) and noisy[100] == pytest.approx(0.0, abs=0.01)
+        assert scenario_table(scenario.with_options(prediction_error=(0.0, 2.0))).log_errors is None
+    shipped = scenario_table(load_scenario("hetero4"))
+    assert shipped.log_errors.any() and abs(shipped.log_errors).max() < 0.01
+    assert np.array_equal(with_log_errors(replace(shipped, log_errors=None), FLEET).log_errors, shipped.log_errors)
+
+
+@pytest.mark.slow
+def test_the_shipped_errors_are_those_measured():
+    pairs = [(choice.accelerator, choice.dataflow) for choice in FLEET.choices[2:4]]
+    measured = log_error_quantiles("gradient_boosting", make_predictor("gradient_boosting", pairs), pairs)
+    assert measured.any()
+    assert default_table(FLEET).log_errors[:, 2:4] == pytest.approx(measured, abs=2e-6)
 
 
 def test_tables_of_ones_own_need_errors_where_intervals_are_shown():

@@ -1,5 +1,7 @@
 """Schedules worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs.observation_units import encode_cycles
 from gnnsched_env.sim import Simulation, SimulationSettings, episode_metrics, seed_arrays
 from gnnsched_env.sim import transition as kernels
+from gnnsched_env.sim.belief import belief_of
 from tests import toys
 
 pytestmark = pytest.mark.kernels
@@ -252,3 +255,48 @@ def test_the_longest_job_must_be_one_that_policies_can_tell():
         fleet_of([[1, 1], [1, LONGEST + 1]], [1, 1], jobs=2)
     with pytest.raises(ConfigError, match=r"\(predicted, of class 'class0' under 'a0/d0'\)"):
         fleet_of([[1, 1]], [1], jobs=2, predicted=[[LONGEST + 1, 1]])
+
+
+def erring_fleet(**options):
+    """Return a fleet on which six jobs are predicted to take 12 cycles anywhere; they take 60 on machine 0.
+
+    Of 200 jobs predicted alike, 100 take as long as predicted, 90 twice, 5 three times and 5 five times as long.
+    """
+    ratios = np.repeat([1.0, 2.0, 3.0, 5.0], [100, 90, 5, 5])
+    table = toys.table([[60, 12]], [[12, 12]])
+    table = replace(table, log_errors=np.tile(np.log(ratios)[:, np.newaxis], (1, 2)))
+    config = SimulationSettings(mean_gap=1e-9, unit=1.0, jobs=6, window=6, **options)
+    fleet = Simulation(table, config, reconfiguration=[0, 0])
+    fleet.reset(*seed_arrays([0], [0]), np.ones(1, bool))
+    return fleet
+
+
+def test_a_running_job_is_expected_to_take_what_is_left_of_its_possible_latencies():
+    # At the start 12 x (100 + 180 + 15 + 25) / 200 = 19.2; beyond 12 cycles 12 x (180 + 15 + 25) / 100 = 26.4; beyond
+    # 24 it is 12 x (3 + 5) / 2 = 48. The tail begins at three times: from 36 on, a third of what it has run is to come.
+    fleet = erring_fleet()
+    fleet.step(np.array([0]))
+    found = []
+    for _ in range(5):
+        found.append((int(fleet.lanes["time"][0]), int(fleet.accelerators["believed_finish"][0, 0])))
+        fleet.step(np.array([1]))
+    assert found == [(0, 19), (12, 26), (24, 48), (36, 48), (48, 64)]
+    assert fleet.lanes["ended"][0] and fleet.jobs[0]["finish"].tolist() == [60, 12, 24, 36, 48, 60]
+
+
+def test_the_drain_cost_counts_what_running_jobs_are_expected_to_take():
+    fleet = erring_fleet(shaped=True)
+    assert fleet.lanes["potential"][0] == 12 + 24 + 36 + 48 + 60 + 72  # all of them would go to machine 0
+    fleet.step(np.array([0]))
+    assert fleet.lanes["potential"][0] == 19 + 31 + 43 + 55 + 67 + 79
+
+
+def test_a_future_goes_on_as_expected_and_its_own_predictions_come_true():
+    fleet = erring_fleet()
+    fleet.step(np.array([0]))
+    fleet.step(np.array([1]))  # to 12
+    future = belief_of(fleet).futures(np.zeros(1, np.int64), np.zeros(1, np.uint64), 0)
+    assert future.accelerators["finish"][0, 0] == 26
+    while not future.lanes["ended"][0]:
+        future.step(np.array([1]))
+    assert future.jobs[0]["finish"].tolist() == [26, 24, 36, 48, 60]  # the one that is done is not known any more

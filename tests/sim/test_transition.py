@@ -84,8 +84,8 @@ rules = st.fixed_dictionaries(
 )
 
 
-def random_table(rng, scale):
-    """Return a table of two groups of classes with energies, its latencies scaled."""
+def random_table(rng, scale, erring):
+    """Return a table of two groups of classes with energies, its latencies scaled; `erring` if errors are known."""
     table = toys.random_table(rng)
     cycles = {
         name: np.maximum(1, np.rint(getattr(table, name) * scale).astype(np.int64))
@@ -98,6 +98,7 @@ def random_table(rng, scale):
         weights=rng.uniform(0.2, 1.0, table.num_classes),
         class_groups=rng.integers(0, 2, table.num_classes),
         group_names=("one", "other"),
+        log_errors=np.sort(rng.normal(0.1, 0.5, (200, table.num_choices)), axis=0) if erring else None,
     )
 
 
@@ -244,6 +245,7 @@ def compare(twin, batch, i, price, rate):
     objective=objectives,
     cost=decision_costs(),
     manner=st.sampled_from(["eager", "legal", "random"]),
+    erring=st.booleans(),
 )
 @example(  # a weight that float32 rounds, charged while a job is predicted
     seed=0,
@@ -271,6 +273,7 @@ def compare(twin, batch, i, price, rate):
     objective={"completion": 0.0, "weighted": 1.0, "tardiness": 0.0, "energy": 0.0, "shaped": False},
     cost={"decision": 40, "workers": 1, "cached": False, "lookup": 0},
     manner="eager",
+    erring=False,
 )
 @example(  # more than 256 runs that failures stop
     seed=555077,
@@ -298,12 +301,13 @@ def compare(twin, batch, i, price, rate):
     objective={"completion": 0.0, "weighted": 0.0, "tardiness": 0.0, "energy": 0.0, "shaped": False},
     cost={"decision": 0, "workers": 1, "cached": False, "lookup": 0},
     manner="random",
+    erring=True,
 )
 def test_the_kernels_agree_with_the_twin(
-    seed, table_seed, scale, speed, reconfiguration, rules, process, failing, objective, cost, manner
+    seed, table_seed, scale, speed, reconfiguration, rules, process, failing, objective, cost, manner, erring
 ):
     rng = np.random.default_rng(table_seed)
-    table = random_table(rng, scale)
+    table = random_table(rng, scale, erring)
     if rules["dispatch"]:
         rules |= {"window": 1, "waiting": Waiting.FREE}
     config = settings_of(table, speed, rules, process, failing, objective, cost)

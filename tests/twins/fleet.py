@@ -6,7 +6,10 @@ What is charged is not summed up from event to event: it is worked out anew from
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from gnnsched_env.sim import Waiting
+from gnnsched_env.tables import ERROR_LEVELS
 from tests.twins import draws as naive_draws
 from tests.twins.draws import draw_jobs, stream_key, uniform  # noqa: F401 (parts of the twin)
 
@@ -36,6 +39,7 @@ class Machine:
     running: Job | None = None
     until: int = 0
     believed_until: int = 0
+    began: int = 0  # when its job began after the change of dataflow
     choice: int = -1
     backlog: list = field(default_factory=list)
     up: bool = True
@@ -85,6 +89,9 @@ class NaiveFleet:
                     for own in of_choices
                 ]
             ]
+        self.errors = None if table.log_errors is None or not table.log_errors.any() else table.log_errors
+        self.known = table.predicted_cycles * repeats, table.weights
+        self.told = {}  # ratios that were worked out before
         self.owners = table.choice_accelerators.tolist()
         self.machines = [Machine() for _ in range(max(self.owners) + 1)]
         self.reconfiguration = reconfiguration
@@ -104,6 +111,7 @@ class NaiveFleet:
         self.next_change = [next(moments) for moments in self.upcoming_changes]
         self.charged = 0.0
         self.run()
+        self.revise()
         self.decided, self.potential = self.time, self.drain_cost()
 
     @property
@@ -169,6 +177,7 @@ class NaiveFleet:
         return self.settle()
 
     def settle(self):
+        self.revise()
         self.elapsed, self.decided = self.time - self.decided, self.time
         self.steps += 1
         before, self.charged = self.charged, self.objective()
@@ -230,8 +239,41 @@ class NaiveFleet:
         extra = self.reconfiguration[number] if machine.choice not in (-1, choice) else 0
         machine.running, machine.choice = job, choice
         machine.until = self.time + self.true[job.job_class][choice] + extra
-        machine.believed_until = self.time + self.predicted[job.believed][choice] + extra
+        machine.began = self.time + extra
+        machine.believed_until = machine.began + round_half_up(self.expected(job, choice, 0))
         job.choice, job.start = choice, self.time
+
+    def expected(self, job, choice, ran):
+        """Return the latency that a job is expected to have, given that it has run for so many cycles."""
+        predicted = self.predicted[job.believed][choice]
+        if self.errors is None:
+            return predicted
+        possible = [predicted * ratio for ratio in self.ratios(job, choice)]
+        tail = possible[len(possible) * 19 // 20 :]
+        left = [cycles for cycles in possible if cycles > ran]
+        if ran < tail[0] or ran == 0:
+            return math.fsum(left) / len(left)
+        return ran * math.fsum(tail) / len(tail) / tail[0]
+
+    def ratios(self, job, choice):
+        """Return the equally likely ratios of a job's true to its predicted latency, smallest first."""
+        errors = self.errors[:, choice]
+        unpredicted = bool(self.config.skip_below) and job.believed == len(self.predicted) - 1
+        if (unpredicted, choice) not in self.told:
+            self.told[unpredicted, choice] = (
+                unpredicted_ratios(*self.known, errors, self.predicted[-1][choice], choice)
+                if unpredicted
+                else np.exp(errors).tolist()
+            )
+        return self.told[unpredicted, choice]
+
+    def revise(self):
+        """Look again at when the running jobs are expected to finish."""
+        for machine in self.machines:
+            if machine.running and self.errors is not None:
+                ran = max(0, self.time - machine.began)
+                expected = self.expected(machine.running, machine.choice, ran)
+                machine.believed_until = machine.began + round_half_up(expected)
 
     def stop(self, number):
         """Take the running job from a machine and note its run."""
@@ -334,3 +376,19 @@ class NaiveFleet:
             if self.waiting and idle and (not upcoming or upcoming[0][0] > self.time):
                 return
             self.event()
+
+
+def round_half_up(number):
+    return math.floor(number + 0.5)
+
+
+def unpredicted_ratios(predicted, weights, errors, average, choice):
+    """Return quantiles of the latency of a job of the workload over an average one's, under a choice.
+
+    At each of the 200 levels, the workload's predictions have a quantile; each of them errs in 200 equally likely ways.
+    """
+    own, shares = zip(*sorted(zip(predicted[:, choice].tolist(), weights.tolist(), strict=True)), strict=True)
+    reached = np.cumsum(shares) / sum(shares)
+    drawn = [own[min(sum(reached < level), len(own) - 1)] for level in ERROR_LEVELS]
+    possible = [math.log(cycles / average) + error for cycles in drawn for error in errors]
+    return np.exp(np.quantile(possible, ERROR_LEVELS)).tolist()

@@ -45,6 +45,10 @@ $(VENV)/.setup-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[docs]' --constraint constraints.txt
 	touch $@ $(VENV)/.setup
 
+$(VENV)/.setup-notebooks: $(VENV)/.setup-dev
+	$(BIN)/python -m pip install --quiet --editable '.[notebooks]' --constraint constraints.txt
+	touch $@
+
 # RLlib asks for an older gymnasium: a second environment, which finds the rest in the first
 $(ADAPTERS)/.setup: $(VENV)/.setup-dev
 	$(PYTHON) -m venv --clear $(ADAPTERS)
@@ -96,6 +100,16 @@ learn: setup-dev
 
 docs: $(VENV)/.setup-docs
 	$(BIN)/python -m mkdocs build --strict --quiet
+
+# pages with what their cells print and draw (on a cold cache, also that kernels are compiled: run it again); NOTEBOOKS="first_episode" runs one
+NOTEBOOKS ?= $(patsubst docs/tutorials/notebooks/%.py,%,$(wildcard docs/tutorials/notebooks/*.py))
+notebooks: $(VENV)/.setup-notebooks
+	mkdir -p out/notebooks
+	set -e; for name in $(NOTEBOOKS); do \
+	  $(BIN)/jupytext --quiet --to ipynb --output out/notebooks/$$name.ipynb docs/tutorials/notebooks/$$name.py; \
+	  rm -rf docs/tutorials/$${name}_files; \
+	  $(BIN)/python -m nbconvert --log-level WARN --execute --CoalesceStreamsPreprocessor.enabled=True \
+	    --to markdown --output-dir docs/tutorials out/notebooks/$$name.ipynb; done
 
 PLAYED := --load 0.95 --jobs 80 --seed 4 --gif-every 4
 pictures: setup-dev

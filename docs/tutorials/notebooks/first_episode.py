@@ -69,9 +69,8 @@ def play(policy, seed):
     observation, info = env.reset(seed=seed)
     total, ended = 0.0, False
     while not ended:
-        batch = {
-            name: array[None] for name, array in observation.items()
-        }  # policies decide for many lanes; here for one
+        # policies decide for a batch of episodes; this is a batch of one
+        batch = {name: array[None] for name, array in observation.items()}
         action = policy.act(batch, info["action_mask"][None].astype(bool))[0]
         observation, reward, ended, _, info = env.step(action)
         total += reward

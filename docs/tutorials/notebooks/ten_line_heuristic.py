@@ -29,7 +29,7 @@ def choose(observation, mask):
     lost = latencies - latencies.min(axis=1, keepdims=True)
     return int(np.where(legal, lost + 0.1 * latencies, np.inf).argmin())
 """
-Path("best_fit.py").write_text(RULE, encoding="utf-8")
+_ = Path("best_fit.py").write_text(RULE, encoding="utf-8")
 
 # %% [markdown]
 # ## The tasks
@@ -85,7 +85,7 @@ plt.show()
 #   the cycles until it is free;
 # * so `latencies + remaining[accelerators]` is when a job would be done under each choice, busy ones included.
 #
-# Can you pass `min_min`? And `assignment`?
+# It begins better than `sjf`. Can you pass `min_min`? And `assignment`?
 #
 # **Next:** [the arena](../how-to/write_a_policy.md), which draws new workloads each time and tells which decisions cost
 # most; [the benchmark](../reference/benchmark.md); [the leaderboard](../results/leaderboard.md).

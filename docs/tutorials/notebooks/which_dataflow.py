@@ -69,30 +69,47 @@ def phases(graph, title):
 phases(club[0], "karate club: 34 vertices, the largest degree is 17")
 
 # %% [markdown]
-# Under PP the black bar is near the taller of the two others, under Seq near their sum. A dataflow with many vertices
-# side by side (SPhighV) waits in each step for the vertex of the largest degree: the club has a few hubs, so that most
-# PEs idle meanwhile.
+# Under Seq the black bar is the sum of the two others, under PP near the taller one. SP keeps what the first phase
+# makes on the array, which spares its way through the buffer; where it does not fit, partial sums must be moved, and
+# the black bar is above the sum.
 #
-# ## Another graph, another winner
+# SPhighV gives each vertex a PE of its own. The club has 34 vertices, so 478 of the 512 PEs have nothing to do.
 #
-# The same sizes, but every vertex has about the same degree: then vertices side by side finish together.
+# ## Larger graphs, another winner
+#
+# Three graphs of about two thousand vertices: 64 clubs as one batch, a graph in which all vertices have the same
+# degree, and a star in which one vertex is joined to all others.
 
 # %%
 from gnnsched_env.graphs.generators import regular_graph, star_graph
 
 rng = np.random.default_rng(0)
-even = regular_graph(rng, 34, degree=4)
-star = star_graph(rng, 34)
-for title, graph in (("karate", club[0]), ("regular", even), ("star", star)):
-    best, worst = rank(graph)[0], rank(graph)[-1]
-    degrees = graph.degrees
-    print(
-        f"{title:<8} degrees {degrees.min()} to {degrees.max():>2}: best {best[0]:<8} {best[1].cycles:>6,} cycles, "
-        f"worst {worst[0]:<8} {worst[1].cycles:>6,}"
-    )
+graphs = {
+    "64 clubs": club.batch([0] * 64),
+    "regular": regular_graph(rng, 2048, degree=4),
+    "star": star_graph(rng, 2048),
+}
+for features in (8, 1024):
+    for title, graph in graphs.items():
+        ranked = rank(graph, model=make_model("gcn", features, 2))
+        (best, few), (worst, many) = ((ranked[k][0], ranked[k][1].cycles) for k in (0, -1))
+        degrees = f"degrees {graph.degrees.min()} to {graph.degrees.max():,}"
+        ratio = f"{many / few:5.1f} times apart"
+        print(f"{features:>5,} features, {title:<8} {degrees:<18} best {best:<8} worst {worst:<8} {ratio}")
+
+# %% [markdown]
+# * With few features and no large hub SPhighV wins: two thousand vertices fill the array, and all of them finish
+#   together.
+# * With many features SP2 wins there: it lays up to 16 features side by side, where SPhighV takes them one after the
+#   other.
+# * On the star SPhighV is the worst by far. Vertices side by side wait for the slowest, and the hub has 2,047
+#   neighbours. Dataflows that take one vertex at a time (SP1, Seq1) do not care.
+#
+# So a fleet of accelerators with different dataflows has a good place for each job, and a bad one. Here are the phases
+# on the star:
 
 # %%
-phases(even, "a regular graph of 34 vertices, degree 4")
+phases(graphs["star"], "a star of 2,048 vertices")
 
 # %% [markdown]
 # ## How large a graph must be to fill the array
@@ -104,16 +121,17 @@ sizes = (1, 4, 16, 64)
 _, axes = plt.subplots(figsize=(8, 3), layout="constrained")
 for name in ("Seq1", "SP2", "SPhighV", "PP2"):
     flow = next(flow for flow in accelerator.dataflows if flow.name == name)
-    shares = []
-    for size in sizes:
-        batch = club.batch([0] * size)
-        shares.append(count_cycles(batch, model, accelerator, flow).utilisation)
+    shares = [count_cycles(club.batch([0] * size), model, accelerator, flow).utilisation for size in sizes]
     axes.plot(sizes, shares, marker="o", label=name)
 axes.set_xscale("log", base=2)
-axes.set_xlabel("graphs in a batch")
+axes.set_xlabel("clubs in a batch")
 axes.set_ylabel("utilisation")
 axes.legend()
 plt.show()
+
+# %% [markdown]
+# Seq1 takes one vertex at a time, so more vertices do not help it. SPhighV profits most, since vertices are all that it
+# lays side by side.
 
 # %% [markdown]
 # ## Exercise

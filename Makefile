@@ -108,7 +108,7 @@ notebooks: $(VENV)/.setup-notebooks
 	set -e; for name in $(NOTEBOOKS); do \
 	  $(BIN)/jupytext --quiet --to ipynb --output out/notebooks/$$name.ipynb docs/tutorials/notebooks/$$name.py; \
 	  rm -rf docs/tutorials/$${name}_files; \
-	  $(BIN)/python -m nbconvert --log-level WARN --execute --CoalesceStreamsPreprocessor.enabled=True \
+	  PYTHONWARNINGS=ignore:IProgress $(BIN)/python -m nbconvert --log-level WARN --execute --CoalesceStreamsPreprocessor.enabled=True \
 	    --to markdown --output-dir docs/tutorials out/notebooks/$$name.ipynb; done
 
 PLAYED := --load 0.95 --jobs 80 --seed 4 --gif-every 4

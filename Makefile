@@ -99,7 +99,7 @@ learn: setup-dev
 	$(BIN)/python scripts/studies/learning.py --graphs $(LEARN_GRAPHS) --processes 2 --picture out/learning/learning.png
 
 docs: $(VENV)/.setup-docs
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # pages with what their cells print and draw (on a cold cache, also that kernels are compiled: run it again); NOTEBOOKS="first_episode" runs one
 NOTEBOOKS ?= $(patsubst docs/tutorials/notebooks/%.py,%,$(wildcard docs/tutorials/notebooks/*.py))

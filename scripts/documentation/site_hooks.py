@@ -1,4 +1,4 @@
-"""What MkDocs does beside its plugins: links out of docs/ lead to the repository, and every public name has a place.
+"""What MkDocs does beside its plugins: links to sources lead to the repository, and every public name has a place.
 
 mkdocs.yml names this file. The same pages are read on GitHub, where `../../examples` is a link that works.
 """
@@ -12,22 +12,23 @@ from mkdocs.exceptions import PluginError
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("gnnsched_env", "baselines/gnnsched_baselines", "agents/gnnsched_agents")
-OUTWARD = re.compile(r"\]\((\.\./[^()\s#]+)(#[^()\s]*)?\)")
+RELATIVE = re.compile(r"\]\(([\w./-]+)(#[^()\s]*)?\)")
+PAGES_AND_PICTURES = (".md", ".png", ".gif")
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
-    """Return a page's text, its links to files outside docs/ made links to the repository."""
+    """Return a page's text, its links to files that the site does not hold made links to the repository."""
     docs = Path(config["docs_dir"]).resolve()
     folder = (docs / page.file.src_uri).parent
 
     def outward(link: re.Match[str]) -> str:
         place = (folder / link[1]).resolve()
-        if place.is_relative_to(docs) or not place.exists():
+        if not place.exists() or (place.is_relative_to(docs) and place.suffix in PAGES_AND_PICTURES):
             return link[0]  # MkDocs checks those
         kind = "tree" if place.is_dir() else "blob"
         return f"]({config['repo_url'].rstrip('/')}/{kind}/main/{place.relative_to(ROOT).as_posix()}{link[2] or ''})"
 
-    return OUTWARD.sub(outward, markdown)
+    return RELATIVE.sub(outward, markdown)
 
 
 def on_post_build(config: Any, **_: Any) -> None:

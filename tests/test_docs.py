@@ -17,6 +17,7 @@ PAGES = [*(ROOT / name for name in TOP), *sorted((ROOT / "docs").rglob("*.md"))]
 HOSTED = re.compile(
     r"https://(?:github\.com/gnnsched/gnnsched/blob|raw\.githubusercontent\.com/gnnsched/gnnsched)/main/"
 )
+NOTEBOOKS = sorted((ROOT / "docs" / "tutorials" / "notebooks").glob("*.py"))
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 TRAINED = "sb3_contrib"  # examples that train, or need what was trained
@@ -75,6 +76,15 @@ def test_the_site_shows_every_page_and_every_package_with_public_names():
     assert sorted(name for name in described if name.count(".") < 3) == sorted(
         ".".join(folder.relative_to(ROOT).parts).removeprefix("baselines.").removeprefix("agents.") for folder in public
     )
+
+
+@pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda source: source.stem)
+def test_a_notebook_s_page_shows_its_cells(source):
+    page = source.parents[1] / f"{source.stem}.md"
+    cells = re.split(r"^# %%", source.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    code = [cell.strip() for cell in cells if cell.strip() and not cell.startswith(" [markdown]")]
+    shown = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert [block.strip() for block in shown] == code, f"{name(page)}: run make notebooks NOTEBOOKS={source.stem}"
 
 
 def test_the_citation_names_the_version():

@@ -4,6 +4,9 @@
 # make check  what continuous integration runs: lint, format, types, import contract, tests
 # make learn  trains every example with five seeds and draws the curves of docs/results/learning.md (hours)
 # make bench  prints the figures of docs/results/performance.md
+# make docs   builds the documentation site into out/site; a warning, a dead link or a missing public name ends it
+# make pictures   draws the animations of docs/environments
+# make notebooks  runs the notebooks of docs/tutorials and writes their pages
 # make fuzz   damages FLIPS files of every kind that the project reads (docs/reference/reliability.md)
 # make soak   plays random scenarios for SOAK_STEPS steps, everything checked after each (docs/reference/reliability.md)
 
@@ -21,8 +24,8 @@ ADAPTERS := .venv-adapters
 PACKAGES := import sysconfig; print(sysconfig.get_path("purelib"))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup setup-dev demo test test-quick test-gymnasium test-adapters test-no-jit check lint types imports bench \
-  learn fuzz soak clean
+.PHONY: setup setup-dev demo test test-quick test-gymnasium test-adapters test-no-jit check check-version lint types \
+  imports bench docs pictures notebooks learn fuzz soak clean
 
 setup: $(VENV)/.setup
 setup-dev: $(VENV)/.setup-dev
@@ -37,6 +40,14 @@ $(VENV)/.setup: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.setup-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
 	touch $@ $(VENV)/.setup
+
+$(VENV)/.setup-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]' --constraint constraints.txt
+	touch $@ $(VENV)/.setup
+
+$(VENV)/.setup-notebooks: $(VENV)/.setup-dev
+	$(BIN)/python -m pip install --quiet --editable '.[notebooks]' --constraint constraints.txt
+	touch $@
 
 # RLlib asks for an older gymnasium: a second environment, which finds the rest in the first
 $(ADAPTERS)/.setup: $(VENV)/.setup-dev
@@ -86,6 +97,32 @@ bench: setup-dev
 
 learn: setup-dev
 	$(BIN)/python scripts/studies/learning.py --graphs $(LEARN_GRAPHS) --processes 2 --picture out/learning/learning.png
+
+docs: $(VENV)/.setup-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# pages with what their cells print and draw (on a cold cache, also that kernels are compiled: run it again); NOTEBOOKS="first_episode" runs one
+NOTEBOOKS ?= $(patsubst docs/tutorials/notebooks/%.py,%,$(wildcard docs/tutorials/notebooks/*.py))
+notebooks: $(VENV)/.setup-notebooks
+	mkdir -p out/notebooks
+	set -e; for name in $(NOTEBOOKS); do \
+	  $(BIN)/jupytext --quiet --to ipynb --output out/notebooks/$$name.ipynb docs/tutorials/notebooks/$$name.py; \
+	  rm -rf docs/tutorials/$${name}_files; \
+	  PYTHONWARNINGS=ignore:IProgress $(BIN)/python -m nbconvert --log-level WARN --execute --CoalesceStreamsPreprocessor.enabled=True \
+	    --to markdown --output-dir docs/tutorials out/notebooks/$$name.ipynb; done
+
+PLAYED := --load 0.95 --jobs 80 --seed 4 --gif-every 4
+pictures: setup-dev
+	$(BIN)/gnnsched schedule --policy assignment $(PLAYED) --gif docs/environments/queue_good.gif
+	$(BIN)/gnnsched schedule --policy fifo $(PLAYED) --gif docs/environments/queue_bad.gif
+	$(BIN)/gnnsched schedule --env dispatch --policy predictor_greedy $(PLAYED) --gif docs/environments/dispatch_good.gif
+	$(BIN)/gnnsched schedule --env dispatch --policy round_robin $(PLAYED) --gif docs/environments/dispatch_bad.gif
+
+# a release is of one version: `make check-version VERSION=0.1.0`
+check-version:
+	grep -qx '__version__ = "$(VERSION)"' gnnsched_env/version.py
+	grep -qx 'version: $(VERSION)' CITATION.cff
+	grep -q '^## $(VERSION) (20' CHANGELOG.md
 
 soak: setup-dev
 	$(BIN)/python -m tests.soak.run --steps $(SOAK_STEPS)

@@ -8,8 +8,16 @@ from pathlib import Path
 import gymnasium
 import pytest
 
+from gnnsched_env.version import __version__
+
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PAGES = [*(ROOT / name for name in TOP), *sorted((ROOT / "docs").rglob("*.md"))]
+# PyPI shows the README and knows no relative links: these lead to files of the repository
+HOSTED = re.compile(
+    r"https://(?:github\.com/gnnsched/gnnsched/blob|raw\.githubusercontent\.com/gnnsched/gnnsched)/main/"
+)
+NOTEBOOKS = sorted((ROOT / "docs" / "tutorials" / "notebooks").glob("*.py"))
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 TRAINED = "sb3_contrib"  # examples that train, or need what was trained
@@ -29,7 +37,8 @@ def anchors(page):
 def links(page):
     """Return (file, anchor) of the links of a page that lead into the repository."""
     found = LINK.findall(CODE.sub("", page.read_text(encoding="utf-8")))
-    parts = [link.partition("#") for link in found if not re.match(r"[a-z]+:", link)]
+    inside = [HOSTED.sub(f"{ROOT.as_posix()}/", link) for link in found]
+    parts = [link.partition("#") for link in inside if not re.match(r"[a-z]+:", link)]
     return [(page if not path else (page.parent / path), anchor) for path, _, anchor in parts]
 
 
@@ -50,9 +59,44 @@ def test_the_index_lists_every_page():
     assert listed >= {page for page in PAGES if page.is_relative_to(ROOT / "docs")} - {index}
 
 
+def test_the_readme_s_links_are_absolute():
+    text = CODE.sub("", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert [link for link in LINK.findall(text) if not re.match(r"https:|#", link)] == []
+    assert sum(bool(HOSTED.match(link)) for link in LINK.findall(text)) > 20
+
+
+def test_the_site_shows_every_page_and_every_package_with_public_names():
+    shown = set(re.findall(r"\S+\.md$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
+    assert shown == {page.relative_to(ROOT / "docs").as_posix() for page in PAGES if page.is_relative_to(ROOT / "docs")}
+    folders = ("gnnsched_env", "baselines/gnnsched_baselines", "agents/gnnsched_agents")
+    sources = [source for folder in folders for source in (ROOT / folder).rglob("__init__.py")]
+    public = {source.parent for source in sources if "\n__all__ = [" in source.read_text(encoding="utf-8")}
+    written = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))
+    described = re.findall(r"^::: (\S+)$", written, re.MULTILINE)
+    assert sorted(name for name in described if name.count(".") < 3) == sorted(
+        ".".join(folder.relative_to(ROOT).parts).removeprefix("baselines.").removeprefix("agents.") for folder in public
+    )
+
+
+@pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda source: source.stem)
+def test_a_notebook_s_page_shows_its_cells(source):
+    page = source.parents[1] / f"{source.stem}.md"
+    cells = re.split(r"^# %%", source.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    code = [cell.strip() for cell in cells if cell.strip() and not cell.startswith(" [markdown]")]
+    shown = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert [block.strip() for block in shown] == code, f"{name(page)}: run make notebooks NOTEBOOKS={source.stem}"
+
+
+def test_the_citation_names_the_version():
+    assert f"version: {__version__}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version = {{{__version__}}}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def blocks():
     """Yield the Python examples of the pages that a user meets first (use_rl_libraries.md has its own test)."""
     topics = (
+        "environments/dispatch",
+        "environments/queue",
         "how-to/look_at_a_schedule",
         "reference/agents",
         "reference/environments",

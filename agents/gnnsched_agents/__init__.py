@@ -33,7 +33,7 @@ __all__ = [
     "PairVecEnv",
     "Sb3VecEnv",
 ]
-HOMES = {
+_HOMES = {
     "CurveCallback": "sb3.curve_callback",
     "PairActorCritic": "pair_modules",
     "PairActorCriticPolicy": "sb3.pair_policy",
@@ -47,10 +47,10 @@ HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Return an adapter; raise ConfigError, which names the extra, if its library is not installed."""
-    if name not in HOMES:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with needs_extra(name, "agents"):
-        return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def _find_model(path: str) -> Found:

@@ -1,13 +1,17 @@
-"""Everything that this package raises on purpose: `GnnSchedError` and its children."""
+"""Everything that this package raises on purpose: `GnnSchedError` and its children, and warnings of what will go."""
 
 import difflib
 import traceback
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gymnasium.error
+
+DEPRECATED_MINOR_VERSIONS = 2
+"""Minor versions that keep what an earlier one deprecated."""
 
 
 class GnnSchedError(Exception):
@@ -92,6 +96,18 @@ def own_code(what: str, kind: type[GnnSchedError] = ConfigError) -> Iterator[Non
         raise
     except (Exception, SystemExit) as error:
         raise kind(f"{what} raised {raised(error)}") from error
+
+
+def warn_deprecated(what: str, instead: str, *, since: str) -> None:
+    """Warn the caller's caller (DeprecationWarning) that `what` is deprecated, and name what to use `instead`.
+
+    `since` is the version that deprecates it, "0.3.0"; the message names the one that may remove it, two minor versions
+    later. To be called first in what is deprecated, or where a deprecated option is read.
+    """
+    major, minor, *_ = since.split(".")
+    gone = f"{major}.{int(minor) + DEPRECATED_MINOR_VERSIONS}.0"
+    message = f"{what} is deprecated since version {since} and may be removed in {gone}: use {instead}"
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
 
 
 @contextmanager

@@ -97,7 +97,9 @@ class PairFields(NamedTuple):
 
 # The one declaration of an observation's fields: `encoder.py` and `pair_encoder.py` write them and policies read them
 # by these names.
-SLOT_FIELDS, ACCELERATOR_FIELDS, SYSTEM_FIELDS = SlotFields._fields, AcceleratorFields._fields, SystemFields._fields
+SLOT_FIELDS = SlotFields._fields
+ACCELERATOR_FIELDS = AcceleratorFields._fields
+SYSTEM_FIELDS = SystemFields._fields
 PAIR_FIELDS = PairFields._fields
 SLOT = SlotFields(*range(len(SLOT_FIELDS)))
 ACCELERATOR = AcceleratorFields(*range(len(ACCELERATOR_FIELDS)))

@@ -12,11 +12,13 @@ from gnnsched_env.common.errors import GnnSchedError, PoliciesFailed
 class Attempts:
     """What failed so far: the error of each policy, by name.
 
-    attempts = Attempts()
-    for name, factory in factories.items():
-        with attempts.of(name):
-            runs[name] = run_policy(factory, ...)
-    attempts.end()
+    To go on after a policy that fails, and raise at the end:
+
+        attempts = Attempts()
+        for name, factory in factories.items():
+            with attempts.of(name):
+                runs[name] = run_policy(factory, ...)
+        attempts.end()
     """
 
     failed: dict[str, GnnSchedError] = field(default_factory=dict)

@@ -254,6 +254,7 @@ def test_units_read_well():
 
 def test_a_window_that_nobody_would_see_is_told_once(monkeypatch, capsys):
     """Without a screen SDL draws "offscreen"; where SDL_VIDEODRIVER names such a driver, it is wanted."""
+    pytest.importorskip("pygame", reason="pygame is not installed")
     warn_once.cache_clear()
     for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)

@@ -5,14 +5,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from gnnsched_agents.methods.registry import KINDS, kind_of, method_config
+from gnnsched_agents.methods.registry import KINDS, dispatch_evolution, kind_of, method_config
 from gnnsched_agents.validation import ValidationConfig
 from gnnsched_agents.worlds import Workloads
-from gnnsched_env.common.checks import Integer, Number, check_fields
+from gnnsched_baselines.learned.pair_network import DISPATCH, QUEUE
+from gnnsched_env.common.checks import Integer, Number, check_fields, require
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 
 # The preset fleets, each with the `skew` by which training varies their accelerators' latencies (`scenario.varied`).
 FLEETS = {"hetero4": 0.7, "flexible4": 0.0, "big_little": 0.3}
+DISPATCH_FLEETS = {"hetero4": 0.7, "fixed9": 0.7}  # for Dispatch-v0, by evolution alone
 SUFFIXES = tuple(kind.suffix for kind in KINDS.values())  # endings of the names of configs
 MOST_SEED = 2**32 - 1  # largest seed of numpy's legacy generator, which Stable-Baselines3 uses
 # The fields that may change when a training is resumed.
@@ -44,7 +46,9 @@ class TrainConfig:
         check_fields(self, "training")
         if self.minutes is None and self.iterations is None:
             raise ConfigError("training: minutes or iterations must be given, got None for both")
-        kind_of(self.method)
+        if self.kind != "evolution" and self.workloads.environment != QUEUE.environment:
+            rule = f"{QUEUE.environment!r} for the method {self.kind} (evolution trains for others, too)"
+            require("training", "workloads.environment", self.workloads.environment, rule)
 
     @property
     def kind(self) -> str:
@@ -60,7 +64,8 @@ class TrainConfig:
 
 def config_names() -> tuple[str, ...]:
     """Return the names of the named trainings."""
-    return tuple(f"queue_{fleet}{suffix}" for suffix in SUFFIXES for fleet in FLEETS)
+    queue = (f"queue_{fleet}{suffix}" for suffix in SUFFIXES for fleet in FLEETS)
+    return (*queue, *(f"dispatch_{fleet}" for fleet in DISPATCH_FLEETS))
 
 
 def named_config(name: str) -> TrainConfig:
@@ -70,6 +75,10 @@ def named_config(name: str) -> TrainConfig:
             if name == f"queue_{fleet}{way.suffix}":
                 method, workloads = method_config(kind)(), Workloads(scenario=fleet, skew=skew)
                 return TrainConfig(name=name, method=method, workloads=workloads, **way.options)
+    for fleet, skew in DISPATCH_FLEETS.items():
+        if name == f"dispatch_{fleet}":
+            workloads = Workloads(environment=DISPATCH.environment, scenario=fleet, skew=skew)
+            return TrainConfig(name=name, method=dispatch_evolution(), workloads=workloads, validate_every=20)
     known = config_names()
     raise ConfigError(
         f"training: no config is named {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}; "

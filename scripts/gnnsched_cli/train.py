@@ -63,14 +63,14 @@ def run(given: Arguments) -> int:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         return INTERRUPTED
-    print(told(result))
+    print(told(result, training.workloads.inputs.heuristic))
     if not result.finished:
         print(f"stopped; the same command goes on: {given.command}", file=sys.stderr)
         return INTERRUPTED
     return 0
 
 
-def told(result: Result) -> str:
+def told(result: Result, heuristic: str) -> str:
     """Return what a training came to, in one line."""
     best = result.best
     amount = f"{result.decisions:,} decisions in {result.seconds / 60:.1f} minutes"
@@ -78,10 +78,10 @@ def told(result: Result) -> str:
         phase = f" ({result.phase})" if result.phase else ""
         return (
             f"{result.weights}: after {result.iteration} iterations{phase} nothing validated better than the start, "
-            f"{best['ratio']:.4f} of assignment's mean completion; give it more minutes; {amount}"
+            f"{best['ratio']:.4f} of {heuristic}'s mean completion; give it more minutes; {amount}"
         )
     return (
         f"{result.weights}: iteration {best['iteration']} of {result.iteration}; on the validation workloads "
-        f"{best['ratio']:.4f} ±{best['error']:.4f} of assignment's mean completion, {best['sjf_ratio']:.4f} of sjf's; "
+        f"{best['ratio']:.4f} ±{best['error']:.4f} of {heuristic}'s mean completion, {best['sjf_ratio']:.4f} of sjf's; "
         f"{amount}"
     )

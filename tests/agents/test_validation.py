@@ -47,14 +47,14 @@ def test_ratios_are_those_of_the_job_records(validation):
     expected = {}
     for case, world in validation._worlds.items():  # the worlds as the network left them
         own = np.mean(naive_evolution.mean_completion(world.simulation))
-        expected[case] = own / validation.assignment_means[case].mean()
+        expected[case] = own / validation.heuristic_means[case].mean()
         assert world.load == case[1] and world.simulation.jobs.shape == (4, 30)
     assert score.cases == pytest.approx(expected)
     assert score.ratio == pytest.approx(naive_evolution.geometric_mean(list(expected.values())))
     for load in SETTINGS.loads:
         both = [expected[seed, load] for seed in SETTINGS.workloads]
         assert score.by_load[load] == pytest.approx(naive_evolution.geometric_mean(both))
-    assignment, sjf = validation.assignment_means, validation.sjf_means
+    assignment, sjf = validation.heuristic_means, validation.sjf_means
     over_sjf = [expected[case] * assignment[case].mean() / sjf[case].mean() for case in expected]
     assert score.sjf_ratio == pytest.approx(naive_evolution.geometric_mean(over_sjf))
     assert score.figures() == {
@@ -66,10 +66,10 @@ def test_ratios_are_those_of_the_job_records(validation):
 def test_the_interval_is_that_of_resampled_episodes(validation):
     """The delta method beside a bootstrap, on made-up means of many episodes."""
     rng = np.random.default_rng(0)
-    reference = {case: rng.lognormal(3.0, 0.4, 400) for case in validation.assignment_means}
+    reference = {case: rng.lognormal(3.0, 0.4, 400) for case in validation.heuristic_means}
     means = {case: values * rng.normal(0.95, 0.2, 400) for case, values in reference.items()}
     made_up = Validation(SETTINGS, Workloads(classes=12, window=8))
-    made_up.assignment_means = made_up.sjf_means = reference
+    made_up.heuristic_means = made_up.sjf_means = reference
     score = made_up.score_means(means)
     drawn = []
     for _ in range(2000):

@@ -52,6 +52,11 @@ class EvolutionConfig:
         check_fields(self, "evolution")
 
 
+def dispatch_evolution() -> EvolutionConfig:
+    """Return the options for Dispatch-v0, where the soonest completion is far from the best: larger steps."""
+    return EvolutionConfig(prior=0.02, sigma=0.08, learning_rate=0.04, pairs=8, worlds=6, lanes=16, half_life=40)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImprovementConfig:
     """Options of training by distilled lookahead, followed by evolution strategies."""

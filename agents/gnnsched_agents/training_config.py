@@ -1,7 +1,7 @@
 """The configuration of a training, and the named trainings."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from gnnsched_env.common.errors import ConfigError, did_you_mean
 
 # The preset fleets, each with the `skew` by which training varies their accelerators' latencies (`scenario.varied`).
 FLEETS = {"hetero4": 0.7, "flexible4": 0.0, "big_little": 0.3}
-DISPATCH_FLEETS = {"hetero4": 0.7, "fixed9": 0.7}  # for Dispatch-v0, by evolution alone
+DISPATCH_FLEETS = {"hetero4": 0.7, "fixed9": 0.7}  # for Dispatch-v0: by evolution, each alone and all together
 SUFFIXES = tuple(kind.suffix for kind in KINDS.values())  # endings of the names of configs
 MOST_SEED = 2**32 - 1  # largest seed of numpy's legacy generator, which Stable-Baselines3 uses
 # The fields that may change when a training is resumed.
@@ -49,6 +49,9 @@ class TrainConfig:
         if self.kind != "evolution" and self.workloads.environment != QUEUE.environment:
             rule = f"{QUEUE.environment!r} for the method {self.kind} (evolution trains for others, too)"
             require("training", "workloads.environment", self.workloads.environment, rule)
+        if self.kind != "evolution" and self.workloads.also:
+            rule = f"empty for the method {self.kind} (evolution trains for several scenarios)"
+            require("training", "workloads.also", self.workloads.also, rule)
 
     @property
     def kind(self) -> str:
@@ -65,7 +68,7 @@ class TrainConfig:
 def config_names() -> tuple[str, ...]:
     """Return the names of the named trainings."""
     queue = (f"queue_{fleet}{suffix}" for suffix in SUFFIXES for fleet in FLEETS)
-    return (*queue, *(f"dispatch_{fleet}" for fleet in DISPATCH_FLEETS))
+    return (*queue, *_dispatch_workloads())
 
 
 def named_config(name: str) -> TrainConfig:
@@ -75,15 +78,26 @@ def named_config(name: str) -> TrainConfig:
             if name == f"queue_{fleet}{way.suffix}":
                 method, workloads = method_config(kind)(), Workloads(scenario=fleet, skew=skew)
                 return TrainConfig(name=name, method=method, workloads=workloads, **way.options)
-    for fleet, skew in DISPATCH_FLEETS.items():
-        if name == f"dispatch_{fleet}":
-            workloads = Workloads(environment=DISPATCH.environment, scenario=fleet, skew=skew)
-            return TrainConfig(name=name, method=dispatch_evolution(), workloads=workloads, validate_every=20)
+    if name in (dispatch := _dispatch_workloads()):
+        validation = ValidationConfig(workloads=(101, 102, 103, 104))
+        return TrainConfig(name=name, method=dispatch_evolution(), workloads=dispatch[name], validation=validation)
     known = config_names()
     raise ConfigError(
         f"training: no config is named {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}; "
         "or the path of a .toml file)"
     )
+
+
+def _dispatch_workloads() -> dict[str, Workloads]:
+    """Return the workloads of the named trainings for Dispatch-v0."""
+    environment = DISPATCH.environment
+    first, *others = DISPATCH_FLEETS
+    alone = {
+        f"{environment}_{fleet}": Workloads(environment=environment, scenario=fleet, skew=skew)
+        for fleet, skew in DISPATCH_FLEETS.items()
+    }
+    together = replace(alone[f"{environment}_{first}"], also=tuple(others))
+    return {environment: together, **alone}
 
 
 def require_same(folder: Path, kept: Mapping[str, Any], given: Mapping[str, Any]) -> None:

@@ -112,7 +112,7 @@ class Validation:
         options = {"jobs": self.config.jobs, "window": self.workloads.window, "dataflow": "predicted_best"}
         means = {}
         for seed, load in self._worlds:
-            scenario = load_scenario(self.workloads.scenario).with_options(load=load, **options)
+            scenario = load_scenario(self._workloads[seed].scenario).with_options(load=load, **options)
             runs = run_policy(
                 factory,
                 scenario,
@@ -140,13 +140,18 @@ class Validation:
         return self.run(lambda layout, table: make_policy("sjf", layout, table=table), dispatch=False)
 
     @cached_property
+    def _workloads(self) -> dict[int, Workloads]:
+        """Those of each set of classes: of the scenarios in turn."""
+        return {seed: self.workloads.of_turn(number) for number, seed in enumerate(self.config.workloads)}
+
+    @cached_property
     def _tables(self) -> dict[int, LatencyTable]:
-        return {seed: world_table(self.workloads, seed) for seed in self.config.workloads}
+        return {seed: world_table(workloads, seed) for seed, workloads in self._workloads.items()}
 
     @cached_property
     def _worlds(self) -> dict[Case, World]:
         return {
-            (seed, load): make_world(self.workloads, table, load, self.config.episodes, split="validation")
+            (seed, load): make_world(self._workloads[seed], table, load, self.config.episodes, split="validation")
             for seed, table in self._tables.items()
             for load in self.config.loads
         }

@@ -1,7 +1,7 @@
 """Training worlds: simulations of a fleet under fresh synthetic workloads, at loads drawn from a range."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from gnnsched_baselines.learned.dispatcher import DispatchPlayer
 from gnnsched_baselines.learned.pair_features import machine_features
 from gnnsched_baselines.learned.pair_network import DISPATCH, INPUTS, QUEUE, Inputs, Network
 from gnnsched_baselines.learned.player import Player
-from gnnsched_env.common.checks import Integer, ListOf, Number, OneOf, check_fields, require
+from gnnsched_env.common.checks import Integer, ListOf, Number, OneOf, Text, check_fields, require
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.envs import Layout
 from gnnsched_env.envs.construction import scenario_batch
@@ -39,6 +39,8 @@ class Workloads:
     """Environment to train for: "queue" or "dispatch"."""
     scenario: str = "hetero4"
     """Preset scenario, or path of a scenario's or a fleet's TOML file, whose fleet is trained for."""
+    also: Annotated[tuple[str, ...], ListOf(Text())] = ()
+    """Further scenarios, for a policy of several fleets: worlds take turns with them; for the method evolution."""
     loads: Annotated[tuple[float, float], ListOf(Number(above=0, below=LOAD_LIMIT), 2)] = (0.4, 1.0)
     """Range of loads, drawn uniformly."""
     sets: Annotated[int, Integer(1, MOST_JOBS)] = 48
@@ -55,6 +57,11 @@ class Workloads:
     def __post_init__(self) -> None:
         check_fields(self, "workloads")
         require("workloads", "loads", self.loads, "in ascending order" if self.loads[0] > self.loads[1] else "")
+
+    def of_turn(self, number: int) -> "Workloads":
+        """Return the workloads of one scenario, that of turn `number`."""
+        scenarios = (self.scenario, *self.also)
+        return replace(self, scenario=scenarios[number % len(scenarios)], also=())
 
     @property
     def inputs(self) -> Inputs:
@@ -117,7 +124,7 @@ def make_world(workloads: Workloads, table: LatencyTable, load: float, lanes: in
     return World(simulation=batch.simulation, layout=batch.layout, unit=settings.unit, load=load)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def training_table(workloads: Workloads, number: int) -> LatencyTable:
     """Return the latencies of set `number`, true and predicted (cached)."""
     return world_table(workloads, FIRST_TRAINING_SEED + number)

@@ -198,9 +198,9 @@ def test_the_first_policy_minds_what_the_plan_loses():
     assert not first.w3.any()
 
 
-def test_the_first_dispatcher_does_what_predictor_greedy_does_and_evolves(tmp_path):
+def test_dispatchers_are_compared_with_predictor_greedy_and_evolve(tmp_path):
     arrivals = replace(TINY, environment="dispatch")
-    evolution = Evolution(SMALL, arrivals, 0)
+    evolution = Evolution(replace(SMALL, slope=0.0), arrivals, 0)  # which leaves the prior alone: predictor_greedy's
     place = Place(workloads=arrivals, table=1, load=0.9, lanes=3, seed=77)
     played = play_task(None, Task(place=place, members=(evolution.network(),), reference=True), no_progress)
     assert played["completions"][0] == played["completions"][1] and played["decisions"] == 2 * 3 * TINY.jobs
@@ -213,11 +213,26 @@ def test_the_first_dispatcher_does_what_predictor_greedy_does_and_evolves(tmp_pa
     assert np.mean(naive_evolution.mean_completion(world.simulation)) == pytest.approx(played["completions"][0])
     evolution.update()
     evolution.save(tmp_path / "state")
-    again = Evolution(SMALL, arrivals, 0)
+    again = Evolution(replace(SMALL, slope=0.0), arrivals, 0)
     again.load(tmp_path / "state")
     assert again.update() == evolution.update() and again.network().num_features == len(DISPATCH.features)
     with pytest.raises(FileFormatError, match="this version's features, in their order"):
         Evolution(SMALL, TINY, 0).load(tmp_path / "state")
+
+
+def test_worlds_take_turns_with_the_scenarios():
+    both = replace(TINY, also=("flexible4", "big_little"))
+    alone = [replace(TINY, scenario=name) for name in ("hetero4", "flexible4", "big_little")]
+    assert [both.of_turn(number) for number in range(4)] == [*alone, alone[0]] and TINY.of_turn(5) == TINY
+    evolution = Evolution(replace(SMALL, worlds=2), both, 0)
+    seen = []
+    evolution._run = lambda tasks: (
+        seen.extend(task.place.workloads.scenario for task in tasks)
+        or [{"completions": [1.0] * (len(task.members) + task.reference), "decisions": 1} for task in tasks]
+    )
+    for _ in range(2):
+        evolution.update()
+    assert seen == ["hetero4", "flexible4", "flexible4", "big_little"]
 
 
 def test_weights_for_another_environment_are_refused(tmp_path):

@@ -82,7 +82,7 @@ def test_a_file_may_give_whole_numbers_and_paths_as_toml_has_them():
 def test_named_configs_are_of_the_way_of_training_that_they_name(name):
     config = named_config(name)
     environment = config.workloads.environment
-    ending = name.removeprefix(f"{environment}_{config.workloads.scenario}").removeprefix("_")
+    ending = name.removeprefix(environment).removeprefix(f"_{config.workloads.scenario}").removeprefix("_")
     plain = {"queue": "improvement", "dispatch": "evolution"}[environment]
     assert kind_of(config.method) == {"": plain, "es": "evolution"}.get(ending, ending)
     assert json.loads(json.dumps(config.plain())) == config.plain()
@@ -105,6 +105,10 @@ def test_every_way_of_training_has_a_name():
         (
             {"method": ImprovementConfig(), "workloads": Workloads(environment="dispatch")},
             "workloads.environment must be 'queue' for the method improvement",
+        ),
+        (
+            {"method": ImprovementConfig(), "workloads": Workloads(also=("fixed9",))},
+            r"workloads.also must be empty for the method improvement",
         ),
         ({"method": Workloads()}, "method must be the config of one of improvement, .*, got Workloads"),
     ],

@@ -8,7 +8,7 @@ import pytest
 from gnnsched_agents.validation import EPISODE_SEED, Validation, ValidationConfig
 from gnnsched_agents.worlds import Workloads, world_table
 from gnnsched_baselines import make_policy
-from gnnsched_baselines.learned.pair_network import initial_network
+from gnnsched_baselines.learned.pair_network import DISPATCH, initial_network
 from gnnsched_env.common.errors import ConfigError
 from tests.twins import evolution as naive_evolution
 
@@ -34,6 +34,16 @@ def test_the_fleet_is_validated_on_what_it_is_trained_for():
     table = Validation(SETTINGS, even)._tables[105]
     np.testing.assert_array_equal(table.true_cycles, world_table(even, 105).true_cycles)
     assert (table.true_cycles != world_table(replace(even, skew=0.7), 105).true_cycles).any()
+
+
+def test_dispatchers_are_validated_against_predictor_greedy_on_each_fleet_in_turn():
+    workloads = Workloads(environment="dispatch", also=("fixed9",), classes=12)
+    arrivals = Validation(replace(SETTINGS, loads=(0.9,)), workloads)
+    fleets = [world.layout.num_accelerators for world in arrivals._worlds.values()]
+    assert fleets == [4, 9]
+    score = arrivals.score_policy(lambda layout, table: make_policy("predictor_greedy", layout, table=table))
+    assert score.ratio == 1.0 != score.sjf_ratio
+    assert arrivals.score(initial_network(4, np.random.default_rng(0), inputs=DISPATCH)) == score
 
 
 def test_sjf_is_at_one_over_itself(validation):

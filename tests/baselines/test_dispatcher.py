@@ -102,17 +102,34 @@ def test_the_player_decides_as_the_policy_and_as_numpy(choose_dataflow):
     assert len(taken) > 1
 
 
-def test_the_initial_network_and_the_player_without_one_do_what_predictor_greedy_does():
+def test_the_player_without_a_network_does_what_predictor_greedy_does():
     made = world(load=1.2)
-    network = initial_network(8, np.random.default_rng(0), prior=0.1, slope=1.0, inputs=DISPATCH)
-    fleet = dispatch_fleet(made.table)
-    players = [DispatchPlayer(made.simulation, made.layout, fleet, one) for one in (network, None)]
+    greedy = DispatchPlayer(made.simulation, made.layout, dispatch_fleet(made.table), None)
+    only_prior = initial_network(8, np.random.default_rng(0), prior=0.1, inputs=DISPATCH)
+    players = (greedy, DispatchPlayer(made.simulation, made.layout, dispatch_fleet(made.table), only_prior))
     reference = make_policy("predictor_greedy", made.layout)
     while not made.ended.any():
         expected = reference.act(made.observation, made.mask)
         for player in players:
             np.testing.assert_array_equal(player.act(), expected)
         made.step(expected)
+
+
+def test_the_initial_network_minds_completion_and_what_it_delays():
+    made = world(load=1.2)
+    fleet, reader = dispatch_fleet(made.table), ArrivalReader(made.layout, made.table)
+    network = initial_network(8, np.random.default_rng(0), prior=1e-6, slope=1.0, inputs=DISPATCH)
+    player = DispatchPlayer(made.simulation, made.layout, fleet, network)
+    cost, greedy = (DISPATCH_FEATURES.index(name) for name in ("over_cheapest", "greedy_action"))
+    others = 0
+    while not made.ended.any():
+        rows, owners, starts = reader.describe(made.observation, made.mask)
+        best = [first + rows[first:stop, cost].argmin() for first, stop in pairwise(starts)]
+        actions = player.act().copy()
+        np.testing.assert_array_equal(made.layout.column_accelerators[actions], owners[best])
+        others += int((rows[best, greedy] == 0).sum())
+        made.step(actions)
+    assert others > 3
 
 
 def test_failed_accelerators_get_no_jobs():

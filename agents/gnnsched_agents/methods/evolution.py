@@ -155,7 +155,8 @@ class Evolution:
             table, part = int(rng.integers(self.workloads.sets)), float(rng.uniform())
             load = low + (high - low) * (world + part) / config.worlds
             seed = int(rng.integers(FIRST_EPISODE_SEED, EPISODE_SEEDS))
-            place = Place(workloads=self.workloads, table=table, load=load, lanes=config.lanes, seed=seed)
+            workloads = self.workloads.of_turn(world + self.generation)
+            place = Place(workloads=workloads, table=table, load=load, lanes=config.lanes, seed=seed)
             tasks += [
                 Task(place=place, members=tuple(members[block]), reference=block.stop == len(members))
                 for block in blocks

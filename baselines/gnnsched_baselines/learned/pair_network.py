@@ -88,8 +88,9 @@ def shapes(width: int, features: int = NUM_FEATURES) -> dict[str, tuple[int, ...
 class Inputs:
     """What the networks of an environment read: a row of these features for each action that is scored.
 
-    `prior` is the feature that is 1 for the action of the `heuristic` that a training starts from, `slope` one that
-    rises with what another action loses by that heuristic's reckoning.
+    `heuristic` is the policy that trainings compare with, `prior` the feature that is 1 for its action, `slope` one
+    that rises with what an action loses by the reckoning that a training starts from: in Queue-v0 the heuristic's, in
+    Dispatch-v0 that of the delays which the job would cause (`dispatch_features`).
     """
 
     environment: str
@@ -122,7 +123,7 @@ DISPATCH = Inputs(
     features=DISPATCH_FEATURES,
     heuristic="predictor_greedy",
     prior="greedy_action",
-    slope="over_soonest",
+    slope="over_cheapest",
 )
 INPUTS = {inputs.environment: inputs for inputs in (QUEUE, DISPATCH)}
 
@@ -132,8 +133,8 @@ def initial_network(
 ) -> Network:
     """Return a network that decides as the heuristic of its inputs does: only its linear part is not 0.
 
-    `prior` is the weight of the feature of that name, minus `slope` that of the other. The layers are random (He et al.
-    2015), except the last one, which is 0.
+    `prior` is the weight of the feature of that name, minus `slope` that of the other, with which a network for
+    Dispatch-v0 decides by that. The layers are random (He et al. 2015), except the last one, which is 0.
     """
     drawn: dict[str, Any] = {
         name: rng.normal(0.0, np.sqrt(2.0 / shape[0]), shape) if len(shape) == 2 else np.zeros(shape)

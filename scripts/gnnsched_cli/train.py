@@ -3,7 +3,7 @@
 Examples:
     gnnsched train --config queue_hetero4
     gnnsched train --config queue_hetero4_es --seed 1 --method.sigma 0.1 --minutes 20
-    gnnsched train --config dispatch_hetero4 --iterations 80
+    gnnsched train --config dispatch --iterations 80
     gnnsched train --config my.toml --folder out/mine
 """
 
@@ -26,9 +26,9 @@ from gnnsched_cli.task_options import Ray
 
 DEFAULT = "queue_hetero4"
 WHICH = (
-    "A config, which the other arguments change: queue_FLEET, queue_FLEET_METHOD or dispatch_FLEET, or the path of a "
-    f".toml file. FLEET is one of {', '.join(FLEETS)}, or for dispatch of {', '.join(DISPATCH_FLEETS)}; METHOD one of "
-    f"{', '.join(suffix[1:] for suffix in SUFFIXES if suffix)}."
+    "A config, which the other arguments change: queue_FLEET, queue_FLEET_METHOD, dispatch or dispatch_FLEET, or the "
+    f"path of a .toml file. FLEET is one of {', '.join(FLEETS)}, for dispatch one of {', '.join(DISPATCH_FLEETS)}; "
+    f"METHOD one of {', '.join(suffix[1:] for suffix in SUFFIXES if suffix)}."
 )
 
 

@@ -226,11 +226,13 @@ def test_paths_in_a_file_start_from_its_folder(tmp_path, monkeypatch):
     (tmp_path / "house").mkdir()
     (tmp_path / "house" / "own.toml").write_text(fleet.replace('name = "hetero4"', 'name = "own"'))
     config = 'base = "queue_hetero4_es"\nworkloads.scenario = "own.toml"\nmethod.weights = "start.npz"\n'
+    config += 'workloads.also = ["fixed9", "own.toml"]\n'
     (tmp_path / "house" / "train.toml").write_text(config)
     monkeypatch.chdir(tmp_path)
     read = load_config("house/train.toml")
     assert read.method.weights == Path("house/start.npz")
     assert load_scenario(read.workloads.scenario).fleet.name == "own"
+    assert read.workloads.also == ("fixed9", read.workloads.scenario)
     preset = 'base = "queue_hetero4_es"\nworkloads.scenario = "big_little"\n'
     (tmp_path / "house" / "preset.toml").write_text(preset)
     assert load_config("house/preset.toml").workloads.scenario == "big_little"

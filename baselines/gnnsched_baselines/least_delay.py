@@ -42,8 +42,8 @@ class LeastDelay:
 
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return one action for each lane."""
-        beliefs, (latencies, waits, _, open_ones, to_come, gap) = read_arrivals(observation, mask, self.layout)
-        rates = (to_come / np.maximum(gap, 1.0))[:, np.newaxis] * self._shares
-        costs = waits + latencies + rates * latencies * (waits + 0.5 * latencies)
-        chosen = np.where(open_ones, costs, np.inf).argmin(axis=1)
+        beliefs, seen = read_arrivals(observation, mask, self.layout)
+        rates = (seen.to_come / np.maximum(seen.gap, 1.0))[:, np.newaxis] * self._shares
+        costs = seen.waits + seen.latencies + rates * seen.latencies * (seen.waits + 0.5 * seen.latencies)
+        chosen = np.where(seen.open, costs, np.inf).argmin(axis=1)
         return send_pairs(self.layout, observation, mask, beliefs, (np.zeros_like(chosen), chosen))

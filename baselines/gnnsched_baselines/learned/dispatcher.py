@@ -3,6 +3,8 @@
 `TrainedDispatcher` reads observations; `DispatchPlayer` decides for the lanes of a simulation from its cycles.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -102,18 +104,27 @@ class DispatchPlayer:
         return simulation.lanes, simulation.accelerators, simulation.queue
 
 
-def read_arrivals(
-    observation: Observation, mask: BoolArray, layout: Layout
-) -> tuple[Beliefs, tuple[NDArray[np.generic], ...]]:
-    """Return the beliefs, and what kernels read of L lanes' observations: their first six arguments.
+class Arrivals(NamedTuple):
+    """What kernels read of L lanes' observations: their first six arguments."""
 
-    A lane without a job (it has ended) shows one of a cycle everywhere.
-    """
+    latencies: NDArray[np.float64]  # [L, A]: cycles of the arriving job; 1 in a lane without one, which has ended
+    waits: NDArray[np.float64]  # [L, A]: believed cycles until all that is queued at an accelerator is done
+    jobs: IntArray  # [L, A]: running or queued there
+    open: BoolArray  # [L, A]: may the job be sent there
+    to_come: BoolArray  # [L]: are more jobs to come
+    gap: NDArray[np.float64]  # [L]: recent gap between arrivals, cycles
+
+
+def read_arrivals(observation: Observation, mask: BoolArray, layout: Layout) -> tuple[Beliefs, Arrivals]:
+    """Return the beliefs, and what of them concerns the arriving jobs."""
     beliefs = read_beliefs(observation, mask, layout)
     latencies = np.where(beliefs.waiting[:, np.newaxis] > 0, beliefs.latencies[:, 0], 1.0)
     system = unflatten(observation, layout).system
-    told = (
-        latencies, beliefs.remaining, jobs_present(observation, layout), beliefs.open,
-        system["to_come"] > 0, decode_cycles(system["recent_gap"]),
-    )  # fmt: skip
-    return beliefs, told
+    return beliefs, Arrivals(
+        latencies=latencies,
+        waits=beliefs.remaining,
+        jobs=jobs_present(observation, layout),
+        open=beliefs.open,
+        to_come=system["to_come"] > 0,
+        gap=decode_cycles(system["recent_gap"]),
+    )

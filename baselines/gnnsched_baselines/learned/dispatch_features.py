@@ -98,7 +98,10 @@ def dispatch_fleet(table: LatencyTable, machines: NDArray[np.float64] | None = N
 def share_of_jobs(table: LatencyTable, prices: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return float64 [A]: the share of the jobs for which latency times price is smallest on each accelerator.
 
-    So the capacity program sends them at the highest load, but for classes that several accelerators suit as well.
+    So the capacity program sends them at the highest load, but for classes that several accelerators suit as well. Of
+    accelerators that are equally cheap the lowest takes all, on purpose: under an even split of equal ones, what a job
+    delays is the same everywhere, and the best rule is to look for the shortest line. The uneven one keeps long jobs
+    together and other lines free.
     """
     fleet = np.arange(table.num_accelerators)
     own = [table.predicted_cycles[:, table.choice_accelerators == a].min(axis=1) for a in fleet]

@@ -13,7 +13,7 @@ from gnnsched_env.common.files import read_toml
 
 BASE = "base"  # the key that names the training to start from
 SUFFIX = ".toml"
-PATHS = (("workloads", "scenario"), ("method", "weights"))  # keys that may hold a path
+PATHS = (("workloads", "scenario"), ("workloads", "also"), ("method", "weights"))  # keys that may hold paths
 SCALARS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,), Path: (str,)}
 
 
@@ -35,10 +35,17 @@ def read_config(path: Path) -> TrainConfig:
         raise ConfigError(f"{path}: {BASE} {rule}, got {base!r}{did_you_mean(base, known)}")
     for section, key in PATHS:
         table: Any = given.get(section)
-        if isinstance(table, dict) and isinstance(value := table.get(key), str) and Path(value).suffix:
-            table[key] = str(path.parent / value)
+        if isinstance(table, dict) and key in table:
+            table[key] = _from_folder(path.parent, table[key])
     config: TrainConfig = override(str(path), replace(named_config(base), name=path.stem), given, extra=(BASE,))
     return config
+
+
+def _from_folder(folder: Path, value: Any) -> Any:
+    """Return a value, or each entry of a list, as a path from the folder if it is one with a suffix."""
+    if isinstance(value, list):
+        return [_from_folder(folder, entry) for entry in value]
+    return str(folder / value) if isinstance(value, str) and Path(value).suffix else value
 
 
 def override(where: str, config: Any, given: Mapping[str, Any], *, extra: tuple[str, ...] = ()) -> Any:

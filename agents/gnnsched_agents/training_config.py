@@ -1,18 +1,20 @@
 """The configuration of a training, and the named trainings."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from gnnsched_agents.methods.registry import KINDS, kind_of, method_config
+from gnnsched_agents.methods.registry import KINDS, dispatch_evolution, kind_of, method_config
 from gnnsched_agents.validation import ValidationConfig
 from gnnsched_agents.worlds import Workloads
-from gnnsched_env.common.checks import Integer, Number, check_fields
+from gnnsched_baselines.learned.pair_network import DISPATCH, QUEUE
+from gnnsched_env.common.checks import Integer, Number, check_fields, require
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 
 # The preset fleets, each with the `skew` by which training varies their accelerators' latencies (`scenario.varied`).
 FLEETS = {"hetero4": 0.7, "flexible4": 0.0, "big_little": 0.3}
+DISPATCH_FLEETS = {"hetero4": 0.7, "fixed9": 0.7}  # for Dispatch-v0: by evolution, each alone and all together
 SUFFIXES = tuple(kind.suffix for kind in KINDS.values())  # endings of the names of configs
 MOST_SEED = 2**32 - 1  # largest seed of numpy's legacy generator, which Stable-Baselines3 uses
 # The fields that may change when a training is resumed.
@@ -44,7 +46,12 @@ class TrainConfig:
         check_fields(self, "training")
         if self.minutes is None and self.iterations is None:
             raise ConfigError("training: minutes or iterations must be given, got None for both")
-        kind_of(self.method)
+        if self.kind != "evolution" and self.workloads.environment != QUEUE.environment:
+            rule = f"{QUEUE.environment!r} for the method {self.kind} (evolution trains for others, too)"
+            require("training", "workloads.environment", self.workloads.environment, rule)
+        if self.kind != "evolution" and self.workloads.also:
+            rule = f"empty for the method {self.kind} (evolution trains for several scenarios)"
+            require("training", "workloads.also", self.workloads.also, rule)
 
     @property
     def kind(self) -> str:
@@ -60,7 +67,8 @@ class TrainConfig:
 
 def config_names() -> tuple[str, ...]:
     """Return the names of the named trainings."""
-    return tuple(f"queue_{fleet}{suffix}" for suffix in SUFFIXES for fleet in FLEETS)
+    queue = (f"queue_{fleet}{suffix}" for suffix in SUFFIXES for fleet in FLEETS)
+    return (*queue, *_dispatch_workloads())
 
 
 def named_config(name: str) -> TrainConfig:
@@ -70,11 +78,26 @@ def named_config(name: str) -> TrainConfig:
             if name == f"queue_{fleet}{way.suffix}":
                 method, workloads = method_config(kind)(), Workloads(scenario=fleet, skew=skew)
                 return TrainConfig(name=name, method=method, workloads=workloads, **way.options)
+    if name in (dispatch := _dispatch_workloads()):
+        validation = ValidationConfig(workloads=(101, 102, 103, 104))
+        return TrainConfig(name=name, method=dispatch_evolution(), workloads=dispatch[name], validation=validation)
     known = config_names()
     raise ConfigError(
         f"training: no config is named {name!r}{did_you_mean(name, known)} (known: {', '.join(known)}; "
         "or the path of a .toml file)"
     )
+
+
+def _dispatch_workloads() -> dict[str, Workloads]:
+    """Return the workloads of the named trainings for Dispatch-v0."""
+    environment = DISPATCH.environment
+    first, *others = DISPATCH_FLEETS
+    alone = {
+        f"{environment}_{fleet}": Workloads(environment=environment, scenario=fleet, skew=skew)
+        for fleet, skew in DISPATCH_FLEETS.items()
+    }
+    together = replace(alone[f"{environment}_{first}"], also=tuple(others))
+    return {environment: together, **alone}
 
 
 def require_same(folder: Path, kept: Mapping[str, Any], given: Mapping[str, Any]) -> None:

@@ -93,6 +93,11 @@ class Run:
         self._saved = 0.0
 
     @property
+    def heuristic(self) -> str:
+        """Return the name of the policy that validation compares with."""
+        return self.config.workloads.inputs.heuristic
+
+    @property
     def best(self) -> dict[str, Any]:
         """Return the curve's entry with the smallest ratio whose weights exist; ties take the first."""
         return min(self._kept_entries, key=lambda entry: float(entry["ratio"]))
@@ -121,7 +126,7 @@ class Run:
     def prepare(self, display: Display, log: EventLog) -> None:
         """Play what is compared with, and validate the weights to start from, unless a resumed training has done so."""
         if self.spent < 1.0 or not self.curve:
-            display.say("playing assignment and sjf on the validation episodes, to compare with")
+            display.say(f"playing {self.heuristic} and sjf on the validation episodes, to compare with")
             self.validation.play_references()
         self._clock = time.monotonic()
         if (damage := self._damage()) is not None:
@@ -200,7 +205,7 @@ class Run:
         better = not self._kept_entries or score.ratio < self.best["ratio"]
         self.curve.append({**reached, **score.figures()})
         if better:
-            save_network(self.files.best, self.method.network(), self._card(score))
+            save_network(self.files.best, self.method.network(), self._card(score), self.config.workloads.inputs)
             if (save_model := getattr(self.method, "save_model", None)) is not None:
                 save_model(self.files.model)
         self._save()
@@ -208,7 +213,7 @@ class Run:
         loads = ", ".join(f"{ratio:.4f} at {load:g}" for load, ratio in score.by_load.items())
         display.say(
             f"iteration {self.iteration}, {self.seconds / MINUTE:.1f} min, {self.decisions / 1e6:.2f} M decisions: "
-            f"{score.ratio:.4f} ±{score.error:.4f} of assignment ({loads}), {score.sjf_ratio:.4f} of sjf"
+            f"{score.ratio:.4f} ±{score.error:.4f} of {self.heuristic} ({loads}), {score.sjf_ratio:.4f} of sjf"
             + (f", {self.phase}" if self.phase else "")
             + (", best so far" if better else "")
         )
@@ -225,10 +230,10 @@ class Run:
     def _finish(self) -> None:
         """Save, and write the best and the last weights with the whole curve."""
         self._save()
-        save_network(self.files.last, self.method.network(), self._card(None))
+        save_network(self.files.last, self.method.network(), self._card(None), self.config.workloads.inputs)
         network, card = load_network(self.files.best)
         whole = {"curve": self.curve, "training": self._amounts()}
-        save_network(self.files.best, network, {**card, **whole})
+        save_network(self.files.best, network, {**card, **whole}, self.config.workloads.inputs)
 
     def _card(self, score: Score | None) -> dict[str, Any]:
         """Return the card of weights: how they were made, and their validation (the last one if None)."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gnnsched_agents.worlds import Workloads, World, make_world, world_table
 from gnnsched_baselines import make_policy
-from gnnsched_baselines.learned.pair_network import Network
+from gnnsched_baselines.learned.pair_network import DISPATCH, Network
 from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.evaluation import PolicyFactory, run_policy
@@ -53,8 +53,8 @@ class Score:
     """Ratios of a policy's mean completion to a reference's, on the same episodes.
 
     `ratio` is the geometric mean over all workloads and loads; the model with the smallest is chosen. `by_load`: the
-    same over the workloads of each load. `cases`: the single ratios. `sjf_ratio`: like `ratio`, with `sjf` as reference
-    instead of `assignment`. `error`: half of a 95 % interval of log(ratio), treating the episodes as independent.
+    same over the workloads of each load. `cases`: the single ratios. `sjf_ratio`: like `ratio`, with `sjf` in Queue-v0
+    as reference. `error`: half of a 95 % interval of log(ratio), treating the episodes as independent.
     """
 
     ratio: float
@@ -70,7 +70,10 @@ class Score:
 
 
 class Validation:
-    """Scores policies on validation workloads, always on the same episodes; the references are played once."""
+    """Scores policies on validation workloads, always on the same episodes; the references are played once.
+
+    One is the heuristic that trainings for the environment start from (`pair_network.Inputs`), the other `sjf`.
+    """
 
     def __init__(self, config: ValidationConfig, workloads: Workloads) -> None:
         self.config = config
@@ -81,12 +84,12 @@ class Validation:
         return self.score_means(self.play(lambda world: world.actor(network)))
 
     def score_policy(self, factory: PolicyFactory) -> Score:
-        """Score any policy on the observations of Queue-v0, the dataflow being the predicted best."""
-        return self.score_means(self.run(factory))
+        """Score any policy on the environment's observations, the dataflow being the predicted best."""
+        return self.score_means(self.run(factory, dispatch=self.workloads.inputs is DISPATCH))
 
     def score_means(self, means: Means) -> Score:
         """Score a policy by its mean completions on the validation episodes (the result of `play` or `run`)."""
-        logs = {case: _log_ratio(mean, self.assignment_means[case]) for case, mean in means.items()}
+        logs = {case: _log_ratio(mean, self.heuristic_means[case]) for case, mean in means.items()}
         cases = {case: float(np.exp(log)) for case, (log, _) in logs.items()}
         sjf = [_log_ratio(mean, self.sjf_means[case])[0] for case, mean in means.items()]
         by_load = {
@@ -104,17 +107,17 @@ class Validation:
         """Return the mean completions of a policy that reads the simulation itself."""
         return {case: world.play(player(world), EPISODE_SEED) for case, world in self._worlds.items()}
 
-    def run(self, factory: PolicyFactory) -> Means:
-        """Return the mean completions of a policy that reads observations."""
+    def run(self, factory: PolicyFactory, *, dispatch: bool) -> Means:
+        """Return the mean completions of a policy that reads observations, in Dispatch-v0 or Queue-v0."""
         options = {"jobs": self.config.jobs, "window": self.workloads.window, "dataflow": "predicted_best"}
         means = {}
         for seed, load in self._worlds:
-            scenario = load_scenario(self.workloads.scenario).with_options(load=load, **options)
+            scenario = load_scenario(self._workloads[seed].scenario).with_options(load=load, **options)
             runs = run_policy(
                 factory,
                 scenario,
                 self._tables[seed],
-                dispatch=False,
+                dispatch=dispatch,
                 seed=EPISODE_SEED,
                 episodes=self.config.episodes,
                 split="validation",
@@ -124,26 +127,31 @@ class Validation:
 
     def play_references(self) -> None:
         """Play the reference policies, unless that was already done."""
-        _ = (self.assignment_means, self.sjf_means)
+        _ = (self.heuristic_means, self.sjf_means)
 
     @cached_property
-    def assignment_means(self) -> Means:
-        """The mean completions of `assignment`."""
+    def heuristic_means(self) -> Means:
+        """The mean completions of the heuristic."""
         return self.play(lambda world: world.actor(None))
 
     @cached_property
     def sjf_means(self) -> Means:
-        """The mean completions of `sjf` (on the same predictions and window)."""
-        return self.run(lambda layout, table: make_policy("sjf", layout, table=table))
+        """The mean completions of `sjf` in Queue-v0 (on the same jobs, predictions and window)."""
+        return self.run(lambda layout, table: make_policy("sjf", layout, table=table), dispatch=False)
+
+    @cached_property
+    def _workloads(self) -> dict[int, Workloads]:
+        """Those of each set of classes: of the scenarios in turn."""
+        return {seed: self.workloads.of_turn(number) for number, seed in enumerate(self.config.workloads)}
 
     @cached_property
     def _tables(self) -> dict[int, LatencyTable]:
-        return {seed: world_table(self.workloads, seed) for seed in self.config.workloads}
+        return {seed: world_table(workloads, seed) for seed, workloads in self._workloads.items()}
 
     @cached_property
     def _worlds(self) -> dict[Case, World]:
         return {
-            (seed, load): make_world(self.workloads, table, load, self.config.episodes, split="validation")
+            (seed, load): make_world(self._workloads[seed], table, load, self.config.episodes, split="validation")
             for seed, table in self._tables.items()
             for load in self.config.loads
         }

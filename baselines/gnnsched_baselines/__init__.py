@@ -5,6 +5,7 @@ from gnnsched_baselines.earliest_finish_wait import EarliestFinishWait
 from gnnsched_baselines.fifo import FirstInFirstOut
 from gnnsched_baselines.index import Index
 from gnnsched_baselines.learned import families
+from gnnsched_baselines.least_delay import LeastDelay
 from gnnsched_baselines.least_loaded import LeastLoaded
 from gnnsched_baselines.max_min import MaxMin
 from gnnsched_baselines.min_min import MinMin
@@ -29,6 +30,7 @@ for _kind in (
     StaticBest,
     LeastLoaded,
     PredictorGreedy,
+    LeastDelay,
     ShortestJobFirst,
     MinMin,
     MaxMin,

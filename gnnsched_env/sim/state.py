@@ -4,13 +4,14 @@ Lanes are independent fleets; every array has the lane as its first axis. Times 
 `transition.py` alone; `records.py` lays out memory, this module fills the tables and calls the transition.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Integer, ListOf, require, shown
+from gnnsched_env.common.compiled import compiled_for
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim import random_jobs, transition
 from gnnsched_env.sim.expected_finish import latency_ratios
@@ -145,6 +146,22 @@ class Simulation:
         stop = Integer(0, len(self.lanes)).check("simulation", "stop", len(self.lanes) if stop is None else stop)
         transition.step(*self.state, self._lanes_of(actions, np.int64), first, stop)
         self.refill()
+
+    def play(self, act: Callable[[], NDArray[np.int64]]) -> None:
+        """Take the actions [L] that `act` returns at each decision until every lane has ended.
+
+        As `step` in a loop, without its checks of every action array: the first one stands for all.
+        """
+        ended = self.lanes["ended"]
+        if self.feed is not None:
+            while not ended.all():
+                self.step(act())
+        elif not ended.all():
+            state, lanes, actions = self.state, len(self.lanes), self._lanes_of(act(), np.int64)
+            move = compiled_for(transition.step, *state, actions, 0, lanes)
+            move(*state, actions, 0, lanes)
+            while not ended.all():
+                move(*state, act(), 0, lanes)
 
     def _lanes_of(self, values: NDArray[Any], dtype: type[np.generic] = np.uint64) -> NDArray[Any]:
         """Return an array [L] of the kind that the kernels know; raise ConfigError for another."""

@@ -19,14 +19,13 @@ from gnnsched_env.common.errors import ConfigError, FileFormatError
 if TYPE_CHECKING:
     from gnnsched_env.report.page.html_page import Section
 
-REFERENCE = "assignment"  # beside a training's best policy
 SOURCE = (
     "A file of `gnnsched evaluate --json`, of `gnnsched bench --json` or of a learning curve; or the folder of a "
     "training."
 )
 POLICIES = (
     f"One or two policies to play again, for distributions and schedules, each {FORMS}. By default the best two of the "
-    f"file; of a training, its best weights and {REFERENCE}."
+    f"file; of a training, its best weights and the heuristic that it is compared with."
 )
 
 
@@ -112,6 +111,7 @@ def training(arguments: Arguments) -> tuple[str, dict[str, str], "list[Section]"
     """Return the contents of a training's page."""
     from gnnsched_agents.run_folder import RunFolder
     from gnnsched_agents.worlds import Workloads
+    from gnnsched_baselines.learned.pair_network import DISPATCH
     from gnnsched_env.common.checks import check_keys
     from gnnsched_env.report.page.trained import best_sections, training_facts, training_sections
     from gnnsched_env.scenario import load_scenario
@@ -120,24 +120,26 @@ def training(arguments: Arguments) -> tuple[str, dict[str, str], "list[Section]"
     kept = folder.read()
     if kept is None:
         raise ConfigError(f"{arguments.source}: must be the folder of a training, but has no {folder.checkpoint.name}")
-    sections = training_sections(str(arguments.source), kept["curve"])
     told = kept["config"].get("workloads")
     if not isinstance(told, dict):
         raise FileFormatError(f"{folder.checkpoint}: the config's workloads must be an object, got {told!r:.80}")
     check_keys(f"{folder.checkpoint}: workloads", told, Workloads)
     workloads = Workloads(**told)
+    heuristic = workloads.inputs.heuristic
+    sections = training_sections(str(arguments.source), kept["curve"], heuristic)
     load = 0.8 if arguments.load is None else arguments.load
     scenario = load_scenario(workloads.scenario).with_options(load=load, window=workloads.window)
     sections += best_sections(
-        arguments.policies or (f"agent:{folder.best}", REFERENCE),
+        arguments.policies or (f"agent:{folder.best}", heuristic),
         scenario,
+        dispatch=workloads.environment == DISPATCH.environment,
         seed=0 if arguments.seed is None else arguments.seed,
         episodes=arguments.episodes,
         asked=bool(arguments.policies),
     )
     return (
         f"Training {kept['config'].get('name', '')}".strip(),
-        training_facts(str(arguments.source), kept["config"], kept["curve"]),
+        training_facts(str(arguments.source), kept["config"], kept["curve"], heuristic),
         sections,
     )
 

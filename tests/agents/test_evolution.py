@@ -19,12 +19,14 @@ from gnnsched_agents.methods.evolution import (
 )
 from gnnsched_agents.methods.registry import EvolutionConfig
 from gnnsched_agents.worlds import Workloads, make_world, training_table
+from gnnsched_baselines import make_policy
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
-from gnnsched_baselines.learned.pair_network import initial_network, load_network, save_network
+from gnnsched_baselines.learned.pair_network import DISPATCH, QUEUE, initial_network, load_network, save_network
 from gnnsched_baselines.learned.player import Player
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.progress import no_progress
+from gnnsched_env.envs import EnvBatch
 from tests.twins import evolution as naive_evolution
 
 TINY = Workloads(sets=2, classes=12, jobs=25, window=8)
@@ -116,7 +118,7 @@ def test_only_the_parts_named_evolve(parts):
 
 
 def test_steps_shrink_with_the_number_of_inputs():
-    scale = unflatten(step_scale(4, "all"), 4)
+    scale = unflatten(step_scale(4, NUM_FEATURES, "all"), 4)
     assert np.allclose(scale.w1, NUM_FEATURES**-0.5) and np.allclose(scale.u2, 0.5) and np.allclose(scale.skip, 1.0)
 
 
@@ -196,6 +198,49 @@ def test_the_first_policy_minds_what_the_plan_loses():
     assert not first.w3.any()
 
 
+def test_dispatchers_are_compared_with_predictor_greedy_and_evolve(tmp_path):
+    arrivals = replace(TINY, environment="dispatch")
+    evolution = Evolution(replace(SMALL, slope=0.0), arrivals, 0)  # which leaves the prior alone: predictor_greedy's
+    place = Place(workloads=arrivals, table=1, load=0.9, lanes=3, seed=77)
+    played = play_task(None, Task(place=place, members=(evolution.network(),), reference=True), no_progress)
+    assert played["completions"][0] == played["completions"][1] and played["decisions"] == 2 * 3 * TINY.jobs
+    world = make_world(arrivals, training_table(arrivals, 1), 0.9, 3)
+    world.reset(77)
+    batch = EnvBatch.around(world.simulation)
+    policy = make_policy("predictor_greedy", batch.layout)
+    while not batch.ended.all():
+        batch.step(policy.act(batch.observation, batch.mask))
+    assert np.mean(naive_evolution.mean_completion(world.simulation)) == pytest.approx(played["completions"][0])
+    evolution.update()
+    evolution.save(tmp_path / "state")
+    again = Evolution(replace(SMALL, slope=0.0), arrivals, 0)
+    again.load(tmp_path / "state")
+    assert again.update() == evolution.update() and again.network().num_features == len(DISPATCH.features)
+    with pytest.raises(FileFormatError, match="this version's features, in their order"):
+        Evolution(SMALL, TINY, 0).load(tmp_path / "state")
+
+
+def test_worlds_take_turns_with_the_scenarios():
+    both = replace(TINY, also=("flexible4", "big_little"))
+    alone = [replace(TINY, scenario=name) for name in ("hetero4", "flexible4", "big_little")]
+    assert [both.of_turn(number) for number in range(4)] == [*alone, alone[0]] and TINY.of_turn(5) == TINY
+    evolution = Evolution(replace(SMALL, worlds=2), both, 0)
+    seen = []
+    evolution._run = lambda tasks: (
+        seen.extend(task.place.workloads.scenario for task in tasks)
+        or [{"completions": [1.0] * (len(task.members) + task.reference), "decisions": 1} for task in tasks]
+    )
+    for _ in range(2):
+        evolution.update()
+    assert seen == ["hetero4", "flexible4", "flexible4", "big_little"]
+
+
+def test_weights_for_another_environment_are_refused(tmp_path):
+    config = EvolutionConfig(weights=misguided(tmp_path / "weights.npz"))
+    with pytest.raises(ConfigError, match="evolution: weights must be a file for the environment dispatch"):
+        Evolution(config, replace(TINY, environment="dispatch"), 0)
+
+
 @pytest.mark.parametrize("slope", [0.0, 1.0, 30.0])
 def test_the_first_policy_does_what_assignment_does(slope):
     first = Evolution(EvolutionConfig(slope=slope), TINY, 0).network()
@@ -227,7 +272,7 @@ def test_it_starts_from_a_network_and_goes_on_from_a_state(tmp_path):
 
 def test_a_checkpoint_of_features_in_another_order_is_refused(tmp_path, monkeypatch):
     Evolution(SMALL, TINY, 2).save(tmp_path / "state")
-    monkeypatch.setattr("gnnsched_agents.methods.evolution.FEATURES", FEATURES[::-1])
+    monkeypatch.setattr("gnnsched_agents.worlds.INPUTS", {"queue": replace(QUEUE, features=FEATURES[::-1])})
     with pytest.raises(FileFormatError, match="this version's features, in their order"):
         Evolution(SMALL, TINY, 2).load(tmp_path / "state")
 

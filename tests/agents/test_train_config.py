@@ -12,7 +12,7 @@ import pytest
 
 from gnnsched_agents.config_files import load_config, override
 from gnnsched_agents.methods.evolution import Evolution
-from gnnsched_agents.methods.registry import KINDS, kind_of
+from gnnsched_agents.methods.registry import KINDS, ImprovementConfig, kind_of
 from gnnsched_agents.training_config import config_names, named_config
 from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.learned.pair_network import load_network
@@ -53,10 +53,10 @@ def test_a_file_gives_the_config_that_code_gives(tiny_file):
         ('base = "queue_hetero4_es"\n[method]\nsigma = -1.0', "sigma must be a number above 0, got -1.0"),
         (
             'base = "queue_hetero_es"',
-            r"base must name .*, one of queue_hetero4, .*a2c, got 'queue_hetero_es'; did you mean 'queue_hetero4_es'\?",
+            r"base must name .*, one of queue_hetero4, .*, got 'queue_hetero_es'; did you mean 'queue_hetero4_es'\?",
         ),
-        ('base = "other.toml"', r"base must name the config to start from, one of .*a2c, got 'other\.toml'"),
-        ("seed = 1", "base must name the config to start from, one of .*a2c, got None"),
+        ('base = "other.toml"', r"base must name the config to start from, one of .*a2c, .*, got 'other\.toml'"),
+        ("seed = 1", "base must name the config to start from, one of .*a2c, .*, got None"),
         ("seed =", "must be a TOML file"),
     ],
 )
@@ -81,8 +81,10 @@ def test_a_file_may_give_whole_numbers_and_paths_as_toml_has_them():
 @pytest.mark.parametrize("name", config_names())
 def test_named_configs_are_of_the_way_of_training_that_they_name(name):
     config = named_config(name)
-    ending = name.removeprefix(f"queue_{config.workloads.scenario}").removeprefix("_")
-    assert kind_of(config.method) == {"": "improvement", "es": "evolution"}.get(ending, ending)
+    environment = config.workloads.environment
+    ending = name.removeprefix(environment).removeprefix(f"_{config.workloads.scenario}").removeprefix("_")
+    plain = {"queue": "improvement", "dispatch": "evolution"}[environment]
+    assert kind_of(config.method) == {"": plain, "es": "evolution"}.get(ending, ending)
     assert json.loads(json.dumps(config.plain())) == config.plain()
     assert type(config.method)(**asdict(config.method)) == config.method
 
@@ -100,6 +102,14 @@ def test_every_way_of_training_has_a_name():
         ({"minutes": 0.0}, "minutes must be"),
         ({"iterations": 0}, "iterations must be"),
         ({"validate_every": 0}, "validate_every must be"),
+        (
+            {"method": ImprovementConfig(), "workloads": Workloads(environment="dispatch")},
+            "workloads.environment must be 'queue' for the method improvement",
+        ),
+        (
+            {"method": ImprovementConfig(), "workloads": Workloads(also=("fixed9",))},
+            r"workloads.also must be empty for the method improvement",
+        ),
         ({"method": Workloads()}, "method must be the config of one of improvement, .*, got Workloads"),
     ],
 )
@@ -216,11 +226,13 @@ def test_paths_in_a_file_start_from_its_folder(tmp_path, monkeypatch):
     (tmp_path / "house").mkdir()
     (tmp_path / "house" / "own.toml").write_text(fleet.replace('name = "hetero4"', 'name = "own"'))
     config = 'base = "queue_hetero4_es"\nworkloads.scenario = "own.toml"\nmethod.weights = "start.npz"\n'
+    config += 'workloads.also = ["fixed9", "own.toml"]\n'
     (tmp_path / "house" / "train.toml").write_text(config)
     monkeypatch.chdir(tmp_path)
     read = load_config("house/train.toml")
     assert read.method.weights == Path("house/start.npz")
     assert load_scenario(read.workloads.scenario).fleet.name == "own"
+    assert read.workloads.also == ("fixed9", read.workloads.scenario)
     preset = 'base = "queue_hetero4_es"\nworkloads.scenario = "big_little"\n'
     (tmp_path / "house" / "preset.toml").write_text(preset)
     assert load_config("house/preset.toml").workloads.scenario == "big_little"

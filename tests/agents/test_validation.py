@@ -8,7 +8,7 @@ import pytest
 from gnnsched_agents.validation import EPISODE_SEED, Validation, ValidationConfig
 from gnnsched_agents.worlds import Workloads, world_table
 from gnnsched_baselines import make_policy
-from gnnsched_baselines.learned.pair_network import initial_network
+from gnnsched_baselines.learned.pair_network import DISPATCH, initial_network
 from gnnsched_env.common.errors import ConfigError
 from tests.twins import evolution as naive_evolution
 
@@ -36,6 +36,16 @@ def test_the_fleet_is_validated_on_what_it_is_trained_for():
     assert (table.true_cycles != world_table(replace(even, skew=0.7), 105).true_cycles).any()
 
 
+def test_dispatchers_are_validated_against_predictor_greedy_on_each_fleet_in_turn():
+    workloads = Workloads(environment="dispatch", also=("fixed9",), classes=12)
+    arrivals = Validation(replace(SETTINGS, loads=(0.9,)), workloads)
+    fleets = [world.layout.num_accelerators for world in arrivals._worlds.values()]
+    assert fleets == [4, 9]
+    score = arrivals.score_policy(lambda layout, table: make_policy("predictor_greedy", layout, table=table))
+    assert score.ratio == 1.0 != score.sjf_ratio
+    assert arrivals.score(initial_network(4, np.random.default_rng(0), inputs=DISPATCH)) == score
+
+
 def test_sjf_is_at_one_over_itself(validation):
     score = validation.score_policy(lambda layout, table: make_policy("sjf", layout, table=table))
     assert score.sjf_ratio == 1.0 and score.ratio > 1.0 and score.error > 0.0
@@ -47,14 +57,14 @@ def test_ratios_are_those_of_the_job_records(validation):
     expected = {}
     for case, world in validation._worlds.items():  # the worlds as the network left them
         own = np.mean(naive_evolution.mean_completion(world.simulation))
-        expected[case] = own / validation.assignment_means[case].mean()
+        expected[case] = own / validation.heuristic_means[case].mean()
         assert world.load == case[1] and world.simulation.jobs.shape == (4, 30)
     assert score.cases == pytest.approx(expected)
     assert score.ratio == pytest.approx(naive_evolution.geometric_mean(list(expected.values())))
     for load in SETTINGS.loads:
         both = [expected[seed, load] for seed in SETTINGS.workloads]
         assert score.by_load[load] == pytest.approx(naive_evolution.geometric_mean(both))
-    assignment, sjf = validation.assignment_means, validation.sjf_means
+    assignment, sjf = validation.heuristic_means, validation.sjf_means
     over_sjf = [expected[case] * assignment[case].mean() / sjf[case].mean() for case in expected]
     assert score.sjf_ratio == pytest.approx(naive_evolution.geometric_mean(over_sjf))
     assert score.figures() == {
@@ -66,10 +76,10 @@ def test_ratios_are_those_of_the_job_records(validation):
 def test_the_interval_is_that_of_resampled_episodes(validation):
     """The delta method beside a bootstrap, on made-up means of many episodes."""
     rng = np.random.default_rng(0)
-    reference = {case: rng.lognormal(3.0, 0.4, 400) for case in validation.assignment_means}
+    reference = {case: rng.lognormal(3.0, 0.4, 400) for case in validation.heuristic_means}
     means = {case: values * rng.normal(0.95, 0.2, 400) for case, values in reference.items()}
     made_up = Validation(SETTINGS, Workloads(classes=12, window=8))
-    made_up.assignment_means = made_up.sjf_means = reference
+    made_up.heuristic_means = made_up.sjf_means = reference
     score = made_up.score_means(means)
     drawn = []
     for _ in range(2000):

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from gnnsched_baselines import make_policy
+from gnnsched_env.envs import encode_cycles
+from gnnsched_env.envs.spaces import SYSTEM
 from tests import toys
 from tests.baselines.situations import layout, situation
 
@@ -138,6 +140,19 @@ def test_predictor_greedy_in_dispatch_adds_the_backlog():
     shape = layout(PAIRS, dispatch=True)
     assert decide("predictor_greedy", shape, [[10, 12, 40, 35]], remaining=[24, 0]) == (0, 0)
     assert decide("predictor_greedy", shape, [[10, 12, 40, 35]], remaining=[26, 0]) == (0, 3)
+
+
+def test_least_delay_counts_those_who_would_queue_behind():
+    """Half of the jobs are cheapest on each accelerator; this one would be done in 40 cycles on 0, in 45 on 1."""
+    shape = layout(TWO, dispatch=True)
+    policy = make_policy("least_delay", shape, table=toys.table([[10, 40], [40, 10]], owners=[0, 1]))
+    for to_come, gap, expected in ((1.0, 20, 0), (1.0, 5, 1), (0.0, 5, 0)):
+        observation, mask = situation(shape, [[40, 20]], remaining=[0, 25])
+        system = observation["system"].reshape(-1)
+        system[SYSTEM.to_come], system[SYSTEM.recent_gap] = to_come, encode_cycles(np.array(gap))
+        # A job every 20 cycles: 40 + 40 (0 + 20) / 40 = 60 on 0, and 45 + 20 (25 + 10) / 40 = 62.5 on 1.
+        # Every 5 cycles: 40 + 40 (0 + 20) / 10 = 120 and 45 + 20 (25 + 10) / 10 = 115. None: 40 and 45.
+        assert policy.act(observation, mask).tolist() == [expected]
 
 
 @pytest.mark.slow

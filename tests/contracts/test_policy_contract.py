@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gnnsched_baselines import PLANNERS, POLICIES, make_policy
+from gnnsched_baselines.learned.dispatcher import TrainedDispatcher
 from gnnsched_env.common.policy import Knowledge, Routing
 from gnnsched_env.sim import policy_capacity
 from gnnsched_env.sim.belief import belief_of
@@ -13,9 +14,10 @@ from tests import toys
 from tests.baselines.situations import batch, decide, layout, play, situation
 
 ENVIRONMENTS = {"dispatch": True, "queue": False}
-EVERY = POLICIES | PLANNERS
+AGENTS = {"agent:dispatch": TrainedDispatcher}  # those that ship, one for each kind of trained policy tested here
+EVERY = POLICIES | PLANNERS | AGENTS
 CASES = [(name, env) for name, kind in EVERY.items() for env in ENVIRONMENTS if env in kind.environments]
-WITHOUT_BELIEF = [case for case in CASES if case[0] in POLICIES]  # what situations put together by hand lack
+WITHOUT_BELIEF = [case for case in CASES if case[0] not in PLANNERS]  # what situations put together by hand lack
 WINDOWS = [(name, env, order) for name, env in CASES for order in ("arrival", "shortest")[: 1 + (env == "queue")]]
 every_policy = pytest.mark.parametrize(("name", "env"), CASES)
 both_modes = pytest.mark.parametrize("choose_dataflow", [True, False], ids=["agent", "predicted_best"])
@@ -105,7 +107,7 @@ def test_policies_without_latencies_do_not_look_at_them(name, env):
 def test_capacity_is_that_of_what_the_policy_uses(name, env, choose_dataflow):
     environments = batch(table(), dispatch=ENVIRONMENTS[env], choose_dataflow=choose_dataflow)
     policy = make(name, environments)
-    assert policy.name == name
+    assert policy.name == EVERY[name].name
     assert isinstance(policy.knowledge, Knowledge)
     assert isinstance(policy.routing, Routing)
     rate = policy_capacity(environments.table, routing=policy.routing, choices=policy.choices)
@@ -132,5 +134,5 @@ def test_the_mask_is_obeyed_where_a_plan_would_not(name):
     mask[:] = False
     mask[0, [2, 5]] = True  # accelerator 0 takes nothing, although it looks idle, and waiting is illegal
     policy = make_policy(name, shape, table=toys.table([[10, 10, 30]], owners=[0, 0, 1]))
-    oldest_first = POLICIES[name].knowledge is not Knowledge.PREDICTED
+    oldest_first = EVERY[name].knowledge is not Knowledge.PREDICTED
     assert policy.act(observation, mask).tolist() == [2 if oldest_first else 5]

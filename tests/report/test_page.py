@@ -256,7 +256,7 @@ def test_a_learning_curve_is_drawn_as_it_was_measured():
     from gnnsched_env.report.page.trained import points_sections, training_sections
 
     entry = {"iteration": 3, "decisions": 2_000_000, "minutes": 1.0, "ratio": 0.9, "error": 0.1, "sjf_ratio": 0.7}
-    sections = training_sections("run", [{**entry, "decisions": 0}, {**entry, "ratio_at_0.8": 0.8}])
+    sections = training_sections("run", [{**entry, "decisions": 0}, {**entry, "ratio_at_0.8": 0.8}], "assignment")
     columns = pages.sources(sections[0].parts[0])[0]
     assert columns["x"].tolist() == [0.0, 2.0]  # millions
     assert columns["low"] == pytest.approx(0.9 / 1.1) and columns["high"] == pytest.approx(0.99)
@@ -265,7 +265,7 @@ def test_a_learning_curve_is_drawn_as_it_was_measured():
     assert pages.sources(section.parts[0])[0]["x"].tolist() == [5.0]
     assert [key.name for key in section.parts[0].keys] == ["trained", "sjf"]
     with pytest.raises(FileFormatError, match="run: has not been validated yet"):
-        training_sections("run", [])
+        training_sections("run", [], "assignment")
     for bad in ({"points": [{"decisions": 1, "ratios": {"a": "x"}}]}, {"points": []}, {**data, "rivals": {"a": 3}}):
         with pytest.raises(FileFormatError, match=r"curve.json: (points|rivals of 'a') must be"):
             points_sections("curve.json", bad)

@@ -80,6 +80,28 @@ def test_parts_play_as_the_whole(options, capacity, dispatch):
         assert getattr(counted, name) == pytest.approx(getattr(expected, name), rel=1e-9), name
 
 
+@pytest.mark.parametrize("capacity", [None, 12])
+def test_playing_takes_the_steps_that_are_taken_one_by_one(capacity):
+    settings = settings_of({"load": 1.2}, dispatch=True)
+    which = np.array([5, 6], np.uint64), np.zeros(2, np.uint64), np.ones(2, bool)
+    drawn = Simulation(hetero_table(), settings, lanes=2)
+    drawn.reset(*which)
+    read = {} if capacity is None else {"source": Recorded(drawn.jobs[0]), "capacity": capacity}
+    both = [Simulation(hetero_table(), settings, lanes=2, **read) for _ in range(2)]
+    for simulation in both:
+        simulation.reset(*which)
+    actions = np.random.default_rng(0).integers(0, 9, (JOBS + 1, 2))
+    left = iter(actions)
+    both[0].play(lambda: next(left))
+    for number in range(JOBS):
+        both[1].step(actions[number])
+    assert both[1].lanes["ended"].all() and (both[0].lanes == both[1].lanes).all() and len(list(left)) == 1
+    both[0].play(lambda: next(left))  # which has ended
+    with pytest.raises(ConfigError, match=r"an array of int64 \[2\] is needed"):
+        both[0].reset(*which)
+        both[0].play(lambda: np.zeros(3, np.int64))
+
+
 def test_memory_is_that_of_the_jobs_in_the_system():
     settings = settings_of({"load": 0.5}, dispatch=False)
     drawn = Simulation(hetero_table(), settings)

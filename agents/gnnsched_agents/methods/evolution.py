@@ -18,14 +18,10 @@ from numpy.typing import NDArray
 
 from gnnsched_agents.methods.registry import EvolutionConfig
 from gnnsched_agents.worlds import EPISODE_SEEDS, Workloads, World, make_world, training_table
-from gnnsched_baselines.learned.pair_features import COLUMN, FEATURES
-from gnnsched_baselines.learned.pair_network import (
-    Network,
-    initial_network,
-    load_network,
-    shapes,
-)
+from gnnsched_baselines.learned.pair_features import NUM_FEATURES
+from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network, shapes
 from gnnsched_env.common import store
+from gnnsched_env.common.checks import require
 from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.common.files import reading
 from gnnsched_env.common.parallel.kept_results import Result
@@ -53,7 +49,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One process's unit of work: some members in one world, followed by `assignment` if `reference` is True."""
+    """One process's unit of work: some members in one world, followed by the heuristic if `reference` is True."""
 
     place: Place
     members: tuple[Network, ...]
@@ -70,9 +66,10 @@ class Evolution:
         self.config = config
         self.workloads = workloads
         self.seed = seed
-        first = _first_network(config, seed) if start is None else start
-        self.width = len(first.b1)
-        self.scale = step_scale(self.width, config.parts)
+        first = _first_network(config, workloads, seed) if start is None else start
+        workloads.inputs.check(first)
+        self.size = len(first.b1), first.num_features
+        self.scale = step_scale(*self.size, config.parts)
         self.parameters = flatten(first)
         self.first_moment = np.zeros_like(self.parameters)
         self.second_moment = np.zeros_like(self.parameters)
@@ -94,14 +91,14 @@ class Evolution:
     def update(self) -> dict[str, float]:
         """Take one generation.
 
-        "ratio" is the members' mean completion over `assignment`'s on the same episodes (geometric mean over members
-        and worlds), "best_ratio" the best member's.
+        "ratio" is the members' mean completion over the heuristic's (`assignment` in Queue-v0) on the same episodes
+        (geometric mean over members and worlds), "best_ratio" the best member's.
         """
         config = self.config
         rng = np.random.default_rng((self.seed, 1, self.generation))
         faded = 0.5 ** (self.generation / config.half_life) if config.half_life else 1.0
         steps = rng.normal(size=(config.pairs, len(self.parameters))) * (self.scale * config.sigma * faded)
-        members = [unflatten(self.parameters + sign * step, self.width) for step in steps for sign in (1.0, -1.0)]
+        members = [unflatten(self.parameters + sign * step, *self.size) for step in steps for sign in (1.0, -1.0)]
         costs, decisions = self._play(members, rng)
         shaped = centred_ranks(-costs)
         gradient = (shaped[0::2] - shaped[1::2]) @ steps / (2 * config.pairs * config.sigma * faded)
@@ -116,7 +113,7 @@ class Evolution:
 
     def network(self) -> Network:
         """Return the weights around which the members are drawn."""
-        return unflatten(self.parameters, self.width)
+        return unflatten(self.parameters, *self.size)
 
     def state(self) -> dict[str, Any]:
         """Return everything that the next generations depend on: arrays, and the number of generations so far."""
@@ -135,7 +132,7 @@ class Evolution:
     def save(self, path: Path) -> None:
         """Write the state."""
         arrays = {name: np.asarray(getattr(self, name)) for name in STATE}
-        about = {"seed": self.seed, "generation": self.generation, "features": list(FEATURES)}
+        about = {"seed": self.seed, "generation": self.generation, "features": list(self.workloads.inputs.features)}
         store.save(path, store.EVOLUTION, about, arrays)
 
     def load(self, path: Path) -> None:
@@ -143,13 +140,13 @@ class Evolution:
         stored = store.load(path, store.EVOLUTION)
         if stored.manifest.get("seed") != self.seed:
             raise FileFormatError(f"{stored.source}: seed must be {self.seed}, got {stored.manifest.get('seed')!r}")
-        if stored.manifest.get("features") != list(FEATURES):
+        if stored.manifest.get("features") != list(self.workloads.inputs.features):
             raise FileFormatError(f"{stored.source}: must be a checkpoint of this version's features, in their order")
         with reading(stored.source, "the checkpoint"):
             self.restore({**stored.arrays, "generation": stored.manifest["generation"]})
 
     def _play(self, members: Sequence[Network], rng: np.random.Generator) -> tuple[FloatArray, int]:
-        """Return each member's mean over worlds of log(mean completion / `assignment`'s), and the decisions taken."""
+        """Return each member's mean over worlds of log(mean completion / the heuristic's), and the decisions taken."""
         config = self.config
         low, high = self.workloads.loads
         blocks = _blocks(len(members), self._runner.workers(), config.worlds)
@@ -158,7 +155,8 @@ class Evolution:
             table, part = int(rng.integers(self.workloads.sets)), float(rng.uniform())
             load = low + (high - low) * (world + part) / config.worlds
             seed = int(rng.integers(FIRST_EPISODE_SEED, EPISODE_SEEDS))
-            place = Place(workloads=self.workloads, table=table, load=load, lanes=config.lanes, seed=seed)
+            workloads = self.workloads.of_turn(world + self.generation)
+            place = Place(workloads=workloads, table=table, load=load, lanes=config.lanes, seed=seed)
             tasks += [
                 Task(place=place, members=tuple(members[block]), reference=block.stop == len(members))
                 for block in blocks
@@ -200,20 +198,20 @@ def flatten(network: Network) -> FloatArray:
     return np.concatenate([array.ravel() for array in network.arrays]).astype(np.float64)
 
 
-def unflatten(parameters: FloatArray, width: int) -> Network:
+def unflatten(parameters: FloatArray, width: int, features: int = NUM_FEATURES) -> Network:
     """Return the network of a vector of weights."""
     arrays, first = {}, 0
-    for name, shape in shapes(width).items():
+    for name, shape in shapes(width, features).items():
         size = int(np.prod(shape))
         arrays[name] = parameters[first : first + size].reshape(shape).astype(np.float32)
         first += size
     return Network(**arrays)
 
 
-def step_scale(width: int, parts: str) -> FloatArray:
+def step_scale(width: int, features: int, parts: str) -> FloatArray:
     """Return each weight's step size in sigmas: 1 in the linear part, 1 / sqrt(rows) in a layer, 0 if it is fixed."""
     scales = []
-    for name, shape in shapes(width).items():
+    for name, shape in shapes(width, features).items():
         rows = 1 if name == "skip" else shape[0]
         evolves = parts == "all" or name in OUTPUTS
         scales.append(np.full(int(np.prod(shape)), evolves / np.sqrt(rows)))
@@ -221,7 +219,7 @@ def step_scale(width: int, parts: str) -> FloatArray:
 
 
 def play_task(shared: None, task: Task, advance: Advance) -> Result:
-    """Return "completions", the mean completion (cycles) of each member, then `assignment`'s; and "decisions" taken."""
+    """Return "completions", the mean completion (cycles) of each member, then the heuristic's, and the "decisions"."""
     world = _world(task.place)
     completions, decisions = [], 0
     for member in (*task.members, *([None] if task.reference else [])):
@@ -242,15 +240,18 @@ def _blocks(members: int, workers: int, worlds: int) -> list[slice]:
     return [slice(first, stop) for first, stop in pairwise(bounds)]
 
 
-def _first_network(config: EvolutionConfig, seed: int) -> Network:
+def _first_network(config: EvolutionConfig, workloads: Workloads, seed: int) -> Network:
     """Return the weights to start from.
 
-    Without the slope, all actions that `assignment` would not take score equally low: a step then changes either
-    nothing or, once it exceeds that gap, far too much. With the slope, a step changes the choices that cost the plan
-    almost the same.
+    Without the slope, all actions that the heuristic would not take score equally low: a step then changes either
+    nothing or, once it exceeds that gap, far too much. With the slope, a step changes the choices that cost almost the
+    same by the heuristic's reckoning.
     """
+    inputs = workloads.inputs
     if config.weights is not None:
-        return load_network(config.weights)[0]
-    network = initial_network(config.width, np.random.default_rng((seed, 0)), prior=config.prior)
-    network.skip[COLUMN.plan_change_share] = -config.slope
-    return network
+        network, card = load_network(config.weights)
+        rule = f"a file for the environment {inputs.environment}, which is trained for"
+        require("evolution", "weights", str(config.weights), "" if card["environment"] == inputs.environment else rule)
+        return network
+    rng = np.random.default_rng((seed, 0))
+    return initial_network(config.width, rng, prior=config.prior, slope=config.slope, inputs=inputs)

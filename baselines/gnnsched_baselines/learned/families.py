@@ -1,9 +1,11 @@
 """Trained policies by name: `agent:NAME` plays as it was trained, `lookahead:NAME` looks ahead."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from gnnsched_baselines.learned.dispatcher import TrainedDispatcher
 from gnnsched_baselines.learned.lookahead import Lookahead
+from gnnsched_baselines.learned.pair_network import DISPATCH, QUEUE
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy, load_agent, shipped_agents
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.evaluation.policies import Family, Found, register_family
@@ -13,31 +15,42 @@ AGENT, LOOKAHEAD = "agent:", "lookahead:"
 
 def register() -> None:
     """Register both families."""
-    meanings = {
-        AGENT: (TrainedPolicy, "A trained policy: one that ships with the package, or a file of weights."),
-        LOOKAHEAD: (Lookahead, "A trained policy that tries its best actions on sampled futures before each decision."),
+    meanings: dict[str, tuple[dict[str, type[Any]], str]] = {
+        AGENT: (
+            {QUEUE.environment: TrainedPolicy, DISPATCH.environment: TrainedDispatcher},
+            "A trained policy: one that ships with the package, or a file of weights.",
+        ),
+        LOOKAHEAD: (
+            {QUEUE.environment: Lookahead},
+            "A trained policy that tries its best actions on sampled futures before each decision.",
+        ),
     }
-    for prefix, (kind, meaning) in meanings.items():
+    for prefix, (kinds, meaning) in meanings.items():
         register_family(
             Family(
                 prefix=prefix,
                 forms=(f"{prefix}NAME", f"{prefix}FILE.npz"),
                 meaning=meaning,
                 knowledge=TrainedPolicy.knowledge,
-                environments=TrainedPolicy.environments,
-                find=_finder(prefix, kind),
-                shipped=tuple(f"{prefix}{name}" for name in shipped_agents()),
+                environments=frozenset(kinds),
+                find=_finder(prefix, kinds),
+                shipped=tuple(f"{prefix}{name}" for environment in kinds for name in shipped_agents(environment)),
             )
         )
 
 
-def _finder(prefix: str, kind: type[Any]) -> Callable[[str], Found]:
-    """Return the function that finds a policy of a family, its weights loaded."""
+def _finder(prefix: str, kinds: Mapping[str, type[Any]]) -> Callable[[str], Found]:
+    """Return the function that finds a policy of a family, its weights loaded; `kinds` by their environment."""
 
     def find(path: str) -> Found:
         if path.endswith(".zip"):
             way = "" if prefix == AGENT else ", which plays it without looking ahead"
             raise ConfigError(f"policy {prefix + path!r}: must name an .npz file; use sb3:{path} for this file{way}")
-        return kind, {"network": load_agent(path)[0]}
+        network, card = load_agent(path)
+        environment = str(card["environment"])
+        if environment not in kinds:
+            rule = f"must be weights for {' or '.join(kinds)}"
+            raise ConfigError(f"policy {prefix + path!r}: {rule}, got weights for {environment}")
+        return kinds[environment], {"network": network}
 
     return find

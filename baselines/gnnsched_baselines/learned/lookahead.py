@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from gnnsched_baselines.actions import send_pairs
-from gnnsched_baselines.learned.pair_network import Network
+from gnnsched_baselines.learned.pair_network import QUEUE, Network
 from gnnsched_baselines.learned.player import Player
 from gnnsched_baselines.learned.trained_policy import ObservationReader
 from gnnsched_baselines.rollout import Rollout
@@ -49,6 +49,7 @@ class Lookahead(Rollout):
             raise ConfigError(f"{self.name}: needs the workload's table of latencies")
         super().__init__(layout, futures=futures, arrivals=arrivals, margin=margin, seed=seed)
         self.candidates = Integer(2, MOST_CANDIDATES).check(self.name, "candidates", candidates)
+        QUEUE.check(network)
         self._network = network
         self._reader = ObservationReader(layout, table)
 

@@ -1,6 +1,6 @@
 """Compiled code: the rows of features of many lanes, their scores, and the chosen actions.
 
-`describe` writes the columns named in `pair_features.Columns`; `score` is the network of `pair_network.py`.
+`describe` writes the columns named in `pair_features.Columns`; `score` is the network of `pair_network.py` on them.
 Latencies are those of kinds of accelerators. Idle accelerators that are alike in all that rows show, and on which
 nothing is planned, have equal rows: they are written once, and count as often as they occur.
 """
@@ -13,13 +13,12 @@ import numpy as np
 from gnnsched_baselines.assignment import plan
 from gnnsched_baselines.learned.pair_features import COLUMN as AT
 from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES
+from gnnsched_baselines.learned.row_kernels import LOG_BLOCK, MOST_LOAD, MOST_LOG, kept, scorer, summing, take_logs
 from gnnsched_baselines.narrowing import keep_soonest
-from gnnsched_env.common.compiled import bare_kernel, inlined, inlined_with
+from gnnsched_env.common.compiled import bare_kernel, inlined
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.sim.records import NEVER
 
-LEAST_LOG, MOST_LOG = -3.0, 3.0  # features are kept in this range
-MOST_LOAD = 2.0
 PLAN_C = 0.5  # as `assignment`
 LINE = np.dtype([("first", "i8"), ("count", "i8"), ("work", "f8")], align=True)  # an accelerator's line in the plan
 PLANNED = np.dtype(
@@ -86,12 +85,8 @@ class LaneLogs(NamedTuple):
 PAIR, JOB_LOG = PairLogs(*range(8)), JobLogs(*range(2))
 FLEET, LANE = FleetLogs(*range(2)), LaneLogs(*range(10))
 PAIR_LOGS, JOB_LOGS, FLEET_LOGS, LANE_LOGS = len(PAIR), len(JOB_LOG), len(FLEET), len(LANE)
-SQRT_HALF_BITS = 0x3FE6A09E667F3BCD  # the bits of the float64 sqrt(1/2)
-QUARTER_LOG = 0.5 / math.log(2.0)
-LOG_BLOCK = 8  # logarithms are computed in multiples of this number
 
-_fast = inlined_with(fastmath=True)
-_summing = inlined_with(fastmath={"reassoc", "nsz", "contract"})
+score = scorer(NUM_FEATURES)
 
 
 class FleetKinds(NamedTuple):
@@ -171,7 +166,7 @@ def describe(latencies, remaining, idle, context, machines, unit, kinds, scratch
     change, until, machine = _read_lane(
         latencies, remaining, idle, waiting, gap, unit, kinds, lines, planned, logs, of_jobs, of_fleet, of_lane
     )
-    _take_logs(logs, of_lane + LANE_LOGS)
+    take_logs(logs, of_lane + LANE_LOGS)
     for first in range(0, count, max(1, waiting)):
         a = pairs[first, 1]
         _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first)
@@ -317,7 +312,7 @@ def _read_pairs(
         rows[r, AT.lighter_waiting] = lighter / (lighter + 4.0)
 
 
-@_summing
+@summing
 def _read_arrivals(a, remaining, gap, machines, kinds, soonest, typical):
     """Write when typical jobs that arrive after 1, 3 and 9 gaps would be done on accelerators other than a.
 
@@ -343,7 +338,7 @@ def _read_arrivals(a, remaining, gap, machines, kinds, soonest, typical):
     return soon, later, last
 
 
-@_summing
+@summing
 def _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, logs, at):
     """Collect the delay of typical jobs if accelerator a is occupied from now for some cycles.
 
@@ -413,31 +408,6 @@ def _read_lane(
     return change, until, machine
 
 
-@_summing
-def _take_logs(logs, count):
-    """Replace at least `count` positive numbers by log2(x) / 4; the error is below 1e-9. Infinity becomes 256.
-
-    With x = 2^e m, m from sqrt(1/2) to sqrt(2) and s = (m - 1) / (m + 1): ln(m) = 2 (s + s^3 / 3 + s^5 / 5 + ...).
-    """
-    blocks = (count + LOG_BLOCK - 1) // LOG_BLOCK * LOG_BLOCK
-    for t in range(count, blocks):
-        logs[t] = 1.0
-    for t in range(blocks):
-        bits = np.float64(logs[t]).view(np.int64) - SQRT_HALF_BITS
-        exponent = bits >> 52
-        m = np.int64(bits - (exponent << 52) + SQRT_HALF_BITS).view(np.float64)
-        s = (m - 1.0) / (m + 1.0)
-        q = s * s
-        series = 1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0)))))
-        logs[t] = 0.25 * exponent + QUARTER_LOG * s * series
-
-
-@inlined
-def _kept(log):
-    """Return a logarithm, kept in the range of the features."""
-    return min(MOST_LOG, max(LEAST_LOG, log))
-
-
 @inlined
 def _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first):
     """Write the features that need logarithms to an idle accelerator's rows."""
@@ -457,18 +427,18 @@ def _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, 
         at, of_job = PAIR_LOGS * r, of_jobs + JOB_LOGS * j
         latency, smallest = logs[at + PAIR.latency], logs[of_job + JOB_LOG.smallest]
         change = min(MOST_LOG, logs[at + PAIR.change])
-        rows[r, AT.latency] = _kept(latency - unit)
-        rows[r, AT.regret] = _kept(latency - smallest)
-        rows[r, AT.elsewhere] = _kept(logs[at + PAIR.elsewhere] - latency)
+        rows[r, AT.latency] = kept(latency - unit)
+        rows[r, AT.regret] = kept(latency - smallest)
+        rows[r, AT.elsewhere] = kept(logs[at + PAIR.elsewhere] - latency)
         rows[r, AT.plan_change] = change if rows[r, AT.plan_change_share] >= 0.0 else -change
-        rows[r, AT.over_shortest] = _kept(latency - shortest)
+        rows[r, AT.over_shortest] = kept(latency - shortest)
         rows[r, AT.work_here] = min(MOST_LOG, logs[at + PAIR.work])
         rows[r, AT.arrivals_meanwhile] = min(MOST_LOG, logs[at + PAIR.arrivals])
         rows[r, AT.next_free] = first_free
-        rows[r, AT.best_latency] = _kept(smallest - unit)
+        rows[r, AT.best_latency] = kept(smallest - unit)
         rows[r, AT.best_remaining] = min(MOST_LOG, logs[best + FLEET.remaining])
         rows[r, AT.best_work] = min(MOST_LOG, logs[best + FLEET.line_end])
-        rows[r, AT.planned_start] = _kept(logs[of_job + JOB_LOG.start] - latency)
+        rows[r, AT.planned_start] = kept(logs[of_job + JOB_LOG.start] - latency)
         rows[r, AT.others_remaining] = others
         rows[r, AT.next_arrival] = min(MOST_LOG, logs[at + PAIR.next_arrival])
         rows[r, AT.later_arrival] = min(MOST_LOG, logs[at + PAIR.later_arrival])
@@ -487,9 +457,9 @@ def _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of
     rows[r, AT.next_free] = min(MOST_LOG, logs[of_lane + LANE.until])
     if machine >= 0:
         latency, alternative = logs[of_lane + LANE.latency], logs[of_lane + LANE.alternative]
-        rows[r, AT.latency] = _kept(latency - logs[of_lane + LANE.unit])
-        rows[r, AT.regret] = _kept(alternative - latency)
-        rows[r, AT.elsewhere] = _kept(alternative - logs[of_lane + LANE.ends])
+        rows[r, AT.latency] = kept(latency - logs[of_lane + LANE.unit])
+        rows[r, AT.regret] = kept(alternative - latency)
+        rows[r, AT.elsewhere] = kept(alternative - logs[of_lane + LANE.ends])
         rows[r, AT.behind_here] = lines[machine]["count"] / (lines[machine]["count"] + 4.0)
         rows[r, AT.work_here] = min(MOST_LOG, logs[of_lane + LANE.soonest])
         rows[r, AT.price] = machines[machine, MACHINE.price]
@@ -621,62 +591,6 @@ def _best_row(rows, count, order, total, weights, hidden, pooled, scores):
             if scores[r] > scores[best]:
                 best = r
     return best
-
-
-@_fast
-def score(rows, count, order, total, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores):
-    """Write the scores of one lane's `count` rows: the network of `pair_network.Network`.
-
-    Its mean is over the rows that the first `total` of `order` int64 name. `rows` float32 [n, F]; `w1` [F, H], `b1`
-    [H], `w2`, `u2` [H, H], `b2`, `w3` [H], `skip` [F] float32. Scratch: `hidden` float32 [n, H], `pooled` float32
-    [2, H]. Written: `scores` float32 [n].
-    """
-    width, zero, share = len(b1), np.float32(0.0), np.float32(1.0) / np.float32(total)
-    mean, shared = pooled[0], pooled[1]
-    for k in range(width):
-        mean[k] = zero
-        shared[k] = b2[k]
-    for r in range(count):
-        for k in range(width):
-            hidden[r, k] = b1[k]
-        _add_product(rows, r, w1, hidden, r)
-        for k in range(width):
-            hidden[r, k] = max(zero, hidden[r, k])
-    for t in range(total):
-        for k in range(width):
-            mean[k] += share * hidden[order[t], k]
-    _add_product(pooled, 0, u2, pooled, 1)
-    for r in range(count):
-        second = mean  # which has been used
-        for k in range(width):
-            second[k] = shared[k]
-        _add_product(hidden, r, w2, pooled, 0)
-        total = zero
-        for f in range(NUM_FEATURES):
-            total += rows[r, f] * skip[f]
-        for k in range(width):
-            total += max(zero, second[k]) * w3[k]
-        scores[r] = total
-
-
-@_fast
-def _add_product(values, row, matrix, out, to):
-    """Add the product of a row of `values` and a matrix to row `to` of `out`.
-
-    Eight rows of the matrix at a time, so that `out` is read and written an eighth as often.
-    """
-    height, width = values.shape[1], out.shape[1]
-    whole = height - height % 8
-    for f in range(0, whole, 8):
-        v0, v1, v2, v3 = values[row, f], values[row, f + 1], values[row, f + 2], values[row, f + 3]
-        v4, v5, v6, v7 = values[row, f + 4], values[row, f + 5], values[row, f + 6], values[row, f + 7]
-        for k in range(width):
-            low = v0 * matrix[f, k] + v1 * matrix[f + 1, k] + v2 * matrix[f + 2, k] + v3 * matrix[f + 3, k]
-            high = v4 * matrix[f + 4, k] + v5 * matrix[f + 5, k] + v6 * matrix[f + 6, k] + v7 * matrix[f + 7, k]
-            out[to, k] += low + high
-    for f in range(whole, height):
-        for k in range(width):
-            out[to, k] += values[row, f] * matrix[f, k]
 
 
 @bare_kernel

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gnnsched_baselines.learned.pair_features import COLUMN, FEATURES, NUM_FEATURES
+from gnnsched_baselines.learned.dispatch_features import DISPATCH_FEATURES
+from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
 from gnnsched_env.common import store
 from gnnsched_env.common.checks import number_array
 from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
@@ -43,13 +44,18 @@ class Network:
         width = int(np.shape(self.b1)[0]) if np.ndim(self.b1) == 1 else 0
         if not 1 <= width <= MOST_WIDTH:
             raise ConfigError(f"network: b1 must have 1 to {MOST_WIDTH} units, got shape {list(np.shape(self.b1))}")
-        for name, shape in shapes(width).items():
+        for name, shape in shapes(width, self.num_features).items():
             value = number_array("network", name, getattr(self, name), np.float32)
             if value.shape != shape:
                 raise ConfigError(f"network: {name} must be of shape {list(shape)}, got {list(value.shape)}")
             if not np.isfinite(value).all():
                 raise ConfigError(f"network: {name} must hold finite numbers only")
             object.__setattr__(self, name, value)
+
+    @property
+    def num_features(self) -> int:
+        """Return F."""
+        return int(np.size(self.skip))
 
     @property
     def arrays(self) -> tuple[FloatArray, ...]:
@@ -71,29 +77,81 @@ class Network:
         return scores
 
 
-def shapes(width: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each array of a network of a width."""
-    layer, square = (NUM_FEATURES, width), (width, width)
+def shapes(width: int, features: int = NUM_FEATURES) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array of a network of a width, which reads so many features."""
+    layer, square = (features, width), (width, width)
     vector = (width,)
-    return {"w1": layer, "b1": vector, "w2": square, "u2": square, "b2": vector, "w3": vector, "skip": (NUM_FEATURES,)}
+    return {"w1": layer, "b1": vector, "w2": square, "u2": square, "b2": vector, "w3": vector, "skip": (features,)}
 
 
-def initial_network(width: int, rng: np.random.Generator, *, prior: float = 2.0) -> Network:
-    """Return a network that decides as `assignment` does: only its linear part is not 0, with `prior` for that action.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What the networks of an environment read: a row of these features for each action that is scored.
 
-    The layers are random (He et al. 2015), except the last one, which is 0.
+    `heuristic` is the policy that trainings compare with, `prior` the feature that is 1 for its action, `slope` one
+    that rises with what an action loses by the reckoning that a training starts from: in Queue-v0 the heuristic's, in
+    Dispatch-v0 that of the delays which the job would cause (`dispatch_features`).
+    """
+
+    environment: str
+    features: tuple[str, ...]
+    heuristic: str
+    prior: str
+    slope: str
+
+    def check(self, network: Network) -> None:
+        """Raise ConfigError if a network cannot be of these features."""
+        if network.num_features != len(self.features):
+            rule = f"must read the {len(self.features)} features of {self.environment}"
+            raise ConfigError(f"network: {rule}, got {network.num_features}")
+
+    def zeros(self, width: int) -> Network:
+        """Return the network whose weights are 0."""
+        arrays: dict[str, Any] = {name: np.zeros(shape) for name, shape in shapes(width, len(self.features)).items()}
+        return Network(**arrays)
+
+
+QUEUE = Inputs(
+    environment="queue",
+    features=FEATURES,
+    heuristic="assignment",
+    prior="planned_action",
+    slope="plan_change_share",
+)
+DISPATCH = Inputs(
+    environment="dispatch",
+    features=DISPATCH_FEATURES,
+    heuristic="predictor_greedy",
+    prior="greedy_action",
+    slope="over_cheapest",
+)
+INPUTS = {inputs.environment: inputs for inputs in (QUEUE, DISPATCH)}
+
+
+def initial_network(
+    width: int, rng: np.random.Generator, *, prior: float = 2.0, slope: float = 0.0, inputs: Inputs = QUEUE
+) -> Network:
+    """Return a network that decides as the heuristic of its inputs does: only its linear part is not 0.
+
+    `prior` is the weight of the feature of that name, minus `slope` that of the other, with which a network for
+    Dispatch-v0 decides by that. The layers are random (He et al. 2015), except the last one, which is 0.
     """
     drawn: dict[str, Any] = {
         name: rng.normal(0.0, np.sqrt(2.0 / shape[0]), shape) if len(shape) == 2 else np.zeros(shape)
-        for name, shape in shapes(width).items()
+        for name, shape in shapes(width, len(inputs.features)).items()
     }
-    drawn["skip"][COLUMN.planned_action] = prior
+    drawn["skip"][inputs.features.index(inputs.slope)] = 0.0 - slope
+    drawn["skip"][inputs.features.index(inputs.prior)] = prior
     return Network(**drawn)
 
 
-def made_for() -> dict[str, Any]:
+def made_for(inputs: Inputs = QUEUE) -> dict[str, Any]:
     """Return the fields of a file that say which inputs its weights are for."""
-    return {"environment": "queue", "observation_version": OBSERVATION_VERSION, "features": list(FEATURES)}
+    return {
+        "environment": inputs.environment,
+        "observation_version": OBSERVATION_VERSION,
+        "features": list(inputs.features),
+    }
 
 
 def network_of(source: str, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> Network:
@@ -103,49 +161,56 @@ def network_of(source: str, arrays: Mapping[str, Any], about: Mapping[str, Any])
     and columns that are not in the file get weight 0. Raise FileFormatError, naming the source, if the file reads an
     unknown feature, was made for other inputs, or lacks arrays or holds invalid ones.
     """
-    for name in ("environment", "observation_version"):
-        if about.get(name) != (value := made_for()[name]):
-            raise FileFormatError(f"{source}: weights are for {name} {about.get(name)!r}, this version reads {value!r}")
-    columns = _columns(source, about.get("features"))
+    known = {"environment": tuple(INPUTS), "observation_version": (OBSERVATION_VERSION,)}
+    for name, values in known.items():
+        if about.get(name) not in values:
+            read = " and ".join(map(repr, values))
+            raise FileFormatError(f"{source}: weights are for {name} {about.get(name)!r}, this version reads {read}")
+    features = INPUTS[about["environment"]].features
+    columns = _columns(source, about.get("features"), features)
     names = {field.name for field in fields(Network)}
     if missing := sorted(names - set(arrays)):
         raise FileFormatError(f"{source}: must hold {', '.join(sorted(names))}; {', '.join(missing)} not found")
     try:
-        placed = {name: _placed(name, arrays[name], columns) for name in BY_FEATURE}
+        placed = {name: _placed(name, arrays[name], columns, len(features)) for name in BY_FEATURE}
         return Network(**{name: placed[name] if name in placed else arrays[name] for name in names})
     except (ConfigError, ValueError, TypeError, RuntimeError) as error:
         raise FileFormatError(f"{source}: {error}") from None
 
 
-def _columns(source: str, features: Any) -> list[int]:
-    """Return the column of each feature that a file names."""
+def _columns(source: str, features: Any, known: tuple[str, ...]) -> list[int]:
+    """Return the column, among the features `known`, of each one that a file names."""
     if not isinstance(features, list) or not features or len({*map(str, features)}) < len(features):
         raise FileFormatError(f"{source}: features must be a list of names that differ, got {features!r:.80}")
     for name in features:
-        if name not in FEATURES:
-            hint = did_you_mean(name, FEATURES)
+        if name not in known:
+            hint = did_you_mean(name, known)
             raise FileFormatError(
                 f"{source}: weights read the feature {name!r}, which this version does not have{hint}"
             )
-    return [FEATURES.index(name) for name in features]
+    return [known.index(name) for name in features]
 
 
-def _placed(name: str, value: Any, columns: list[int]) -> FloatArray:
+def _placed(name: str, value: Any, columns: list[int], features: int) -> FloatArray:
     """Expand an array [f, ...] of a file's features to all features [F, ...], with 0 for those not in the file."""
     given = number_array("network", name, value, np.float32)
     if given.shape[:1] != (len(columns),):
         raise ConfigError(
             f"network: {name} must have a row for each of {len(columns)} features, got {list(given.shape)}"
         )
-    placed = np.zeros((NUM_FEATURES, *given.shape[1:]), np.float32)
+    placed = np.zeros((features, *given.shape[1:]), np.float32)
     placed[columns] = given
     return placed
 
 
-def save_network(path: Path, network: Network, card: Mapping[str, Any]) -> None:
-    """Write weights and their card (JSON values) to an .npz file without pickles."""
+def save_network(path: Path, network: Network, card: Mapping[str, Any], inputs: Inputs = QUEUE) -> None:
+    """Write weights of these inputs and their card (JSON values) to an .npz file without pickles.
+
+    Raise ConfigError if the network does not read them.
+    """
+    inputs.check(network)
     arrays = {field.name: getattr(network, field.name) for field in fields(network)}
-    store.save(path, store.WEIGHTS, {**made_for(), **card}, arrays)
+    store.save(path, store.WEIGHTS, {**made_for(inputs), **card}, arrays)
 
 
 def load_network(path: Path) -> tuple[Network, dict[str, Any]]:

@@ -11,7 +11,7 @@ from gnnsched_baselines.actions import send_pairs
 from gnnsched_baselines.decoding import Beliefs, read_beliefs
 from gnnsched_baselines.learned import pair_kernels as kernels
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES, machine_features
-from gnnsched_baselines.learned.pair_network import Network, load_network
+from gnnsched_baselines.learned.pair_network import QUEUE, Network, load_network
 from gnnsched_baselines.learned.player import fleet_kinds, most_rows, scratch
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Knowledge, Observation, Routing
@@ -68,6 +68,7 @@ class TrainedPolicy:
         if table is None:
             raise ConfigError(f"{self.name}: needs the workload's table of latencies")
         _check_queue(layout)
+        QUEUE.check(network)
         self.layout = layout
         self.network = network
         machines = machine_features(table)
@@ -112,9 +113,9 @@ def _told(beliefs: Beliefs, observation: Observation, mask: BoolArray, layout: L
     )  # fmt: skip
 
 
-def shipped_agents() -> tuple[str, ...]:
-    """Return the names of the trained policies that ship with the package."""
-    return tuple(sorted(path.stem for path in WEIGHTS.glob("*.npz")))
+def shipped_agents(environment: str = "") -> tuple[str, ...]:
+    """Return the names of the trained policies that ship with the package, which begin with their environment."""
+    return tuple(sorted(path.stem for path in WEIGHTS.glob(f"{environment}*.npz")))
 
 
 def load_agent(name: str) -> tuple[Network, Mapping[str, Any]]:

@@ -17,8 +17,13 @@ AT_LOAD = "ratio_at_"
 MILLION, THOUSAND = 1_000_000, 1_000
 
 
-def training_facts(where: str, config: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return what was trained, in words, by name: `config` and `curve` are those of the folder's checkpoint."""
+def training_facts(
+    where: str, config: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], heuristic: str
+) -> dict[str, str]:
+    """Return what was trained, in words, by name: `config` and `curve` are those of the folder's checkpoint.
+
+    `heuristic` is the policy whose mean completion the ratios of the curve are over.
+    """
     best = min(curve, key=lambda entry: float(entry["ratio"]))
     last, method = curve[-1], config.get("method")
     return {
@@ -27,15 +32,15 @@ def training_facts(where: str, config: Mapping[str, Any], curve: Sequence[Mappin
         "method": str(method.get("kind", "?")) if isinstance(method, dict) else "?",
         "seed": str(config.get("seed", "?")),
         "trained for": f"{last['decisions']:,.0f} decisions, {last['minutes']:.1f} minutes",
-        "best": f"{best['ratio']:.4f} of assignment, after {best['decisions']:,.0f} decisions",
+        "best": f"{best['ratio']:.4f} of {heuristic}, after {best['decisions']:,.0f} decisions",
     }
 
 
-def training_sections(where: str, curve: Sequence[Mapping[str, Any]]) -> list[Section]:
+def training_sections(where: str, curve: Sequence[Mapping[str, Any]], heuristic: str) -> list[Section]:
     """Return the learning curve of a training folder's checkpoint, and its validations as a table.
 
-    Each entry of `curve` has finite "iteration", "decisions", "minutes", "ratio", "error" and "sjf_ratio", and may
-    have "ratio_at_LOAD". Raise FileFormatError for an empty curve.
+    The ratios are over `heuristic`. Each entry of `curve` has finite "iteration", "decisions", "minutes", "ratio",
+    "error" and "sjf_ratio", and may have "ratio_at_LOAD". Raise FileFormatError for an empty curve.
     """
     if not curve:
         raise FileFormatError(f"{where}: has not been validated yet, so that there is no curve to show")
@@ -44,12 +49,12 @@ def training_sections(where: str, curve: Sequence[Mapping[str, Any]]) -> list[Se
         (entry["ratio"], entry["ratio"] / (1 + entry["error"]), entry["ratio"] * (1 + entry["error"]))
         for entry in curve
     ]
-    lines = [Line(name="all validation episodes, over assignment", x=x, values=whole)]
+    lines = [Line(name=f"all validation episodes, over {heuristic}", x=x, values=whole)]
     loads = [name for name in curve[0] if name.startswith(AT_LOAD)]
     for name in loads:
         values = [(entry[name],) * 3 for entry in curve if isinstance(entry.get(name), int | float)]
         if len(values) == len(curve):
-            lines.append(Line(name=f"at load {name.removeprefix(AT_LOAD)}, over assignment", x=x, values=values))
+            lines.append(Line(name=f"at load {name.removeprefix(AT_LOAD)}, over {heuristic}", x=x, values=values))
     lines.append(Line(name="over sjf", x=x, values=[(entry["sjf_ratio"],) * 3 for entry in curve], shown=False))
     table = Table()
     names = ("iteration", "decisions", "minutes", "ratio", "error", "sjf_ratio")
@@ -89,7 +94,7 @@ def points_sections(where: str, data: Mapping[str, Any]) -> list[Section]:
 
 
 def best_sections(
-    policies: Sequence[str], scenario: Scenario, *, seed: int, episodes: int, asked: bool
+    policies: Sequence[str], scenario: Scenario, *, dispatch: bool, seed: int, episodes: int, asked: bool
 ) -> list[Section]:
     """Return the sections of policies that play a training's fleet.
 
@@ -97,7 +102,9 @@ def best_sections(
     """
     try:
         table = scenario_table(scenario)
-        return played_sections(policies, scenario, table, dispatch=False, first_seed=seed, episodes=episodes, seed=seed)
+        return played_sections(
+            policies, scenario, table, dispatch=dispatch, first_seed=seed, episodes=episodes, seed=seed
+        )
     except GnnSchedError as error:
         if asked:
             raise

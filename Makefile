@@ -21,10 +21,11 @@ ADAPTER_TESTS := tests/agents/test_libraries.py tests/agents/test_adapters_doc.p
 VENV := .venv
 BIN := $(VENV)/bin
 ADAPTERS := .venv-adapters
+OLDEST := .cache/gymnasium
 PACKAGES := import sysconfig; print(sysconfig.get_path("purelib"))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup setup-dev demo test test-quick test-gymnasium test-adapters test-no-jit check check-version lint types \
+.PHONY: setup setup-dev demo test test-quick test-gymnasium test-adapters test-no-jit prepared check check-version lint types \
   imports bench docs pictures notebooks learn fuzz soak clean
 
 setup: $(VENV)/.setup
@@ -62,14 +63,17 @@ demo: setup
 
 test: setup-dev
 	$(BIN)/python -m pytest -n 2
-	$(MAKE) --no-print-directory test-no-jit test-gymnasium test-adapters
+	$(MAKE) --no-print-directory -j1 test-no-jit test-gymnasium test-adapters
 
 test-quick: setup-dev
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
-test-gymnasium: setup-dev
-	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .cache/gymnasium gymnasium==$(GYMNASIUM)
-	PYTHONPATH=.cache/gymnasium $(BIN)/python -m pytest -n 2 -m 'not slow' $(GYMNASIUM_TESTS)
+$(OLDEST)/.setup: Makefile $(VENV)/.setup-dev
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(OLDEST) gymnasium==$(GYMNASIUM)
+	touch $@
+
+test-gymnasium: $(OLDEST)/.setup
+	PYTHONPATH=$(OLDEST) $(BIN)/python -m pytest -n 2 -m 'not slow' $(GYMNASIUM_TESTS)
 
 test-adapters: $(ADAPTERS)/.setup
 	$(ADAPTERS)/bin/python -m pytest -n 2 -m 'adapters or not slow' tests/contracts/test_env_contract.py
@@ -88,6 +92,9 @@ types: setup-dev
 
 imports: setup-dev
 	$(BIN)/lint-imports
+
+# what the later parts of test need; beside its first part, make -j2 check prepared is sooner done
+prepared: $(OLDEST)/.setup $(ADAPTERS)/.setup
 
 check: lint types imports test
 

@@ -25,7 +25,10 @@ LOST = "lost"  # marks entries of a curve whose weights were damaged or removed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The result of `train`: whether it `finished` or was stopped, and the best model so far."""
+    """The result of `train`: whether it `finished` or was stopped, and the best model so far.
+
+    `reference` says in words what the best model's ratio is over.
+    """
 
     finished: bool
     iteration: int
@@ -34,6 +37,7 @@ class Result:
     best: dict[str, Any]
     weights: Path
     phase: str
+    reference: str
 
 
 def train(
@@ -121,7 +125,8 @@ class Run:
     def prepare(self, display: Display, log: EventLog) -> None:
         """Play what is compared with, and validate the weights to start from, unless a resumed training has done so."""
         if self.spent < 1.0 or not self.curve:
-            display.say("playing assignment and sjf on the validation episodes, to compare with")
+            names = dict.fromkeys((*self.config.validation.references, "sjf"))
+            display.say(f"playing {', '.join(names)} on the validation episodes, to compare with")
             self.validation.play_references()
         self._clock = time.monotonic()
         if (damage := self._damage()) is not None:
@@ -162,6 +167,7 @@ class Run:
             best=self.best,
             weights=self.files.best,
             phase=self.phase,
+            reference=self.config.validation.reference,
         )
 
     def _damage(self) -> str | None:
@@ -208,7 +214,8 @@ class Run:
         loads = ", ".join(f"{ratio:.4f} at {load:g}" for load, ratio in score.by_load.items())
         display.say(
             f"iteration {self.iteration}, {self.seconds / MINUTE:.1f} min, {self.decisions / 1e6:.2f} M decisions: "
-            f"{score.ratio:.4f} ±{score.error:.4f} of assignment ({loads}), {score.sjf_ratio:.4f} of sjf"
+            f"{score.ratio:.4f} ±{score.error:.4f} of {self.config.validation.reference} ({loads}), "
+            f"{score.sjf_ratio:.4f} of sjf"
             + (f", {self.phase}" if self.phase else "")
             + (", best so far" if better else "")
         )

@@ -8,16 +8,15 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_agents.worlds import Workloads, World, make_world, world_table
+from gnnsched_agents.worlds import Workloads, World, make_world, world_scenario
 from gnnsched_baselines import make_policy
 from gnnsched_baselines.learned.pair_network import Network
-from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields
+from gnnsched_env.common.checks import Integer, ListOf, Number, Text, check_fields
 from gnnsched_env.common.policy import IntArray
-from gnnsched_env.evaluation import PolicyFactory, run_policy
-from gnnsched_env.scenario import load_scenario
+from gnnsched_env.evaluation import PolicyFactory, policy_factory, run_policy
+from gnnsched_env.scenario import Scenario, scenario_table
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
 from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED
-from gnnsched_env.tables import LatencyTable
 from gnnsched_env.workload.job_classes import SYNTHETIC_SEED
 
 Case = tuple[int, float]  # a validation case: the seed of its classes, and its load
@@ -43,9 +42,16 @@ class ValidationConfig:
     """Number of arrivals per episode."""
     episodes: Annotated[int, Integer(1, MOST_JOBS)] = 32
     """Number of episodes for each workload and load."""
+    references: Annotated[tuple[str, ...], ListOf(Text(), 1)] = ("assignment",)
+    """Policies to compare with: the reference of a workload and load is the one with the smallest mean completion."""
 
     def __post_init__(self) -> None:
         check_fields(self, "validation")
+
+    @property
+    def reference(self) -> str:
+        """Return what ratios are over, in words."""
+        return self.references[0] if len(self.references) == 1 else "the best heuristic"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +59,8 @@ class Score:
     """Ratios of a policy's mean completion to a reference's, on the same episodes.
 
     `ratio` is the geometric mean over all workloads and loads; the model with the smallest is chosen. `by_load`: the
-    same over the workloads of each load. `cases`: the single ratios. `sjf_ratio`: like `ratio`, with `sjf` as reference
-    instead of `assignment`. `error`: half of a 95 % interval of log(ratio), treating the episodes as independent.
+    same over the workloads of each load. `cases`: the single ratios. `sjf_ratio`: like `ratio`, with `sjf` as
+    reference. `error`: half of a 95 % interval of log(ratio), treating the episodes as independent.
     """
 
     ratio: float
@@ -86,7 +92,7 @@ class Validation:
 
     def score_means(self, means: Means) -> Score:
         """Score a policy by its mean completions on the validation episodes (the result of `play` or `run`)."""
-        logs = {case: _log_ratio(mean, self.assignment_means[case]) for case, mean in means.items()}
+        logs = {case: _log_ratio(mean, self.reference_means[case]) for case, mean in means.items()}
         cases = {case: float(np.exp(log)) for case, (log, _) in logs.items()}
         sjf = [_log_ratio(mean, self.sjf_means[case])[0] for case, mean in means.items()]
         by_load = {
@@ -106,14 +112,14 @@ class Validation:
 
     def run(self, factory: PolicyFactory) -> Means:
         """Return the mean completions of a policy that reads observations."""
-        options = {"jobs": self.config.jobs, "window": self.workloads.window, "dataflow": "predicted_best"}
+        shape = {"jobs": self.config.jobs, "window": self.workloads.window, "dataflow": "predicted_best"}
         means = {}
         for seed, load in self._worlds:
-            scenario = load_scenario(self.workloads.scenario).with_options(load=load, **options)
+            scenario = self._scenarios[seed].with_options(load=load, **shape)
             runs = run_policy(
                 factory,
                 scenario,
-                self._tables[seed],
+                scenario_table(scenario),
                 dispatch=False,
                 seed=EPISODE_SEED,
                 episodes=self.config.episodes,
@@ -124,7 +130,7 @@ class Validation:
 
     def play_references(self) -> None:
         """Play the reference policies, unless that was already done."""
-        _ = (self.assignment_means, self.sjf_means)
+        _ = (self.reference_means, self.sjf_means)
 
     @cached_property
     def assignment_means(self) -> Means:
@@ -132,19 +138,29 @@ class Validation:
         return self.play(lambda world: world.actor(None))
 
     @cached_property
+    def reference_means(self) -> Means:
+        """The mean completions of the best of the references, case by case."""
+        played = [self._reference(name) for name in self.config.references]
+        return {case: min((means[case] for means in played), key=lambda own: float(own.mean())) for case in played[0]}
+
+    @cached_property
     def sjf_means(self) -> Means:
         """The mean completions of `sjf` (on the same predictions and window)."""
         return self.run(lambda layout, table: make_policy("sjf", layout, table=table))
 
+    def _reference(self, name: str) -> Means:
+        known = {"assignment": lambda: self.assignment_means, "sjf": lambda: self.sjf_means}
+        return known[name]() if name in known else self.run(policy_factory(name, dispatch=False))
+
     @cached_property
-    def _tables(self) -> dict[int, LatencyTable]:
-        return {seed: world_table(self.workloads, seed) for seed in self.config.workloads}
+    def _scenarios(self) -> dict[int, Scenario]:
+        return {seed: world_scenario(self.workloads, seed, split="validation") for seed in self.config.workloads}
 
     @cached_property
     def _worlds(self) -> dict[Case, World]:
         return {
-            (seed, load): make_world(self.workloads, table, load, self.config.episodes, split="validation")
-            for seed, table in self._tables.items()
+            (seed, load): make_world(self.workloads, scenario, load, self.config.episodes, split="validation")
+            for seed, scenario in self._scenarios.items()
             for load in self.config.loads
         }
 

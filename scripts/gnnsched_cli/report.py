@@ -111,23 +111,22 @@ def contents(arguments: Arguments) -> tuple[str, dict[str, str], "list[Section]"
 def training(arguments: Arguments) -> tuple[str, dict[str, str], "list[Section]"]:
     """Return the contents of a training's page."""
     from gnnsched_agents.run_folder import RunFolder
-    from gnnsched_agents.worlds import Workloads
+    from gnnsched_agents.worlds import Workloads, shown_scenario
     from gnnsched_env.common.checks import check_keys
-    from gnnsched_env.report.page.trained import best_sections, training_facts, training_sections
-    from gnnsched_env.scenario import load_scenario
+    from gnnsched_env.report.page.trained import best_sections, reference_of, training_facts, training_sections
 
     folder = RunFolder(arguments.source)
     kept = folder.read()
     if kept is None:
         raise ConfigError(f"{arguments.source}: must be the folder of a training, but has no {folder.checkpoint.name}")
-    sections = training_sections(str(arguments.source), kept["curve"])
+    sections = training_sections(str(arguments.source), kept["curve"], over=reference_of(kept["config"]))
     told = kept["config"].get("workloads")
     if not isinstance(told, dict):
         raise FileFormatError(f"{folder.checkpoint}: the config's workloads must be an object, got {told!r:.80}")
     check_keys(f"{folder.checkpoint}: workloads", told, Workloads)
     workloads = Workloads(**told)
     load = 0.8 if arguments.load is None else arguments.load
-    scenario = load_scenario(workloads.scenario).with_options(load=load, window=workloads.window)
+    scenario = shown_scenario(workloads).with_options(load=load, window=workloads.window)
     sections += best_sections(
         arguments.policies or (f"agent:{folder.best}", REFERENCE),
         scenario,

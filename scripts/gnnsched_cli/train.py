@@ -17,7 +17,7 @@ from typing import Annotated
 import tyro
 
 from gnnsched_agents.config_files import load_config
-from gnnsched_agents.training_config import FLEETS, SUFFIXES, TrainConfig
+from gnnsched_agents.training_config import ANY_NAMES, FLEETS, SUFFIXES, TrainConfig
 from gnnsched_agents.training_loop import Result, train
 from gnnsched_cli.command import OutFolder
 from gnnsched_cli.interrupts import INTERRUPTED
@@ -25,7 +25,8 @@ from gnnsched_cli.task_options import Ray
 
 DEFAULT = "queue_hetero4"
 WHICH = (
-    "A config, which the other arguments change: queue_FLEET or queue_FLEET_METHOD, or the path of a .toml file. "
+    f"A config, which the other arguments change: {' or '.join(ANY_NAMES)} (for any fleet), queue_FLEET or "
+    "queue_FLEET_METHOD, or the path of a .toml file. "
     f"FLEET is one of {', '.join(FLEETS)}; METHOD one of {', '.join(suffix[1:] for suffix in SUFFIXES if suffix)}."
 )
 
@@ -78,10 +79,10 @@ def told(result: Result) -> str:
         phase = f" ({result.phase})" if result.phase else ""
         return (
             f"{result.weights}: after {result.iteration} iterations{phase} nothing validated better than the start, "
-            f"{best['ratio']:.4f} of assignment's mean completion; give it more minutes; {amount}"
+            f"{best['ratio']:.4f} of {result.reference}'s mean completion; give it more minutes; {amount}"
         )
     return (
         f"{result.weights}: iteration {best['iteration']} of {result.iteration}; on the validation workloads "
-        f"{best['ratio']:.4f} ±{best['error']:.4f} of assignment's mean completion, {best['sjf_ratio']:.4f} of sjf's; "
-        f"{amount}"
+        f"{best['ratio']:.4f} ±{best['error']:.4f} of {result.reference}'s mean completion, "
+        f"{best['sjf_ratio']:.4f} of sjf's; {amount}"
     )

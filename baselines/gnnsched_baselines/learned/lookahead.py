@@ -66,6 +66,6 @@ class Lookahead(Rollout):
 
     def _play_out(self, future: Simulation, first_actions: IntArray) -> None:
         future.step(first_actions)
-        player = Player(future, self.layout, self._reader.machines, self._reader.unit, self._network.arrays)
+        player = Player(future, self.layout, self._reader.machines, self._reader.unit, self._network.read)
         while not future.lanes["ended"].all():
             future.step(player.act())

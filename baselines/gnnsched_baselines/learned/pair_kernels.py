@@ -35,7 +35,9 @@ PLANNED = np.dtype(
     ],
     align=True,
 )
-CONTEXT = np.dtype([("waiting", "i8"), ("may_wait", "i8"), ("to_come", "i8"), ("gap", "f8")], align=True)
+CONTEXT = np.dtype(
+    [("waiting", "i8"), ("behind", "i8"), ("may_wait", "i8"), ("to_come", "i8"), ("gap", "f8")], align=True
+)
 
 # The numbers whose logarithms become features are collected first, those of each pair, of each job, of each
 # accelerator and of the lane in turn; one vectorized loop takes all logarithms. Their places, by name:
@@ -132,7 +134,7 @@ def describe(latencies, remaining, idle, context, machines, unit, kinds, scratch
     """Write the rows of one lane; return how many are written and how many are meant, equal ones counted each.
 
     If waiting is legal, its row is the last. Read: `latencies` float64 [n, G], `remaining` float64 [A], `idle` bool
-    [A], `context` CONTEXT (a record), `machines` float64 [A, 5 + T], `unit` cycles, `kinds` FleetKinds. Written: `rows`
+    [A], `context` CONTEXT (a record), `machines` float64 [A, M + T], `unit` cycles, `kinds` FleetKinds. Written: `rows`
     float32 [n x A + 1, F] and `pairs` int64 [n x A + 1, 2] (slot, accelerator; slot -1 waits; of equal rows, the lowest
     accelerator), `order` int64 [n x A + 1]: the row that is meant for each accelerator and job in turn.
     """
@@ -172,11 +174,19 @@ def describe(latencies, remaining, idle, context, machines, unit, kinds, scratch
         latencies, remaining, idle, waiting, gap, unit, kinds, lines, planned, logs, of_jobs, of_fleet, of_lane
     )
     _take_logs(logs, of_lane + LANE_LOGS)
+    shortest, completion = np.inf, np.inf  # of all pairs, and the soonest of any job on any accelerator
+    for r in range(count):
+        shortest = min(shortest, logs[PAIR_LOGS * r + PAIR.latency])
+        completion = min(completion, logs[PAIR_LOGS * r + PAIR.elsewhere])
+    completion = min(completion, shortest)
     for first in range(0, count, max(1, waiting)):
         a = pairs[first, 1]
-        _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first)
+        _write_pairs(
+            a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, shortest, completion, rows, first
+        )
     if context["may_wait"] or count == 0:
         _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of_lane, rows, count)
+        rows[count, AT.over_soonest] = _kept(shortest - completion) if count > 0 else 0.0
         pairs[count, 0], pairs[count, 1] = -1, 0
         order[total] = count
         count += 1
@@ -439,7 +449,9 @@ def _kept(log):
 
 
 @inlined
-def _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first):
+def _write_pairs(
+    a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, shortest_pair, completion, rows, first
+):  # fmt: skip
     """Write the features that need logarithms to an idle accelerator's rows."""
     unit, shortest, first_free, others, weight = logs[of_lane + LANE.unit], np.inf, np.inf, 0.0, 1e-3
     for j in range(waiting):
@@ -473,6 +485,9 @@ def _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, 
         rows[r, AT.next_arrival] = min(MOST_LOG, logs[at + PAIR.next_arrival])
         rows[r, AT.later_arrival] = min(MOST_LOG, logs[at + PAIR.later_arrival])
         rows[r, AT.last_arrival] = min(MOST_LOG, logs[at + PAIR.last_arrival])
+        rows[r, AT.alike] = machines[a, MACHINE.alike]
+        rows[r, AT.over_shortest_pair] = _kept(latency - shortest_pair)
+        rows[r, AT.over_soonest] = _kept(latency - completion)
 
 
 @inlined
@@ -495,6 +510,7 @@ def _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of
         rows[r, AT.price] = machines[machine, MACHINE.price]
         rows[r, AT.slowness] = machines[machine, MACHINE.slowness]
         rows[r, AT.preferred] = machines[machine, MACHINE.preferred]
+        rows[r, AT.alike] = machines[machine, MACHINE.alike]
 
 
 @inlined
@@ -508,6 +524,7 @@ def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
     load = min(MOST_LOAD, 1.0 / (gap * machines[0, MACHINE.rate]))
     backlog, work = min(MOST_LOG, logs[of_lane + LANE.backlog]), min(MOST_LOG, logs[of_lane + LANE.work])
     longest = min(MOST_LOG, logs[of_lane + LANE.longest])
+    behind = context["behind"] / (context["behind"] + 32.0)
     for r in range(count):
         rows[r, AT.waiting] = crowd
         rows[r, AT.load] = load
@@ -517,6 +534,11 @@ def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
         rows[r, AT.spread] = machines[0, MACHINE.spread]
         rows[r, AT.waiting_work] = work
         rows[r, AT.waiting_longest] = longest
+        rows[r, AT.fleet_size] = machines[0, MACHINE.fleet_size]
+        rows[r, AT.unlike] = machines[0, MACHINE.unlike]
+        rows[r, AT.tail] = machines[0, MACHINE.tail]
+        rows[r, AT.error] = machines[0, MACHINE.error]
+        rows[r, AT.behind_window] = behind
 
 
 @bare_kernel
@@ -558,15 +580,17 @@ def _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, rema
         if accelerator["job"] >= 0:
             remaining[a] = max(0, accelerator["believed_finish"] - lane["time"])
     context[0]["waiting"] = waiting
+    context[0]["behind"] = lane["waiting"] - waiting
     context[0]["to_come"] = lane["next_ready"] < NEVER
     context[0]["may_wait"] = context[0]["to_come"] or lane["running"] > 0
     context[0]["gap"] = math.floor(lane["recent_gap"])
 
 
 @inlined
-def _read_beliefs(i, waiting, may_wait, to_come, gap, context):
+def _read_beliefs(i, waiting, behind, may_wait, to_come, gap, context):
     """Write what a lane's observation says of the lane."""
     context[0]["waiting"] = waiting[i]
+    context[0]["behind"] = behind[i]
     context[0]["may_wait"] = may_wait[i]
     context[0]["to_come"] = to_come[i]
     context[0]["gap"] = gap[i]
@@ -574,18 +598,19 @@ def _read_beliefs(i, waiting, may_wait, to_come, gap, context):
 
 @bare_kernel
 def describe_beliefs(
-    latencies, remaining, idle, waiting, may_wait, to_come, gap, context, machines, unit, kinds, scratch,
+    latencies, remaining, idle, waiting, behind, may_wait, to_come, gap, context, machines, unit, kinds, scratch,
     rows, pairs, order, starts,
 ):  # fmt: skip
     """Write the rows of all lanes from their observations, lane by lane; return their number.
 
-    `latencies` float64 [L, n, G], `remaining` float64 [L, A], `idle` bool [L, A], `waiting` int64 [L], `may_wait` and
-    `to_come` bool [L], `gap` float64 [L] cycles; `context` CONTEXT [1] is scratch. No accelerators may be `alike`.
+    `latencies` float64 [L, n, G], `remaining` float64 [L, A], `idle` bool [L, A], `waiting` and `behind` (the window)
+    int64 [L], `may_wait` and `to_come` bool [L], `gap` float64 [L] cycles; `context` CONTEXT [1] is scratch. No
+    accelerators may be `alike`.
     """
     count = 0
     for i in range(len(latencies)):
         starts[i] = count
-        _read_beliefs(i, waiting, may_wait, to_come, gap, context)
+        _read_beliefs(i, waiting, behind, may_wait, to_come, gap, context)
         own, _ = describe(
             latencies[i], remaining[i], idle[i], context[0], machines, unit, kinds, scratch, rows[count:],
             pairs[count:], order,
@@ -597,12 +622,12 @@ def describe_beliefs(
 
 @bare_kernel
 def decide_beliefs(
-    latencies, remaining, idle, waiting, may_wait, to_come, gap, context, machines, unit, kinds, scratch,
+    latencies, remaining, idle, waiting, behind, may_wait, to_come, gap, context, machines, unit, kinds, scratch,
     rows, pairs, order, weights, hidden, pooled, scores, slots, owners,
 ):  # fmt: skip
     """Write the (slot, accelerator) of each lane's best score, from observations; slot -1 where it waits."""
     for i in range(len(latencies)):
-        _read_beliefs(i, waiting, may_wait, to_come, gap, context)
+        _read_beliefs(i, waiting, behind, may_wait, to_come, gap, context)
         count, total = describe(
             latencies[i], remaining[i], idle[i], context[0], machines, unit, kinds, scratch, rows, pairs, order
         )
@@ -627,8 +652,8 @@ def _best_row(rows, count, order, total, weights, hidden, pooled, scores):
 def score(rows, count, order, total, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores):
     """Write the scores of one lane's `count` rows: the network of `pair_network.Network`.
 
-    Its mean is over the rows that the first `total` of `order` int64 name. `rows` float32 [n, F]; `w1` [F, H], `b1`
-    [H], `w2`, `u2` [H, H], `b2`, `w3` [H], `skip` [F] float32. Scratch: `hidden` float32 [n, H], `pooled` float32
+    Its mean is over the rows that the first `total` of `order` int64 name. `rows` float32 [n, F or more]; `w1` [F, H],
+    `b1` [H], `w2`, `u2` [H, H], `b2`, `w3` [H], `skip` [F] float32. Scratch: `hidden` float32 [n, H], `pooled` float32
     [2, H]. Written: `scores` float32 [n].
     """
     width, zero, share = len(b1), np.float32(0.0), np.float32(1.0) / np.float32(total)
@@ -652,7 +677,7 @@ def score(rows, count, order, total, w1, b1, w2, u2, b2, w3, skip, hidden, poole
             second[k] = shared[k]
         _add_product(hidden, r, w2, pooled, 0)
         total = zero
-        for f in range(NUM_FEATURES):
+        for f in range(len(skip)):
             total += rows[r, f] * skip[f]
         for k in range(width):
             total += max(zero, second[k]) * w3[k]
@@ -661,11 +686,11 @@ def score(rows, count, order, total, w1, b1, w2, u2, b2, w3, skip, hidden, poole
 
 @_fast
 def _add_product(values, row, matrix, out, to):
-    """Add the product of a row of `values` and a matrix to row `to` of `out`.
+    """Add the product of a row of `values` (as much of it as the matrix is high) and a matrix to row `to` of `out`.
 
     Eight rows of the matrix at a time, so that `out` is read and written an eighth as often.
     """
-    height, width = values.shape[1], out.shape[1]
+    height, width = matrix.shape[0], out.shape[1]
     whole = height - height % 8
     for f in range(0, whole, 8):
         v0, v1, v2, v3 = values[row, f], values[row, f + 1], values[row, f + 2], values[row, f + 3]

@@ -15,7 +15,7 @@ from gnnsched_baselines.learned.pair_network import Network, load_network
 from gnnsched_baselines.learned.player import fleet_kinds, most_rows, scratch
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Knowledge, Observation, Routing
-from gnnsched_env.envs import Layout, decode_cycles, unflatten
+from gnnsched_env.envs import Layout, decode_counts, decode_cycles, unflatten
 from gnnsched_env.tables import LatencyTable
 
 WEIGHTS = Path(__file__).with_name("weights")
@@ -70,6 +70,7 @@ class TrainedPolicy:
         _check_queue(layout)
         self.layout = layout
         self.network = network
+        self._weights = network.read
         machines = machine_features(table)
         kinds = fleet_kinds(machines, layout.kinds, merged=True)
         unit = float(table.mean_shortest_predicted)
@@ -92,9 +93,7 @@ class TrainedPolicy:
         told = _told(beliefs, observation, mask, self.layout)
         slots = np.empty(len(mask), np.int64)
         accelerators = np.empty(len(mask), np.int64)
-        kernels.decide_beliefs(
-            *told, *self._known, *self._written, self.network.arrays, *self._scratch, slots, accelerators
-        )
+        kernels.decide_beliefs(*told, *self._known, *self._written, self._weights, *self._scratch, slots, accelerators)
         return send_pairs(self.layout, observation, mask, beliefs, (slots, accelerators))
 
 
@@ -104,11 +103,12 @@ def _check_queue(layout: Layout) -> None:
 
 
 def _told(beliefs: Beliefs, observation: Observation, mask: BoolArray, layout: Layout) -> tuple[NDArray[Any], ...]:
-    """Return what kernels read of L lanes' observations: their first seven arguments."""
+    """Return what kernels read of L lanes' observations: their first eight arguments."""
     system = unflatten(observation, layout).system
+    behind, gap = decode_counts(system["behind"], layout.window), decode_cycles(system["recent_gap"])
     return (
-        beliefs.of_kinds, beliefs.remaining, beliefs.open, beliefs.waiting,
-        mask[:, layout.wait_action], system["to_come"] > 0, decode_cycles(system["recent_gap"]),
+        beliefs.of_kinds, beliefs.remaining, beliefs.open, beliefs.waiting, behind,
+        mask[:, layout.wait_action], system["to_come"] > 0, gap,
     )  # fmt: skip
 
 

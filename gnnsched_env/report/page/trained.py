@@ -27,15 +27,22 @@ def training_facts(where: str, config: Mapping[str, Any], curve: Sequence[Mappin
         "method": str(method.get("kind", "?")) if isinstance(method, dict) else "?",
         "seed": str(config.get("seed", "?")),
         "trained for": f"{last['decisions']:,.0f} decisions, {last['minutes']:.1f} minutes",
-        "best": f"{best['ratio']:.4f} of assignment, after {best['decisions']:,.0f} decisions",
+        "best": f"{best['ratio']:.4f} of {reference_of(config)}, after {best['decisions']:,.0f} decisions",
     }
 
 
-def training_sections(where: str, curve: Sequence[Mapping[str, Any]]) -> list[Section]:
+def reference_of(config: Mapping[str, Any]) -> str:
+    """Return in words what the ratios of a training of a config are over."""
+    validation = config.get("validation")
+    names = validation.get("references") if isinstance(validation, dict) else None
+    return "the best heuristic" if isinstance(names, list) and len(names) > 1 else "assignment"
+
+
+def training_sections(where: str, curve: Sequence[Mapping[str, Any]], *, over: str = "assignment") -> list[Section]:
     """Return the learning curve of a training folder's checkpoint, and its validations as a table.
 
-    Each entry of `curve` has finite "iteration", "decisions", "minutes", "ratio", "error" and "sjf_ratio", and may
-    have "ratio_at_LOAD". Raise FileFormatError for an empty curve.
+    `over`: what ratios are over, in words. Each entry of `curve` has finite "iteration", "decisions", "minutes",
+    "ratio", "error" and "sjf_ratio", and may have "ratio_at_LOAD". Raise FileFormatError for an empty curve.
     """
     if not curve:
         raise FileFormatError(f"{where}: has not been validated yet, so that there is no curve to show")
@@ -44,12 +51,12 @@ def training_sections(where: str, curve: Sequence[Mapping[str, Any]]) -> list[Se
         (entry["ratio"], entry["ratio"] / (1 + entry["error"]), entry["ratio"] * (1 + entry["error"]))
         for entry in curve
     ]
-    lines = [Line(name="all validation episodes, over assignment", x=x, values=whole)]
+    lines = [Line(name=f"all validation episodes, over {over}", x=x, values=whole)]
     loads = [name for name in curve[0] if name.startswith(AT_LOAD)]
     for name in loads:
         values = [(entry[name],) * 3 for entry in curve if isinstance(entry.get(name), int | float)]
         if len(values) == len(curve):
-            lines.append(Line(name=f"at load {name.removeprefix(AT_LOAD)}, over assignment", x=x, values=values))
+            lines.append(Line(name=f"at load {name.removeprefix(AT_LOAD)}, over {over}", x=x, values=values))
     lines.append(Line(name="over sjf", x=x, values=[(entry["sjf_ratio"],) * 3 for entry in curve], shown=False))
     table = Table()
     names = ("iteration", "decisions", "minutes", "ratio", "error", "sjf_ratio")

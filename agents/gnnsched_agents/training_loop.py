@@ -14,7 +14,9 @@ from gnnsched_agents.run_folder import RunFolder
 from gnnsched_agents.training_config import TrainConfig, require_same
 from gnnsched_agents.training_display import Display, EventLog, open_display, open_events
 from gnnsched_agents.validation import Score, Validation
+from gnnsched_agents.worlds import trained_range
 from gnnsched_baselines.learned.pair_network import load_network, save_network
+from gnnsched_baselines.learned.training_range import TRAINED_FOR
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.folder_lock import writing_folder
 
@@ -251,6 +253,7 @@ class Run:
             "curve": self.curve,
             "training": self._amounts(),
             "config": self.config.plain(),
+            **({TRAINED_FOR: trained_for} if (trained_for := trained_range(self.config.workloads)) else {}),
         }
 
     def _amounts(self) -> dict[str, float]:

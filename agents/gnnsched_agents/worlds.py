@@ -18,7 +18,7 @@ from gnnsched_env.envs import Layout
 from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table, simulation_settings
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
-from gnnsched_env.scenario.random_scenarios import random_scenario
+from gnnsched_env.scenario.random_scenarios import MOST_ACCELERATORS, PES, random_scenario
 from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED, MOST_SKEW, synthetic_table
 from gnnsched_env.sim import Simulation, episode_metrics
 
@@ -126,6 +126,13 @@ def world_scenario(workloads: Workloads, seed: int, *, split: str = "train") -> 
 def shown_scenario(workloads: Workloads) -> Scenario:
     """Return the scenario on which a trained agent is shown: its own, or the first random one of the tests."""
     return random_scenario(0) if workloads.scenario == RANDOM else load_scenario(workloads.scenario)
+
+
+def trained_range(workloads: Workloads) -> dict[str, tuple[float, float]]:
+    """Return the least and the most of what random fleets are trained for, by name; nothing for a single fleet."""
+    if workloads.scenario != RANDOM:
+        return {}
+    return {"accelerators": (1, MOST_ACCELERATORS), "PEs": (PES[0], PES[-1]), "load": workloads.loads}
 
 
 def fewer(count: int, workloads: Workloads, scenario: Scenario) -> int:

@@ -128,7 +128,7 @@ class Lanes:
         world = make_world(self.workloads, training_scenario(self.workloads, chosen), load, self.lanes_each)
         self.drawn[number] = (chosen, load)
         self.worlds[number] = world
-        self.readers[number] = Reader(world.simulation, world.layout, world.machines, world.unit)
+        self.readers[number] = world.reader()
         return world
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
+from gnnsched_baselines.learned.equal_hardware import equal_hardware
 from gnnsched_baselines.learned.pair_features import machine_features
 from gnnsched_baselines.learned.pair_network import Network
-from gnnsched_baselines.learned.player import Player
+from gnnsched_baselines.learned.player import Player, Reader
 from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields, require
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.envs import Layout
@@ -60,17 +61,20 @@ class Workloads:
 class World:
     """Lanes of Queue-v0 with one fleet, workload and load; the dataflow is the predicted best.
 
-    `machines` float64 [A, M + T] and `unit` (the reward's, in cycles) are a trained policy's knowledge of the workload.
+    `machines` float64 [A, M + T] and `unit` (the reward's, in cycles) are a trained policy's knowledge of the workload,
+    with latencies pooled in `groups` int64 [A] of equal hardware (None: there is nothing to pool).
     """
 
     simulation: Simulation
     layout: Layout
     unit: float
     load: float
+    groups: IntArray | None = field(init=False)
     machines: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.machines = machine_features(self.simulation.table)
+        self.groups = equal_hardware(self.simulation.table)
+        self.machines = machine_features(self.simulation.table, self.groups)
 
     def reset(self, seed: int) -> None:
         """Start an episode in each lane, of seeds seed, seed + 1, ..."""
@@ -92,7 +96,14 @@ class World:
         """Return a function that gives the lanes' actions int64 [L]: those of a network, or of `assignment` (None)."""
         if network is None:
             return AssignmentPlayer(self.simulation, self.layout).actions
-        return Player(self.simulation, self.layout, self.machines, self.unit, network.read).act
+        pools = network.pools or self.groups is None
+        machines = self.machines if pools else machine_features(self.simulation.table)
+        groups = self.groups if pools else None
+        return Player(self.simulation, self.layout, machines, self.unit, network.read, groups=groups).act
+
+    def reader(self) -> Reader:
+        """Return what describes the lanes to a network in training."""
+        return Reader(self.simulation, self.layout, self.machines, self.unit, groups=self.groups)
 
 
 def make_world(workloads: Workloads, scenario: Scenario, load: float, lanes: int, *, split: str = "train") -> World:

@@ -165,7 +165,8 @@ def test_a_task_plays_whole_episodes_with_members_and_assignment():
 def test_random_scenarios_are_worlds_too():
     random = replace(TINY, scenario=RANDOM)
     evolution = Evolution(replace(SMALL, sigma=1e-6, prior=3.0, level=0.01), random, 0)
-    assert evolution.update()["ratio"] == 1.0  # what assignment does, in each of them
+    # What assignment does, but on pooled latencies where predictions of equal accelerators have errors.
+    assert evolution.update()["ratio"] == pytest.approx(1.0, abs=0.02)
     fleets = [training_scenario(random, number).fleet for number in range(2)]
     assert fleets[0].accelerators != fleets[1].accelerators
     wide = next(s for s in map(random_scenario, range(20)) if len(s.fleet.accelerators) > 16)

@@ -96,7 +96,6 @@ def test_a_feature_of_trained_policies_is_two_files_and_weights_stay_valid(tmp_p
 import numpy as np
 from gnnsched_agents.worlds import Workloads, make_world, training_scenario
 from gnnsched_baselines.learned.pair_features import COLUMN, FEATURES
-from gnnsched_baselines.learned.player import Reader
 
 workloads = Workloads(sets=1, classes=16, jobs=60)
 world = make_world(workloads, training_scenario(workloads, 0), 0.9, 4)
@@ -104,7 +103,7 @@ world.reset(0)
 act = world.actor(None)
 for _ in range(60):
     world.simulation.step(act())
-    reader = Reader(world.simulation, world.layout, world.machines, world.unit)
+    reader = world.reader()
     count = reader.describe()
     rows = reader.rows[:count]
     pairs = rows[:, COLUMN.wait] == 0
@@ -112,7 +111,7 @@ for _ in range(60):
     assert (rows[~pairs, COLUMN.shortest_here] == 0).all()
 print(len(FEATURES), FEATURES[COLUMN.shortest_here])
 """
-    assert copy.run("-c", code) == "37 shortest_here\n"
+    assert copy.run("-c", code) == "45 shortest_here\n"
 
 
 def test_a_diff_must_fit_at_one_place():

@@ -50,7 +50,7 @@ class Lookahead(Rollout):
         super().__init__(layout, futures=futures, arrivals=arrivals, margin=margin, seed=seed)
         self.candidates = Integer(2, MOST_CANDIDATES).check(self.name, "candidates", candidates)
         self._network = network
-        self._reader = ObservationReader(layout, table)
+        self._reader = ObservationReader(layout, table, pools=network.pools)
 
     def _candidates(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return int64 [L, n]: legal actions, the best-scored first; a lane with fewer repeats its first."""
@@ -66,6 +66,7 @@ class Lookahead(Rollout):
 
     def _play_out(self, future: Simulation, first_actions: IntArray) -> None:
         future.step(first_actions)
-        player = Player(future, self.layout, self._reader.machines, self._reader.unit, self._network.read)
+        known = (self._reader.machines, self._reader.unit, self._network.read)
+        player = Player(future, self.layout, *known, groups=self._reader.groups)
         while not future.lanes["ended"].all():
             future.step(player.act())

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_baselines.learned.equal_hardware import pooled, shortest_predicted
+from gnnsched_env.common.policy import IntArray
 from gnnsched_env.sim import fleet_capacity
 from gnnsched_env.tables import LatencyTable
 
@@ -93,18 +95,24 @@ TYPICAL = 12  # number of classes that represent future jobs
 LIKENESS = 2.0  # each factor of two between latencies, halved so often, is what two accelerators' likeness loses
 
 
-def machine_features(table: LatencyTable) -> NDArray[np.float64]:
+def machine_features(table: LatencyTable, groups: IntArray | None = None) -> NDArray[np.float64]:
     """Return float64 [A, M + T]: a trained policy's knowledge of a workload (`table` of a job), from predictions.
 
     The first M columns are those of MACHINE; the rate is `sim.fleet_capacity`'s. T = TYPICAL latencies (cycles) on each
     accelerator are those of the classes in the middles of as many equal shares of the jobs, in order of their smallest
     latencies. Two accelerators whose typical latencies are, on average, a factor of 2^d apart are alike by 2^(-2 d):
-    equal ones wholly, and equal ones whose predictions have errors of their own almost.
+    equal ones wholly, and equal ones whose predictions have errors of their own almost. `groups`: the accelerators'
+    `equal_hardware`, if latencies are to be pooled.
     """
-    capacity = fleet_capacity(table.predicted_cycles, table.weights, table.choice_accelerators)
     fleet = np.arange(table.num_accelerators)
-    own = [table.predicted_cycles[:, table.choice_accelerators == a].min(axis=1) for a in fleet]
-    latencies = np.stack(own, axis=1).astype(np.float64)
+    latencies = shortest_predicted(table)
+    if groups is None:
+        capacity = fleet_capacity(table.predicted_cycles, table.weights, table.choice_accelerators)
+        prices = capacity.prices
+    else:
+        latencies = pooled(latencies, groups)
+        capacity = fleet_capacity(np.maximum(1, np.rint(latencies)).astype(np.int64), table.weights, fleet)
+        prices = (np.bincount(groups, capacity.prices) / np.bincount(groups))[groups]
     best = latencies.min(axis=1)
     slowness = table.weights @ np.log2(latencies / best[:, np.newaxis])
     preferred = table.weights @ (latencies.argmin(axis=1)[:, np.newaxis] == fleet)
@@ -117,7 +125,7 @@ def machine_features(table: LatencyTable) -> NDArray[np.float64]:
 
     shared = (capacity.rate, spread, 0.25 * np.log2(len(fleet)), 0.25 * slowness.mean())
     features = [
-        *(len(fleet) * capacity.prices, slowness, len(fleet) * preferred),
+        *(len(fleet) * prices, slowness, len(fleet) * preferred),
         *(np.full(len(fleet), value) for value in shared),
         _alike(latencies[typical]),
         *(np.full(len(fleet), value) for value in (tail, errors)),

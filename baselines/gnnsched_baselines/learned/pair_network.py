@@ -57,6 +57,14 @@ class Network:
         return tuple(getattr(self, field.name) for field in fields(self))
 
     @property
+    def pools(self) -> bool:
+        """Tell whether what plays pools latencies of equal hardware: if the weights read `alike`, which came with it.
+
+        Weights from before see predictions as they are.
+        """
+        return bool(self.w1[COLUMN.alike].any() or self.skip[COLUMN.alike])
+
+    @property
     def read(self) -> tuple[FloatArray, ...]:
         """Return `arrays` without the last features if their weights are all 0: what plays reads no more of a row.
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from gnnsched_baselines.assignment import JOB, PLACE
 from gnnsched_baselines.learned import pair_kernels as kernels
+from gnnsched_baselines.learned.equal_hardware import pooled
 from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES, TYPICAL
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.envs import Layout
@@ -83,14 +84,19 @@ class Reader:
         machines: NDArray[np.float64],
         unit: float,
         *,
+        groups: IntArray | None = None,
         merged: bool = False,
     ) -> None:
-        """Read a simulation; with `merged`, rows that are equal may be written once (see `kernels.FleetKinds`)."""
+        """Read a simulation; with `merged`, rows that are equal may be written once (see `kernels.FleetKinds`).
+
+        `groups`: the accelerators' `equal_hardware`, if latencies are pooled in `machines` and are to be here.
+        """
         lanes, fleet = simulation.accelerators.shape
         window = min(layout.window, simulation.jobs.shape[1])
         self.simulation = simulation
         self.layout = layout
         shortest = np.take_along_axis(simulation.predicted, simulation.best_choices, axis=1).astype(np.float64)
+        shortest = shortest if groups is None else pooled(shortest, groups)
         kinds = fleet_kinds(machines, equal_columns(shortest), merged=merged)
         self.situation = situation(window, kinds)
         self.scratch = scratch(window, kinds)
@@ -124,8 +130,10 @@ class Player:
         machines: NDArray[np.float64],
         unit: float,
         weights: tuple[FloatArray, ...],
+        *,
+        groups: IntArray | None = None,
     ) -> None:
-        self.reader = Reader(simulation, layout, machines, unit, merged=True)
+        self.reader = Reader(simulation, layout, machines, unit, groups=groups, merged=True)
         width, most = len(weights[1]), self.reader.most_rows
         self.weights = weights
         self._rows = np.empty((most, NUM_FEATURES), np.float32)

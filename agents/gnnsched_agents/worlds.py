@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
-from gnnsched_baselines.learned.equal_hardware import equal_hardware
+from gnnsched_baselines.equal_hardware import equal_hardware
 from gnnsched_baselines.learned.pair_features import machine_features
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_baselines.learned.player import Player, Reader

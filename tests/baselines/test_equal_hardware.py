@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gnnsched_baselines.learned.equal_hardware import equal_hardware, pooled, shortest_predicted
+from gnnsched_baselines.equal_hardware import equal_hardware, pooled, shortest_predicted
 from gnnsched_baselines.learned.pair_features import COLUMN, MACHINE, machine_features
 from gnnsched_baselines.learned.pair_network import Network, initial_network
 from gnnsched_baselines.learned.player import Player, Reader
@@ -83,3 +83,28 @@ def test_weights_from_before_see_predictions_as_they_are():
     skip = arrays["skip"].copy()
     skip[COLUMN.alike] = 0.1
     assert Network(**{**arrays, "skip": skip}).pools
+
+
+def test_the_dataflow_is_the_best_of_the_pooled_predictions():
+    batch = make_batch(WRONG, dispatch=False, lanes=4).batch
+    table, network = batch.table, reads_alike()
+    groups, unit = equal_hardware(table), float(table.mean_shortest_predicted)
+    machines = machine_features(table, groups)
+    policy = TrainedPolicy(batch.layout, table=table, network=network)
+    player = Player(batch.simulation, batch.layout, machines, unit, network.read, groups=groups)
+    flows = np.array([name.split("/")[1] for name in table.choice_names])
+    mean = {flow: np.log(table.predicted_cycles[:, flows == flow]).mean(axis=1) for flow in dict.fromkeys(flows)}
+    best = np.array([*mean])[np.argmin([*mean.values()], axis=0)]  # the dataflow of each class
+    batch.reset(range(4))
+    started = 0
+    while not batch.ended.any():
+        actions = policy.act(batch.observation, batch.mask)
+        for name in (actions, player.act()):
+            for lane, action in enumerate(name.tolist()):
+                slot, choice = divmod(action, batch.layout.columns)
+                if action != batch.layout.wait_action:
+                    record = batch.simulation.queue[lane, batch.simulation.lanes[lane]["head"] + slot]
+                    assert flows[choice] == best[record["job_class"]]
+                    started += 1
+        batch.step(actions)
+    assert started > 100

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from gnnsched_agents.sb3.vec_env import Sb3VecEnv
-from gnnsched_baselines.learned.equal_hardware import equal_hardware
+from gnnsched_baselines.equal_hardware import equal_hardware
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES, machine_features
 from gnnsched_baselines.learned.player import Reader, row_actions
 from gnnsched_env.common.errors import ConfigError, InvalidAction

@@ -62,7 +62,10 @@ class Lookahead(Rollout):
             ranked[lane] = best[0]
             ranked[lane, : len(best)] = best
         chosen = [(pairs[ranked[:, k], 0], pairs[ranked[:, k], 1]) for k in range(self.candidates)]
-        return np.stack([send_pairs(self.layout, observation, mask, beliefs, pair) for pair in chosen], axis=1)
+        return np.stack(
+            [send_pairs(self.layout, observation, mask, beliefs, pair, self._reader.equal_choices) for pair in chosen],
+            axis=1,
+        )
 
     def _play_out(self, future: Simulation, first_actions: IntArray) -> None:
         future.step(first_actions)

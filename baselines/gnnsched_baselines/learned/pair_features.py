@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_baselines.learned.equal_hardware import pooled, shortest_predicted
+from gnnsched_baselines.equal_hardware import pooled, shortest_predicted
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.sim import fleet_capacity
 from gnnsched_env.tables import LatencyTable

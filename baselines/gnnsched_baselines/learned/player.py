@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.assignment import JOB, PLACE
+from gnnsched_baselines.equal_hardware import equal_choices, pooled
 from gnnsched_baselines.learned import pair_kernels as kernels
-from gnnsched_baselines.learned.equal_hardware import pooled
 from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES, TYPICAL
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.envs import Layout
 from gnnsched_env.sim import Simulation
+from gnnsched_env.sim.state import best_choices
 from gnnsched_env.tables.kinds import Kinds, counted, equal_columns
 
 
@@ -120,6 +121,13 @@ class Reader:
         return int(kernels.describe_state(*state, *self.tables, self.situation, self.scratch, *written))
 
 
+def _pooled_best(simulation: Simulation) -> IntArray:
+    """Return int64 [C, A]: the choice of each class on each accelerator that is the best by pooled predictions."""
+    table = simulation.table
+    cycles = pooled(simulation.predicted.astype(np.float64), equal_choices(table))
+    return best_choices(np.rint(cycles).astype(np.int64), table.choice_accelerators, table.num_accelerators)
+
+
 class Player:
     """Decides for the lanes of one simulation by a network's best score."""
 
@@ -141,7 +149,8 @@ class Player:
         self._network = (
             np.empty((most, width), np.float32), np.empty((2, width), np.float32), np.empty(most, np.float32)
         )  # fmt: skip
-        self._named = (simulation.best_choices, layout.columns if layout.choose_dataflow else 0, layout.wait_action)
+        best = simulation.best_choices if groups is None else _pooled_best(simulation)
+        self._named = (best, layout.columns if layout.choose_dataflow else 0, layout.wait_action)
         self.actions = np.empty(len(simulation.lanes), np.int64)
 
     def act(self) -> IntArray:

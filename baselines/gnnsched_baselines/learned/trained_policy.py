@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import send_pairs
 from gnnsched_baselines.decoding import Beliefs, read_beliefs
+from gnnsched_baselines.equal_hardware import equal_choices, equal_hardware, pooled
 from gnnsched_baselines.learned import pair_kernels as kernels
-from gnnsched_baselines.learned.equal_hardware import equal_hardware, pooled
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES, machine_features
 from gnnsched_baselines.learned.pair_network import Network, load_network
 from gnnsched_baselines.learned.player import fleet_kinds, most_rows, scratch
@@ -30,6 +30,7 @@ class ObservationReader:
         _check_queue(layout)
         self.layout = layout
         self.groups = equal_hardware(table) if pools else None
+        self.equal_choices = None if self.groups is None else equal_choices(table)
         self.machines = machine_features(table, self.groups)
         self.unit = float(table.mean_shortest_predicted)
         self.kinds = fleet_kinds(self.machines, _kinds(layout, self.groups), merged=False)
@@ -78,6 +79,7 @@ class TrainedPolicy:
         machines = machine_features(table, self._groups)
         kinds = fleet_kinds(machines, _kinds(layout, self._groups), merged=True)
         self._kinds = kinds
+        self._equal_choices = None if self._groups is None else equal_choices(table)
         unit = float(table.mean_shortest_predicted)
         self._known = (np.zeros(1, kernels.CONTEXT), machines, unit, kinds, scratch(layout.window, kinds))
         most, width = most_rows(layout.window, kinds), len(network.b1)
@@ -99,7 +101,7 @@ class TrainedPolicy:
         slots = np.empty(len(mask), np.int64)
         accelerators = np.empty(len(mask), np.int64)
         kernels.decide_beliefs(*told, *self._known, *self._written, self._weights, *self._scratch, slots, accelerators)
-        return send_pairs(self.layout, observation, mask, beliefs, (slots, accelerators))
+        return send_pairs(self.layout, observation, mask, beliefs, (slots, accelerators), self._equal_choices)
 
 
 def _check_queue(layout: Layout) -> None:

@@ -29,6 +29,11 @@ def equal_hardware(table: LatencyTable) -> IntArray | None:
     return None if np.array_equal(shortest, pooled(shortest, groups)) else groups
 
 
+def equal_choices(table: LatencyTable) -> IntArray:
+    """Return a number for each choice, int64 [K], equal for those of equal pair keys, which take equally long."""
+    return np.array(counted(table.pair_keys), np.int64)
+
+
 def shortest_predicted(table: LatencyTable) -> NDArray[np.float64]:
     """Return float64 [C, A]: each class's smallest predicted latency on each accelerator, cycles."""
     best = best_choices(table.predicted_cycles, table.choice_accelerators, table.num_accelerators)
@@ -38,7 +43,8 @@ def shortest_predicted(table: LatencyTable) -> NDArray[np.float64]:
 def pooled(latencies: NDArray[np.float64], groups: IntArray) -> NDArray[np.float64]:
     """Return latencies [..., A] with those of a group's accelerators (`groups` int64 [A]) replaced by their mean.
 
-    The mean is geometric, as errors are factors; latencies that are equal in a group stay as they are, to the last bit.
+    Likewise for choices. The mean is geometric, as errors are factors; latencies that are equal in a group stay as they
+    are, to the last bit.
     """
     result = latencies.copy()
     for group in range(int(groups.max()) + 1):

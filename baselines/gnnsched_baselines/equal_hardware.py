@@ -29,9 +29,10 @@ def equal_hardware(table: LatencyTable) -> IntArray | None:
     return None if np.array_equal(shortest, pooled(shortest, groups)) else groups
 
 
-def equal_choices(table: LatencyTable) -> IntArray:
-    """Return a number for each choice, int64 [K], equal for those of equal pair keys, which take equally long."""
-    return np.array(counted(table.pair_keys), np.int64)
+def equal_choices(table: LatencyTable, groups: IntArray) -> IntArray:
+    """Return a number for each choice, int64 [K], equal for those of equal pair keys on accelerators of one group."""
+    owners = groups[table.choice_accelerators].tolist()
+    return np.array(counted(zip(owners, table.pair_keys, strict=True)), np.int64)
 
 
 def shortest_predicted(table: LatencyTable) -> NDArray[np.float64]:

@@ -11,11 +11,16 @@ from gnnsched_baselines.learned.pair_network import Network, initial_network
 from gnnsched_baselines.learned.player import Player, Reader
 from gnnsched_baselines.learned.trained_policy import ObservationReader, TrainedPolicy, load_agent
 from gnnsched_env.envs.construction import make_batch
+from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.scenario import load_scenario, scenario_table
+from gnnsched_env.sim import SimulationSettings
+from tests import toys
 
 WRONG = load_scenario("flexible4").with_options(prediction_error=0.3, jobs=40, load=0.9, window=8)
 # Features that do not depend on which of equal accelerators a plan takes.
 OF_NO_PLAN = [COLUMN.regret, COLUMN.over_shortest, COLUMN.over_shortest_pair, COLUMN.over_soonest, COLUMN.rank_here]
+
+SETTINGS = SimulationSettings(mean_gap=50.0, unit=40.0, jobs=30, window=6)
 
 
 def reads_alike():
@@ -108,3 +113,27 @@ def test_the_dataflow_is_the_best_of_the_pooled_predictions():
                     started += 1
         batch.step(actions)
     assert started > 100
+
+
+@pytest.mark.parametrize("pools", [True, False])
+def test_a_single_accelerator_never_idles_while_jobs_wait(pools):
+    """Under weights that came with pooling; those from before may wait there."""
+    patient = initial_network(4, np.random.default_rng(0), prior=0.0)
+    skip = patient.skip.copy()
+    skip[COLUMN.wait], skip[COLUMN.alike] = 1.0, 1e-6 * pools
+    w1 = patient.w1.copy()
+    w1[COLUMN.alike] = 0.0
+    patient = replace(patient, skip=skip, w1=w1)
+    batch = EnvBatch(toys.table([[10], [40], [90]], owners=[0]), SETTINGS, lanes=3)
+    policy = TrainedPolicy(batch.layout, table=batch.table, network=patient)
+    machines = machine_features(batch.table)
+    unit = float(batch.table.mean_shortest_predicted)
+    player = Player(batch.simulation, batch.layout, machines, unit, patient.read, alone=pools)
+    batch.reset(range(3))
+    waits = 0
+    while not batch.ended.any():
+        actions = policy.act(batch.observation, batch.mask)
+        np.testing.assert_array_equal(actions, player.act())
+        waits += int((actions == batch.layout.wait_action).sum())
+        batch.step(actions)
+    assert (waits == 0) == pools

@@ -36,7 +36,15 @@ PLANNED = np.dtype(
     align=True,
 )
 CONTEXT = np.dtype(
-    [("waiting", "i8"), ("behind", "i8"), ("may_wait", "i8"), ("to_come", "i8"), ("gap", "f8")], align=True
+    [
+        ("waiting", "i8"),
+        ("behind", "i8"),
+        ("may_wait", "i8"),
+        ("to_come", "i8"),
+        ("gap", "f8"),
+        ("alone", "i8"),  # the one accelerator of the fleet never idles while jobs wait
+    ],
+    align=True,
 )
 
 # The numbers whose logarithms become features are collected first, those of each pair, of each job, of each
@@ -184,7 +192,7 @@ def describe(latencies, remaining, idle, context, machines, unit, kinds, scratch
         _write_pairs(
             a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, shortest, completion, rows, first
         )
-    if context["may_wait"] or count == 0:
+    if (context["may_wait"] and not context["alone"]) or count == 0:
         _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of_lane, rows, count)
         rows[count, AT.over_soonest] = _kept(shortest - completion) if count > 0 else 0.0
         pairs[count, 0], pairs[count, 1] = -1, 0

@@ -36,14 +36,25 @@ def most_rows(window: int, kinds: kernels.FleetKinds) -> int:
     return window * min(len(kinds.of), window + int(kinds.alike.max()) + 1) + 1
 
 
-def situation(window: int, kinds: kernels.FleetKinds) -> tuple[NDArray[np.generic], ...]:
-    """Return the arrays into which one lane's state is read."""
+def context(alone: bool) -> NDArray[np.void]:
+    """Return the array into which a lane's context is read.
+
+    If the one accelerator of a fleet is `alone`, it never idles while jobs wait: with arrivals that nobody foresees,
+    idling gains nothing on a single machine.
+    """
+    array = np.zeros(1, kernels.CONTEXT)
+    array["alone"] = alone
+    return array
+
+
+def situation(window: int, kinds: kernels.FleetKinds, *, alone: bool = False) -> tuple[NDArray[np.generic], ...]:
+    """Return the arrays into which one lane's state is read; `alone` as of `context`."""
     fleet = len(kinds.of)
     return (
         np.empty((window, len(kinds.firsts))),
         np.empty(fleet),
         np.empty(fleet, np.bool_),
-        np.zeros(1, kernels.CONTEXT),
+        context(alone),
     )
 
 
@@ -87,10 +98,12 @@ class Reader:
         *,
         groups: IntArray | None = None,
         merged: bool = False,
+        alone: bool = False,
     ) -> None:
         """Read a simulation; with `merged`, rows that are equal may be written once (see `kernels.FleetKinds`).
 
-        `groups`: the accelerators' `equal_hardware`, if latencies are pooled in `machines` and are to be here.
+        `groups`: the accelerators' `equal_hardware`, if latencies are pooled in `machines` and are to be here. `alone`:
+        as of `context`.
         """
         lanes, fleet = simulation.accelerators.shape
         window = min(layout.window, simulation.jobs.shape[1])
@@ -99,7 +112,7 @@ class Reader:
         shortest = np.take_along_axis(simulation.predicted, simulation.best_choices, axis=1).astype(np.float64)
         shortest = shortest if groups is None else pooled(shortest, groups)
         kinds = fleet_kinds(machines, equal_columns(shortest), merged=merged)
-        self.situation = situation(window, kinds)
+        self.situation = situation(window, kinds, alone=alone)
         self.scratch = scratch(window, kinds)
         of_kinds = np.ascontiguousarray(shortest[:, kinds.firsts])
         self.tables = (of_kinds, int(simulation.config.mean_down), machines, float(unit), kinds)
@@ -121,10 +134,10 @@ class Reader:
         return int(kernels.describe_state(*state, *self.tables, self.situation, self.scratch, *written))
 
 
-def _pooled_best(simulation: Simulation) -> IntArray:
+def _pooled_best(simulation: Simulation, groups: IntArray) -> IntArray:
     """Return int64 [C, A]: the choice of each class on each accelerator that is the best by pooled predictions."""
     table = simulation.table
-    cycles = pooled(simulation.predicted.astype(np.float64), equal_choices(table))
+    cycles = pooled(simulation.predicted.astype(np.float64), equal_choices(table, groups))
     return best_choices(np.rint(cycles).astype(np.int64), table.choice_accelerators, table.num_accelerators)
 
 
@@ -140,8 +153,9 @@ class Player:
         weights: tuple[FloatArray, ...],
         *,
         groups: IntArray | None = None,
+        alone: bool = False,
     ) -> None:
-        self.reader = Reader(simulation, layout, machines, unit, groups=groups, merged=True)
+        self.reader = Reader(simulation, layout, machines, unit, groups=groups, merged=True, alone=alone)
         width, most = len(weights[1]), self.reader.most_rows
         self.weights = weights
         self._rows = np.empty((most, NUM_FEATURES), np.float32)
@@ -149,7 +163,7 @@ class Player:
         self._network = (
             np.empty((most, width), np.float32), np.empty((2, width), np.float32), np.empty(most, np.float32)
         )  # fmt: skip
-        best = simulation.best_choices if groups is None else _pooled_best(simulation)
+        best = simulation.best_choices if groups is None else _pooled_best(simulation, groups)
         self._named = (best, layout.columns if layout.choose_dataflow else 0, layout.wait_action)
         self.actions = np.empty(len(simulation.lanes), np.int64)
 

@@ -13,7 +13,7 @@ from gnnsched_baselines.equal_hardware import equal_choices, equal_hardware, poo
 from gnnsched_baselines.learned import pair_kernels as kernels
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES, machine_features
 from gnnsched_baselines.learned.pair_network import Network, load_network
-from gnnsched_baselines.learned.player import fleet_kinds, most_rows, scratch
+from gnnsched_baselines.learned.player import context, fleet_kinds, most_rows, scratch
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout, decode_counts, decode_cycles, unflatten
@@ -30,12 +30,12 @@ class ObservationReader:
         _check_queue(layout)
         self.layout = layout
         self.groups = equal_hardware(table) if pools else None
-        self.equal_choices = None if self.groups is None else equal_choices(table)
+        self.equal_choices = None if self.groups is None else equal_choices(table, self.groups)
         self.machines = machine_features(table, self.groups)
         self.unit = float(table.mean_shortest_predicted)
         self.kinds = fleet_kinds(self.machines, _kinds(layout, self.groups), merged=False)
         self._scratch = scratch(layout.window, self.kinds)
-        self._context = np.zeros(1, kernels.CONTEXT)
+        self._context = context(pools and layout.num_accelerators == 1)
         self._order = np.empty(layout.window * layout.num_accelerators + 1, np.int64)
 
     def describe(self, observation: Observation, mask: BoolArray) -> tuple[Beliefs, FloatArray, IntArray, IntArray]:
@@ -79,9 +79,10 @@ class TrainedPolicy:
         machines = machine_features(table, self._groups)
         kinds = fleet_kinds(machines, _kinds(layout, self._groups), merged=True)
         self._kinds = kinds
-        self._equal_choices = None if self._groups is None else equal_choices(table)
+        self._equal_choices = None if self._groups is None else equal_choices(table, self._groups)
         unit = float(table.mean_shortest_predicted)
-        self._known = (np.zeros(1, kernels.CONTEXT), machines, unit, kinds, scratch(layout.window, kinds))
+        alone = network.pools and layout.num_accelerators == 1
+        self._known = (context(alone), machines, unit, kinds, scratch(layout.window, kinds))
         most, width = most_rows(layout.window, kinds), len(network.b1)
         self._written = (
             np.empty((most, NUM_FEATURES), np.float32),

@@ -11,7 +11,7 @@ from gnnsched_agents.worlds import Workloads, make_world
 from gnnsched_baselines.learned.pair_network import initial_network
 from gnnsched_baselines.learned.player import Reader
 from gnnsched_env.common.errors import ConfigError
-from tests.envs.environments import hetero_table
+from tests.envs.environments import hetero_scenario
 from tests.twins import training as naive_training
 
 WORKLOADS = Workloads(sets=3, jobs=25, window=6, loads=(0.5, 1.2))
@@ -21,7 +21,7 @@ NETWORK = initial_network(4, np.random.default_rng(0))
 @pytest.fixture(autouse=True)
 def toy_tables(monkeypatch):
     """Give worlds small random tables instead of those of synthetic graphs."""
-    monkeypatch.setattr(module, "training_table", lambda workloads, number: hetero_table(seed=number))
+    monkeypatch.setattr(module, "training_scenario", lambda workloads, number: hetero_scenario(seed=number))
 
 
 def make_lanes(seed=0, worlds=3, lanes=4):
@@ -140,6 +140,6 @@ def test_a_state_of_other_worlds_is_refused():
 
 
 def test_worlds_are_of_the_workloads():
-    world = make_world(WORKLOADS, hetero_table(), 0.9, 2)
+    world = make_world(WORKLOADS, hetero_scenario(), 0.9, 2)
     assert world.simulation.jobs.shape == (2, 25)
     assert world.layout.window == 6

@@ -42,6 +42,7 @@ def test_the_mean_is_geometric_and_errs_less():
     found = pooled(latencies, np.array([0, 0, 1]))
     np.testing.assert_allclose(found, [[4.0, 4.0, 5.0], [3.0, 3.0, 7.0], [np.inf] * 3])
     assert np.array_equal(found[1], latencies[1])
+    assert pooled(np.array([[0.0, 5.0]]), np.array([0, 0])).tolist() == [[0.0, 0.0]]  # a slot without a job, no warning
     wrong, right = (shortest_predicted(scenario_table(s)) for s in (WRONG, WRONG.with_options(prediction_error=1e-9)))
     errors = [np.log(given / right).std() for given in (wrong, pooled(wrong, np.zeros(4, np.int64)))]
     assert errors[1] == pytest.approx(errors[0] / 2, rel=0.15)  # four of them

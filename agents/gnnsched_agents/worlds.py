@@ -123,14 +123,12 @@ class World:
         pools = network.pools or self.groups is None
         machines = self.machines if pools else machine_features(self.simulation.table)
         groups = self.groups if pools else None
-        alone = network.pools and self.layout.num_accelerators == 1
         known = (machines, self.unit, network.read)
-        return Player(self.simulation, self.layout, *known, groups=groups, alone=alone).act
+        return Player(self.simulation, self.layout, *known, groups=groups, pools=network.pools).act
 
     def reader(self) -> Reader:
         """Return what describes the lanes to a network in training."""
-        alone = self.layout.num_accelerators == 1
-        return Reader(self.simulation, self.layout, self.machines, self.unit, groups=self.groups, alone=alone)
+        return Reader(self.simulation, self.layout, self.machines, self.unit, groups=self.groups, pools=True)
 
 
 def make_world(workloads: Workloads, scenario: Scenario, load: float, lanes: int, *, split: str = "train") -> World:

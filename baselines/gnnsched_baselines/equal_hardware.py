@@ -51,6 +51,7 @@ def pooled(latencies: NDArray[np.float64], groups: IntArray) -> NDArray[np.float
     for group in range(int(groups.max()) + 1):
         members = np.flatnonzero(groups == group)
         own = latencies[..., members]
-        mean = np.exp(np.log(own).mean(axis=-1, keepdims=True))
+        with np.errstate(divide="ignore"):  # slots without a job show 0
+            mean = np.exp(np.log(own).mean(axis=-1, keepdims=True))
         result[..., members] = np.where(own.min(axis=-1, keepdims=True) == own.max(axis=-1, keepdims=True), own, mean)
     return result

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from gnnsched_baselines.equal_hardware import equal_hardware, pooled, shortest_predicted
-from gnnsched_baselines.learned.pair_features import COLUMN, MACHINE, machine_features
+from gnnsched_baselines.learned import pair_kernels as kernels
+from gnnsched_baselines.learned.pair_features import COLUMN, MACHINE, NUM_FEATURES, machine_features
 from gnnsched_baselines.learned.pair_network import Network, initial_network
-from gnnsched_baselines.learned.player import Player, Reader
+from gnnsched_baselines.learned.player import Player, Reader, context, fleet_kinds, scratch
 from gnnsched_baselines.learned.trained_policy import ObservationReader, TrainedPolicy, load_agent
 from gnnsched_env.envs.construction import make_batch
 from gnnsched_env.envs.env_batch import EnvBatch
@@ -43,6 +44,7 @@ def test_the_mean_is_geometric_and_errs_less():
     found = pooled(latencies, np.array([0, 0, 1]))
     np.testing.assert_allclose(found, [[4.0, 4.0, 5.0], [3.0, 3.0, 7.0], [np.inf] * 3])
     assert np.array_equal(found[1], latencies[1])
+    assert pooled(np.array([[0.0, 5.0]]), np.array([0, 0])).tolist() == [[0.0, 0.0]]  # a slot without a job, no warning
     wrong, right = (shortest_predicted(scenario_table(s)) for s in (WRONG, WRONG.with_options(prediction_error=1e-9)))
     errors = [np.log(given / right).std() for given in (wrong, pooled(wrong, np.zeros(4, np.int64)))]
     assert errors[1] == pytest.approx(errors[0] / 2, rel=0.15)  # four of them
@@ -62,8 +64,8 @@ def test_observations_are_pooled_as_the_state_is():
     assert network.pools
     groups, unit = equal_hardware(batch.table), float(batch.table.mean_shortest_predicted)
     machines = machine_features(batch.table, groups)
-    reader = Reader(batch.simulation, batch.layout, machines, unit, groups=groups)
-    player = Player(batch.simulation, batch.layout, machines, unit, network.read, groups=groups)
+    reader = Reader(batch.simulation, batch.layout, machines, unit, groups=groups, pools=True)
+    player = Player(batch.simulation, batch.layout, machines, unit, network.read, groups=groups, pools=True)
     observed = ObservationReader(batch.layout, batch.table, pools=True)
     policy = TrainedPolicy(batch.layout, table=batch.table, network=network)
     batch.reset(range(6))
@@ -97,7 +99,7 @@ def test_the_dataflow_is_the_best_of_the_pooled_latencies():
     groups, unit = equal_hardware(table), float(table.mean_shortest_predicted)
     machines = machine_features(table, groups)
     policy = TrainedPolicy(batch.layout, table=table, network=network)
-    player = Player(batch.simulation, batch.layout, machines, unit, network.read, groups=groups)
+    player = Player(batch.simulation, batch.layout, machines, unit, network.read, groups=groups, pools=True)
     flows = np.array([name.split("/")[1] for name in table.choice_names])
     expected = expected_cycles(table)
     mean = {flow: np.log(expected[:, flows == flow]).mean(axis=1) for flow in dict.fromkeys(flows)}
@@ -130,7 +132,7 @@ def test_a_single_accelerator_never_idles_while_jobs_wait(pools):
     policy = TrainedPolicy(batch.layout, table=batch.table, network=patient)
     machines = machine_features(batch.table)
     unit = float(batch.table.mean_shortest_predicted)
-    player = Player(batch.simulation, batch.layout, machines, unit, patient.read, alone=pools)
+    player = Player(batch.simulation, batch.layout, machines, unit, patient.read, pools=pools)
     batch.reset(range(3))
     waits = 0
     while not batch.ended.any():
@@ -139,3 +141,33 @@ def test_a_single_accelerator_never_idles_while_jobs_wait(pools):
         waits += int((actions == batch.layout.wait_action).sum())
         batch.step(actions)
     assert (waits == 0) == pools
+
+
+def planned_job(latencies, remaining, idle, pools):
+    """Return which job the plan starts, as the rows of a fleet of equal accelerators tell; `latencies` float64 [n]."""
+    jobs, fleet = len(latencies), len(remaining)
+    machines = np.ones((fleet, MACHINE.typical + 1))
+    kinds = fleet_kinds(machines, [0] * fleet, merged=False)
+    most = jobs * fleet + 1
+    rows, pairs = np.empty((most, NUM_FEATURES), np.float32), np.empty((most, 2), np.int64)
+    told = (latencies[np.newaxis, :, np.newaxis], remaining[np.newaxis], idle[np.newaxis], np.array([jobs]))
+    flags = (np.array([0]), np.array([True]), np.array([True]), np.array([30.0]))
+    known = (context(pools, fleet), machines, 40.0, kinds, scratch(jobs, kinds))
+    written = (rows, pairs, np.empty(most, np.int64), np.zeros(2, np.int64))
+    count = kernels.describe_beliefs(*told, *flags, *known, *written)
+    (planned,) = np.flatnonzero(rows[:count, COLUMN.planned_action])
+    return pairs[planned, 0]
+
+
+def test_of_plans_that_cost_the_same_one_starts_the_shortest_job():
+    """One of several equal accelerators is idle, and none gets two jobs: which one it gets changes no plan's cost."""
+    rng = np.random.default_rng(0)
+    others = {True: 0, False: 0}
+    for _ in range(200):
+        jobs = int(rng.integers(2, 6))
+        fleet = jobs + int(rng.integers(0, 5))
+        latencies, idle = np.exp(rng.normal(4.0, 1.0, jobs)), np.arange(fleet) == rng.integers(fleet)
+        remaining = np.where(idle, 0.0, np.exp(rng.normal(4.0, 1.0, fleet)))
+        for pools in others:
+            others[pools] += planned_job(latencies, remaining, idle, pools) != latencies.argmin()
+    assert others[True] < 8 < 20 < others[False]  # sums that differ in their last bits remain

@@ -380,7 +380,7 @@ def test_looking_ahead_tries_the_best_scored_actions():
     made, _, _ = world()
     network = random_network()
     ahead = Lookahead(made.layout, table=made.table, network=network, candidates=3)
-    reader = ObservationReader(made.layout, made.table)
+    reader = ObservationReader(made.layout, made.table, pools=network.pools)
     seen = 0
     for _ in range(40):
         beliefs, rows, pairs, starts = reader.describe(made.observation, made.mask)

@@ -95,9 +95,7 @@ class PairVecEnv(Sb3VecEnv):
         simulation, layout = batch.simulation, batch.layout
         groups = equal_hardware(simulation.table)
         machines = machine_features(simulation.table, groups)
-        self._reader = Reader(
-            simulation, layout, machines, self.unit, groups=groups, alone=layout.num_accelerators == 1
-        )
+        self._reader = Reader(simulation, layout, machines, self.unit, groups=groups, pools=True)
         self._rows = Rows(layout)
         self.observation_space = rows_space(layout)
 

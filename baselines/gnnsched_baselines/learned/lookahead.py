@@ -71,7 +71,6 @@ class Lookahead(Rollout):
     def _play_out(self, future: Simulation, first_actions: IntArray) -> None:
         future.step(first_actions)
         known = (self._reader.machines, self._reader.unit, self._network.read)
-        alone = self._network.pools and self.layout.num_accelerators == 1
-        player = Player(future, self.layout, *known, groups=self._reader.groups, alone=alone)
+        player = Player(future, self.layout, *known, groups=self._reader.groups, pools=self._network.pools)
         while not future.lanes["ended"].all():
             future.step(player.act())

@@ -42,6 +42,7 @@ CONTEXT = np.dtype(
         ("to_come", "i8"),
         ("gap", "f8"),
         ("alone", "i8"),  # the one accelerator of the fleet never idles while jobs wait
+        ("shortest_first", "i8"),  # of plans that cost the same, the one that starts short jobs sooner
     ],
     align=True,
 )
@@ -117,6 +118,7 @@ class Scratch(NamedTuple):
     logs: Any  # float64 [log_room]
     sides: Any  # float64 [2, n]
     typical: Any  # float64 [3, T or more]
+    turns: Any  # int64 [n]: the jobs in the order in which they are planned
     near: Any  # int64 [M or n]: the accelerators that a plan may use
     kept: Any  # bool [A]: whether they are
     near_latencies: Any  # float64 [n, M]
@@ -142,7 +144,7 @@ def describe(latencies, remaining, idle, context, machines, unit, kinds, scratch
     waiting, fleet = context["waiting"], len(remaining)
     lines, planned, logs = scratch.lines, scratch.planned, scratch.logs
     gap, scale = max(context["gap"], 1.0), 1.0 / unit
-    near = _plan_near(latencies, remaining, waiting, kinds, scratch)
+    near = _plan_near(latencies, remaining, waiting, context["shortest_first"], kinds, scratch)
     _read_plan(latencies, remaining, waiting, near, kinds, scratch.places, lines, planned)
     _find_soonest(remaining, kinds, scratch.soonest)
     chosen_job, chosen_machine = _first_in_line(latencies, idle, kinds, lines)
@@ -197,21 +199,36 @@ def describe(latencies, remaining, idle, context, machines, unit, kinds, scratch
 
 
 @inlined
-def _plan_near(latencies, remaining, waiting, kinds, scratch):
+def _plan_near(latencies, remaining, waiting, shortest_first, kinds, scratch):
     """Plan the waiting jobs on the accelerators that a plan may use; return the number of these.
 
-    A plan takes the soonest free ones of each kind, at most as many as there are jobs.
+    A plan takes the soonest free ones of each kind, at most as many as there are jobs. Jobs that are first in line on
+    equal accelerators may change places at no cost: those that are planned before others have the sooner places. They
+    are planned in the order of their slots, or of their smallest latencies if `shortest_first`.
     """
     most = max(1, waiting)
+    for j in range(waiting):
+        scratch.turns[j] = j
+        smallest = latencies[j, 0]
+        for g in range(1, len(kinds.firsts)):
+            smallest = min(smallest, latencies[j, g])
+        scratch.sides[0, j] = smallest
+        place = j
+        while shortest_first and place > 0 and scratch.sides[0, scratch.turns[place - 1]] > smallest:
+            scratch.turns[place] = scratch.turns[place - 1]
+            place -= 1
+        scratch.turns[place] = j
     near = keep_soonest(remaining, kinds.members, kinds.starts, most, scratch.kept, scratch.near)
     for m in range(near):
         a = scratch.near[m]
         scratch.near_remaining[m] = remaining[a]
         for j in range(waiting):
-            scratch.near_latencies[j, m] = latencies[j, kinds.of[a]]
+            scratch.near_latencies[j, m] = latencies[scratch.turns[j], kinds.of[a]]
     plan(scratch.near_latencies, scratch.near_remaining[:near], waiting, PLAN_C, scratch.places, scratch.jobs)
     for t in range(waiting + near):
         scratch.places[t]["accelerator"] = scratch.near[scratch.places[t]["accelerator"]]
+        if scratch.places[t]["job"] >= 0:
+            scratch.places[t]["job"] = scratch.turns[scratch.places[t]["job"]]
     return near
 
 

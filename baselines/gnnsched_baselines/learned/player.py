@@ -37,25 +37,27 @@ def most_rows(window: int, kinds: kernels.FleetKinds) -> int:
     return window * min(len(kinds.of), window + int(kinds.alike.max()) + 1) + 1
 
 
-def context(alone: bool) -> NDArray[np.void]:
-    """Return the array into which a lane's context is read.
+def context(pools: bool, fleet: int) -> NDArray[np.void]:
+    """Return the array into which the context of a lane of `fleet` accelerators is read.
 
-    If the one accelerator of a fleet is `alone`, it never idles while jobs wait: with arrivals that nobody foresees,
-    idling gains nothing on a single machine.
+    What weights that pool (`Network.pools`) read differs in two ways from what others do. Of plans that cost the same,
+    it is the one that starts short jobs sooner. And a single accelerator never idles while jobs wait: with arrivals
+    that nobody foresees, idling gains nothing there.
     """
     array = np.zeros(1, kernels.CONTEXT)
-    array["alone"] = alone
+    array["alone"] = pools and fleet == 1
+    array["shortest_first"] = pools
     return array
 
 
-def situation(window: int, kinds: kernels.FleetKinds, *, alone: bool = False) -> tuple[NDArray[np.generic], ...]:
-    """Return the arrays into which one lane's state is read; `alone` as of `context`."""
+def situation(window: int, kinds: kernels.FleetKinds, *, pools: bool = False) -> tuple[NDArray[np.generic], ...]:
+    """Return the arrays into which one lane's state is read; `pools` as of `context`."""
     fleet = len(kinds.of)
     return (
         np.empty((window, len(kinds.firsts))),
         np.empty(fleet),
         np.empty(fleet, np.bool_),
-        context(alone),
+        context(pools, fleet),
     )
 
 
@@ -71,6 +73,7 @@ def scratch(window: int, kinds: kernels.FleetKinds) -> kernels.Scratch:
         logs=np.empty(kernels.log_room(most_rows(window, kinds), window, fleet)),
         sides=np.empty((2, window)),
         typical=np.empty((3, TYPICAL)),
+        turns=np.empty(window, np.int64),
         near=np.empty(max(near, window), np.int64),
         kept=np.empty(fleet, np.bool_),
         near_latencies=np.empty((window, near)),
@@ -99,11 +102,11 @@ class Reader:
         *,
         groups: IntArray | None = None,
         merged: bool = False,
-        alone: bool = False,
+        pools: bool = False,
     ) -> None:
         """Read a simulation; with `merged`, rows that are equal may be written once (see `kernels.FleetKinds`).
 
-        `groups`: the accelerators' `equal_hardware`, if latencies are pooled in `machines` and are to be here. `alone`:
+        `groups`: the accelerators' `equal_hardware`, if latencies are pooled in `machines` and are to be here. `pools`:
         as of `context`.
         """
         lanes, fleet = simulation.accelerators.shape
@@ -114,7 +117,7 @@ class Reader:
         shortest = np.take_along_axis(expected, best, axis=1).astype(np.float64)
         shortest = shortest if groups is None else pooled(shortest, groups)
         kinds = fleet_kinds(machines, equal_columns(shortest), merged=merged)
-        self.situation = situation(window, kinds, alone=alone)
+        self.situation = situation(window, kinds, pools=pools)
         self.scratch = scratch(window, kinds)
         of_kinds = np.ascontiguousarray(shortest[:, kinds.firsts])
         self.tables = (of_kinds, int(simulation.config.mean_down), machines, float(unit), kinds)
@@ -155,9 +158,9 @@ class Player:
         weights: tuple[FloatArray, ...],
         *,
         groups: IntArray | None = None,
-        alone: bool = False,
+        pools: bool = False,
     ) -> None:
-        self.reader = Reader(simulation, layout, machines, unit, groups=groups, merged=True, alone=alone)
+        self.reader = Reader(simulation, layout, machines, unit, groups=groups, merged=True, pools=pools)
         width, most = len(weights[1]), self.reader.most_rows
         self.weights = weights
         self._rows = np.empty((most, NUM_FEATURES), np.float32)

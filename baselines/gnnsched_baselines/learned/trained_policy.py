@@ -35,7 +35,7 @@ class ObservationReader:
         self.unit = float(table.mean_shortest_predicted)
         self.kinds = fleet_kinds(self.machines, _kinds(layout, self.groups), merged=False)
         self._scratch = scratch(layout.window, self.kinds)
-        self._context = context(pools and layout.num_accelerators == 1)
+        self._context = context(pools, layout.num_accelerators)
         self._order = np.empty(layout.window * layout.num_accelerators + 1, np.int64)
 
     def describe(self, observation: Observation, mask: BoolArray) -> tuple[Beliefs, FloatArray, IntArray, IntArray]:
@@ -82,8 +82,8 @@ class TrainedPolicy:
         self._kinds = kinds
         self._equal_choices = None if self._groups is None else equal_choices(table, self._groups)
         unit = float(table.mean_shortest_predicted)
-        alone = network.pools and layout.num_accelerators == 1
-        self._known = (context(alone), machines, unit, kinds, scratch(layout.window, kinds))
+        own = context(network.pools, layout.num_accelerators)
+        self._known = (own, machines, unit, kinds, scratch(layout.window, kinds))
         most, width = most_rows(layout.window, kinds), len(network.b1)
         self._written = (
             np.empty((most, NUM_FEATURES), np.float32),

@@ -174,5 +174,5 @@ def test_weights_are_for_one_environment(tmp_path):
         TrainedDispatcher(queue.layout, table=queue.table, network=network)
     with pytest.raises(ConfigError, match="must read the 35 features of dispatch, got 44"):
         TrainedDispatcher(made.layout, table=made.table, network=initial_network(2, np.random.default_rng(0)))
-    with pytest.raises(ConfigError, match="must read the 36 features of queue, got 35"):
+    with pytest.raises(ConfigError, match="must read the 44 features of queue, got 35"):
         save_network(tmp_path / "own.npz", network, {})

@@ -15,7 +15,6 @@ from gnnsched_agents.methods.registry import ImprovementConfig
 from gnnsched_agents.worlds import Workloads, World, make_world
 from gnnsched_baselines.assignment_playing import play_out
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
-from gnnsched_baselines.learned.player import Reader
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.scenario import load_scenario
 from gnnsched_env.sim.belief import belief_of
@@ -45,13 +44,13 @@ def world(load: float = 0.9, lanes: int = 4) -> World:
 def test_labels_are_what_each_action_costs_on_the_same_futures():
     made = world()
     for _ in range(25):
-        reader = Reader(made.simulation, made.layout, made.machines, made.unit)
+        reader = made.reader()
         reader.describe()
         made.simulation.step(np.array([_first_pair(reader, made, i) for i in range(4)]))
     lookahead = Lookahead(futures=3, arrivals=8, candidates=4)
     labels, decisions = label(made, lookahead, np.random.default_rng(2))
     seeds = np.random.default_rng(2).integers(0, 1 << 63, (4, 3)).astype(np.uint64)
-    reader = Reader(made.simulation, made.layout, made.machines, made.unit)
+    reader = made.reader()
     reader.describe()
     checked = state = 0
     for lane in range(4):

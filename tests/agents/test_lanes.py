@@ -9,7 +9,6 @@ from gnnsched_agents import lanes as module
 from gnnsched_agents.lanes import HORIZONS, INSIGHTS, NUM_PRESENT, Lanes
 from gnnsched_agents.worlds import Workloads, make_world
 from gnnsched_baselines.learned.pair_network import initial_network
-from gnnsched_baselines.learned.player import Reader
 from gnnsched_env.common.errors import ConfigError
 from tests.envs.environments import hetero_scenario
 from tests.twins import training as naive_training
@@ -39,7 +38,7 @@ def test_rows_are_those_of_the_worlds_behind_one_another():
         lanes.describe()
         start = 0
         for number, world in enumerate(lanes.worlds):
-            reader = Reader(world.simulation, world.layout, world.machines, world.unit)
+            reader = world.reader()
             count = reader.describe()
             assert (lanes.rows[start : start + count] == reader.rows[:count]).all()
             assert (lanes.starts[4 * number : 4 * number + 4] == start + reader.starts[:-1]).all()

@@ -114,8 +114,8 @@ def test_compiled_and_numpy_scores_agree_with_the_naive_ones(network, sizes, see
     np.testing.assert_allclose(compiled, expected, rtol=1e-4, atol=1e-5)
 
 
-def world(**options):
-    table = toys.random_table(np.random.default_rng(3))
+def world(noise=0.0, **options):
+    table = replace(toys.random_table(np.random.default_rng(3)), noise=noise)
     made = batch(table, dispatch=False, jobs=40, window=6, **options)
     return made, machine_features(made.table), made.table.mean_shortest_predicted
 
@@ -171,13 +171,18 @@ def test_the_player_decides_as_the_policy(choose_dataflow):
     assert made.layout.wait_action in taken and len(taken) > 3
 
 
-def test_the_initial_network_does_what_assignment_does():
-    made, machines, unit = world()
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_the_initial_network_does_what_assignment_does(noise):
+    made, machines, unit = world(noise)
     network = initial_network(8, np.random.default_rng(0))
     player = Player(made.simulation, made.layout, machines, unit, network.arrays)
     reference = AssignmentPlayer(made.simulation, made.layout)
+    policy = make_policy("assignment", made.layout)  # which reads observations
     while not made.ended.all():
         np.testing.assert_array_equal(player.act()[~made.ended], reference.actions()[~made.ended])
+        observed = policy.act(made.observation, made.mask).tolist()
+        for lane in np.flatnonzero(~made.ended).tolist():
+            assert meaning(made, lane, observed[lane]) == meaning(made, lane, int(reference.actions()[lane]))
         made.step(reference.actions().copy())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_agents.worlds import Workloads, World, make_world, training_table
+from gnnsched_agents.worlds import Workloads, World, make_world, training_scenario
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_baselines.learned.player import Reader, row_actions
 from gnnsched_env.common.compiled import bare_kernel
@@ -125,10 +125,10 @@ class Lanes:
                 _fill(array, value)
 
     def _place(self, number: int, chosen: int, load: float) -> World:
-        world = make_world(self.workloads, training_table(self.workloads, chosen), load, self.lanes_each)
+        world = make_world(self.workloads, training_scenario(self.workloads, chosen), load, self.lanes_each)
         self.drawn[number] = (chosen, load)
         self.worlds[number] = world
-        self.readers[number] = Reader(world.simulation, world.layout, world.machines, world.unit)
+        self.readers[number] = world.reader()
         return world
 
 

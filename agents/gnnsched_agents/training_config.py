@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from gnnsched_agents.methods.registry import KINDS, dispatch_evolution, kind_of, method_config
 from gnnsched_agents.validation import ValidationConfig
-from gnnsched_agents.worlds import Workloads
+from gnnsched_agents.worlds import RANDOM, Workloads
 from gnnsched_baselines.learned.pair_network import DISPATCH, QUEUE
 from gnnsched_env.common.checks import Integer, Number, check_fields, require
 from gnnsched_env.common.errors import ConfigError, did_you_mean
@@ -15,6 +15,21 @@ from gnnsched_env.common.errors import ConfigError, did_you_mean
 # The preset fleets, each with the `skew` by which training varies their accelerators' latencies (`scenario.varied`).
 FLEETS = {"hetero4": 0.7, "flexible4": 0.0, "big_little": 0.3}
 DISPATCH_FLEETS = {"hetero4": 0.7, "fixed9": 0.7}  # for Dispatch-v0: by evolution, each alone and all together
+# Trainings for any fleet: the methods by which there are some, and what differs from the others' options.
+ANY_FLEET = "queue"
+ANY_OPTIONS: dict[str, dict[str, Any]] = {
+    "improvement": {"states": 24_000, "rounds": 2, "worlds": 10, "lanes": 3, "level": 0.01},
+    "evolution": {"worlds": 10, "lanes": 3, "level": 0.01},
+}
+ANY_NAMES = {f"{ANY_FLEET}{KINDS[kind].suffix}": kind for kind in ANY_OPTIONS}
+ANY_WORKLOADS = Workloads(scenario=RANDOM, loads=(0.3, 1.0), sets=1_000, classes=128, jobs=600)
+ANY_VALIDATION = ValidationConfig(
+    workloads=tuple(range(1, 25)),
+    loads=(0.6, 0.9),
+    jobs=500,
+    episodes=6,
+    references=("assignment", "sjf", "min_min"),
+)
 SUFFIXES = tuple(kind.suffix for kind in KINDS.values())  # endings of the names of configs
 MOST_SEED = 2**32 - 1  # largest seed of numpy's legacy generator, which Stable-Baselines3 uses
 # The fields that may change when a training is resumed.
@@ -68,11 +83,17 @@ class TrainConfig:
 def config_names() -> tuple[str, ...]:
     """Return the names of the named trainings."""
     queue = (f"queue_{fleet}{suffix}" for suffix in SUFFIXES for fleet in FLEETS)
-    return (*queue, *_dispatch_workloads())
+    return (*ANY_NAMES, *queue, *_dispatch_workloads())
 
 
 def named_config(name: str) -> TrainConfig:
     """Return a training by its name; raise ConfigError, with a suggestion, if there is none."""
+    if name in ANY_NAMES:
+        kind = ANY_NAMES[name]
+        method = method_config(kind)(**ANY_OPTIONS[kind])
+        return TrainConfig(
+            name=name, method=method, workloads=ANY_WORKLOADS, validation=ANY_VALIDATION, validate_every=25
+        )
     for kind, way in KINDS.items():
         for fleet, skew in FLEETS.items():
             if name == f"queue_{fleet}{way.suffix}":

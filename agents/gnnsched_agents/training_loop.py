@@ -14,7 +14,9 @@ from gnnsched_agents.run_folder import RunFolder
 from gnnsched_agents.training_config import TrainConfig, require_same
 from gnnsched_agents.training_display import Display, EventLog, open_display, open_events
 from gnnsched_agents.validation import Score, Validation
+from gnnsched_agents.worlds import trained_range
 from gnnsched_baselines.learned.pair_network import load_network, save_network
+from gnnsched_baselines.learned.training_range import TRAINED_FOR
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.folder_lock import writing_folder
 
@@ -25,7 +27,10 @@ LOST = "lost"  # marks entries of a curve whose weights were damaged or removed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The result of `train`: whether it `finished` or was stopped, and the best model so far."""
+    """The result of `train`: whether it `finished` or was stopped, and the best model so far.
+
+    `reference` says in words what the best model's ratio is over.
+    """
 
     finished: bool
     iteration: int
@@ -34,6 +39,7 @@ class Result:
     best: dict[str, Any]
     weights: Path
     phase: str
+    reference: str
 
 
 def train(
@@ -93,11 +99,6 @@ class Run:
         self._saved = 0.0
 
     @property
-    def heuristic(self) -> str:
-        """Return the name of the policy that validation compares with."""
-        return self.config.workloads.inputs.heuristic
-
-    @property
     def best(self) -> dict[str, Any]:
         """Return the curve's entry with the smallest ratio whose weights exist; ties take the first."""
         return min(self._kept_entries, key=lambda entry: float(entry["ratio"]))
@@ -126,7 +127,8 @@ class Run:
     def prepare(self, display: Display, log: EventLog) -> None:
         """Play what is compared with, and validate the weights to start from, unless a resumed training has done so."""
         if self.spent < 1.0 or not self.curve:
-            display.say(f"playing {self.heuristic} and sjf on the validation episodes, to compare with")
+            names = dict.fromkeys((*self.validation.references, "sjf"))
+            display.say(f"playing {', '.join(names)} on the validation episodes, to compare with")
             self.validation.play_references()
         self._clock = time.monotonic()
         if (damage := self._damage()) is not None:
@@ -167,6 +169,7 @@ class Run:
             best=self.best,
             weights=self.files.best,
             phase=self.phase,
+            reference=self.validation.reference,
         )
 
     def _damage(self) -> str | None:
@@ -213,7 +216,8 @@ class Run:
         loads = ", ".join(f"{ratio:.4f} at {load:g}" for load, ratio in score.by_load.items())
         display.say(
             f"iteration {self.iteration}, {self.seconds / MINUTE:.1f} min, {self.decisions / 1e6:.2f} M decisions: "
-            f"{score.ratio:.4f} ±{score.error:.4f} of {self.heuristic} ({loads}), {score.sjf_ratio:.4f} of sjf"
+            f"{score.ratio:.4f} ±{score.error:.4f} of {self.validation.reference} ({loads}), "
+            f"{score.sjf_ratio:.4f} of sjf"
             + (f", {self.phase}" if self.phase else "")
             + (", best so far" if better else "")
         )
@@ -249,6 +253,7 @@ class Run:
             "curve": self.curve,
             "training": self._amounts(),
             "config": self.config.plain(),
+            **({TRAINED_FOR: trained_for} if (trained_for := trained_range(self.config.workloads)) else {}),
         }
 
     def _amounts(self) -> dict[str, float]:

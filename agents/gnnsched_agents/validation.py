@@ -8,16 +8,15 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_agents.worlds import Workloads, World, make_world, world_table
+from gnnsched_agents.worlds import Workloads, World, make_world, world_scenario
 from gnnsched_baselines import make_policy
 from gnnsched_baselines.learned.pair_network import DISPATCH, Network
-from gnnsched_env.common.checks import Integer, ListOf, Number, check_fields
+from gnnsched_env.common.checks import Integer, ListOf, Number, Text, check_fields
 from gnnsched_env.common.policy import IntArray
-from gnnsched_env.evaluation import PolicyFactory, run_policy
-from gnnsched_env.scenario import load_scenario
+from gnnsched_env.evaluation import PolicyFactory, policy_factory, run_policy
+from gnnsched_env.scenario import Scenario, scenario_table
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
 from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED
-from gnnsched_env.tables import LatencyTable
 from gnnsched_env.workload.job_classes import SYNTHETIC_SEED
 
 Case = tuple[int, float]  # a validation case: the seed of its classes, and its load
@@ -43,6 +42,8 @@ class ValidationConfig:
     """Number of arrivals per episode."""
     episodes: Annotated[int, Integer(1, MOST_JOBS)] = 32
     """Number of episodes for each workload and load."""
+    references: Annotated[tuple[str, ...], ListOf(Text())] = ()
+    """Policies to compare with: a case's reference is its best one; none: the heuristic that trainings start from."""
 
     def __post_init__(self) -> None:
         check_fields(self, "validation")
@@ -72,12 +73,23 @@ class Score:
 class Validation:
     """Scores policies on validation workloads, always on the same episodes; the references are played once.
 
-    One is the heuristic that trainings for the environment start from (`pair_network.Inputs`), the other `sjf`.
+    They are those of the config, by default the heuristic that trainings for the environment start from
+    (`pair_network.Inputs`), and `sjf`.
     """
 
     def __init__(self, config: ValidationConfig, workloads: Workloads) -> None:
         self.config = config
         self.workloads = replace(workloads, jobs=config.jobs)
+        self.references = config.references or (workloads.inputs.heuristic,)
+
+    @property
+    def reference(self) -> str:
+        """Return what ratios are over, in words."""
+        return self.references[0] if len(self.references) == 1 else "the best heuristic"
+
+    @property
+    def _dispatch(self) -> bool:
+        return self.workloads.inputs is DISPATCH
 
     def score(self, network: Network) -> Score:
         """Score the policy that takes the action of the network's highest score."""
@@ -85,11 +97,11 @@ class Validation:
 
     def score_policy(self, factory: PolicyFactory) -> Score:
         """Score any policy on the environment's observations, the dataflow being the predicted best."""
-        return self.score_means(self.run(factory, dispatch=self.workloads.inputs is DISPATCH))
+        return self.score_means(self.run(factory, dispatch=self._dispatch))
 
     def score_means(self, means: Means) -> Score:
         """Score a policy by its mean completions on the validation episodes (the result of `play` or `run`)."""
-        logs = {case: _log_ratio(mean, self.heuristic_means[case]) for case, mean in means.items()}
+        logs = {case: _log_ratio(mean, self.reference_means[case]) for case, mean in means.items()}
         cases = {case: float(np.exp(log)) for case, (log, _) in logs.items()}
         sjf = [_log_ratio(mean, self.sjf_means[case])[0] for case, mean in means.items()]
         by_load = {
@@ -109,14 +121,14 @@ class Validation:
 
     def run(self, factory: PolicyFactory, *, dispatch: bool) -> Means:
         """Return the mean completions of a policy that reads observations, in Dispatch-v0 or Queue-v0."""
-        options = {"jobs": self.config.jobs, "window": self.workloads.window, "dataflow": "predicted_best"}
+        shape = {"jobs": self.config.jobs, "window": self.workloads.window, "dataflow": "predicted_best"}
         means = {}
         for seed, load in self._worlds:
-            scenario = load_scenario(self._workloads[seed].scenario).with_options(load=load, **options)
+            scenario = self._scenarios[seed].with_options(load=load, **shape)
             runs = run_policy(
                 factory,
                 scenario,
-                self._tables[seed],
+                scenario_table(scenario),
                 dispatch=dispatch,
                 seed=EPISODE_SEED,
                 episodes=self.config.episodes,
@@ -127,7 +139,7 @@ class Validation:
 
     def play_references(self) -> None:
         """Play the reference policies, unless that was already done."""
-        _ = (self.heuristic_means, self.sjf_means)
+        _ = (self.reference_means, self.sjf_means)
 
     @cached_property
     def heuristic_means(self) -> Means:
@@ -135,24 +147,36 @@ class Validation:
         return self.play(lambda world: world.actor(None))
 
     @cached_property
+    def reference_means(self) -> Means:
+        """The mean completions of the best of the references, case by case."""
+        played = [self._reference(name) for name in self.references]
+        return {case: min((means[case] for means in played), key=lambda own: float(own.mean())) for case in played[0]}
+
+    @cached_property
     def sjf_means(self) -> Means:
         """The mean completions of `sjf` in Queue-v0 (on the same jobs, predictions and window)."""
         return self.run(lambda layout, table: make_policy("sjf", layout, table=table), dispatch=False)
 
-    @cached_property
-    def _workloads(self) -> dict[int, Workloads]:
-        """Those of each set of classes: of the scenarios in turn."""
-        return {seed: self.workloads.of_turn(number) for number, seed in enumerate(self.config.workloads)}
+    def _reference(self, name: str) -> Means:
+        if name == self.workloads.inputs.heuristic:
+            return self.heuristic_means
+        if name == "sjf" and not self._dispatch:
+            return self.sjf_means
+        return self.run(policy_factory(name, dispatch=self._dispatch), dispatch=self._dispatch)
 
     @cached_property
-    def _tables(self) -> dict[int, LatencyTable]:
-        return {seed: world_table(workloads, seed) for seed, workloads in self._workloads.items()}
+    def _scenarios(self) -> dict[int, Scenario]:
+        """Those of each set of classes: of the scenarios to train for in turn."""
+        return {
+            seed: world_scenario(self.workloads.of_turn(number), seed, split="validation")
+            for number, seed in enumerate(self.config.workloads)
+        }
 
     @cached_property
     def _worlds(self) -> dict[Case, World]:
         return {
-            (seed, load): make_world(self._workloads[seed], table, load, self.config.episodes, split="validation")
-            for seed, table in self._tables.items()
+            (seed, load): make_world(self.workloads, scenario, load, self.config.episodes, split="validation")
+            for seed, scenario in self._scenarios.items()
             for load in self.config.loads
         }
 

@@ -1,4 +1,4 @@
-"""Training worlds: simulations of a fleet under fresh synthetic workloads, at loads drawn from a range."""
+"""Training worlds: simulations of a fleet, or of a new one each, under fresh workloads, at loads drawn from a range."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -9,21 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
+from gnnsched_baselines.equal_hardware import equal_hardware
 from gnnsched_baselines.learned.dispatch_features import DispatchFleet, dispatch_fleet
 from gnnsched_baselines.learned.dispatcher import DispatchPlayer
 from gnnsched_baselines.learned.pair_features import machine_features
 from gnnsched_baselines.learned.pair_network import DISPATCH, INPUTS, QUEUE, Inputs, Network
-from gnnsched_baselines.learned.player import Player
+from gnnsched_baselines.learned.player import Player, Reader
 from gnnsched_env.common.checks import Integer, ListOf, Number, OneOf, Text, check_fields, require
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.envs import Layout
 from gnnsched_env.envs.construction import scenario_batch
-from gnnsched_env.scenario import load_scenario, simulation_settings
+from gnnsched_env.scenario import Scenario, load_scenario, scenario_table, simulation_settings
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
+from gnnsched_env.scenario.random_scenarios import MOST_ACCELERATORS, PES, random_scenario
 from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED, MOST_SKEW, synthetic_table
 from gnnsched_env.sim import Simulation, episode_metrics
-from gnnsched_env.tables import LatencyTable
 
+RANDOM = "random"  # the scenario that stands for a fleet of its own in each world
+NARROW = 8  # accelerators of a random fleet up to which as much is played as asked
 EPISODE_SEEDS = 1 << 40  # training episodes use seeds below this
 
 
@@ -32,21 +35,22 @@ class Workloads:
     """The distribution of training worlds: a fleet, a range of loads, and a number of sets of synthetic classes.
 
     Each set has `classes` classes, drawn with a seed of its own and predicted as a user's would be; two sets of three
-    are varied (`scenario.varied`). An episode has `jobs` arrivals.
+    are varied (`scenario.varied`). An episode has `jobs` arrivals. Of the scenario "random", each set is a scenario of
+    its own (`scenario.random_scenarios`): a fleet, classes, arrivals, failures and errors of predictions.
     """
 
     environment: Annotated[str, OneOf(tuple(INPUTS))] = QUEUE.environment
     """Environment to train for: "queue" or "dispatch"."""
     scenario: str = "hetero4"
-    """Preset scenario, or path of a scenario's or a fleet's TOML file, whose fleet is trained for."""
+    """Preset scenario, or path of a scenario's or a fleet's TOML file, whose fleet is trained for; or "random"."""
     also: Annotated[tuple[str, ...], ListOf(Text())] = ()
     """Further scenarios, for a policy of several fleets: worlds take turns with them; for the method evolution."""
     loads: Annotated[tuple[float, float], ListOf(Number(above=0, below=LOAD_LIMIT), 2)] = (0.4, 1.0)
     """Range of loads, drawn uniformly."""
     sets: Annotated[int, Integer(1, MOST_JOBS)] = 48
-    """Number of sets of synthetic classes."""
+    """Number of sets of synthetic classes; of the scenario "random", of scenarios."""
     skew: Annotated[float, Number(least=0, most=MOST_SKEW)] = 0.7
-    """Variation between sets in which accelerator suits a class; 0 for identical accelerators."""
+    """Variation between sets in which accelerator suits a class; 0 for identical accelerators; "random" has its own."""
     classes: Annotated[int, Integer(1, MOST_JOBS)] = 256
     """Number of classes per set."""
     jobs: Annotated[int, Integer(1, MOST_JOBS)] = 1000
@@ -73,20 +77,24 @@ class Workloads:
 class World:
     """Lanes of one environment with one fleet, workload and load; the dataflow is the predicted best.
 
-    `machines` float64 [A, 5 + T] and `unit` (the reward's, in cycles) are a trained policy's knowledge of the workload;
-    `fleet` is a trained dispatcher's, None in Queue-v0.
+    `machines` float64 [A, M + T] and `unit` (the reward's, in cycles) are a trained policy's knowledge of the workload,
+    with latencies pooled in `groups` int64 [A] of equal hardware (None: there is nothing to pool; a dispatcher never
+    pools). `fleet` is a trained dispatcher's, None in Queue-v0.
     """
 
     simulation: Simulation
     layout: Layout
     unit: float
     load: float
+    groups: IntArray | None = field(init=False)
     machines: NDArray[np.float64] = field(init=False)
     fleet: DispatchFleet | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.machines = machine_features(self.simulation.table)
-        self.fleet = dispatch_fleet(self.simulation.table, self.machines) if self.layout.dispatch else None
+        table = self.simulation.table
+        self.groups = None if self.layout.dispatch else equal_hardware(table)
+        self.machines = machine_features(table, self.groups)
+        self.fleet = dispatch_fleet(table, self.machines) if self.layout.dispatch else None
 
     def reset(self, seed: int) -> None:
         """Start an episode in each lane, of seeds seed, seed + 1, ..."""
@@ -112,25 +120,58 @@ class World:
             return DispatchPlayer(self.simulation, self.layout, self.fleet, network).act
         if network is None:
             return AssignmentPlayer(self.simulation, self.layout).actions
-        return Player(self.simulation, self.layout, self.machines, self.unit, network.arrays).act
+        pools = network.pools or self.groups is None
+        machines = self.machines if pools else machine_features(self.simulation.table)
+        groups = self.groups if pools else None
+        known = (machines, self.unit, network.read)
+        return Player(self.simulation, self.layout, *known, groups=groups, pools=network.pools).act
+
+    def reader(self) -> Reader:
+        """Return what describes the lanes to a network in training."""
+        return Reader(self.simulation, self.layout, self.machines, self.unit, groups=self.groups, pools=True)
 
 
-def make_world(workloads: Workloads, table: LatencyTable, load: float, lanes: int, *, split: str = "train") -> World:
-    """Return a world of `lanes` lanes that play episodes of a split; its table holds the cycles of one inference."""
+def make_world(workloads: Workloads, scenario: Scenario, load: float, lanes: int, *, split: str = "train") -> World:
+    """Return a world of `lanes` lanes that play episodes of a split, of a scenario that brings its table."""
     shape = {"load": load, "jobs": workloads.jobs, "window": workloads.window, "split": split}
-    scenario = load_scenario(workloads.scenario).with_options(dataflow="predicted_best", returns="total", **shape)
-    settings = simulation_settings(scenario, table, dispatch=workloads.inputs is DISPATCH)
-    batch = scenario_batch(scenario, table, settings, lanes=lanes)
+    chosen = scenario.with_options(dataflow="predicted_best", returns="total", **shape)
+    table = scenario_table(chosen)
+    settings = simulation_settings(chosen, table, dispatch=workloads.inputs is DISPATCH)
+    batch = scenario_batch(chosen, table, settings, lanes=lanes)
     return World(simulation=batch.simulation, layout=batch.layout, unit=settings.unit, load=load)
 
 
-@lru_cache(maxsize=128)
-def training_table(workloads: Workloads, number: int) -> LatencyTable:
-    """Return the latencies of set `number`, true and predicted (cached)."""
-    return world_table(workloads, FIRST_TRAINING_SEED + number)
+@lru_cache(maxsize=256)
+def training_scenario(workloads: Workloads, number: int) -> Scenario:
+    """Return the scenario of set `number`, with its table of latencies, true and predicted (cached)."""
+    seed = number if workloads.scenario == RANDOM else FIRST_TRAINING_SEED + number
+    return world_scenario(workloads, seed)
 
 
-def world_table(workloads: Workloads, seed: int) -> LatencyTable:
-    """Return the latencies of a seed's synthetic classes on the fleet."""
-    fleet = load_scenario(workloads.scenario).fleet
-    return synthetic_table(fleet, seed, classes=workloads.classes, skew=workloads.skew)
+def world_scenario(workloads: Workloads, seed: int, *, split: str = "train") -> Scenario:
+    """Return the fleet under a seed's synthetic classes; of the scenario "random", random scenario `seed` of a split.
+
+    The split is of random scenarios alone: other seeds are of the split that they belong to.
+    """
+    if workloads.scenario == RANDOM:
+        return random_scenario(seed, split=split, classes=workloads.classes)
+    base = load_scenario(workloads.scenario)
+    return replace(base, table=synthetic_table(base.fleet, seed, classes=workloads.classes, skew=workloads.skew))
+
+
+def shown_scenario(workloads: Workloads) -> Scenario:
+    """Return the scenario on which a trained agent is shown: its own, or the first random one of the tests."""
+    return random_scenario(0) if workloads.scenario == RANDOM else load_scenario(workloads.scenario)
+
+
+def trained_range(workloads: Workloads) -> dict[str, tuple[float, float]]:
+    """Return the least and the most of what random fleets are trained for, by name; nothing for a single fleet."""
+    if workloads.scenario != RANDOM:
+        return {}
+    return {"accelerators": (1, MOST_ACCELERATORS), "PEs": (PES[0], PES[-1]), "load": workloads.loads}
+
+
+def fewer(count: int, workloads: Workloads, scenario: Scenario) -> int:
+    """Return how many lanes or states to play of `count`: of wide random fleets fewer, as each costs as much more."""
+    wide = workloads.scenario == RANDOM and len(scenario.fleet.accelerators) > NARROW
+    return max(1, count * NARROW // len(scenario.fleet.accelerators)) if wide else count

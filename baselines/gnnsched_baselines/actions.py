@@ -1,14 +1,16 @@
 """Convert a policy's decision (a job and an accelerator) to an action of the environment, always a legal one."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.decoding import Beliefs, expected_latencies, read_beliefs
+from gnnsched_baselines.equal_hardware import pooled
 from gnnsched_baselines.narrowing import soonest_of_kinds
 from gnnsched_env.common.policy import BoolArray, IntArray, Observation
-from gnnsched_env.envs import Layout, unflatten
+from gnnsched_env.envs import Layout, decode_cycles, unflatten
 
 NOBODY = -1
 
@@ -27,13 +29,19 @@ def send_oldest(
 
 
 def send_pairs(
-    layout: Layout, observation: Observation, mask: BoolArray, beliefs: Beliefs, pairs: tuple[IntArray, IntArray]
+    layout: Layout,
+    observation: Observation,
+    mask: BoolArray,
+    beliefs: Beliefs,
+    pairs: tuple[IntArray, IntArray],
+    equal_choices: IntArray | None = None,
 ) -> IntArray:
     """Return the actions that send job `slot` to `accelerator` (`pairs`, both [L]) under its predicted best dataflow.
 
-    If the slot is NOBODY, the lane waits; if waiting is illegal, it takes the shortest legal pair.
+    If the slot is NOBODY, the lane waits; if waiting is illegal, it takes the shortest legal pair. `equal_choices`
+    int64 [choices] numbers choices that take equally long, whose predictions are pooled to find the best dataflow.
     """
-    actions = _pair_actions(layout, observation, *pairs)
+    actions = _pair_actions(layout, observation, *pairs, equal_choices)
     legal = mask[np.arange(len(mask)), actions]
     if legal.all():
         return actions
@@ -104,11 +112,20 @@ def first_open(order: IntArray, available: BoolArray) -> IntArray:
     return np.where(available.any(axis=1), ranked.argmin(axis=1), NOBODY)
 
 
-def _pair_actions(layout: Layout, observation: Observation, slots: IntArray, accelerators: IntArray) -> IntArray:
+def _pair_actions(
+    layout: Layout,
+    observation: Observation,
+    slots: IntArray,
+    accelerators: IntArray,
+    equal_choices: IntArray | None = None,
+) -> IntArray:
     columns = accelerators
     if layout.choose_dataflow:
         codes = unflatten(observation, layout).latencies[np.arange(len(slots)), np.maximum(slots, 0)]
         codes = expected_latencies(codes, layout)
+        times: NDArray[np.floating[Any]] = codes
+        if equal_choices is not None:
+            times = pooled(decode_cycles(codes), equal_choices)
         own = layout.column_accelerators == accelerators[:, np.newaxis]
-        columns = np.where(own, codes, np.inf).argmin(axis=1)
+        columns = np.where(own, times, np.inf).argmin(axis=1)
     return np.where(slots == NOBODY, layout.num_actions - 1, slots * layout.columns + columns)

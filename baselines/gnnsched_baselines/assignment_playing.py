@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import NOBODY
 from gnnsched_baselines.assignment import DEFAULT_C, first_in_line
+from gnnsched_baselines.decoding import expected_choices
 from gnnsched_env.common.compiled import kernel
 from gnnsched_env.common.policy import BoolArray, IntArray
 from gnnsched_env.envs import Layout
@@ -30,7 +31,8 @@ class AssignmentPlayer:
         self.simulation = simulation
         self.layout = layout
         self.c = float(c)
-        self.shortest = np.take_along_axis(simulation.predicted, simulation.best_choices, axis=1).astype(np.float64)
+        expected, self.best_choices = expected_choices(simulation)
+        self.shortest = np.take_along_axis(expected, self.best_choices, axis=1).astype(np.float64)
         self.latencies = np.empty((lanes, min(layout.window, simulation.jobs.shape[1]), fleet))
         self.remaining = np.empty((lanes, fleet))
         self.idle = np.empty((lanes, fleet), np.bool_)
@@ -50,8 +52,7 @@ class AssignmentPlayer:
         columns = self.layout.columns if self.layout.choose_dataflow else 0
         pairs = (self._slots, self._accelerators)
         start_where_waiting_is_illegal(lanes, self.latencies, self.idle, self.waiting, *pairs)
-        best = self.simulation.best_choices
-        name_actions(lanes, queue, best, columns, self.layout.wait_action, *pairs, self._actions)
+        name_actions(lanes, queue, self.best_choices, columns, self.layout.wait_action, *pairs, self._actions)
         return self._actions
 
 

@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Observation
 from gnnsched_env.envs import Layout, decode_counts, decode_cycles, unflatten
 from gnnsched_env.envs.encoder import TIME_BITS
+from gnnsched_env.sim import Simulation
+from gnnsched_env.sim.state import best_choices
 from gnnsched_env.tables.kinds import Kinds
+from gnnsched_env.tables.shrinkage import expected_cycles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,18 @@ def expected_latencies(latencies: FloatArray, layout: Layout) -> FloatArray:
         return latencies
     expected: FloatArray = np.minimum(layout.shrinkage.expected(latencies, TIME_BITS), 1.0).astype(np.float32)
     return expected
+
+
+def expected_choices(simulation: Simulation) -> tuple[IntArray, IntArray]:
+    """Return what a simulation's observations let expect: cycles int64 [C, K], and the best choices int64 [C, A].
+
+    As `expected_latencies`, for policies that read the simulation itself.
+    """
+    table = simulation.table
+    if table.noise == 0.0:
+        return simulation.predicted, simulation.best_choices
+    cycles = expected_cycles(table)
+    return cycles, best_choices(cycles, table.choice_accelerators, table.num_accelerators)
 
 
 def shortest_codes(latencies: FloatArray, layout: Layout) -> FloatArray:

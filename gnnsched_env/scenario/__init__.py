@@ -9,6 +9,7 @@ from gnnsched_env.scenario.options import (
     Reward,
     Workload,
 )
+from gnnsched_env.scenario.random_scenarios import random_scenarios
 from gnnsched_env.scenario.resolve import job_source, scenario_classes, scenario_table, simulation_settings, table_rate
 from gnnsched_env.scenario.scenario import Scenario, list_scenarios, load_scenario
 from gnnsched_env.scenario.varied import varied_scenarios
@@ -25,6 +26,7 @@ __all__ = [
     "job_source",
     "list_scenarios",
     "load_scenario",
+    "random_scenarios",
     "scenario_classes",
     "scenario_table",
     "simulation_settings",

@@ -8,6 +8,7 @@ predictions (the best linear estimate; Efron and Morris 1975 call it shrinkage).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,9 @@ class Shrinkage:
         return np.maximum(logs @ self.matrix.T + self.offset / unit, 0.0)
 
 
+@lru_cache(maxsize=16)
 def shrinkage_of(table: LatencyTable) -> Shrinkage | None:
-    """Return how predictions of a table are to be read, None where they have no noise of their own (`table.noise`)."""
+    """Return how predictions are to be read, None where they have no noise of their own (`table.noise`); cached."""
     if table.noise == 0.0:
         return None
     logs = np.log2(1.0 + table.predicted_cycles)

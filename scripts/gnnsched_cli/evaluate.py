@@ -146,9 +146,18 @@ def play(arguments: Arguments, scenario: "Scenario", contest: "Contest", where: 
     left_out |= print_tables(arguments, titled)
     if records:
         print_text(legend(records))
+        print_training_ranges(arguments.policies, [condition.scenario for condition in conditions])
     if left_out:
         print_text(f"Left out to fit the terminal (--wide shows all): {', '.join(sorted(left_out))}.")
     attempts.end()
+
+
+def print_training_ranges(policies: "Sequence[str]", scenarios: "Sequence[Scenario]") -> None:
+    """Print which trained policies play scenarios outside the range that they were trained for."""
+    from gnnsched_baselines.learned.training_range import notes
+
+    for note in dict.fromkeys(note for scenario in scenarios for note in notes(policies, scenario)):
+        print_text(note)
 
 
 def print_tables(arguments: Arguments, titled: "Sequence[tuple[str, list[Record]]]") -> set[str]:

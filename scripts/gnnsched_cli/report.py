@@ -110,11 +110,10 @@ def contents(arguments: Arguments) -> tuple[str, dict[str, str], "list[Section]"
 def training(arguments: Arguments) -> tuple[str, dict[str, str], "list[Section]"]:
     """Return the contents of a training's page."""
     from gnnsched_agents.run_folder import RunFolder
-    from gnnsched_agents.worlds import Workloads
+    from gnnsched_agents.worlds import Workloads, shown_scenario
     from gnnsched_baselines.learned.pair_network import DISPATCH
     from gnnsched_env.common.checks import check_keys
-    from gnnsched_env.report.page.trained import best_sections, training_facts, training_sections
-    from gnnsched_env.scenario import load_scenario
+    from gnnsched_env.report.page.trained import best_sections, reference_of, training_facts, training_sections
 
     folder = RunFolder(arguments.source)
     kept = folder.read()
@@ -126,9 +125,10 @@ def training(arguments: Arguments) -> tuple[str, dict[str, str], "list[Section]"
     check_keys(f"{folder.checkpoint}: workloads", told, Workloads)
     workloads = Workloads(**told)
     heuristic = workloads.inputs.heuristic
-    sections = training_sections(str(arguments.source), kept["curve"], heuristic)
+    over = reference_of(kept["config"], heuristic)
+    sections = training_sections(str(arguments.source), kept["curve"], over)
     load = 0.8 if arguments.load is None else arguments.load
-    scenario = load_scenario(workloads.scenario).with_options(load=load, window=workloads.window)
+    scenario = shown_scenario(workloads).with_options(load=load, window=workloads.window)
     sections += best_sections(
         arguments.policies or (f"agent:{folder.best}", heuristic),
         scenario,
@@ -139,7 +139,7 @@ def training(arguments: Arguments) -> tuple[str, dict[str, str], "list[Section]"
     )
     return (
         f"Training {kept['config'].get('name', '')}".strip(),
-        training_facts(str(arguments.source), kept["config"], kept["curve"], heuristic),
+        training_facts(str(arguments.source), kept["config"], kept["curve"], over),
         sections,
     )
 

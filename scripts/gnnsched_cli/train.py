@@ -18,7 +18,7 @@ from typing import Annotated
 import tyro
 
 from gnnsched_agents.config_files import load_config
-from gnnsched_agents.training_config import DISPATCH_FLEETS, FLEETS, SUFFIXES, TrainConfig
+from gnnsched_agents.training_config import ANY_NAMES, DISPATCH_FLEETS, FLEETS, SUFFIXES, TrainConfig
 from gnnsched_agents.training_loop import Result, train
 from gnnsched_cli.command import OutFolder
 from gnnsched_cli.interrupts import INTERRUPTED
@@ -26,8 +26,9 @@ from gnnsched_cli.task_options import Ray
 
 DEFAULT = "queue_hetero4"
 WHICH = (
-    "A config, which the other arguments change: queue_FLEET, queue_FLEET_METHOD, dispatch or dispatch_FLEET, or the "
-    f"path of a .toml file. FLEET is one of {', '.join(FLEETS)}, for dispatch one of {', '.join(DISPATCH_FLEETS)}; "
+    f"A config, which the other arguments change: {' or '.join(ANY_NAMES)} (for any fleet), queue_FLEET, "
+    "queue_FLEET_METHOD, dispatch or dispatch_FLEET, or the path of a .toml file. "
+    f"FLEET is one of {', '.join(FLEETS)}, for dispatch one of {', '.join(DISPATCH_FLEETS)}; "
     f"METHOD one of {', '.join(suffix[1:] for suffix in SUFFIXES if suffix)}."
 )
 
@@ -65,14 +66,14 @@ def run(given: Arguments) -> int:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         return INTERRUPTED
-    print(told(result, training.workloads.inputs.heuristic))
+    print(told(result))
     if not result.finished:
         print(f"stopped; the same command goes on: {given.command}", file=sys.stderr)
         return INTERRUPTED
     return 0
 
 
-def told(result: Result, heuristic: str) -> str:
+def told(result: Result) -> str:
     """Return what a training came to, in one line."""
     best = result.best
     amount = f"{result.decisions:,} decisions in {result.seconds / 60:.1f} minutes"
@@ -80,10 +81,10 @@ def told(result: Result, heuristic: str) -> str:
         phase = f" ({result.phase})" if result.phase else ""
         return (
             f"{result.weights}: after {result.iteration} iterations{phase} nothing validated better than the start, "
-            f"{best['ratio']:.4f} of {heuristic}'s mean completion; give it more minutes; {amount}"
+            f"{best['ratio']:.4f} of {result.reference}'s mean completion; give it more minutes; {amount}"
         )
     return (
         f"{result.weights}: iteration {best['iteration']} of {result.iteration}; on the validation workloads "
-        f"{best['ratio']:.4f} ±{best['error']:.4f} of {heuristic}'s mean completion, {best['sjf_ratio']:.4f} of sjf's; "
-        f"{amount}"
+        f"{best['ratio']:.4f} ±{best['error']:.4f} of {result.reference}'s mean completion, "
+        f"{best['sjf_ratio']:.4f} of sjf's; {amount}"
     )

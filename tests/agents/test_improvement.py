@@ -15,9 +15,8 @@ from gnnsched_agents.methods.registry import ImprovementConfig
 from gnnsched_agents.worlds import Workloads, World, make_world
 from gnnsched_baselines.assignment_playing import play_out
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
-from gnnsched_baselines.learned.player import Reader
 from gnnsched_env.common.errors import ConfigError, FileFormatError
-from gnnsched_env.scenario import load_scenario, scenario_table
+from gnnsched_env.scenario import load_scenario
 from gnnsched_env.sim.belief import belief_of
 
 WORKLOADS = Workloads(sets=2, jobs=60)
@@ -37,8 +36,7 @@ TINY = ImprovementConfig(
 
 
 def world(load: float = 0.9, lanes: int = 4) -> World:
-    table = scenario_table(load_scenario("hetero4"))
-    made = make_world(WORKLOADS, table, load, lanes)
+    made = make_world(WORKLOADS, load_scenario("hetero4"), load, lanes)
     made.reset(5)
     return made
 
@@ -46,13 +44,13 @@ def world(load: float = 0.9, lanes: int = 4) -> World:
 def test_labels_are_what_each_action_costs_on_the_same_futures():
     made = world()
     for _ in range(25):
-        reader = Reader(made.simulation, made.layout, made.machines, made.unit)
+        reader = made.reader()
         reader.describe()
         made.simulation.step(np.array([_first_pair(reader, made, i) for i in range(4)]))
     lookahead = Lookahead(futures=3, arrivals=8, candidates=4)
     labels, decisions = label(made, lookahead, np.random.default_rng(2))
     seeds = np.random.default_rng(2).integers(0, 1 << 63, (4, 3)).astype(np.uint64)
-    reader = Reader(made.simulation, made.layout, made.machines, made.unit)
+    reader = made.reader()
     reader.describe()
     checked = state = 0
     for lane in range(4):
@@ -189,6 +187,15 @@ def test_a_training_goes_on_exactly(tmp_path):
             again.update()
         for one, other in zip(whole.network().arrays, again.network().arrays, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_a_round_takes_as_many_worlds_as_wide_fleets_need(monkeypatch):
+    monkeypatch.setattr("gnnsched_agents.worlds.NARROW", 1)  # fleets of two have half the states of one, and so on
+    random = Workloads(scenario="random", sets=20, classes=8, jobs=20)
+    training = Improvement(replace(TINY, states=40, states_a_world=20), random, seed=1)
+    while training.rounds < 2:
+        training.update()
+    assert training.labelled >= 40 and training.worlds > 2
 
 
 def test_other_checkpoints_are_refused(tmp_path):

@@ -9,9 +9,8 @@ from gnnsched_agents import lanes as module
 from gnnsched_agents.lanes import HORIZONS, INSIGHTS, NUM_PRESENT, Lanes
 from gnnsched_agents.worlds import Workloads, make_world
 from gnnsched_baselines.learned.pair_network import initial_network
-from gnnsched_baselines.learned.player import Reader
 from gnnsched_env.common.errors import ConfigError
-from tests.envs.environments import hetero_table
+from tests.envs.environments import hetero_scenario
 from tests.twins import training as naive_training
 
 WORKLOADS = Workloads(sets=3, jobs=25, window=6, loads=(0.5, 1.2))
@@ -21,7 +20,7 @@ NETWORK = initial_network(4, np.random.default_rng(0))
 @pytest.fixture(autouse=True)
 def toy_tables(monkeypatch):
     """Give worlds small random tables instead of those of synthetic graphs."""
-    monkeypatch.setattr(module, "training_table", lambda workloads, number: hetero_table(seed=number))
+    monkeypatch.setattr(module, "training_scenario", lambda workloads, number: hetero_scenario(seed=number))
 
 
 def make_lanes(seed=0, worlds=3, lanes=4):
@@ -39,7 +38,7 @@ def test_rows_are_those_of_the_worlds_behind_one_another():
         lanes.describe()
         start = 0
         for number, world in enumerate(lanes.worlds):
-            reader = Reader(world.simulation, world.layout, world.machines, world.unit)
+            reader = world.reader()
             count = reader.describe()
             assert (lanes.rows[start : start + count] == reader.rows[:count]).all()
             assert (lanes.starts[4 * number : 4 * number + 4] == start + reader.starts[:-1]).all()
@@ -140,6 +139,6 @@ def test_a_state_of_other_worlds_is_refused():
 
 
 def test_worlds_are_of_the_workloads():
-    world = make_world(WORKLOADS, hetero_table(), 0.9, 2)
+    world = make_world(WORKLOADS, hetero_scenario(), 0.9, 2)
     assert world.simulation.jobs.shape == (2, 25)
     assert world.layout.window == 6

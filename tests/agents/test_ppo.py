@@ -21,7 +21,7 @@ from gnnsched_baselines.learned.pair_network import initial_network, save_networ
 from gnnsched_baselines.learned.player import Player
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.nn.checkpoint import read_checkpoint, write_checkpoint
-from tests.envs.environments import hetero_table
+from tests.envs.environments import hetero_scenario
 from tests.twins import training as naive_training
 
 WORKLOADS = Workloads(sets=2, jobs=40, window=8, loads=(0.8, 1.0))
@@ -31,7 +31,9 @@ SMALL = PpoConfig(worlds=2, lanes=4, steps=12, batch=32, width=8, critic_width=8
 @pytest.fixture(autouse=True)
 def toy_tables(monkeypatch):
     """Give worlds small random tables instead of those of synthetic graphs."""
-    monkeypatch.setattr(lanes_module, "training_table", lambda workloads, number: hetero_table(seed=number, noise=0.05))
+    monkeypatch.setattr(
+        lanes_module, "training_scenario", lambda workloads, number: hetero_scenario(seed=number, noise=0.05)
+    )
 
 
 @given(steps=st.integers(1, 12), lanes=st.integers(1, 4), decay=st.floats(0.0, 1.0), seed=st.integers(0, 1 << 32))
@@ -144,7 +146,7 @@ def test_it_learns_on_a_toy_from_scratch():
     ppo = Ppo(config, WORKLOADS, 0)
     figures = [ppo.update() for _ in range(25)]
     assert np.mean([f["jobs"] for f in figures[-3:]]) < 0.7 * np.mean([f["jobs"] for f in figures[:3]])
-    world = make_world(WORKLOADS, hetero_table(seed=0, noise=0.05), 0.9, 64)
+    world = make_world(WORKLOADS, hetero_scenario(seed=0, noise=0.05), 0.9, 64)
     waiting_last = initial_network(4, np.random.default_rng(0), prior=0.0)  # takes the first row: the oldest job
     means = [
         world.play(Player(world.simulation, world.layout, world.machines, world.unit, network.arrays).act, 1_000).mean()

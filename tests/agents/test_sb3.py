@@ -428,3 +428,8 @@ def test_names_and_environments_are_checked(model):
         Sb3Policy(layout, None, model)
     with pytest.raises(ConfigError, match=r"method must be the config of one of .*, got int"):
         Sb3Training(3, WORKLOADS, 0)
+
+
+def test_the_library_learns_on_one_fleet_at_a_time():
+    with pytest.raises(ConfigError, match="maskable_ppo: scenario must name one fleet to train for, got 'random'"):
+        Sb3Training(MaskablePpoConfig(), replace(WORKLOADS, scenario="random"), 0)

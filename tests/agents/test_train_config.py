@@ -53,7 +53,7 @@ def test_a_file_gives_the_config_that_code_gives(tiny_file):
         ('base = "queue_hetero4_es"\n[method]\nsigma = -1.0', "sigma must be a number above 0, got -1.0"),
         (
             'base = "queue_hetero_es"',
-            r"base must name .*, one of queue_hetero4, .*, got 'queue_hetero_es'; did you mean 'queue_hetero4_es'\?",
+            r"base must name .*, one of queue, .*, got 'queue_hetero_es'; did you mean 'queue_hetero4_es'\?",
         ),
         ('base = "other.toml"', r"base must name the config to start from, one of .*a2c, .*, got 'other\.toml'"),
         ("seed = 1", "base must name the config to start from, one of .*a2c, .*, got None"),
@@ -87,6 +87,13 @@ def test_named_configs_are_of_the_way_of_training_that_they_name(name):
     assert kind_of(config.method) == {"": plain, "es": "evolution"}.get(ending, ending)
     assert json.loads(json.dumps(config.plain())) == config.plain()
     assert type(config.method)(**asdict(config.method)) == config.method
+
+
+def test_trainings_for_any_fleet_have_one_in_each_world():
+    configs = [named_config(name) for name in ("queue", "queue_es")]
+    assert {config.workloads.scenario for config in configs} == {"random"}
+    assert all(config.method.level > 0 and len(config.validation.references) > 1 for config in configs)
+    assert not named_config("queue_hetero4").validation.references
 
 
 def test_every_way_of_training_has_a_name():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gnnsched_agents.validation import EPISODE_SEED, Validation, ValidationConfig
-from gnnsched_agents.worlds import Workloads, world_table
+from gnnsched_agents.worlds import Workloads, world_scenario
 from gnnsched_baselines import make_policy
 from gnnsched_baselines.learned.pair_network import DISPATCH, initial_network
 from gnnsched_env.common.errors import ConfigError
@@ -31,9 +31,9 @@ def test_assignment_by_its_network_and_as_a_policy_is_at_one(validation):
 def test_the_fleet_is_validated_on_what_it_is_trained_for():
     """The classes of a seed vary as much between accelerators in validation as they do in training."""
     even = Workloads(scenario="flexible4", classes=12, window=8, skew=0.0)
-    table = Validation(SETTINGS, even)._tables[105]
-    np.testing.assert_array_equal(table.true_cycles, world_table(even, 105).true_cycles)
-    assert (table.true_cycles != world_table(replace(even, skew=0.7), 105).true_cycles).any()
+    cycles = Validation(SETTINGS, even)._scenarios[105].table.true_cycles
+    np.testing.assert_array_equal(cycles, world_scenario(even, 105).table.true_cycles)
+    assert (cycles != world_scenario(replace(even, skew=0.7), 105).table.true_cycles).any()
 
 
 def test_dispatchers_are_validated_against_predictor_greedy_on_each_fleet_in_turn():
@@ -42,7 +42,7 @@ def test_dispatchers_are_validated_against_predictor_greedy_on_each_fleet_in_tur
     fleets = [world.layout.num_accelerators for world in arrivals._worlds.values()]
     assert fleets == [4, 9]
     score = arrivals.score_policy(lambda layout, table: make_policy("predictor_greedy", layout, table=table))
-    assert score.ratio == 1.0 != score.sjf_ratio
+    assert score.ratio == 1.0 != score.sjf_ratio and arrivals.reference == "predictor_greedy"
     assert arrivals.score(initial_network(4, np.random.default_rng(0), inputs=DISPATCH)) == score
 
 
@@ -79,7 +79,7 @@ def test_the_interval_is_that_of_resampled_episodes(validation):
     reference = {case: rng.lognormal(3.0, 0.4, 400) for case in validation.heuristic_means}
     means = {case: values * rng.normal(0.95, 0.2, 400) for case, values in reference.items()}
     made_up = Validation(SETTINGS, Workloads(classes=12, window=8))
-    made_up.heuristic_means = made_up.sjf_means = reference
+    made_up.reference_means = made_up.sjf_means = reference
     score = made_up.score_means(means)
     drawn = []
     for _ in range(2000):
@@ -89,6 +89,26 @@ def test_the_interval_is_that_of_resampled_episodes(validation):
             logs.append(np.log(means[case][picked].mean() / values[picked].mean()))
         drawn.append(np.mean(logs))
     assert score.error == pytest.approx(1.96 * np.std(drawn), rel=0.08)
+
+
+def test_the_reference_of_a_case_is_the_best_one(validation):
+    both = Validation(replace(SETTINGS, references=("sjf", "assignment")), validation.workloads)
+    best = both.reference_means
+    means = (validation.sjf_means, validation.heuristic_means)
+    assert (validation.reference, both.reference) == ("assignment", "the best heuristic")
+    assert all(best[case].mean() == min(own[case].mean() for own in means) for case in best)
+    score = both.score_policy(lambda layout, table: make_policy("assignment", layout, table=table))
+    assert score.ratio > 1.0 or {*score.cases.values()} == {1.0}
+    assert both.score_means(best).ratio == 1.0
+
+
+def test_random_fleets_are_validated_each_on_its_own():
+    random = Validation(SETTINGS, Workloads(scenario="random", classes=12, window=8))
+    fleets = {seed: scenario.fleet for seed, scenario in random._scenarios.items()}
+    assert all(
+        world.layout.num_accelerators == len(fleets[case[0]].accelerators) for case, world in random._worlds.items()
+    )
+    assert len({fleet.accelerators for fleet in fleets.values()}) == len(SETTINGS.workloads)
 
 
 def test_scores_repeat_exactly(validation):

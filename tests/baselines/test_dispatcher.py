@@ -1,5 +1,6 @@
 """Trained dispatchers: what they read, that they decide alike in every way, and their weights' files."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -78,13 +79,14 @@ def test_rows_agree_with_the_naive_ones(case):
     np.testing.assert_allclose(rows[:found], values, rtol=1e-5, atol=1e-5)
 
 
-def world(**options):
-    return batch(toys.random_table(np.random.default_rng(3)), dispatch=True, jobs=40, **options)
+def world(noise=0.0, **options):
+    table = replace(toys.random_table(np.random.default_rng(3)), noise=noise)
+    return batch(table, dispatch=True, jobs=40, **options)
 
 
-@pytest.mark.parametrize("choose_dataflow", [True, False])
-def test_the_player_decides_as_the_policy_and_as_numpy(choose_dataflow):
-    made = world(choose_dataflow=choose_dataflow)
+@pytest.mark.parametrize(("choose_dataflow", "noise"), [(True, 0.0), (False, 0.0), (True, 0.5)])
+def test_the_player_decides_as_the_policy_and_as_numpy(choose_dataflow, noise):
+    made = world(noise, choose_dataflow=choose_dataflow)
     network = random_network()
     policy = TrainedDispatcher(made.layout, table=made.table, network=network)
     player = DispatchPlayer(made.simulation, made.layout, dispatch_fleet(made.table), network)
@@ -172,7 +174,7 @@ def test_weights_are_for_one_environment(tmp_path):
         TrainedDispatcher(made.layout, table=None, network=network)
     with pytest.raises(ConfigError, match="made for dispatch, not for queue"):
         TrainedDispatcher(queue.layout, table=queue.table, network=network)
-    with pytest.raises(ConfigError, match="must read the 35 features of dispatch, got 36"):
+    with pytest.raises(ConfigError, match="must read the 35 features of dispatch, got 44"):
         TrainedDispatcher(made.layout, table=made.table, network=initial_network(2, np.random.default_rng(0)))
-    with pytest.raises(ConfigError, match="must read the 36 features of queue, got 35"):
+    with pytest.raises(ConfigError, match="must read the 44 features of queue, got 35"):
         save_network(tmp_path / "own.npz", network, {})

@@ -19,7 +19,7 @@ def play(name):
     return run_policy(factory, scenario, scenario_table(scenario), dispatch=False, seed=0, episodes=2)
 
 
-@pytest.mark.parametrize("name", shipped_agents())
+@pytest.mark.parametrize("name", shipped_agents("queue"))
 def test_an_agent_knows_accelerators_by_their_latencies_not_by_their_places(presets, name):
     before = play(f"agent:{name}")
     presets.reverse(HETERO4, "accelerator")
@@ -28,7 +28,7 @@ def test_an_agent_knows_accelerators_by_their_latencies_not_by_their_places(pres
     assert (after.metrics.completion == before.metrics.completion).all()
 
 
-@pytest.mark.parametrize("name", shipped_agents())
+@pytest.mark.parametrize("name", shipped_agents("queue"))
 def test_an_agent_plays_a_fleet_of_another_size(presets, name):
     presets.remove(HETERO4, "accelerator", "highv")
     presets.replace(HETERO4, '"SP1", "SP2"', '"SP1"')

@@ -1,5 +1,6 @@
 """Trained policies: what they read, their network, their weights files, and that they decide alike in every way."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from gnnsched_baselines.actions import send_pairs
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
 from gnnsched_baselines.learned import pair_kernels as kernels
 from gnnsched_baselines.learned.lookahead import Lookahead
-from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES, TYPICAL, machine_features
+from gnnsched_baselines.learned.pair_features import FEATURES, MACHINE, NUM_FEATURES, TYPICAL, machine_features
 from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network, save_network
 from gnnsched_baselines.learned.player import Player, Reader, fleet_kinds, scratch
 from gnnsched_baselines.learned.trained_policy import ObservationReader, TrainedPolicy
@@ -33,27 +34,31 @@ UNIT = 700.0
 
 @st.composite
 def situations(draw):
-    """Draw (latencies, remaining, idle, may_wait, to_come, gap, machines); all times differ, so that no plan ties."""
+    """Draw (latencies, remaining, idle, behind, may_wait, to_come, gap, machines); all times differ: no plan ties."""
     rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
     jobs, fleet = draw(st.integers(1, 7)), draw(st.integers(1, 4))
     latencies = 1.0 + np.exp(rng.normal(6.0, 2.0, (jobs, fleet)))
     idle = rng.random(fleet) < draw(st.sampled_from([0.3, 0.7, 1.0]))
     remaining = np.where(idle, 0.0, np.exp(rng.normal(6.0, 2.0, fleet)))
-    machines = np.concatenate([rng.random((fleet, 5)), np.exp(rng.normal(6.0, 2.0, (fleet, TYPICAL)))], axis=1)
-    machines[:, 3:5] = 1 / 300.0, 0.5
-    flags = draw(st.booleans()), draw(st.booleans())
+    machines = np.concatenate(
+        [rng.random((fleet, MACHINE.typical)), np.exp(rng.normal(6.0, 2.0, (fleet, TYPICAL)))], axis=1
+    )
+    for name in ("rate", "spread", "fleet_size", "unlike", "tail", "error"):
+        machines[:, getattr(MACHINE, name)] = machines[0, getattr(MACHINE, name)]
+    machines[:, MACHINE.rate] = 1 / 300.0
+    flags = draw(st.integers(0, 99)), draw(st.booleans()), draw(st.booleans())
     return latencies, remaining, idle, *flags, float(np.exp(rng.normal(5.0, 1.0))), machines
 
 
-def described(latencies, remaining, idle, may_wait, to_come, gap, machines):
+def described(latencies, remaining, idle, behind, may_wait, to_come, gap, machines):
     """Return what the kernel writes for one lane: rows by feature, and pairs."""
     jobs, fleet = latencies.shape
     rows, pairs = np.empty((jobs * fleet + 1, NUM_FEATURES), np.float32), np.empty((jobs * fleet + 1, 2), np.int64)
     starts, order = np.zeros(2, np.int64), np.empty(jobs * fleet + 1, np.int64)
     kinds = fleet_kinds(machines, range(fleet), merged=False)
     count = kernels.describe_beliefs(
-        latencies[np.newaxis], remaining[np.newaxis], idle[np.newaxis], np.array([jobs]), np.array([may_wait]),
-        np.array([to_come]), np.array([gap]), np.zeros(1, kernels.CONTEXT), machines, UNIT, kinds,
+        latencies[np.newaxis], remaining[np.newaxis], idle[np.newaxis], np.array([jobs]), np.array([behind]),
+        np.array([may_wait]), np.array([to_come]), np.array([gap]), np.zeros(1, kernels.CONTEXT), machines, UNIT, kinds,
         scratch(jobs, kinds), rows, pairs, order, starts,
     )  # fmt: skip
     assert starts.tolist() == [0, count]
@@ -64,11 +69,11 @@ def described(latencies, remaining, idle, may_wait, to_come, gap, machines):
 @given(situations())
 @settings(deadline=None)
 def test_rows_agree_with_the_naive_ones(case):
-    latencies, remaining, idle, may_wait, to_come, gap, machines = case
+    latencies, remaining, idle, behind, may_wait, to_come, gap, machines = case
     rows, pairs = described(*case)
     expected = naive_trained.rows(
         latencies.tolist(), remaining.tolist(), idle.tolist(),
-        may_wait=may_wait, to_come=to_come, gap=gap, machines=machines.tolist(), unit=UNIT,
+        may_wait=may_wait, to_come=to_come, gap=gap, machines=machines.tolist(), unit=UNIT, behind=behind,
     )  # fmt: skip
     assert pairs.tolist() == [[slot, accelerator] for _, slot, accelerator in expected]
     values = np.array([[row[name] for name in FEATURES] for row, _, _ in expected])
@@ -109,8 +114,8 @@ def test_compiled_and_numpy_scores_agree_with_the_naive_ones(network, sizes, see
     np.testing.assert_allclose(compiled, expected, rtol=1e-4, atol=1e-5)
 
 
-def world(**options):
-    table = toys.random_table(np.random.default_rng(3))
+def world(noise=0.0, **options):
+    table = replace(toys.random_table(np.random.default_rng(3)), noise=noise)
     made = batch(table, dispatch=False, jobs=40, window=6, **options)
     return made, machine_features(made.table), made.table.mean_shortest_predicted
 
@@ -166,13 +171,18 @@ def test_the_player_decides_as_the_policy(choose_dataflow):
     assert made.layout.wait_action in taken and len(taken) > 3
 
 
-def test_the_initial_network_does_what_assignment_does():
-    made, machines, unit = world()
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_the_initial_network_does_what_assignment_does(noise):
+    made, machines, unit = world(noise)
     network = initial_network(8, np.random.default_rng(0))
     player = Player(made.simulation, made.layout, machines, unit, network.arrays)
     reference = AssignmentPlayer(made.simulation, made.layout)
+    policy = make_policy("assignment", made.layout)  # which reads observations
     while not made.ended.all():
         np.testing.assert_array_equal(player.act()[~made.ended], reference.actions()[~made.ended])
+        observed = policy.act(made.observation, made.mask).tolist()
+        for lane in np.flatnonzero(~made.ended).tolist():
+            assert meaning(made, lane, observed[lane]) == meaning(made, lane, int(reference.actions()[lane]))
         made.step(reference.actions().copy())
 
 
@@ -195,7 +205,7 @@ def test_machine_features():
     assert (features[:, 3] == capacity.rate).all()
     assert (features[:, 4] == 0.0).all()  # both classes take 10 cycles where they are best
     # Of twelve equal shares of the jobs, the first nine are of the first class.
-    np.testing.assert_array_equal(features[:, 5:], [[10] * 9 + [80] * 3, [20] * 9 + [10] * 3])
+    np.testing.assert_array_equal(features[:, MACHINE.typical :], [[10] * 9 + [80] * 3, [20] * 9 + [10] * 3])
 
 
 def _arrays(width):
@@ -210,6 +220,43 @@ def test_weights_survive_their_file(tmp_path):
     found, card = load_network(tmp_path / "a.npz")
     assert all(np.array_equal(one, other) for one, other in zip(network.arrays, found.arrays, strict=True))
     assert card["hours"] == 1.5 and card["features"] == list(FEATURES)
+
+
+def test_what_plays_reads_no_features_beyond_the_last_that_counts():
+    """So that weights from before a feature decide as before, to the last bit."""
+    network = random_network()
+    few = NUM_FEATURES - 8
+    arrays = {name: getattr(network, name).copy() for name in network.__dataclass_fields__}
+    arrays["w1"][few:], arrays["skip"][few:] = 0.0, 0.0
+    w1, *_, skip = Network(**arrays).read
+    assert len(w1) == len(skip) == few
+    np.testing.assert_array_equal(w1, network.w1[:few])
+    arrays["skip"][-1] = 1.0
+    assert all(len(Network(**arrays).read[place]) == NUM_FEATURES for place in (0, -1))
+    made, machines, unit = world()
+    policy = Player(made.simulation, made.layout, machines, unit, network.read)
+    whole = Player(made.simulation, made.layout, machines, unit, network.arrays)
+    np.testing.assert_array_equal(policy.act(), whole.act())
+
+
+def test_accelerators_are_alike_as_far_as_their_latencies_are():
+    table = toys.table([[10, 10, 20, 40]], owners=[0, 1, 2, 3], weights=[1.0])
+    alike = machine_features(table)[:, MACHINE.alike]
+    np.testing.assert_allclose(
+        alike, np.array([2 + 1 / 4 + 1 / 16, 2 + 1 / 4 + 1 / 16, 1 + 3 / 4, 1 + 1 / 4 + 2 / 16]) / 4
+    )
+    told = machine_features(table)[0]
+    np.testing.assert_allclose(
+        told[[MACHINE.fleet_size, MACHINE.unlike, MACHINE.tail, MACHINE.error]], [0.5, 0.1875, 0, 0]
+    )
+    errors = np.linspace(-0.2, 0.2, 200)[:, np.newaxis] * np.ones(4)
+    known = machine_features(replace(table, log_errors=errors))[:, MACHINE.error]
+    np.testing.assert_allclose(known, errors[:, 0].std())
+
+
+def test_the_tail_tells_how_far_the_mean_is_above_the_geometric_mean():
+    table = toys.table([[4, 8], [64, 32]], owners=[0, 1], weights=[1.0, 1.0])
+    np.testing.assert_allclose(machine_features(table)[:, MACHINE.tail], (np.log2(18) - 3.5) / 4)
 
 
 def test_features_of_a_file_are_found_by_name(tmp_path):
@@ -247,7 +294,7 @@ def _spoil(path, about=None, **changes):
         ({"about": {"observation_version": 1}}, "observation_version 1"),
         ({"about": {"features": ["weight", *FEATURES[1:]]}}, "read the feature 'weight', which"),
         ({"about": {"features": ["to_com", *FEATURES[1:]]}}, r"did you mean 'to_come'\?"),
-        ({"about": {"features": list(FEATURES[1:])}}, "w1 must have a row for each of 35 features, got"),
+        ({"about": {"features": list(FEATURES[1:])}}, "w1 must have a row for each of 43 features, got"),
         ({"about": {"features": [*FEATURES[1:], FEATURES[1]]}}, "features must be a list of names that differ"),
         ({"about": {"features": None}}, "features must be a list of names that differ, got None"),
         ({"about": {"version": 99}}, "version must be 1, got 99"),
@@ -338,7 +385,7 @@ def test_looking_ahead_tries_the_best_scored_actions():
     made, _, _ = world()
     network = random_network()
     ahead = Lookahead(made.layout, table=made.table, network=network, candidates=3)
-    reader = ObservationReader(made.layout, made.table)
+    reader = ObservationReader(made.layout, made.table, pools=network.pools)
     seen = 0
     for _ in range(40):
         beliefs, rows, pairs, starts = reader.describe(made.observation, made.mask)

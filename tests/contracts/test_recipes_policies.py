@@ -8,7 +8,7 @@ pytestmark = pytest.mark.slow  # a copy compiles its kernels anew
 
 PLAY = """
 import gymnasium, gnnsched_env
-from gnnsched_agents.worlds import Workloads, make_world, training_table
+from gnnsched_agents.worlds import Workloads, make_world, training_scenario
 from gnnsched_baselines import make_policy
 from gnnsched_baselines.learned.trained_policy import load_agent
 
@@ -21,7 +21,7 @@ for fleet in ("hetero4", "flexible4", "big_little"):
         print(actions.tolist())
         observation, *_ = envs.step(actions)
 workloads = Workloads(sets=1, classes=16, jobs=60)
-world = make_world(workloads, training_table(workloads, 0), 0.9, 4)
+world = make_world(workloads, training_scenario(workloads, 0), 0.9, 4)
 world.reset(0)
 act = world.actor(load_agent("queue_hetero4")[0])
 for _ in range(100):
@@ -94,17 +94,16 @@ def test_a_feature_of_trained_policies_is_two_files_and_weights_stay_valid(tmp_p
     assert copy.run("-c", PLAY) == played
     code = """
 import numpy as np
-from gnnsched_agents.worlds import Workloads, make_world, training_table
+from gnnsched_agents.worlds import Workloads, make_world, training_scenario
 from gnnsched_baselines.learned.pair_features import COLUMN, FEATURES
-from gnnsched_baselines.learned.player import Reader
 
 workloads = Workloads(sets=1, classes=16, jobs=60)
-world = make_world(workloads, training_table(workloads, 0), 0.9, 4)
+world = make_world(workloads, training_scenario(workloads, 0), 0.9, 4)
 world.reset(0)
 act = world.actor(None)
 for _ in range(60):
     world.simulation.step(act())
-    reader = Reader(world.simulation, world.layout, world.machines, world.unit)
+    reader = world.reader()
     count = reader.describe()
     rows = reader.rows[:count]
     pairs = rows[:, COLUMN.wait] == 0
@@ -112,7 +111,7 @@ for _ in range(60):
     assert (rows[~pairs, COLUMN.shortest_here] == 0).all()
 print(len(FEATURES), FEATURES[COLUMN.shortest_here])
 """
-    assert copy.run("-c", code) == "37 shortest_here\n"
+    assert copy.run("-c", code) == "45 shortest_here\n"
 
 
 def test_a_diff_must_fit_at_one_place():

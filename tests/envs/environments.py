@@ -4,10 +4,16 @@ import numpy as np
 
 from gnnsched_env.envs import DispatchEnv, QueueEnv
 from gnnsched_env.hardware import load_fleet
+from gnnsched_env.scenario import Scenario
 from gnnsched_env.tables import LatencyTable
 from tests import toys
 
 ENVIRONMENTS = {"dispatch": DispatchEnv, "queue": QueueEnv}
+
+
+def hetero_scenario(seed=0, noise=0.2):
+    """Return hetero4 under a random table."""
+    return Scenario(name="hetero4", fleet=load_fleet("hetero4"), table=hetero_table(seed=seed, noise=noise))
 
 
 def hetero_table(seed=0, noise=0.2):

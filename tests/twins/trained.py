@@ -5,13 +5,13 @@ from math import inf, log2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from gnnsched_baselines.learned.pair_features import FEATURES
+from gnnsched_baselines.learned.pair_features import FEATURES, MACHINE
 from tests.twins.policies import assignment_costs
 
 C = 0.5
 
 
-def rows(latencies, remaining, idle, *, may_wait, to_come, gap, machines, unit):
+def rows(latencies, remaining, idle, *, may_wait, to_come, gap, machines, unit, behind=0):
     """Return [(features by name, slot, accelerator)]: a row for each legal pair and one, of slot -1, for waiting."""
     jobs, fleet = range(len(latencies)), range(len(remaining))
     gap = max(gap, 1.0)
@@ -21,15 +21,18 @@ def rows(latencies, remaining, idle, *, may_wait, to_come, gap, machines, unit):
     work = [sum(latencies[j][a] for j in lines[a]) for a in fleet]
     shared = {
         "waiting": len(latencies) / (len(latencies) + 8),
-        "load": min(2.0, 1 / gap / machines[0][3]),
+        "load": min(2.0, 1 / gap / machines[0][MACHINE.rate]),
         "idle": sum(map(bool, idle)) / len(idle),
         "backlog": signed(sum(remaining[a] + work[a] for a in fleet) / len(remaining), unit),
         "to_come": float(to_come),
-        "spread": machines[0][4],
+        "behind_window": behind / (behind + 32),
+        **{name: machines[0][getattr(MACHINE, name)] for name in ("spread", "fleet_size", "unlike", "tail", "error")},
         "waiting_work": signed(sum(min(own) for own in latencies), unit),
         "waiting_longest": signed(max(min(own) for own in latencies), unit),
     }
     best = [min(own) for own in latencies]
+    shortest = min((own[a] for own in latencies for a in fleet if idle[a]), default=inf)
+    soonest = min(own[a] + remaining[a] for own in latencies for a in fleet)
     found = []
     for a in (a for a in fleet if idle[a]):
         others = [b for b in fleet if b != a]
@@ -67,10 +70,15 @@ def rows(latencies, remaining, idle, *, may_wait, to_come, gap, machines, unit):
                 "next_arrival": arrival_delay(remaining, a, own, gap, machines, unit),
                 "later_arrival": arrival_delay(remaining, a, own, 3 * gap, machines, unit),
                 "last_arrival": arrival_delay(remaining, a, own, 9 * gap, machines, unit),
+                "alike": machines[a][MACHINE.alike],
+                "over_shortest_pair": logarithm(own / shortest),
+                "over_soonest": logarithm(own / soonest),
             }
             found.append(({**row, **shared}, j, a))
     if may_wait or not found:
-        found.append(({**waiting_row(latencies, remaining, idle, lines, action, gap, machines, unit), **shared}, -1, 0))
+        row = waiting_row(latencies, remaining, idle, lines, action, gap, machines, unit)
+        row["over_soonest"] = logarithm(shortest / soonest) if found else 0.0
+        found.append(({**row, **shared}, -1, 0))
     return found
 
 
@@ -90,7 +98,7 @@ def arrival_delay(remaining, a, latency, after, machines, unit):
     """Return by how much later typical jobs that come after some cycles are done if accelerator a is taken now."""
     taken = [latency if b == a else cycles for b, cycles in enumerate(remaining)]
     delays = []
-    for k in range(5, len(machines[0])):
+    for k in range(MACHINE.typical, len(machines[0])):
         before, then = (
             min(max(0.0, busy[b] - after) + machines[b][k] for b in range(len(busy)))
             for busy in ([0.0 if b == a else cycles for b, cycles in enumerate(remaining)], taken)
@@ -133,6 +141,7 @@ def waiting_row(latencies, remaining, idle, lines, action, gap, machines, unit):
             "price": machines[a][0],
             "slowness": machines[a][1],
             "preferred": machines[a][2],
+            "alike": machines[a][MACHINE.alike],
         }
     return row
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_agents.methods.registry import EvolutionConfig
-from gnnsched_agents.worlds import EPISODE_SEEDS, Workloads, World, make_world, training_table
+from gnnsched_agents.worlds import EPISODE_SEEDS, Workloads, World, fewer, make_world, training_scenario
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES
 from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network, shapes
 from gnnsched_env.common import store
@@ -38,7 +38,7 @@ FIRST_EPISODE_SEED = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A world of a generation: `lanes` episodes from `seed` on, of set `table` of synthetic classes."""
+    """A world of a generation: `lanes` episodes from `seed` on, of set `table`."""
 
     workloads: Workloads
     table: int
@@ -99,8 +99,9 @@ class Evolution:
         faded = 0.5 ** (self.generation / config.half_life) if config.half_life else 1.0
         steps = rng.normal(size=(config.pairs, len(self.parameters))) * (self.scale * config.sigma * faded)
         members = [unflatten(self.parameters + sign * step, *self.size) for step in steps for sign in (1.0, -1.0)]
-        costs, decisions = self._play(members, rng)
-        shaped = centred_ranks(-costs)
+        by_world, decisions = self._play(members, rng)
+        costs = by_world.mean(axis=1)
+        shaped = centred_ranks(-levelled(by_world, config.level).mean(axis=1))
         gradient = (shaped[0::2] - shaped[1::2]) @ steps / (2 * config.pairs * config.sigma * faded)
         self._ascend(gradient, config.learning_rate * faded)
         self.generation += 1
@@ -146,7 +147,7 @@ class Evolution:
             self.restore({**stored.arrays, "generation": stored.manifest["generation"]})
 
     def _play(self, members: Sequence[Network], rng: np.random.Generator) -> tuple[FloatArray, int]:
-        """Return each member's mean over worlds of log(mean completion / the heuristic's), and the decisions taken."""
+        """Return log(mean completion / the heuristic's), float64 [members, worlds], and the decisions taken."""
         config = self.config
         low, high = self.workloads.loads
         blocks = _blocks(len(members), self._runner.workers(), config.worlds)
@@ -164,7 +165,7 @@ class Evolution:
         results = self._run(tasks)
         costs = np.log([completion for result in results for completion in result["completions"]])
         costs = costs.reshape(config.worlds, len(members) + 1)
-        return (costs[:, :-1] - costs[:, -1:]).mean(axis=0), sum(result["decisions"] for result in results)
+        return (costs[:, :-1] - costs[:, -1:]).T, sum(result["decisions"] for result in results)
 
     def _run(self, tasks: Sequence[Task]) -> list[Result]:
         try:
@@ -181,6 +182,19 @@ class Evolution:
         first = self.first_moment / (1 - FIRST_MOMENT ** (self.generation + 1))
         second = self.second_moment / (1 - SECOND_MOMENT ** (self.generation + 1))
         self.parameters = self.parameters + rate * self.scale * first / (np.sqrt(second) + EPSILON)
+
+
+def levelled(costs: FloatArray, level: float) -> FloatArray:
+    """Return how much worse than the mean of its world each member is, divided by how far members differ there.
+
+    `costs` float64 [members, worlds]. That is the world's deviation + `level`, so that a world in which members differ
+    by much more than `level` does not decide alone, and one in which they differ by less counts less. A level of 0
+    leaves the costs as they are.
+    """
+    if level == 0.0:
+        return costs
+    scaled: FloatArray = (costs - costs.mean(axis=0)) / (costs.std(axis=0) + level)
+    return scaled
 
 
 def centred_ranks(values: FloatArray) -> FloatArray:
@@ -230,7 +244,8 @@ def play_task(shared: None, task: Task, advance: Advance) -> Result:
 
 @lru_cache(maxsize=1)
 def _world(place: Place) -> World:
-    return make_world(place.workloads, training_table(place.workloads, place.table), place.load, place.lanes)
+    scenario = training_scenario(place.workloads, place.table)
+    return make_world(place.workloads, scenario, place.load, fewer(place.lanes, place.workloads, scenario))
 
 
 def _blocks(members: int, workers: int, worlds: int) -> list[slice]:

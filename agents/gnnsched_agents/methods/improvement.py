@@ -19,7 +19,7 @@ from gnnsched_agents.methods.evolution import Evolution
 from gnnsched_agents.methods.label_regression import fit
 from gnnsched_agents.methods.lookahead_labels import Labels, Lookahead, gather, joined
 from gnnsched_agents.methods.registry import ImprovementConfig
-from gnnsched_agents.worlds import Workloads, make_world, training_table
+from gnnsched_agents.worlds import Workloads, fewer, make_world, training_scenario
 from gnnsched_baselines.learned.pair_features import FEATURES
 from gnnsched_baselines.learned.pair_network import Network, initial_network
 from gnnsched_env.common.disk_cache import content_key
@@ -85,24 +85,34 @@ class Improvement:
         return figures
 
     def _label(self) -> dict[str, float]:
-        if self._ahead is None:
-            numbers = range(self.worlds, self.worlds + self._worlds_left())
-            visitor = self._network if self.rounds else None
-            shared: Any = {"config": self.config, "workloads": self.workloads, "seed": self.seed, "visitor": visitor}
-            self._ahead = self._runner.run([WorldToLabel(number=number, **shared) for number in numbers])
-        try:
-            result = next(self._ahead)
-        except BaseException:  # such as a second Ctrl-C
-            self._runner.close()
-            self._ahead = None
-            raise
+        result = self._next_world()
         self.labels.append(Labels(**{entry.name: result[entry.name] for entry in fields(Labels)}))
         self.labelled += len(self.labels[-1])
         self.worlds += 1
         return {"decisions": float(result["decisions"]), "labelled": float(self.labelled), "load": result["load"]}
 
+    def _next_world(self) -> Result:
+        """Return the labels of the next world; worlds are labelled ahead, as many as this round needs at least."""
+        while True:
+            if self._ahead is None:
+                numbers = range(self.worlds, self.worlds + self._worlds_left())
+                visitor = self._network if self.rounds else None
+                shared: Any = {
+                    "config": self.config, "workloads": self.workloads, "seed": self.seed, "visitor": visitor
+                }  # fmt: skip
+                self._ahead = self._runner.run([WorldToLabel(number=number, **shared) for number in numbers])
+            try:
+                result = next(self._ahead, None)
+            except BaseException:  # such as a second Ctrl-C
+                self._runner.close()
+                self._ahead = None
+                raise
+            if result is not None:
+                return result
+            self._ahead = None  # wide fleets gave fewer states, so that the round needs more worlds
+
     def _worlds_left(self) -> int:
-        """Return how many worlds this round needs at most: each has at least `states_a_world` states."""
+        """Return how many worlds this round needs if each gives `states_a_world` states."""
         states = -(-self.config.states * (self.rounds + 1) // self.config.rounds) - self.labelled
         return -(-states // self.config.states_a_world)
 
@@ -183,11 +193,12 @@ def label_world(shared: None, task: WorldToLabel, advance: Advance) -> Result:
     """Return the fields of a world's `Labels`, its load, and the number of decisions played."""
     config = task.config
     rng = np.random.default_rng((task.seed, 1, task.number))
-    table = training_table(task.workloads, int(rng.integers(task.workloads.sets)))
+    scenario = training_scenario(task.workloads, int(rng.integers(task.workloads.sets)))
     kind = _kind_of_world(task, rng)
-    world = make_world(kind, table, float(rng.uniform(*kind.loads)), config.world_lanes)
+    world = make_world(kind, scenario, float(rng.uniform(*kind.loads)), fewer(config.world_lanes, kind, scenario))
     lookahead = Lookahead(futures=config.futures, arrivals=config.arrivals, candidates=config.candidates)
-    labels, decisions = gather(world, lookahead, config.states_a_world, config.spacing, rng, task.visitor)
+    states = fewer(config.states_a_world, task.workloads, scenario)
+    labels, decisions = gather(world, lookahead, states, config.spacing, rng, task.visitor)
     return {
         **{entry.name: getattr(labels, entry.name) for entry in fields(labels)},
         "decisions": decisions,

@@ -15,7 +15,7 @@ from gnnsched_agents.worlds import EPISODE_SEEDS, World
 from gnnsched_baselines.assignment_playing import play_out
 from gnnsched_baselines.learned.pair_features import COLUMN
 from gnnsched_baselines.learned.pair_network import Network
-from gnnsched_baselines.learned.player import Reader, row_actions
+from gnnsched_baselines.learned.player import row_actions
 from gnnsched_baselines.rollout import MOST_LANES
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.sim.belief import Belief, belief_of
@@ -96,7 +96,7 @@ def gather(
 
 def label(world: World, lookahead: Lookahead, rng: np.random.Generator) -> tuple[Labels, int]:
     """Return labels of the present states of lanes that have a choice, and the number of decisions in the futures."""
-    reader = Reader(world.simulation, world.layout, world.machines, world.unit)
+    reader = world.reader()
     count = reader.describe()
     rows, pairs, starts = reader.rows[:count], reader.pairs[:count], reader.starts
     tried = [_candidates(rows, starts[i], starts[i + 1], lookahead.candidates) for i in range(len(starts) - 1)]

@@ -45,6 +45,8 @@ class EvolutionConfig:
     """Worlds in which each generation plays, each with a load from its own part of the range."""
     lanes: Annotated[int, Integer(1)] = 4
     """Episodes that each member plays in each world."""
+    level: Annotated[float, Number(least=0)] = 0.0
+    """Worlds in which members' costs (logarithms) differ by much more than this do not decide alone; 0: they may."""
     workers: Annotated[int, Integer(1)] = 1
     """Number of processes; results do not depend on it."""
 
@@ -99,6 +101,8 @@ class ImprovementConfig:
     """Worlds in which each generation of the evolution plays."""
     lanes: Annotated[int, Integer(1)] = 6
     """Episodes that each member plays in each world."""
+    level: Annotated[float, Number(least=0)] = 0.0
+    """Worlds in which members' costs (logarithms) differ by much more than this do not decide alone; 0: they may."""
     workers: Annotated[int, Integer(1)] = 1
     """Number of processes; results do not depend on it."""
 
@@ -107,7 +111,7 @@ class ImprovementConfig:
 
     def evolution(self) -> EvolutionConfig:
         """Return the config of the evolution that follows the distillation."""
-        names = ("width", "pairs", "sigma", "half_life", "worlds", "lanes", "workers")
+        names = ("width", "pairs", "sigma", "half_life", "worlds", "lanes", "level", "workers")
         shared = {name: getattr(self, name) for name in names}
         return EvolutionConfig(learning_rate=self.evolution_rate, **shared)
 

@@ -28,9 +28,9 @@ from gnnsched_agents.sb3.networks import MaskedPairPolicy, PairPolicy, PairQPoli
 from gnnsched_agents.sb3.saved_policy import CARD, OPTIMIZER, WEIGHTS, card_of, read_plain, read_tensors
 from gnnsched_agents.sb3.worlds_env import WorldsVecEnv
 from gnnsched_agents.torch_network import PairNetwork
-from gnnsched_agents.worlds import Workloads
+from gnnsched_agents.worlds import RANDOM, Workloads
 from gnnsched_baselines.learned.pair_network import Network, initial_network
-from gnnsched_env.common.errors import FileFormatError
+from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.common.files import reading, write_whole
 from gnnsched_env.nn.device import pick_device
 
@@ -50,6 +50,8 @@ class Sb3Training:
 
     def __init__(self, config: MaskablePpoConfig | A2cConfig | DqnConfig, workloads: Workloads, seed: int = 0) -> None:
         self.name = kind_of(config)
+        if workloads.scenario == RANDOM:  # the library's spaces are of one fleet
+            raise ConfigError(f"{self.name}: scenario must name one fleet to train for, got {RANDOM!r}")
         self.config = config
         self.workloads = workloads
         self.seed = seed

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gnnsched_baselines.learned.pair_network import Network, made_for, network_of
+from gnnsched_baselines.learned.pair_network import QUEUE, Network, made_for, network_of
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy
 from gnnsched_env.common.errors import ConfigError, FileFormatError, needs_extra
 from gnnsched_env.common.files import file_path, open_zip, reading
@@ -116,6 +116,8 @@ def read_network(path: Path) -> tuple[Network, dict[str, Any]]:
     if path.suffix == ".npz":
         raise FileFormatError(f"{path}: must be a .zip file of a model; use agent:{path} for this file of weights")
     card = read_plain(path)[CARD]
+    if (environment := card.get("environment")) != QUEUE.environment:
+        raise FileFormatError(f"{path}: model is for environment {environment!r}, must be for {QUEUE.environment!r}")
     weights = read_tensors(path, WEIGHTS)
     for prefix in SCORERS:
         names = {name.removeprefix(prefix): name for name in weights if name.startswith(prefix)}

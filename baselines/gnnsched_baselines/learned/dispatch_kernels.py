@@ -12,7 +12,7 @@ import numpy as np
 from gnnsched_baselines.learned.dispatch_features import DISPATCH_COLUMN as AT
 from gnnsched_baselines.learned.dispatch_features import GAPS, NUM_DISPATCH_FEATURES
 from gnnsched_baselines.learned.pair_features import MACHINE, TYPICAL
-from gnnsched_baselines.learned.row_kernels import LOG_BLOCK, MOST_LOAD, MOST_LOG, kept, scorer, summing, take_logs
+from gnnsched_baselines.learned.row_kernels import LOG_BLOCK, MOST_LOAD, MOST_LOG, kept, score, summing, take_logs
 from gnnsched_env.common.compiled import bare_kernel, inlined
 from gnnsched_env.sim.records import NEVER
 
@@ -46,8 +46,6 @@ class LaneLogs(NamedTuple):
 
 HERE, LANE = HereLogs(*range(11)), LaneLogs(*range(3))
 HERE_LOGS, LANE_LOGS = HERE.delays + len(GAPS), len(LANE)
-
-score = scorer(NUM_DISPATCH_FEATURES)
 
 
 class DispatchScratch(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import send_pairs
-from gnnsched_baselines.decoding import Beliefs, jobs_present, read_beliefs
+from gnnsched_baselines.decoding import Beliefs, expected_choices, jobs_present, read_beliefs
 from gnnsched_baselines.learned import dispatch_kernels as kernels
 from gnnsched_baselines.learned.dispatch_features import NUM_DISPATCH_FEATURES, DispatchFleet, dispatch_fleet
 from gnnsched_baselines.learned.pair_network import DISPATCH, Network
@@ -83,12 +83,13 @@ class DispatchPlayer:
         """Play a simulation by a network, or, for None, as `predictor_greedy` does."""
         if network is not None:
             DISPATCH.check(network)
-        shortest = np.take_along_axis(simulation.predicted, simulation.best_choices, axis=1).astype(np.float64)
+        expected, best = expected_choices(simulation)
+        shortest = np.take_along_axis(expected, best, axis=1).astype(np.float64)
         self.simulation = simulation
         self.actions = np.empty(len(simulation.lanes), np.int64)
         weights = DISPATCH.zeros(1).arrays if network is None else network.arrays
         known = (shortest, float(simulation.config.mean_down), fleet, network is None, weights)
-        named = (simulation.best_choices, layout.choose_dataflow)
+        named = (best, layout.choose_dataflow)
         scratch = kernels.dispatch_scratch(layout.num_accelerators, len(weights[1]))
         self._arguments = (*known, *named, scratch, self.actions)
         self._decide = compiled_for(kernels.dispatch_state, *self._state, *self._arguments)

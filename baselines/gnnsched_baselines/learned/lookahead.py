@@ -51,7 +51,7 @@ class Lookahead(Rollout):
         self.candidates = Integer(2, MOST_CANDIDATES).check(self.name, "candidates", candidates)
         QUEUE.check(network)
         self._network = network
-        self._reader = ObservationReader(layout, table)
+        self._reader = ObservationReader(layout, table, pools=network.pools)
 
     def _candidates(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return int64 [L, n]: legal actions, the best-scored first; a lane with fewer repeats its first."""
@@ -63,10 +63,14 @@ class Lookahead(Rollout):
             ranked[lane] = best[0]
             ranked[lane, : len(best)] = best
         chosen = [(pairs[ranked[:, k], 0], pairs[ranked[:, k], 1]) for k in range(self.candidates)]
-        return np.stack([send_pairs(self.layout, observation, mask, beliefs, pair) for pair in chosen], axis=1)
+        return np.stack(
+            [send_pairs(self.layout, observation, mask, beliefs, pair, self._reader.equal_choices) for pair in chosen],
+            axis=1,
+        )
 
     def _play_out(self, future: Simulation, first_actions: IntArray) -> None:
         future.step(first_actions)
-        player = Player(future, self.layout, self._reader.machines, self._reader.unit, self._network.arrays)
+        known = (self._reader.machines, self._reader.unit, self._network.read)
+        player = Player(future, self.layout, *known, groups=self._reader.groups, pools=self._network.pools)
         while not future.lanes["ended"].all():
             future.step(player.act())

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_baselines.equal_hardware import pooled, shortest_predicted
+from gnnsched_env.common.policy import IntArray
 from gnnsched_env.sim import fleet_capacity
 from gnnsched_env.tables import LatencyTable
 
@@ -59,6 +61,14 @@ class Columns(NamedTuple):
     next_arrival: int  # delay of a typical job that arrives after one gap, if this job starts here
     later_arrival: int  # ... after 3 gaps
     last_arrival: int  # ... after 9 gaps
+    fleet_size: int  # log2(number of accelerators) / 4
+    unlike: int  # how much the fleet's accelerators differ: mean of `slowness` over them, over 4
+    alike: int  # share of the fleet's accelerators that are like this one (`machine_features`); 1 if all are
+    tail: int  # log2(mean / geometric mean) / 4 of the workload's smallest latencies: 0 if all jobs are equal
+    error: int  # deviation of log(true / predicted), as measured on other jobs; 0 where nobody measured it
+    over_shortest_pair: int  # its latency here over that of the shortest legal pair
+    over_soonest: int  # ... over the soonest completion of any waiting job anywhere (waiting: of the shortest pair)
+    behind_window: int  # jobs that wait behind the window, n / (n + 32)
 
 
 class MachineColumns(NamedTuple):
@@ -69,6 +79,11 @@ class MachineColumns(NamedTuple):
     preferred: int
     rate: int  # the fleet's largest sustainable rate, jobs per cycle; the same for all
     spread: int  # the same for all
+    fleet_size: int  # the same for all
+    unlike: int  # the same for all
+    alike: int
+    tail: int  # the same for all
+    error: int  # the same for all
     typical: int  # the first of TYPICAL columns: latencies of typical classes
 
 
@@ -77,26 +92,52 @@ NUM_FEATURES = len(FEATURES)
 COLUMN = Columns(*range(NUM_FEATURES))
 MACHINE = MachineColumns(*range(len(MachineColumns._fields)))
 TYPICAL = 12  # number of classes that represent future jobs
+LIKENESS = 2.0  # each factor of two between latencies, halved so often, is what two accelerators' likeness loses
 
 
-def machine_features(table: LatencyTable) -> NDArray[np.float64]:
-    """Return float64 [A, 5 + T]: a trained policy's knowledge of a workload (`table` of a job), from predictions alone.
+def machine_features(table: LatencyTable, groups: IntArray | None = None) -> NDArray[np.float64]:
+    """Return float64 [A, M + T]: a trained policy's knowledge of a workload (`table` of a job), from predictions.
 
-    The first columns are those of MACHINE; the rate is `sim.fleet_capacity`'s. T = TYPICAL latencies (cycles) on each
+    The first M columns are those of MACHINE; the rate is `sim.fleet_capacity`'s. T = TYPICAL latencies (cycles) on each
     accelerator are those of the classes in the middles of as many equal shares of the jobs, in order of their smallest
-    latencies.
+    latencies. Two accelerators whose typical latencies are, on average, a factor of 2^d apart are alike by 2^(-2 d):
+    equal ones wholly, and equal ones whose predictions have errors of their own almost. `groups`: the accelerators'
+    `equal_hardware`, if latencies are to be pooled.
     """
-    capacity = fleet_capacity(table.predicted_cycles, table.weights, table.choice_accelerators)
     fleet = np.arange(table.num_accelerators)
-    own = [table.predicted_cycles[:, table.choice_accelerators == a].min(axis=1) for a in fleet]
-    latencies = np.stack(own, axis=1).astype(np.float64)
+    latencies = shortest_predicted(table)
+    if groups is None:
+        capacity = fleet_capacity(table.predicted_cycles, table.weights, table.choice_accelerators)
+        prices = capacity.prices
+    else:
+        latencies = pooled(latencies, groups)
+        capacity = fleet_capacity(np.maximum(1, np.rint(latencies)).astype(np.int64), table.weights, fleet)
+        prices = (np.bincount(groups, capacity.prices) / np.bincount(groups))[groups]
     best = latencies.min(axis=1)
     slowness = table.weights @ np.log2(latencies / best[:, np.newaxis])
     preferred = table.weights @ (latencies.argmin(axis=1)[:, np.newaxis] == fleet)
     spread = 0.25 * np.log2((table.weights @ best**2) / (table.weights @ best) ** 2)  # 1 + variance / mean^2
-    features = [len(fleet) * capacity.prices, slowness, len(fleet) * preferred]
-    shared = [np.full(len(fleet), capacity.rate), np.full(len(fleet), spread)]
+    tail = 0.25 * (np.log2(table.weights @ best) - table.weights @ np.log2(best))
+    errors = 0.0 if table.log_errors is None else float(table.log_errors.std(axis=0).mean())
     order = best.argsort(kind="stable")
     middles = (np.arange(TYPICAL) + 0.5) / TYPICAL
     typical = order[np.searchsorted(np.cumsum(table.weights[order]), middles).clip(max=len(order) - 1)]
-    return np.stack([*features, *shared, *latencies[typical]], axis=1)
+
+    shared = (capacity.rate, spread, 0.25 * np.log2(len(fleet)), 0.25 * slowness.mean())
+    features = [
+        *(len(fleet) * prices, slowness, len(fleet) * preferred),
+        *(np.full(len(fleet), value) for value in shared),
+        _alike(latencies[typical]),
+        *(np.full(len(fleet), value) for value in (tail, errors)),
+    ]
+    return np.stack([*features, *latencies[typical]], axis=1)
+
+
+def _alike(typical: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return float64 [A]: the mean likeness of each accelerator to all, from typical latencies [T, A]."""
+    columns, kinds, counts = np.unique(np.log2(typical), axis=1, return_inverse=True, return_counts=True)
+    likeness = [
+        np.exp2(-LIKENESS * np.abs(columns - column[:, np.newaxis]).mean(axis=0)) @ counts for column in columns.T
+    ]
+    shares: NDArray[np.float64] = np.array(likeness) / counts.sum()
+    return shares[kinds.ravel()]

@@ -13,7 +13,7 @@ import numpy as np
 from gnnsched_baselines.assignment import plan
 from gnnsched_baselines.learned.pair_features import COLUMN as AT
 from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES
-from gnnsched_baselines.learned.row_kernels import LOG_BLOCK, MOST_LOAD, MOST_LOG, kept, scorer, summing, take_logs
+from gnnsched_baselines.learned.row_kernels import LOG_BLOCK, MOST_LOAD, MOST_LOG, kept, score, summing, take_logs
 from gnnsched_baselines.narrowing import keep_soonest
 from gnnsched_env.common.compiled import bare_kernel, inlined
 from gnnsched_env.common.policy import IntArray
@@ -34,7 +34,18 @@ PLANNED = np.dtype(
     ],
     align=True,
 )
-CONTEXT = np.dtype([("waiting", "i8"), ("may_wait", "i8"), ("to_come", "i8"), ("gap", "f8")], align=True)
+CONTEXT = np.dtype(
+    [
+        ("waiting", "i8"),
+        ("behind", "i8"),
+        ("may_wait", "i8"),
+        ("to_come", "i8"),
+        ("gap", "f8"),
+        ("alone", "i8"),  # the one accelerator of the fleet never idles while jobs wait
+        ("shortest_first", "i8"),  # of plans that cost the same, the one that starts short jobs sooner
+    ],
+    align=True,
+)
 
 # The numbers whose logarithms become features are collected first, those of each pair, of each job, of each
 # accelerator and of the lane in turn; one vectorized loop takes all logarithms. Their places, by name:
@@ -86,8 +97,6 @@ PAIR, JOB_LOG = PairLogs(*range(8)), JobLogs(*range(2))
 FLEET, LANE = FleetLogs(*range(2)), LaneLogs(*range(10))
 PAIR_LOGS, JOB_LOGS, FLEET_LOGS, LANE_LOGS = len(PAIR), len(JOB_LOG), len(FLEET), len(LANE)
 
-score = scorer(NUM_FEATURES)
-
 
 class FleetKinds(NamedTuple):
     """The kinds of a fleet's A accelerators as kernels read them, the first four as in `tables.Kinds`."""
@@ -109,6 +118,7 @@ class Scratch(NamedTuple):
     logs: Any  # float64 [log_room]
     sides: Any  # float64 [2, n]
     typical: Any  # float64 [3, T or more]
+    turns: Any  # int64 [n]: the jobs in the order in which they are planned
     near: Any  # int64 [M or n]: the accelerators that a plan may use
     kept: Any  # bool [A]: whether they are
     near_latencies: Any  # float64 [n, M]
@@ -127,14 +137,14 @@ def describe(latencies, remaining, idle, context, machines, unit, kinds, scratch
     """Write the rows of one lane; return how many are written and how many are meant, equal ones counted each.
 
     If waiting is legal, its row is the last. Read: `latencies` float64 [n, G], `remaining` float64 [A], `idle` bool
-    [A], `context` CONTEXT (a record), `machines` float64 [A, 5 + T], `unit` cycles, `kinds` FleetKinds. Written: `rows`
+    [A], `context` CONTEXT (a record), `machines` float64 [A, M + T], `unit` cycles, `kinds` FleetKinds. Written: `rows`
     float32 [n x A + 1, F] and `pairs` int64 [n x A + 1, 2] (slot, accelerator; slot -1 waits; of equal rows, the lowest
     accelerator), `order` int64 [n x A + 1]: the row that is meant for each accelerator and job in turn.
     """
     waiting, fleet = context["waiting"], len(remaining)
     lines, planned, logs = scratch.lines, scratch.planned, scratch.logs
     gap, scale = max(context["gap"], 1.0), 1.0 / unit
-    near = _plan_near(latencies, remaining, waiting, kinds, scratch)
+    near = _plan_near(latencies, remaining, waiting, context["shortest_first"], kinds, scratch)
     _read_plan(latencies, remaining, waiting, near, kinds, scratch.places, lines, planned)
     _find_soonest(remaining, kinds, scratch.soonest)
     chosen_job, chosen_machine = _first_in_line(latencies, idle, kinds, lines)
@@ -167,11 +177,19 @@ def describe(latencies, remaining, idle, context, machines, unit, kinds, scratch
         latencies, remaining, idle, waiting, gap, unit, kinds, lines, planned, logs, of_jobs, of_fleet, of_lane
     )
     take_logs(logs, of_lane + LANE_LOGS)
+    shortest, completion = np.inf, np.inf  # of all pairs, and the soonest of any job on any accelerator
+    for r in range(count):
+        shortest = min(shortest, logs[PAIR_LOGS * r + PAIR.latency])
+        completion = min(completion, logs[PAIR_LOGS * r + PAIR.elsewhere])
+    completion = min(completion, shortest)
     for first in range(0, count, max(1, waiting)):
         a = pairs[first, 1]
-        _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first)
-    if context["may_wait"] or count == 0:
+        _write_pairs(
+            a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, shortest, completion, rows, first
+        )
+    if (context["may_wait"] and not context["alone"]) or count == 0:
         _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of_lane, rows, count)
+        rows[count, AT.over_soonest] = kept(shortest - completion) if count > 0 else 0.0
         pairs[count, 0], pairs[count, 1] = -1, 0
         order[total] = count
         count += 1
@@ -181,21 +199,36 @@ def describe(latencies, remaining, idle, context, machines, unit, kinds, scratch
 
 
 @inlined
-def _plan_near(latencies, remaining, waiting, kinds, scratch):
+def _plan_near(latencies, remaining, waiting, shortest_first, kinds, scratch):
     """Plan the waiting jobs on the accelerators that a plan may use; return the number of these.
 
-    A plan takes the soonest free ones of each kind, at most as many as there are jobs.
+    A plan takes the soonest free ones of each kind, at most as many as there are jobs. Jobs that are first in line on
+    equal accelerators may change places at no cost: those that are planned before others have the sooner places. They
+    are planned in the order of their slots, or of their smallest latencies if `shortest_first`.
     """
     most = max(1, waiting)
+    for j in range(waiting):
+        scratch.turns[j] = j
+        smallest = latencies[j, 0]
+        for g in range(1, len(kinds.firsts)):
+            smallest = min(smallest, latencies[j, g])
+        scratch.sides[0, j] = smallest
+        place = j
+        while shortest_first and place > 0 and scratch.sides[0, scratch.turns[place - 1]] > smallest:
+            scratch.turns[place] = scratch.turns[place - 1]
+            place -= 1
+        scratch.turns[place] = j
     near = keep_soonest(remaining, kinds.members, kinds.starts, most, scratch.kept, scratch.near)
     for m in range(near):
         a = scratch.near[m]
         scratch.near_remaining[m] = remaining[a]
         for j in range(waiting):
-            scratch.near_latencies[j, m] = latencies[j, kinds.of[a]]
+            scratch.near_latencies[j, m] = latencies[scratch.turns[j], kinds.of[a]]
     plan(scratch.near_latencies, scratch.near_remaining[:near], waiting, PLAN_C, scratch.places, scratch.jobs)
     for t in range(waiting + near):
         scratch.places[t]["accelerator"] = scratch.near[scratch.places[t]["accelerator"]]
+        if scratch.places[t]["job"] >= 0:
+            scratch.places[t]["job"] = scratch.turns[scratch.places[t]["job"]]
     return near
 
 
@@ -409,7 +442,9 @@ def _read_lane(
 
 
 @inlined
-def _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, rows, first):
+def _write_pairs(
+    a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, of_lane, shortest_pair, completion, rows, first
+):  # fmt: skip
     """Write the features that need logarithms to an idle accelerator's rows."""
     unit, shortest, first_free, others, weight = logs[of_lane + LANE.unit], np.inf, np.inf, 0.0, 1e-3
     for j in range(waiting):
@@ -443,6 +478,9 @@ def _write_pairs(a, waiting, fleet, machines, planned, logs, of_jobs, of_fleet, 
         rows[r, AT.next_arrival] = min(MOST_LOG, logs[at + PAIR.next_arrival])
         rows[r, AT.later_arrival] = min(MOST_LOG, logs[at + PAIR.later_arrival])
         rows[r, AT.last_arrival] = min(MOST_LOG, logs[at + PAIR.last_arrival])
+        rows[r, AT.alike] = machines[a, MACHINE.alike]
+        rows[r, AT.over_shortest_pair] = kept(latency - shortest_pair)
+        rows[r, AT.over_soonest] = kept(latency - completion)
 
 
 @inlined
@@ -465,6 +503,7 @@ def _write_waiting(change, until, machine, chosen_job, machines, lines, logs, of
         rows[r, AT.price] = machines[machine, MACHINE.price]
         rows[r, AT.slowness] = machines[machine, MACHINE.slowness]
         rows[r, AT.preferred] = machines[machine, MACHINE.preferred]
+        rows[r, AT.alike] = machines[machine, MACHINE.alike]
 
 
 @inlined
@@ -478,6 +517,7 @@ def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
     load = min(MOST_LOAD, 1.0 / (gap * machines[0, MACHINE.rate]))
     backlog, work = min(MOST_LOG, logs[of_lane + LANE.backlog]), min(MOST_LOG, logs[of_lane + LANE.work])
     longest = min(MOST_LOG, logs[of_lane + LANE.longest])
+    behind = context["behind"] / (context["behind"] + 32.0)
     for r in range(count):
         rows[r, AT.waiting] = crowd
         rows[r, AT.load] = load
@@ -487,6 +527,11 @@ def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
         rows[r, AT.spread] = machines[0, MACHINE.spread]
         rows[r, AT.waiting_work] = work
         rows[r, AT.waiting_longest] = longest
+        rows[r, AT.fleet_size] = machines[0, MACHINE.fleet_size]
+        rows[r, AT.unlike] = machines[0, MACHINE.unlike]
+        rows[r, AT.tail] = machines[0, MACHINE.tail]
+        rows[r, AT.error] = machines[0, MACHINE.error]
+        rows[r, AT.behind_window] = behind
 
 
 @bare_kernel
@@ -528,15 +573,17 @@ def _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, rema
         if accelerator["job"] >= 0:
             remaining[a] = max(0, accelerator["believed_finish"] - lane["time"])
     context[0]["waiting"] = waiting
+    context[0]["behind"] = lane["waiting"] - waiting
     context[0]["to_come"] = lane["next_ready"] < NEVER
     context[0]["may_wait"] = context[0]["to_come"] or lane["running"] > 0
     context[0]["gap"] = math.floor(lane["recent_gap"])
 
 
 @inlined
-def _read_beliefs(i, waiting, may_wait, to_come, gap, context):
+def _read_beliefs(i, waiting, behind, may_wait, to_come, gap, context):
     """Write what a lane's observation says of the lane."""
     context[0]["waiting"] = waiting[i]
+    context[0]["behind"] = behind[i]
     context[0]["may_wait"] = may_wait[i]
     context[0]["to_come"] = to_come[i]
     context[0]["gap"] = gap[i]
@@ -544,18 +591,19 @@ def _read_beliefs(i, waiting, may_wait, to_come, gap, context):
 
 @bare_kernel
 def describe_beliefs(
-    latencies, remaining, idle, waiting, may_wait, to_come, gap, context, machines, unit, kinds, scratch,
+    latencies, remaining, idle, waiting, behind, may_wait, to_come, gap, context, machines, unit, kinds, scratch,
     rows, pairs, order, starts,
 ):  # fmt: skip
     """Write the rows of all lanes from their observations, lane by lane; return their number.
 
-    `latencies` float64 [L, n, G], `remaining` float64 [L, A], `idle` bool [L, A], `waiting` int64 [L], `may_wait` and
-    `to_come` bool [L], `gap` float64 [L] cycles; `context` CONTEXT [1] is scratch. No accelerators may be `alike`.
+    `latencies` float64 [L, n, G], `remaining` float64 [L, A], `idle` bool [L, A], `waiting` and `behind` (the window)
+    int64 [L], `may_wait` and `to_come` bool [L], `gap` float64 [L] cycles; `context` CONTEXT [1] is scratch. No
+    accelerators may be `alike`.
     """
     count = 0
     for i in range(len(latencies)):
         starts[i] = count
-        _read_beliefs(i, waiting, may_wait, to_come, gap, context)
+        _read_beliefs(i, waiting, behind, may_wait, to_come, gap, context)
         own, _ = describe(
             latencies[i], remaining[i], idle[i], context[0], machines, unit, kinds, scratch, rows[count:],
             pairs[count:], order,
@@ -567,12 +615,12 @@ def describe_beliefs(
 
 @bare_kernel
 def decide_beliefs(
-    latencies, remaining, idle, waiting, may_wait, to_come, gap, context, machines, unit, kinds, scratch,
+    latencies, remaining, idle, waiting, behind, may_wait, to_come, gap, context, machines, unit, kinds, scratch,
     rows, pairs, order, weights, hidden, pooled, scores, slots, owners,
 ):  # fmt: skip
     """Write the (slot, accelerator) of each lane's best score, from observations; slot -1 where it waits."""
     for i in range(len(latencies)):
-        _read_beliefs(i, waiting, may_wait, to_come, gap, context)
+        _read_beliefs(i, waiting, behind, may_wait, to_come, gap, context)
         count, total = describe(
             latencies[i], remaining[i], idle[i], context[0], machines, unit, kinds, scratch, rows, pairs, order
         )

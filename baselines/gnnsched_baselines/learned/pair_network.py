@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gnnsched_baselines.learned.dispatch_features import DISPATCH_FEATURES
-from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
+from gnnsched_baselines.learned.pair_features import COLUMN, FEATURES, NUM_FEATURES
 from gnnsched_env.common import store
 from gnnsched_env.common.checks import number_array
 from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
@@ -61,6 +61,27 @@ class Network:
     def arrays(self) -> tuple[FloatArray, ...]:
         """Return the weights in the order of the fields, as the compiled network takes them."""
         return tuple(getattr(self, field.name) for field in fields(self))
+
+    @property
+    def pools(self) -> bool:
+        """Tell whether what plays pools latencies of equal hardware: if the weights read `alike`, which came with it.
+
+        Weights from before see predictions as they are.
+        """
+        return bool(self.w1[COLUMN.alike].any() or self.skip[COLUMN.alike])
+
+    @property
+    def read(self) -> tuple[FloatArray, ...]:
+        """Return `arrays` without the last features if their weights are all 0: what plays reads no more of a row.
+
+        Weights from before a feature was added thus decide as they did, to the last bit.
+        """
+        used = np.flatnonzero(self.w1.any(axis=1) | (self.skip != 0))
+        count = int(used[-1]) + 1 if len(used) else 1
+        return tuple(
+            np.ascontiguousarray(value[:count]) if field.name in BY_FEATURE else value
+            for field, value in zip(fields(self), self.arrays, strict=True)
+        )
 
     def scores(self, rows: FloatArray, starts: np.ndarray[Any, np.dtype[np.int64]]) -> FloatArray:
         """Return float32 [n]: the score of each row; `rows` float32 [n, F], lane i's from starts[i] to starts[i + 1].

@@ -6,11 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.assignment import JOB, PLACE
+from gnnsched_baselines.decoding import expected_choices
+from gnnsched_baselines.equal_hardware import equal_choices, pooled
 from gnnsched_baselines.learned import pair_kernels as kernels
 from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES, TYPICAL
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.envs import Layout
 from gnnsched_env.sim import Simulation
+from gnnsched_env.sim.state import best_choices
 from gnnsched_env.tables.kinds import Kinds, counted, equal_columns
 
 
@@ -34,14 +37,27 @@ def most_rows(window: int, kinds: kernels.FleetKinds) -> int:
     return window * min(len(kinds.of), window + int(kinds.alike.max()) + 1) + 1
 
 
-def situation(window: int, kinds: kernels.FleetKinds) -> tuple[NDArray[np.generic], ...]:
-    """Return the arrays into which one lane's state is read."""
+def context(pools: bool, fleet: int) -> NDArray[np.void]:
+    """Return the array into which the context of a lane of `fleet` accelerators is read.
+
+    What weights that pool (`Network.pools`) read differs in two ways from what others do. Of plans that cost the same,
+    it is the one that starts short jobs sooner. And a single accelerator never idles while jobs wait: with arrivals
+    that nobody foresees, idling gains nothing there.
+    """
+    array = np.zeros(1, kernels.CONTEXT)
+    array["alone"] = pools and fleet == 1
+    array["shortest_first"] = pools
+    return array
+
+
+def situation(window: int, kinds: kernels.FleetKinds, *, pools: bool = False) -> tuple[NDArray[np.generic], ...]:
+    """Return the arrays into which one lane's state is read; `pools` as of `context`."""
     fleet = len(kinds.of)
     return (
         np.empty((window, len(kinds.firsts))),
         np.empty(fleet),
         np.empty(fleet, np.bool_),
-        np.zeros(1, kernels.CONTEXT),
+        context(pools, fleet),
     )
 
 
@@ -57,6 +73,7 @@ def scratch(window: int, kinds: kernels.FleetKinds) -> kernels.Scratch:
         logs=np.empty(kernels.log_room(most_rows(window, kinds), window, fleet)),
         sides=np.empty((2, window)),
         typical=np.empty((3, TYPICAL)),
+        turns=np.empty(window, np.int64),
         near=np.empty(max(near, window), np.int64),
         kept=np.empty(fleet, np.bool_),
         near_latencies=np.empty((window, near)),
@@ -83,16 +100,24 @@ class Reader:
         machines: NDArray[np.float64],
         unit: float,
         *,
+        groups: IntArray | None = None,
         merged: bool = False,
+        pools: bool = False,
     ) -> None:
-        """Read a simulation; with `merged`, rows that are equal may be written once (see `kernels.FleetKinds`)."""
+        """Read a simulation; with `merged`, rows that are equal may be written once (see `kernels.FleetKinds`).
+
+        `groups`: the accelerators' `equal_hardware`, if latencies are pooled in `machines` and are to be here. `pools`:
+        as of `context`.
+        """
         lanes, fleet = simulation.accelerators.shape
         window = min(layout.window, simulation.jobs.shape[1])
         self.simulation = simulation
         self.layout = layout
-        shortest = np.take_along_axis(simulation.predicted, simulation.best_choices, axis=1).astype(np.float64)
+        expected, best = expected_choices(simulation)
+        shortest = np.take_along_axis(expected, best, axis=1).astype(np.float64)
+        shortest = shortest if groups is None else pooled(shortest, groups)
         kinds = fleet_kinds(machines, equal_columns(shortest), merged=merged)
-        self.situation = situation(window, kinds)
+        self.situation = situation(window, kinds, pools=pools)
         self.scratch = scratch(window, kinds)
         of_kinds = np.ascontiguousarray(shortest[:, kinds.firsts])
         self.tables = (of_kinds, int(simulation.config.mean_down), machines, float(unit), kinds)
@@ -114,6 +139,13 @@ class Reader:
         return int(kernels.describe_state(*state, *self.tables, self.situation, self.scratch, *written))
 
 
+def _pooled_best(simulation: Simulation, groups: IntArray) -> IntArray:
+    """Return int64 [C, A]: the choice of each class on each accelerator that is the best by pooled latencies."""
+    table = simulation.table
+    cycles = pooled(expected_choices(simulation)[0].astype(np.float64), equal_choices(table, groups))
+    return best_choices(np.rint(cycles).astype(np.int64), table.choice_accelerators, table.num_accelerators)
+
+
 class Player:
     """Decides for the lanes of one simulation by a network's best score."""
 
@@ -124,8 +156,11 @@ class Player:
         machines: NDArray[np.float64],
         unit: float,
         weights: tuple[FloatArray, ...],
+        *,
+        groups: IntArray | None = None,
+        pools: bool = False,
     ) -> None:
-        self.reader = Reader(simulation, layout, machines, unit, merged=True)
+        self.reader = Reader(simulation, layout, machines, unit, groups=groups, merged=True, pools=pools)
         width, most = len(weights[1]), self.reader.most_rows
         self.weights = weights
         self._rows = np.empty((most, NUM_FEATURES), np.float32)
@@ -133,7 +168,8 @@ class Player:
         self._network = (
             np.empty((most, width), np.float32), np.empty((2, width), np.float32), np.empty(most, np.float32)
         )  # fmt: skip
-        self._named = (simulation.best_choices, layout.columns if layout.choose_dataflow else 0, layout.wait_action)
+        best = expected_choices(simulation)[1] if groups is None else _pooled_best(simulation, groups)
+        self._named = (best, layout.columns if layout.choose_dataflow else 0, layout.wait_action)
         self.actions = np.empty(len(simulation.lanes), np.int64)
 
     def act(self) -> IntArray:

@@ -1,8 +1,6 @@
 """Compiled parts that the kernels of both environments share: logarithms of features, and the scores of rows."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -44,57 +42,49 @@ def kept(log):
     return min(MOST_LOG, max(LEAST_LOG, log))
 
 
-def scorer(num_features: int) -> Callable[..., Any]:
-    """Return the compiled network (`pair_network.Network`) for rows of so many features.
+@_fast
+def score(rows, count, order, total, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores):
+    """Write the scores of one lane's `count` rows: the network of `pair_network.Network`.
 
-    The number is a constant of the compiled code.
+    Its mean is over the rows that the first `total` of `order` int64 name. `rows` float32 [n, F or more]; `w1` [F, H],
+    `b1` [H], `w2`, `u2` [H, H], `b2`, `w3` [H], `skip` [F] float32. Scratch: `hidden` float32 [n, H], `pooled`
+    float32 [2, H]. Written: `scores` float32 [n].
     """
-
-    @_fast
-    def score(rows, count, order, total, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores):
-        """Write the scores of one lane's `count` rows: the network of `pair_network.Network`.
-
-        Its mean is over the rows that the first `total` of `order` int64 name. `rows` float32 [n, F]; `w1` [F, H],
-        `b1` [H], `w2`, `u2` [H, H], `b2`, `w3` [H], `skip` [F] float32. Scratch: `hidden` float32 [n, H], `pooled`
-        float32 [2, H]. Written: `scores` float32 [n].
-        """
-        width, zero, share = len(b1), np.float32(0.0), np.float32(1.0) / np.float32(total)
-        mean, shared = pooled[0], pooled[1]
+    width, zero, share = len(b1), np.float32(0.0), np.float32(1.0) / np.float32(total)
+    mean, shared = pooled[0], pooled[1]
+    for k in range(width):
+        mean[k] = zero
+        shared[k] = b2[k]
+    for r in range(count):
         for k in range(width):
-            mean[k] = zero
-            shared[k] = b2[k]
-        for r in range(count):
-            for k in range(width):
-                hidden[r, k] = b1[k]
-            _add_product(rows, r, w1, hidden, r)
-            for k in range(width):
-                hidden[r, k] = max(zero, hidden[r, k])
-        for t in range(total):
-            for k in range(width):
-                mean[k] += share * hidden[order[t], k]
-        _add_product(pooled, 0, u2, pooled, 1)
-        for r in range(count):
-            second = mean  # which has been used
-            for k in range(width):
-                second[k] = shared[k]
-            _add_product(hidden, r, w2, pooled, 0)
-            total = zero
-            for f in range(num_features):
-                total += rows[r, f] * skip[f]
-            for k in range(width):
-                total += max(zero, second[k]) * w3[k]
-            scores[r] = total
-
-    return score
+            hidden[r, k] = b1[k]
+        _add_product(rows, r, w1, hidden, r)
+        for k in range(width):
+            hidden[r, k] = max(zero, hidden[r, k])
+    for t in range(total):
+        for k in range(width):
+            mean[k] += share * hidden[order[t], k]
+    _add_product(pooled, 0, u2, pooled, 1)
+    for r in range(count):
+        second = mean  # which has been used
+        for k in range(width):
+            second[k] = shared[k]
+        _add_product(hidden, r, w2, pooled, 0)
+        total = zero
+        for f in range(len(skip)):
+            total += rows[r, f] * skip[f]
+        for k in range(width):
+            total += max(zero, second[k]) * w3[k]
+        scores[r] = total
 
 
 @_fast
 def _add_product(values, row, matrix, out, to):
-    """Add the product of a row of `values` and a matrix to row `to` of `out`.
+    """Add the product of a row of `values` (as much of it as the matrix is high) and a matrix to row `to` of `out`.
 
     Eight rows of the matrix at a time, so that `out` is read and written an eighth as often.
     """
-    height, width = values.shape[1], out.shape[1]
+    height, width = matrix.shape[0], out.shape[1]
     whole = height - height % 8
     for f in range(0, whole, 8):
         v0, v1, v2, v3 = values[row, f], values[row, f + 1], values[row, f + 2], values[row, f + 3]

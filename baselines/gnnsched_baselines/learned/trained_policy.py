@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import send_pairs
 from gnnsched_baselines.decoding import Beliefs, read_beliefs
+from gnnsched_baselines.equal_hardware import equal_choices, equal_hardware, pooled
 from gnnsched_baselines.learned import pair_kernels as kernels
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES, machine_features
 from gnnsched_baselines.learned.pair_network import QUEUE, Network, load_network
-from gnnsched_baselines.learned.player import fleet_kinds, most_rows, scratch
+from gnnsched_baselines.learned.player import context, fleet_kinds, most_rows, scratch
 from gnnsched_env.common.errors import ConfigError, did_you_mean
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Knowledge, Observation, Routing
-from gnnsched_env.envs import Layout, decode_cycles, unflatten
+from gnnsched_env.envs import Layout, decode_counts, decode_cycles, unflatten
 from gnnsched_env.tables import LatencyTable
 
 WEIGHTS = Path(__file__).with_name("weights")
@@ -24,14 +25,17 @@ WEIGHTS = Path(__file__).with_name("weights")
 class ObservationReader:
     """Describes observations of Queue-v0 to a trained policy, one row for each legal pair and one for waiting."""
 
-    def __init__(self, layout: Layout, table: LatencyTable) -> None:
+    def __init__(self, layout: Layout, table: LatencyTable, *, pools: bool = False) -> None:
+        """Describe observations of a layout; with `pools`, latencies on equal hardware are pooled (`Network.pools`)."""
         _check_queue(layout)
         self.layout = layout
-        self.machines = machine_features(table)
+        self.groups = equal_hardware(table) if pools else None
+        self.equal_choices = None if self.groups is None else equal_choices(table, self.groups)
+        self.machines = machine_features(table, self.groups)
         self.unit = float(table.mean_shortest_predicted)
-        self.kinds = fleet_kinds(self.machines, layout.kinds, merged=False)
+        self.kinds = fleet_kinds(self.machines, _kinds(layout, self.groups), merged=False)
         self._scratch = scratch(layout.window, self.kinds)
-        self._context = np.zeros(1, kernels.CONTEXT)
+        self._context = context(pools, layout.num_accelerators)
         self._order = np.empty(layout.window * layout.num_accelerators + 1, np.int64)
 
     def describe(self, observation: Observation, mask: BoolArray) -> tuple[Beliefs, FloatArray, IntArray, IntArray]:
@@ -45,7 +49,7 @@ class ObservationReader:
         rows = np.empty((most + shown * self.layout.num_accelerators + 1, NUM_FEATURES), np.float32)
         pairs = np.empty((len(rows), 2), np.int64)
         starts = np.zeros(lanes + 1, np.int64)
-        told = _told(beliefs, observation, mask, self.layout)
+        told = _told(beliefs, observation, mask, self.layout, self.groups, self.kinds)
         known = (self._context, self.machines, self.unit, self.kinds, self._scratch)
         count = kernels.describe_beliefs(*told, *known, rows, pairs, self._order, starts)
         return beliefs, rows[:count], pairs[:count], starts
@@ -71,10 +75,15 @@ class TrainedPolicy:
         QUEUE.check(network)
         self.layout = layout
         self.network = network
-        machines = machine_features(table)
-        kinds = fleet_kinds(machines, layout.kinds, merged=True)
+        self._weights = network.read
+        self._groups = equal_hardware(table) if network.pools else None
+        machines = machine_features(table, self._groups)
+        kinds = fleet_kinds(machines, _kinds(layout, self._groups), merged=True)
+        self._kinds = kinds
+        self._equal_choices = None if self._groups is None else equal_choices(table, self._groups)
         unit = float(table.mean_shortest_predicted)
-        self._known = (np.zeros(1, kernels.CONTEXT), machines, unit, kinds, scratch(layout.window, kinds))
+        own = context(network.pools, layout.num_accelerators)
+        self._known = (own, machines, unit, kinds, scratch(layout.window, kinds))
         most, width = most_rows(layout.window, kinds), len(network.b1)
         self._written = (
             np.empty((most, NUM_FEATURES), np.float32),
@@ -90,13 +99,11 @@ class TrainedPolicy:
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return one action for each lane."""
         beliefs = read_beliefs(observation, mask, self.layout)
-        told = _told(beliefs, observation, mask, self.layout)
+        told = _told(beliefs, observation, mask, self.layout, self._groups, self._kinds)
         slots = np.empty(len(mask), np.int64)
         accelerators = np.empty(len(mask), np.int64)
-        kernels.decide_beliefs(
-            *told, *self._known, *self._written, self.network.arrays, *self._scratch, slots, accelerators
-        )
-        return send_pairs(self.layout, observation, mask, beliefs, (slots, accelerators))
+        kernels.decide_beliefs(*told, *self._known, *self._written, self._weights, *self._scratch, slots, accelerators)
+        return send_pairs(self.layout, observation, mask, beliefs, (slots, accelerators), self._equal_choices)
 
 
 def _check_queue(layout: Layout) -> None:
@@ -104,12 +111,25 @@ def _check_queue(layout: Layout) -> None:
         raise ConfigError("trained policies are made for queue, not for dispatch")
 
 
-def _told(beliefs: Beliefs, observation: Observation, mask: BoolArray, layout: Layout) -> tuple[NDArray[Any], ...]:
-    """Return what kernels read of L lanes' observations: their first seven arguments."""
+def _kinds(layout: Layout, groups: IntArray | None) -> tuple[int, ...]:
+    return layout.kinds if groups is None else tuple(groups.tolist())
+
+
+def _told(
+    beliefs: Beliefs,
+    observation: Observation,
+    mask: BoolArray,
+    layout: Layout,
+    groups: IntArray | None,
+    kinds: kernels.FleetKinds,
+) -> tuple[NDArray[Any], ...]:
+    """Return what kernels read of L lanes' observations: their first eight arguments."""
+    of_kinds = beliefs.of_kinds if groups is None else pooled(beliefs.latencies, groups)[:, :, kinds.firsts]
     system = unflatten(observation, layout).system
+    behind, gap = decode_counts(system["behind"], layout.window), decode_cycles(system["recent_gap"])
     return (
-        beliefs.of_kinds, beliefs.remaining, beliefs.open, beliefs.waiting,
-        mask[:, layout.wait_action], system["to_come"] > 0, decode_cycles(system["recent_gap"]),
+        np.ascontiguousarray(of_kinds), beliefs.remaining, beliefs.open, beliefs.waiting, behind,
+        mask[:, layout.wait_action], system["to_come"] > 0, gap,
     )  # fmt: skip
 
 

@@ -18,11 +18,11 @@ MILLION, THOUSAND = 1_000_000, 1_000
 
 
 def training_facts(
-    where: str, config: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], heuristic: str
+    where: str, config: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], over: str
 ) -> dict[str, str]:
     """Return what was trained, in words, by name: `config` and `curve` are those of the folder's checkpoint.
 
-    `heuristic` is the policy whose mean completion the ratios of the curve are over.
+    `over`: what the ratios of the curve are over, in words.
     """
     best = min(curve, key=lambda entry: float(entry["ratio"]))
     last, method = curve[-1], config.get("method")
@@ -32,15 +32,24 @@ def training_facts(
         "method": str(method.get("kind", "?")) if isinstance(method, dict) else "?",
         "seed": str(config.get("seed", "?")),
         "trained for": f"{last['decisions']:,.0f} decisions, {last['minutes']:.1f} minutes",
-        "best": f"{best['ratio']:.4f} of {heuristic}, after {best['decisions']:,.0f} decisions",
+        "best": f"{best['ratio']:.4f} of {over}, after {best['decisions']:,.0f} decisions",
     }
 
 
-def training_sections(where: str, curve: Sequence[Mapping[str, Any]], heuristic: str) -> list[Section]:
+def reference_of(config: Mapping[str, Any], heuristic: str) -> str:
+    """Return in words what the ratios of a training of a config are over, by default the heuristic."""
+    validation = config.get("validation")
+    names = validation.get("references") if isinstance(validation, dict) else None
+    if not isinstance(names, list) or not names:
+        return heuristic
+    return str(names[0]) if len(names) == 1 else "the best heuristic"
+
+
+def training_sections(where: str, curve: Sequence[Mapping[str, Any]], over: str) -> list[Section]:
     """Return the learning curve of a training folder's checkpoint, and its validations as a table.
 
-    The ratios are over `heuristic`. Each entry of `curve` has finite "iteration", "decisions", "minutes", "ratio",
-    "error" and "sjf_ratio", and may have "ratio_at_LOAD". Raise FileFormatError for an empty curve.
+    `over`: what ratios are over, in words. Each entry of `curve` has finite "iteration", "decisions", "minutes",
+    "ratio", "error" and "sjf_ratio", and may have "ratio_at_LOAD". Raise FileFormatError for an empty curve.
     """
     if not curve:
         raise FileFormatError(f"{where}: has not been validated yet, so that there is no curve to show")
@@ -49,12 +58,12 @@ def training_sections(where: str, curve: Sequence[Mapping[str, Any]], heuristic:
         (entry["ratio"], entry["ratio"] / (1 + entry["error"]), entry["ratio"] * (1 + entry["error"]))
         for entry in curve
     ]
-    lines = [Line(name=f"all validation episodes, over {heuristic}", x=x, values=whole)]
+    lines = [Line(name=f"all validation episodes, over {over}", x=x, values=whole)]
     loads = [name for name in curve[0] if name.startswith(AT_LOAD)]
     for name in loads:
         values = [(entry[name],) * 3 for entry in curve if isinstance(entry.get(name), int | float)]
         if len(values) == len(curve):
-            lines.append(Line(name=f"at load {name.removeprefix(AT_LOAD)}, over {heuristic}", x=x, values=values))
+            lines.append(Line(name=f"at load {name.removeprefix(AT_LOAD)}, over {over}", x=x, values=values))
     lines.append(Line(name="over sjf", x=x, values=[(entry["sjf_ratio"],) * 3 for entry in curve], shown=False))
     table = Table()
     names = ("iteration", "decisions", "minutes", "ratio", "error", "sjf_ratio")

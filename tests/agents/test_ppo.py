@@ -111,7 +111,7 @@ def test_batches_hold_every_decision_once_in_equal_parts_of_all_worlds(size, par
 
 def test_what_is_played_follows_the_policy():
     ppo = Ppo(SMALL, WORKLOADS, 0)
-    figures, played = ppo._play(), ppo.played
+    figures, played = ppo.play(), ppo.played
     assert len(played) == 2 * 4 * 12
     values = ppo.critic.values(torch.from_numpy(played.views)).detach().numpy()
     for world in range(2):
@@ -141,8 +141,8 @@ def test_what_is_played_follows_the_policy():
 def test_room_for_rows_is_made_where_it_ends():
     plain, tight = Ppo(SMALL, WORKLOADS, 0), Ppo(SMALL, WORKLOADS, 0)
     tight.played.rows = [rows[:1] for rows in tight.played.rows]
-    plain._play()
-    tight._play()
+    plain.play()
+    tight.play()
     for world, starts in enumerate(plain.played.starts):
         assert (plain.played.rows[world][: starts[-1]] == tight.played.rows[world][: starts[-1]]).all()
 
@@ -248,7 +248,7 @@ def test_without_foresight_the_critic_sees_nothing_to_come():
     ahead, views = 2 * len(lanes_module.HORIZONS), []
     for foresight in (True, False):
         ppo = Ppo(replace(SMALL, foresight=foresight), WORKLOADS, 0)
-        ppo._play()
+        ppo.play()
         views.append(ppo.played.views)
     seeing, blind = views
     assert (blind[..., -ahead:] == 0.0).all()

@@ -84,6 +84,11 @@ class PlayedDecisions:
             stepped = lanes.step_world(world, reader.starts[:-1] + chosen)
             self.rewards[world, own], self.elapsed[world, own], self.ended[world, own] = stepped
 
+    def of_world(self, world: int) -> tuple[NDArray[Any], ...]:
+        """Return what `play` has written of a world."""
+        arrays = (self.starts, self.chosen, self.log_probabilities, self.views, self.rewards, self.elapsed, self.ended)
+        return self.rows[world][: self.starts[world, -1]], *(array[world] for array in arrays)
+
     def _room(self, world: int, first: int, most: int) -> FloatArray:
         """Return the world's rows with room for `most` more from row `first` on."""
         rows = self.rows[world]

@@ -28,7 +28,7 @@ from gnnsched_baselines.learned.pair_features import FEATURES
 from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.files import reading
-from gnnsched_env.common.policy import IntArray
+from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 from gnnsched_env.nn.device import pick_device
 
@@ -70,22 +70,14 @@ class Ppo:
 
     def update(self) -> dict[str, float]:
         """Play decisions, learn from them, and return figures: "decisions", mean "jobs" in the system, "kl" etc."""
-        torch.set_num_threads(1)  # the threads' own work is of one thread, so that nothing depends on their number
-        config = self.config
-        if self.updates and self.updates % config.redraw == 0:
-            self.lanes.redraw(self.updates // config.redraw % config.worlds, self.network())
-        done = min(1.0, self.decisions / config.falling)
-        rate = _between(config.learning_rate, done)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        figures = self._play()
-        self.critic.track(self._tensor(self.played.returns), SCALE_RATE)
-        figures |= self._learn(_between(config.entropy, done))
+        if self.updates and self.updates % self.config.redraw == 0:
+            self.lanes.redraw(self.updates // self.config.redraw % self.config.worlds, self.network())
+        figures = {"decisions": float(len(self.played)), **self.play(), **self.learn()}
         self.updates += 1
         self.decisions += len(self.played)
-        return {"decisions": float(len(self.played)), "learning_rate": rate, **figures}
+        return figures
 
-    def _play(self) -> dict[str, float]:
+    def play(self) -> dict[str, float]:
         """Play `steps` decisions in each lane, estimate advantages, and return figures."""
         config, played = self.config, self.played
         network = self.network()
@@ -94,20 +86,30 @@ class Ppo:
             lambda world: played.play(self.lanes, world, network, uniforms[world], foresight=config.foresight),
             range(config.worlds),
         )
-        with torch.no_grad():
-            values = self.critic.values(torch.from_numpy(played.views).to(self.device)).cpu().numpy()
+        [values] = self._each(self._values, [0])
         return played.estimate(values, config.tau, config.gae, config.most_advantage)
 
-    def _learn(self, entropy_weight: float) -> dict[str, float]:
+    @torch.no_grad()
+    def _values(self, _: int) -> FloatArray:
+        """Return the critic's values of all views, in one batch."""
+        values: FloatArray = self.critic.values(self._tensor(self.played.views)).cpu().numpy()
+        return values
+
+    def learn(self) -> dict[str, float]:
         """Take gradient steps until all epochs are done or the policy has moved far enough; return means of figures."""
+        config, done = self.config, min(1.0, self.decisions / self.config.falling)
+        rate, entropy_weight = _between(config.learning_rate, done), _between(config.entropy, done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self._each(lambda _: self.critic.track(self._tensor(self.played.returns), SCALE_RATE), [0])
         steps: list[dict[str, float]] = []
         epochs, moved = 0, 0.0
-        while epochs < self.config.epochs and moved <= self.config.kl:
-            epoch = [self._climb(batch, entropy_weight) for batch in self.played.batches(self.config.batch, self.rng)]
+        while epochs < config.epochs and moved <= config.kl:
+            epoch = [self._climb(batch, entropy_weight) for batch in self.played.batches(config.batch, self.rng)]
             epochs, moved = epochs + 1, float(np.mean([figures["kl"] for figures in epoch]))
             steps += epoch
         means = {name: float(np.mean([figures[name] for figures in steps])) for name in steps[0]}
-        return {**means, "kl": moved, "epochs": float(epochs)}
+        return {**means, "kl": moved, "epochs": float(epochs), "learning_rate": rate}
 
     def _climb(self, batch: list[IntArray], entropy_weight: float) -> dict[str, float]:
         """Take one gradient step on a batch, numbers of decisions in each world; return its figures."""
@@ -165,7 +167,10 @@ class Ppo:
         return float(miss.detach())
 
     def _each(self, function: Callable[[int], T], tasks: Iterable[int]) -> list[T]:
-        """Return what a function returns for each task; they run in the threads, and none depends on another."""
+        """Return what a function returns for each task, in their order; they run in the threads.
+
+        A task's own work is in one of torch's threads, so that nothing depends on how many there are.
+        """
         return list(self._pool.map(function, tasks))
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:

@@ -149,24 +149,28 @@ def lost_shares(where: Where, workers: int) -> list[float]:
 def print_remote_lanes() -> None:
     """Print what PPO could gain if Ray's actors played its lanes: an update's parts, and the transfer of a rollout.
 
-    Playing and learning are processor seconds; a rollout is brought from one actor, and is the fastest of some times.
-    Actors send to one learner, so that what they send comes one after the other however many they are.
+    Playing and learning are processor seconds. A rollout is brought from one actor, the fastest of some times; by a
+    network it takes its bytes over the network's rate. Actors send to one learner, so that what they send comes one
+    after the other: however many there are, an update takes that and the learning.
     """
     ppo = Ppo(PpoConfig(redraw=1_000_000, device="cpu", threads=1), Workloads(sets=2, classes=64), 0)
     times = [(time.process_time(), ppo.play(), time.process_time(), ppo.learn(), time.process_time()) for _ in range(6)]
     playing = statistics.median(middle - start for start, _, middle, _, _ in times[2:])
     learning = statistics.median(end - middle for _, _, middle, _, end in times[2:])
     rollout = [array for world in range(ppo.config.worlds) for array in ppo.played.of_world(world)]
-    with own_cluster(2):
-        bringing = min(bring(rollout, 20))
     size = sum(array.nbytes for array in rollout)
-    print("\n| of an update of PPO | |\n|---|---:|")
-    print(f"| decisions | {len(ppo.played):,} |\n| playing, s | {playing:.3f} |\n| learning, s | {learning:.3f} |")
-    print(f"| share of playing | {playing / (playing + learning):.0%} |\n| rollout, MB | {size / 1e6:.1f} |")
-    print(f"| ... brought from an actor, s | {bringing:.3f} |")
-    for actors in (2, 4, 1_000):
-        gain = (playing + learning) / (playing / actors + bringing + learning)
-        print(f"| faster by, {actors:,} actors | {gain:.2f} |")
+    with own_cluster(2):
+        ways = {"one machine": min(bring(rollout, 20))}
+    ways |= {f"{gigabits} Gb/s": 8 * size / gigabits / 1e9 for gigabits in (10, 1)}
+    print(
+        f"\nAn update of PPO, {len(ppo.played):,} decisions: playing {playing:.3f} s, learning {learning:.3f} s, ",
+        end="",
+    )
+    print(f"{playing / (playing + learning):.0%} of it playing; a rollout has {size / 1e6:.1f} MB\n")
+    print("| a rollout comes within | seconds | faster by 4 actors | by any number at most |\n|---|---:|---:|---:|")
+    for way, seconds in ways.items():
+        gains = ((playing + learning) / (part + seconds + learning) for part in (playing / 4, 0.0))
+        print(f"| {way} | {seconds:.3f} | {' | '.join(f'{gain:.2f}' for gain in gains)} |")
 
 
 def bring(arrays: Sequence[NDArray[Any]], times: int) -> list[float]:

@@ -58,12 +58,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--updates", type=int, default=5, help="timed ones")
-    parser.add_argument("--worlds", type=int, default=8)
-    parser.add_argument("--lanes", type=int, default=32, help="a world")
-    parser.add_argument("--steps", type=int, default=64, help="decisions a lane and update")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=2048)
-    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--worlds", type=int, default=PpoConfig.worlds)
+    parser.add_argument("--lanes", type=int, default=PpoConfig.lanes, help="a world")
+    parser.add_argument("--steps", type=int, default=PpoConfig.steps, help="decisions a lane and update")
+    parser.add_argument("--epochs", type=int, default=PpoConfig.epochs)
+    parser.add_argument("--batch", type=int, default=PpoConfig.batch)
+    parser.add_argument("--width", type=int, default=PpoConfig.width)
     parser.add_argument("--warm-up", type=int, default=2, help="updates before them")
     parser.add_argument(
         "--threads", type=int, default=1, help="of another measurement of the batched PPO, by the clock"

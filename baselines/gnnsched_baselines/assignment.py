@@ -130,31 +130,34 @@ def plan(
     """
     fleet = len(remaining)
     for a in range(fleet):
-        _open_place(latencies, remaining, waiting, places, a, a, 1.0 + c)
+        _open_place(latencies, remaining, 0, places, a, a, 1.0 + c)
     for job in range(waiting):
         count = fleet + job
+        for t in range(count):
+            places.delay[job, t] = places.weight[t] * latencies[job, places.accelerator[t]]
         end, final = _search(places, jobs, count, job)
         accelerator, weight = places.accelerator[end], places.weight[end]
         _settle(remaining, places, jobs, job, end, final)
-        _open_place(latencies, remaining, waiting, places, count, accelerator, weight + 1.0)
+        _open_place(latencies, remaining, job + 1, places, count, accelerator, weight + 1.0)
 
 
 @inlined
 def _open_place(
     latencies: NDArray[np.float64],
     remaining: NDArray[np.float64],
-    waiting: int,
+    planned: int,
     places: Places,
     t: int,
     accelerator: int,
     weight: float,
 ) -> None:
+    """Set a free place; the first `planned` jobs are those that have places."""
     places.accelerator[t] = accelerator
     places.job[t] = -1
     places.weight[t] = weight
     places.start[t] = remaining[accelerator]
     places.price[t] = 0.0
-    for job in range(waiting):
+    for job in range(planned):
         places.delay[job, t] = weight * latencies[job, accelerator]
 
 

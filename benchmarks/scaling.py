@@ -5,7 +5,8 @@
 Real tasks of each command run in one process and in two. Then tasks that sleep take their place, in more workers than
 there are cores: the share of the workers' time that is lost, by the length of a task, and the tasks a second that the
 driver hands out at most. A command's workers are of use up to that limit times the seconds of one of its tasks. `--ray`
-also starts a cluster on this machine (extra `ray`), each of whose machines has four cores in name only.
+also starts a cluster on this machine (extra `ray`), each of whose machines has four cores in name only, and says what
+PPO could gain if actors of such a cluster played its lanes; `--only-ppo` says nothing else.
 """
 
 import argparse
@@ -16,9 +17,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gnnsched_agents.methods.evolution import Place, Task, play_task
-from gnnsched_agents.methods.registry import EvolutionConfig
+from gnnsched_agents.methods.ppo import Ppo
+from gnnsched_agents.methods.registry import EvolutionConfig, PpoConfig
 from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.learned.pair_network import initial_network
 from gnnsched_cli.policy_names import register_policies
@@ -44,7 +47,11 @@ def main() -> None:
     parser.add_argument("--ray", action="store_true", help="also measure a Ray cluster of this machine's own")
     parser.add_argument("--workers", type=int, nargs="+", default=[2, 4, 8], help="numbers of workers that sleep")
     parser.add_argument("--tasks", type=int, default=8, help="real tasks of each kind")
+    parser.add_argument("--only-ppo", action="store_true", help="measure only what remote lanes could gain PPO")
     arguments = parser.parse_args()
+    if arguments.only_ppo:
+        print_remote_lanes()
+        return
     limits = {"processes": empty_tasks(Where(workers=2))}
     lost = {("processes", n): lost_shares(Where(workers=n), n) for n in arguments.workers}
     if arguments.ray:
@@ -66,6 +73,8 @@ def main() -> None:
         alone, both = (rate(function, shared, tasks, where) for where in (HERE, Where(workers=2)))
         of_use = " | ".join(f"{limit / alone:,.0f}" for limit in limits.values())
         print(f"| {name} | {1 / alone:.3g} | {both / alone:.2f} | {of_use} |")
+    if arguments.ray:
+        print_remote_lanes()
 
 
 Work = tuple[Callable[[Any, Any, Advance], Any], Any, Sequence[Any]]
@@ -135,6 +144,58 @@ def lost_shares(where: Where, workers: int) -> list[float]:
         count = workers * max(3, round(SECONDS_EACH / length / 2))
         shares.append(max(0.0, 1.0 - rate(nap, length, range(count), where) * length / workers))
     return shares
+
+
+def print_remote_lanes() -> None:
+    """Print what PPO could gain if Ray's actors played its lanes: an update's parts, and the transfer of a rollout.
+
+    Playing and learning are processor seconds. A rollout is brought from one actor, the fastest of some times; by a
+    network it takes its bytes over the network's rate. Actors send to one learner, so that what they send comes one
+    after the other: however many there are, an update takes that and the learning.
+    """
+    ppo = Ppo(PpoConfig(redraw=1_000_000, device="cpu", threads=1), Workloads(sets=2, classes=64), 0)
+    times = [(time.process_time(), ppo.play(), time.process_time(), ppo.learn(), time.process_time()) for _ in range(6)]
+    playing = statistics.median(middle - start for start, _, middle, _, _ in times[2:])
+    learning = statistics.median(end - middle for _, _, middle, _, end in times[2:])
+    rollout = [array for world in range(ppo.config.worlds) for array in ppo.played.of_world(world)]
+    size = sum(array.nbytes for array in rollout)
+    with own_cluster(2):
+        ways = {"one machine": min(bring(rollout, 20))}
+    ways |= {f"{gigabits} Gb/s": 8 * size / gigabits / 1e9 for gigabits in (10, 1)}
+    print(
+        f"\nAn update of PPO, {len(ppo.played):,} decisions: playing {playing:.3f} s, learning {learning:.3f} s, ",
+        end="",
+    )
+    print(f"{playing / (playing + learning):.0%} of it playing; a rollout has {size / 1e6:.1f} MB\n")
+    print("| a rollout comes within | seconds | faster by 4 actors | by any number at most |\n|---|---:|---:|---:|")
+    for way, seconds in ways.items():
+        gains = ((playing + learning) / (part + seconds + learning) for part in (playing / 4, 0.0))
+        print(f"| {way} | {seconds:.3f} | {' | '.join(f'{gain:.2f}' for gain in gains)} |")
+
+
+def bring(arrays: Sequence[NDArray[Any]], times: int) -> list[float]:
+    """Return the seconds in which the arrays come from an actor, each time."""
+    import ray
+
+    holder = ray.remote(num_cpus=1)(Holder).remote(arrays)
+    ray.get(holder.rollout.remote())
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        ray.get(holder.rollout.remote())
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+class Holder:
+    """Holds arrays in an actor."""
+
+    def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
+        self.arrays = arrays
+
+    def rollout(self) -> Sequence[NDArray[Any]]:
+        """Return them."""
+        return self.arrays
 
 
 @contextmanager

@@ -73,20 +73,28 @@ class Lanes:
 
     def describe(self) -> None:
         """Write `rows`, `starts` and `insights` of all lanes."""
-        counts = [reader.describe() for reader in self.readers]
+        first, lanes, counts = 0, self.lanes_each, []
+        for number, reader in enumerate(self.readers):
+            own = slice(number * lanes, (number + 1) * lanes)
+            counts.append(self.describe_world(number, None, self.insights[own]))
+            self.starts[own] = reader.starts[:-1] + first
+            first += counts[-1]
+        self.starts[-1] = first
         parts = zip(self.readers, counts, strict=True)
         self.rows = np.concatenate([reader.rows[:count] for reader, count in parts])
-        first, lanes = 0, self.lanes_each
-        for number, (world, reader) in enumerate(zip(self.worlds, self.readers, strict=True)):
-            own = slice(number * lanes, (number + 1) * lanes)
-            self.starts[own] = reader.starts[:-1] + first
-            first += counts[number]
-            simulation = world.simulation
-            see(
-                simulation.lanes, simulation.accelerators, simulation.jobs, simulation.classes,
-                world.unit, world.load, HORIZONS, self.insights[own],
-            )  # fmt: skip
-        self.starts[-1] = first
+
+    def describe_world(self, number: int, rows: FloatArray | None, insights: FloatArray) -> int:
+        """Write a world's rows, its reader's `starts` and its lanes' `insights`; return the number of rows.
+
+        They go to `rows` float32 [n, F], which must have room for `most_rows` a lane, or else to the reader's own.
+        """
+        world, reader = self.worlds[number], self.readers[number]
+        simulation = world.simulation
+        see(
+            simulation.lanes, simulation.accelerators, simulation.jobs, simulation.classes,
+            world.unit, world.load, HORIZONS, insights,
+        )  # fmt: skip
+        return reader.describe(rows)
 
     def step(self, chosen: IntArray) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
         """Take the actions of the chosen rows [L]; return rewards, elapsed mean services (float32 [L]) and ends.
@@ -95,14 +103,19 @@ class Lanes:
         """
         rewards, elapsed = np.empty((2, len(self)), np.float32)
         ended = np.empty(len(self), np.bool_)
-        for number, (world, reader) in enumerate(zip(self.worlds, self.readers, strict=True)):
+        for number in range(len(self.worlds)):
             own = slice(number * self.lanes_each, (number + 1) * self.lanes_each)
-            pairs = reader.pairs[chosen[own] - self.starts[own.start]]
-            lanes = world.simulation.lanes
-            world.simulation.step(row_actions(world.layout, pairs))
-            rewards[own], elapsed[own] = lanes["reward"], lanes["elapsed"] / world.unit
-            ended[own] = lanes["ended"]
-            restart(world.simulation, ended[own])
+            rewards[own], elapsed[own], ended[own] = self.step_world(number, chosen[own] - self.starts[own.start])
+        return rewards, elapsed, ended
+
+    def step_world(self, number: int, chosen: IntArray) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+        """Do as `step` for a world's lanes alone; `chosen` int64 [lanes] are rows among the world's own."""
+        world, reader = self.worlds[number], self.readers[number]
+        lanes = world.simulation.lanes
+        world.simulation.step(row_actions(world.layout, reader.pairs[chosen]))
+        rewards, elapsed = lanes["reward"].astype(np.float32), (lanes["elapsed"] / world.unit).astype(np.float32)
+        ended = lanes["ended"].astype(np.bool_)
+        restart(world.simulation, ended)
         return rewards, elapsed, ended
 
     def state(self) -> list[dict[str, Any]]:

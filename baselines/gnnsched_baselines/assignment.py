@@ -5,12 +5,14 @@ jobs, itself included, by its latency, so the best plan is an assignment of jobs
 (Horn 1973; Bruno, Coffman and Sethi 1974). Future jobs are delayed too: `c` stands for their number.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import send_planned
 from gnnsched_env.common.checks import Number
-from gnnsched_env.common.compiled import inlined, kernel
+from gnnsched_env.common.compiled import inlined, inlined_with, kernel
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout
 
@@ -18,20 +20,31 @@ DEFAULT_C = 0.5  # tuned: within 1 % of the best value on each validation worklo
 
 RecordArray = NDArray[np.void]
 
-# One place in an accelerator's line; a full line gets another place, so each accelerator always has a free one.
-PLACE = np.dtype(
-    [
-        ("accelerator", "i8"),
-        ("job", "i8"),  # the job in this place, -1 if free
-        ("weight", "f8"),  # k + c
-        ("price", "f8"),  # its dual variable: at most 0, and 0 if free
-        ("distance", "f8"),  # scratch of the search: length of the shortest known path to it
-        ("job_before", "i8"),  # scratch: the last job of that path
-        ("closed", "f8"),  # scratch: infinity once no shorter path can be found, else 0
-        ("final_before", "i8"),  # scratch: the place that became final before this one, -1 if none did
-    ],
-    align=True,
-)
+
+class Places(NamedTuple):
+    """Places in the accelerators' lines; a full line gets another place, so each accelerator always has a free one.
+
+    An array for each property, because a search reads one property of all places at a time: its loops become vector
+    instructions. For n jobs and A accelerators there are P = n + A places.
+    """
+
+    accelerator: IntArray  # int64 [P]
+    job: IntArray  # int64 [P]: the job in this place, -1 if free
+    weight: NDArray[np.float64]  # float64 [P]: k + c
+    start: NDArray[
+        np.float64
+    ]  # float64 [P]: the accelerator's remaining time; infinity while no shorter path can be found
+    price: NDArray[np.float64]  # float64 [P]: its dual variable: at most 0, and 0 if free
+    reach: NDArray[
+        np.float64
+    ]  # float64 [P], scratch of the search: length of the shortest known path to it; infinity if final
+    through: NDArray[np.float64]  # float64 [P], scratch: length of the path through the job whose turn it is
+    distance: NDArray[np.float64]  # float64 [P], scratch: length of the shortest path to it, once it is final
+    job_before: IntArray  # int64 [P], scratch: the last job of the shortest known path
+    final_before: IntArray  # int64 [P], scratch: the place that became final before this one, -1 if none did
+    delay: NDArray[np.float64]  # float64 [n, P]: weight x latency of each job
+
+
 JOB = np.dtype([("price", "f8"), ("place", "i8")], align=True)
 
 
@@ -73,7 +86,7 @@ def first_in_line(
     `accelerators` int64 [L] are written.
     """
     fleet = latencies.shape[2]
-    places = np.empty(latencies.shape[1] + fleet, PLACE)
+    places = new_places(latencies.shape[1], fleet)
     jobs = np.empty(latencies.shape[1], JOB)
     line = np.empty(fleet, np.int64)
     for i in range(len(latencies)):
@@ -82,12 +95,23 @@ def first_in_line(
         plan(latencies[i], remaining[i], waiting[i], c, places, jobs)
         line[:] = -1
         for t in range(waiting[i] + fleet):  # an accelerator's places stand in the order of k
-            if places[t]["job"] >= 0:
-                line[places[t]["accelerator"]] = places[t]["job"]
+            if places.job[t] >= 0:
+                line[places.accelerator[t]] = places.job[t]
         shortest = np.inf
         for a in range(fleet):
             if idle[i, a] and line[a] >= 0 and latencies[i, line[a], a] < shortest:
                 shortest, slots[i], accelerators[i] = latencies[i, line[a], a], line[a], a
+
+
+@kernel
+def new_places(jobs: int, fleet: int) -> Places:
+    """Return room for the places of so many jobs on so many accelerators."""
+    most = jobs + fleet
+    return Places(
+        np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most), np.empty(most), np.empty(most),
+        np.empty(most), np.empty(most), np.empty(most), np.empty(most, np.int64), np.empty(most, np.int64),
+        np.empty((jobs, most)),
+    )  # fmt: skip
 
 
 @inlined
@@ -96,7 +120,7 @@ def plan(
     remaining: NDArray[np.float64],
     waiting: int,
     c: float,
-    places: RecordArray,
+    places: Places,
     jobs: RecordArray,
 ) -> None:
     """Give the first `waiting` jobs places of smallest total cost.
@@ -106,83 +130,114 @@ def plan(
     """
     fleet = len(remaining)
     for a in range(fleet):
-        _open_place(places, a, a, 1.0 + c)
+        _open_place(latencies, remaining, 0, places, a, a, 1.0 + c)
     for job in range(waiting):
         count = fleet + job
-        end, final = _search(latencies, remaining, places, jobs, count, job)
-        accelerator, weight = places[end]["accelerator"], places[end]["weight"]
-        _settle(places, jobs, job, end, final)
-        _open_place(places, count, accelerator, weight + 1.0)
+        for t in range(count):
+            places.delay[job, t] = places.weight[t] * latencies[job, places.accelerator[t]]
+        end, final = _search(places, jobs, count, job)
+        accelerator, weight = places.accelerator[end], places.weight[end]
+        _settle(remaining, places, jobs, job, end, final)
+        _open_place(latencies, remaining, job + 1, places, count, accelerator, weight + 1.0)
 
 
 @inlined
-def _open_place(places: RecordArray, t: int, accelerator: int, weight: float) -> None:
-    place = places[t]
-    place["accelerator"] = accelerator
-    place["job"] = -1
-    place["weight"] = weight
-    place["price"] = 0.0
-
-
-@inlined
-def _search(
+def _open_place(
     latencies: NDArray[np.float64],
     remaining: NDArray[np.float64],
-    places: RecordArray,
-    jobs: RecordArray,
-    count: int,
-    job: int,
-) -> tuple[int, int]:
+    planned: int,
+    places: Places,
+    t: int,
+    accelerator: int,
+    weight: float,
+) -> None:
+    """Set a free place; the first `planned` jobs are those that have places."""
+    places.accelerator[t] = accelerator
+    places.job[t] = -1
+    places.weight[t] = weight
+    places.start[t] = remaining[accelerator]
+    places.price[t] = 0.0
+    for job in range(planned):
+        places.delay[job, t] = weight * latencies[job, accelerator]
+
+
+@inlined
+def _search(places: Places, jobs: RecordArray, count: int, job: int) -> tuple[int, int]:
     """Find the shortest path, in reduced costs, from a job without a place to a free place.
 
     Return that place and the one that became final last (-1: none). The first pass meets every place for the first
-    time; where its nearest one is free, that is all. Choices are arithmetic: processors guess branches badly here.
+    time; where its nearest one is free, that is all.
     """
-    nearest, end, final = np.inf, 0, -1
-    for t in range(count):
-        place = places[t]
-        a = place["accelerator"]
-        distance = place["weight"] * latencies[job, a] + remaining[a] - place["price"]
-        place["distance"] = distance
-        place["job_before"] = job
-        place["closed"] = 0.0
-        end += (distance < nearest) * (t - end)
-        nearest = min(nearest, distance)
+    nearest = _reach_first(places, count, job)
+    end, final = _first_of(places.reach, nearest), -1
     jobs[job]["price"] = 0.0
-    while places[end]["job"] >= 0:
-        places[end]["final_before"] = final
-        places[end]["closed"] = np.inf
-        final, current = end, places[end]["job"]
-        base = nearest - jobs[current]["price"]
-        nearest, end = np.inf, 0
-        for t in range(count):
-            place = places[t]
-            a = place["accelerator"]
-            distance = base + place["weight"] * latencies[current, a] + remaining[a] - place["price"]
-            distance += place["closed"]
-            place["job_before"] += (distance < place["distance"]) * (current - place["job_before"])
-            distance = min(distance, place["distance"])
-            place["distance"] = distance
-            distance += place["closed"]
-            end += (distance < nearest) * (t - end)
-            nearest = min(nearest, distance)
+    while places.job[end] >= 0:
+        places.final_before[end] = final
+        places.distance[end] = nearest
+        places.reach[end] = places.start[end] = np.inf
+        final, current = end, places.job[end]
+        nearest = _reach(places, count, current, nearest - jobs[current]["price"])
+        end = _first_of(places.reach, nearest)
+    places.distance[end] = nearest
     return end, final
 
 
+# The loops over all places, each of which becomes vector instructions: numbers are never NaN, so that a minimum does
+# not depend on the order of its comparisons, and a loop has few enough arrays to check that none overlap.
+_vectorized = inlined_with(fastmath={"nnan", "nsz"})
+
+
+@_vectorized
+def _reach_first(places: Places, count: int, job: int) -> float:
+    """Find the paths from a job straight to each place; return the length of the shortest."""
+    reach, job_before, start, price, delay = places.reach, places.job_before, places.start, places.price, places.delay
+    for t in range(count):
+        job_before[t] = job
+    nearest = np.inf
+    for t in range(count):
+        reach[t] = delay[job, t] + start[t] - price[t]
+        nearest = min(nearest, reach[t])
+    return nearest
+
+
+@_vectorized
+def _reach(places: Places, count: int, job: int, base: float) -> float:
+    """Find shorter paths, through a job that is `base` away; return the length of the shortest that is not final."""
+    reach, job_before, start, price, delay = places.reach, places.job_before, places.start, places.price, places.delay
+    through, nearest = places.through, np.inf
+    for t in range(count):
+        through[t] = base + delay[job, t] + start[t] - price[t]
+    for t in range(count):
+        job_before[t] = job if through[t] < reach[t] else job_before[t]
+    for t in range(count):
+        length = min(through[t], reach[t])
+        reach[t] = length
+        nearest = min(nearest, length)
+    return nearest
+
+
 @inlined
-def _settle(places: RecordArray, jobs: RecordArray, job: int, end: int, final: int) -> None:
+def _first_of(values: NDArray[np.float64], value: float) -> int:
+    t = 0
+    while values[t] != value:
+        t += 1
+    return t
+
+
+@inlined
+def _settle(remaining: NDArray[np.float64], places: Places, jobs: RecordArray, job: int, end: int, final: int) -> None:
     """Update the prices and shift the jobs along the path, so that `job` has a place too."""
-    reached = places[end]["distance"]
+    reached = places.distance[end]
     jobs[job]["price"] += reached
     while final >= 0:
-        place = places[final]
-        jobs[place["job"]]["price"] += reached - place["distance"]
-        place["price"] -= reached - place["distance"]
-        final = place["final_before"]
+        jobs[places.job[final]]["price"] += reached - places.distance[final]
+        places.price[final] -= reached - places.distance[final]
+        places.start[final] = remaining[places.accelerator[final]]
+        final = places.final_before[final]
     mover = -1
     while mover != job:
-        mover = places[end]["job_before"]
-        places[end]["job"] = mover
+        mover = places.job_before[end]
+        places.job[end] = mover
         left = jobs[mover]["place"]
         jobs[mover]["place"] = end
         end = left

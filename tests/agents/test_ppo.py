@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gnnsched_agents import lanes as lanes_module
 from gnnsched_agents.methods.played_decisions import PlayedDecisions, gae, normalised
 from gnnsched_agents.methods.ppo import Ppo, clipped_gain
+from gnnsched_agents.methods.ppo_kernels import draw
 from gnnsched_agents.methods.registry import PpoConfig
 from gnnsched_agents.torch_network import Packing, PairNetwork
 from gnnsched_agents.worlds import Workloads, make_world
@@ -25,7 +26,7 @@ from tests.envs.environments import hetero_scenario
 from tests.twins import training as naive_training
 
 WORKLOADS = Workloads(sets=2, jobs=40, window=8, loads=(0.8, 1.0))
-SMALL = PpoConfig(worlds=2, lanes=4, steps=12, batch=32, width=8, critic_width=8, redraw=2, device="cpu")
+SMALL = PpoConfig(worlds=2, lanes=4, steps=12, batch=32, width=8, critic_width=8, redraw=2, device="cpu", threads=1)
 
 
 @pytest.fixture(autouse=True)
@@ -98,42 +99,103 @@ def test_the_objectives_gradient_is_the_policy_gradient_where_nothing_has_moved(
     np.testing.assert_allclose(scores.grad.numpy(), expected, atol=1e-12)
 
 
-def test_batches_hold_every_decision_once_with_its_own_rows():
-    rng = np.random.default_rng(0)
-    sizes = rng.integers(1, 6, 23)
-    starts = torch.from_numpy(np.concatenate([[0], sizes.cumsum()]))
-    numbers = torch.arange(23)
-    rollout = PlayedDecisions(
-        rows=torch.zeros(int(starts[-1]), 2), starts=starts, chosen=numbers, log_probabilities=numbers.float(),
-        views=numbers.float(), advantages=numbers.float(), returns=numbers.float(),
-    )  # fmt: skip
-    seen = []
-    for part, rows, packing in rollout.batches(5, rng):
-        assert len(part) <= 5
-        expected = [row for i in part.tolist() for row in range(int(starts[i]), int(starts[i + 1]))]
-        assert rows.tolist() == expected
-        assert packing.sizes.tolist() == sizes[part.numpy()].tolist()
-        seen += part.tolist()
-    assert sorted(seen) == numbers.tolist()
-    assert seen != numbers.tolist()
+@pytest.mark.parametrize(("size", "parts"), [(5, 9), (23, 2), (46, 1), (100, 1), (1, 23)])
+def test_batches_hold_every_decision_once_in_equal_parts_of_all_worlds(size, parts):
+    played = PlayedDecisions(2, 1, 23)
+    batches = list(played.batches(size, np.random.default_rng(0)))
+    assert len(batches) == parts
+    for own in zip(*batches, strict=True):
+        assert sorted(np.concatenate(own).tolist()) == list(range(23))
+        assert max(map(len, own)) - min(map(len, own)) <= 1
+    first, second = (np.concatenate(own).tolist() for own in zip(*batches, strict=True))
+    assert first != second
 
 
 def test_what_is_played_follows_the_policy():
     ppo = Ppo(SMALL, WORKLOADS, 0)
-    rollout, figures = ppo._play()
-    assert len(rollout) == 2 * 4 * 12
-    packing = Packing.of(rollout.starts.diff())
-    with torch.no_grad():
-        logs = packing.log_softmax(ppo.actor(rollout.rows, packing))
-    assert (rollout.chosen >= 0).all()
-    assert (rollout.chosen < packing.sizes).all()
-    torch.testing.assert_close(logs[rollout.starts[:-1] + rollout.chosen], rollout.log_probabilities)
-    values = ppo.critic.values(rollout.views).detach()
-    scaled = (rollout.returns - values).reshape(12, 2, 4).transpose(0, 1).reshape(2, -1)
-    scaled = (scaled - scaled.mean(1, keepdim=True)) / scaled.std(1, correction=0, keepdim=True)
-    given_ = rollout.advantages.reshape(12, 2, 4).transpose(0, 1).reshape(2, -1)
-    torch.testing.assert_close(given_, scaled.clamp(-4.0, 4.0), rtol=1e-3, atol=1e-3)
+    figures, played = ppo.play(), ppo.played
+    assert len(played) == 2 * 4 * 12
+    values = ppo.critic.values(torch.from_numpy(played.views)).detach().numpy()
+    for world in range(2):
+        starts = played.starts[world]
+        sizes, rows = np.diff(starts), played.rows[world][: starts[-1]]
+        assert (played.chosen[world] >= 0).all()
+        assert (played.chosen[world] < sizes).all()
+        packing = Packing.of(torch.from_numpy(sizes))
+        with torch.no_grad():
+            logs = packing.log_softmax(ppo.actor(torch.from_numpy(rows), packing)).numpy()
+        taken = logs[starts[:-1] + played.chosen[world]]
+        np.testing.assert_allclose(taken, played.log_probabilities[world], rtol=1e-4, atol=1e-5)
+        means = np.add.reduceat(rows, starts[:-1]) / sizes[:, np.newaxis]
+        np.testing.assert_allclose(played.views[world, :-4, :NUM_FEATURES], means, rtol=1e-4, atol=1e-5)
+        rewards, elapsed, ended = (
+            values.reshape(12, 4) for values in (played.rewards[world], played.elapsed[world], played.ended[world])
+        )
+        own = values[world].reshape(13, 4)
+        discounts = np.where(ended, 0.0, np.exp(-elapsed / SMALL.tau))
+        raw = gae(rewards, discounts, own[:-1], own[-1], SMALL.gae)
+        np.testing.assert_allclose(played.returns[world].reshape(12, 4), raw + own[:-1], rtol=1e-4, atol=1e-4)
+        scaled = ((raw - raw.mean()) / raw.std()).clip(-4.0, 4.0)
+        np.testing.assert_allclose(played.advantages[world].reshape(12, 4), scaled, rtol=1e-3, atol=1e-3)
     assert figures["jobs"] > 0.0
+
+
+def test_room_for_rows_is_made_where_it_ends():
+    plain, tight = Ppo(SMALL, WORKLOADS, 0), Ppo(SMALL, WORKLOADS, 0)
+    tight.played.rows = [rows[:1] for rows in tight.played.rows]
+    plain.play()
+    tight.play()
+    for world, starts in enumerate(plain.played.starts):
+        assert (plain.played.rows[world][: starts[-1]] == tight.played.rows[world][: starts[-1]]).all()
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    uniforms=st.lists(st.floats(0.0, 1.0, exclude_max=True), min_size=6, max_size=6),
+    seed=st.integers(0, 1 << 32),
+)
+def test_draws_are_those_of_the_slow_twin(sizes, uniforms, seed):
+    rng = np.random.default_rng(seed)
+    network = initial_network(4, rng)
+    object.__setattr__(network, "w3", rng.normal(size=4).astype(np.float32))
+    starts, most = np.concatenate([[0], np.cumsum(sizes)]), max(sizes)
+    rows = rng.normal(size=(starts[-1], NUM_FEATURES)).astype(np.float32)
+    chosen, logs = np.full(len(sizes), -1), np.zeros(len(sizes), np.float32)
+    scratch = np.arange(most), *(np.empty(shape, np.float32) for shape in ((most, 4), (2, 4), most))
+    draw(rows, starts, network.arrays, np.array(uniforms[: len(sizes)]), *scratch, chosen, logs)
+    scores = network.scores(rows, starts).astype(float)
+    for i, own in enumerate(np.split(scores, starts[1:-1])):
+        shares = naive_training.softmax(own.tolist())
+        below, above = sum(shares[: chosen[i]]), sum(shares[: chosen[i] + 1])
+        assert below - 1e-5 <= uniforms[i] <= above + 1e-5
+        assert logs[i] == pytest.approx(np.log(shares[chosen[i]]), rel=1e-4, abs=1e-4)
+
+
+def test_gradients_are_those_of_torchs_autograd():
+    """After three updates, so that the policy is away from what played and no layer is zero."""
+    ppo = Ppo(replace(SMALL, learning_rate=(0.02, 0.02), kl=1e9, clip=0.1), WORKLOADS, 0)
+    for _ in range(3):
+        ppo.update()
+    batch = next(ppo.played.batches(50, ppo.rng))
+    found = []
+    for descend in (ppo._compiled, ppo._autograd):
+        ppo.optimizer.zero_grad()
+        figures = descend(batch, 0.1)
+        found.append(([parameter.grad.clone() for parameter in ppo.actor.parameters()], figures))
+    (ours, our_figures), (theirs, their_figures) = found
+    assert our_figures == pytest.approx(their_figures, rel=1e-3, abs=1e-5)
+    assert our_figures["clipped"] > 0.05
+    for own, other in zip(ours, theirs, strict=True):
+        assert float(other.abs().max()) > 0.0
+        torch.testing.assert_close(own, other, rtol=1e-3, atol=1e-5)
+
+
+def test_nothing_depends_on_the_number_of_threads():
+    results = []
+    for threads in (1, 3):
+        ppo = Ppo(replace(SMALL, threads=threads), WORKLOADS, 0)
+        results.append([ppo.update() for _ in range(3)])
+    assert results[0] == results[1]
 
 
 @pytest.mark.slow
@@ -185,11 +247,15 @@ def test_worlds_are_replaced_in_turn():
 
 
 def test_without_foresight_the_critic_sees_nothing_to_come():
-    seeing, blind = (Ppo(replace(SMALL, foresight=foresight), WORKLOADS, 0)._look()[2] for foresight in (True, False))
-    ahead = 2 * len(lanes_module.HORIZONS)
-    assert (blind[:, -ahead:] == 0.0).all()
-    assert (seeing[:, -ahead:] != 0.0).any()
-    torch.testing.assert_close(blind[:, :-ahead], seeing[:, :-ahead])
+    ahead, views = 2 * len(lanes_module.HORIZONS), []
+    for foresight in (True, False):
+        ppo = Ppo(replace(SMALL, foresight=foresight), WORKLOADS, 0)
+        ppo.play()
+        views.append(ppo.played.views)
+    seeing, blind = views
+    assert (blind[..., -ahead:] == 0.0).all()
+    assert (seeing[..., -ahead:] != 0.0).any()
+    np.testing.assert_array_equal(blind[..., :-ahead], seeing[..., :-ahead])
 
 
 def test_a_seed_decides_everything_and_torchs_own_generator_nothing():
@@ -244,9 +310,9 @@ def test_checkpoints_of_others_are_refused(tmp_path):
         with pytest.raises(FileFormatError, match="must be a checkpoint"):
             ppo.load(path)
     write_checkpoint(path, "dreaming 1", "", {})
-    with pytest.raises(FileFormatError, match="must be a checkpoint of ppo 1, it is of 'dreaming 1'"):
+    with pytest.raises(FileFormatError, match="must be a checkpoint of ppo 2, it is of 'dreaming 1'"):
         ppo.load(path)
-    write_checkpoint(path, "ppo 1", ppo._key(), {"counters": (1, 2)})
+    write_checkpoint(path, "ppo 2", ppo._key(), {"counters": (1, 2)})
     with pytest.raises(FileFormatError, match=r"ppo\.pt: the checkpoint lacks 'actor'$"):
         ppo.load(path)
 
@@ -256,9 +322,9 @@ def test_a_checkpoint_holds_no_code(tmp_path):
         def __reduce__(self):
             return (tmp_path.joinpath("harm").touch, ())
 
-    torch.save({"kind": "ppo 1", "key": "", "state": {"x": Harm()}}, tmp_path / "bad.pt")
+    torch.save({"kind": "ppo 2", "key": "", "state": {"x": Harm()}}, tmp_path / "bad.pt")
     with pytest.raises(FileFormatError, match="must be a checkpoint"):
-        read_checkpoint(tmp_path / "bad.pt", "ppo 1", "", torch.device("cpu"))
+        read_checkpoint(tmp_path / "bad.pt", "ppo 2", "", torch.device("cpu"))
     assert not (tmp_path / "harm").exists()
 
 

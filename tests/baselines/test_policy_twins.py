@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnsched_baselines.assignment import JOB, PLACE, first_in_line, plan
+from gnnsched_baselines.assignment import JOB, first_in_line, new_places, plan
 from gnnsched_baselines.list_planning import first_starts
 from gnnsched_baselines.predictor_greedy import list_schedules
 from gnnsched_baselines.sufferage import most_suffering
@@ -71,10 +71,11 @@ def planned(latencies, remaining, c):
     """Return the plan: for each place that is taken (accelerator, k + c, job)."""
     latencies = np.asarray(latencies, float)
     jobs, fleet = latencies.shape
-    places = np.empty(jobs + fleet, PLACE)
+    places = new_places(jobs, fleet)
     plan(latencies, np.asarray(remaining, float), jobs, c, places, np.empty(jobs, JOB))
-    taken = places[places["job"] >= 0]
-    return list(zip(taken["accelerator"].tolist(), taken["weight"].tolist(), taken["job"].tolist(), strict=True))
+    taken = (places.job >= 0).nonzero()
+    columns = (places.accelerator, places.weight, places.job)
+    return list(zip(*(column[taken].tolist() for column in columns), strict=True))
 
 
 @pytest.mark.slow

@@ -7,28 +7,33 @@ Advantages are normalised in each world, so that high loads, with their larger c
 """
 
 import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gnnsched_agents.lanes import INSIGHTS, NUM_INSIGHTS, NUM_PRESENT, Lanes
-from gnnsched_agents.methods.played_decisions import PlayedDecisions, gae, normalised
+from gnnsched_agents.lanes import INSIGHTS, Lanes
+from gnnsched_agents.methods.pair_gradients import FIGURES, PairGradient
+from gnnsched_agents.methods.played_decisions import VIEW, PlayedDecisions
 from gnnsched_agents.methods.registry import PpoConfig
 from gnnsched_agents.torch_network import Critic, Packing, PairNetwork
 from gnnsched_agents.worlds import Workloads
-from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
+from gnnsched_baselines.learned.pair_features import FEATURES
 from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.files import reading
+from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 from gnnsched_env.nn.device import pick_device
 
-KIND = "ppo 1"  # kind and format of checkpoints
+T = TypeVar("T")
+KIND = "ppo 2"  # kind and format of checkpoints
 SCALE_RATE = 0.1  # rate at which the values' scale follows the returns', per update
 ADAM_EPSILON = 1e-5
 STREAM = 0x990  # separates these draws from other streams with the same seed
@@ -50,11 +55,14 @@ class Ppo:
         if config.weights is not None:
             start, _ = load_network(config.weights)
         self.actor = PairNetwork(start).to(self.device)
-        self.critic = Critic(NUM_FEATURES + NUM_INSIGHTS, config.critic_width, self.rng).to(self.device)
+        self.critic = Critic(VIEW, config.critic_width, self.rng).to(self.device)
         parameters = [{"params": list(module.parameters())} for module in (self.actor, self.critic)]
-        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate[0], eps=ADAM_EPSILON)
+        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate[0], eps=ADAM_EPSILON, fused=True)
         self.updates = self.decisions = 0
         self.lanes = Lanes(workloads, config.worlds, config.lanes, self.rng, start)
+        self.played = PlayedDecisions(config.worlds, config.lanes, config.steps)
+        self.gradients = [PairGradient(len(start.b1)) for _ in range(config.worlds)]
+        self._pool = ThreadPoolExecutor(config.threads, initializer=torch.set_num_threads, initargs=(1,))
 
     def network(self) -> Network:
         """Return the present policy's weights."""
@@ -62,112 +70,112 @@ class Ppo:
 
     def update(self) -> dict[str, float]:
         """Play decisions, learn from them, and return figures: "decisions", mean "jobs" in the system, "kl" etc."""
-        torch.set_num_threads(self.config.threads)
-        config = self.config
-        if self.updates and self.updates % config.redraw == 0:
-            self.lanes.redraw(self.updates // config.redraw % config.worlds, self.network())
-        done = min(1.0, self.decisions / config.falling)
-        rate = _between(config.learning_rate, done)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        rollout, figures = self._play()
-        self.critic.track(rollout.returns, SCALE_RATE)
-        figures |= self._learn(rollout, _between(config.entropy, done))
+        if self.updates and self.updates % self.config.redraw == 0:
+            self.lanes.redraw(self.updates // self.config.redraw % self.config.worlds, self.network())
+        figures = {"decisions": float(len(self.played)), **self.play(), **self.learn()}
         self.updates += 1
-        self.decisions += len(rollout)
-        return {"decisions": float(len(rollout)), "learning_rate": rate, **figures}
+        self.decisions += len(self.played)
+        return figures
+
+    def play(self) -> dict[str, float]:
+        """Play `steps` decisions in each lane, estimate advantages, and return figures."""
+        config, played = self.config, self.played
+        network = self.network()
+        uniforms = self.rng.random((config.worlds, config.steps, config.lanes))
+        self._each(
+            lambda world: played.play(self.lanes, world, network, uniforms[world], foresight=config.foresight),
+            range(config.worlds),
+        )
+        [values] = self._each(self._values, [0])
+        return played.estimate(values, config.tau, config.gae, config.most_advantage)
 
     @torch.no_grad()
-    def _play(self) -> tuple[PlayedDecisions, dict[str, float]]:
-        """Play `steps` decisions in each lane."""
-        config, lanes = self.config, self.lanes
-        shape = (config.steps, len(lanes))
-        rewards, elapsed, values, log_probabilities = np.empty((4, *shape), np.float32)
-        ended, chosen, sizes = np.empty(shape, np.bool_), np.empty(shape, np.int64), np.empty(shape, np.int64)
-        rows, views = [], []
-        for t in range(config.steps):
-            packing, seen, view = self._look()
-            sizes[t] = packing.sizes.cpu().numpy()
-            rows.append(seen)
-            views.append(view)
-            values[t] = self.critic.values(view).cpu().numpy()
-            log_rows = packing.log_softmax(self.actor(seen, packing))
-            noise = self._tensor(self.rng.standard_exponential(len(seen), np.float32))
-            taken = packing.sample(log_rows, noise)
-            log_probabilities[t] = log_rows[taken].cpu().numpy()
-            rows_taken = taken.cpu().numpy()
-            chosen[t] = rows_taken - lanes.starts[:-1]
-            rewards[t], elapsed[t], ended[t] = lanes.step(rows_taken)
-        last_values = self.critic.values(self._look()[2]).cpu().numpy()
-        discounts = np.where(ended, 0.0, np.exp(-elapsed / config.tau)).astype(np.float32)
-        advantages = gae(rewards, discounts, values, last_values, config.gae)
-        rollout = PlayedDecisions(
-            rows=torch.cat(rows),
-            starts=self._tensor(np.concatenate([[0], sizes.cumsum()])),
-            chosen=self._tensor(chosen),
-            log_probabilities=self._tensor(log_probabilities),
-            views=torch.cat(views),
-            advantages=self._tensor(normalised(advantages, config.worlds, config.most_advantage)),
-            returns=self._tensor(advantages + values),
-        )
-        unexplained = float(np.var(advantages) / max(1e-12, float(np.var(advantages + values))))
-        return rollout, {
-            "jobs": -float(rewards.sum() / max(1e-9, float(elapsed.sum()))),  # jobs in the system, on average
-            "explained": 1.0 - unexplained,
-            "ended": float(ended.sum()),
-            "rows": float(sizes.mean()),
-            "advantage": float(advantages.std()),
-        }
+    def _values(self, _: int) -> FloatArray:
+        """Return the critic's values of all views, in one batch."""
+        values: FloatArray = self.critic.values(self._tensor(self.played.views)).cpu().numpy()
+        return values
 
-    def _learn(self, rollout: PlayedDecisions, entropy_weight: float) -> dict[str, float]:
+    def learn(self) -> dict[str, float]:
         """Take gradient steps until all epochs are done or the policy has moved far enough; return means of figures."""
+        config, done = self.config, min(1.0, self.decisions / self.config.falling)
+        rate, entropy_weight = _between(config.learning_rate, done), _between(config.entropy, done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self._each(lambda _: self.critic.track(self._tensor(self.played.returns), SCALE_RATE), [0])
         steps: list[dict[str, float]] = []
         epochs, moved = 0, 0.0
-        while epochs < self.config.epochs and moved <= self.config.kl:
-            epoch = [
-                self._climb(rollout, *batch, entropy_weight) for batch in rollout.batches(self.config.batch, self.rng)
-            ]
+        while epochs < config.epochs and moved <= config.kl:
+            epoch = [self._climb(batch, entropy_weight) for batch in self.played.batches(config.batch, self.rng)]
             epochs, moved = epochs + 1, float(np.mean([figures["kl"] for figures in epoch]))
             steps += epoch
         means = {name: float(np.mean([figures[name] for figures in steps])) for name in steps[0]}
-        return {**means, "kl": moved, "epochs": float(epochs)}
+        return {**means, "kl": moved, "epochs": float(epochs), "learning_rate": rate}
 
-    def _climb(
-        self, rollout: PlayedDecisions, part: Tensor, rows: Tensor, packing: Packing, entropy_weight: float
-    ) -> dict[str, float]:
-        """Take one gradient step on a batch of decisions; return its figures."""
-        log_rows = packing.log_softmax(self.actor(rollout.rows[rows], packing))
-        first = packing.sizes.cumsum(0) - packing.sizes
-        log_ratios = log_rows[first + rollout.chosen[part]] - rollout.log_probabilities[part]
-        gain = clipped_gain(log_ratios, rollout.advantages[part], self.config.clip)
-        entropy = packing.entropy(log_rows).mean()
-        target = self.critic.standardised(rollout.returns[part])
-        miss = nn.functional.huber_loss(self.critic(rollout.views[part]), target)
+    def _climb(self, batch: list[IntArray], entropy_weight: float) -> dict[str, float]:
+        """Take one gradient step on a batch, numbers of decisions in each world; return its figures."""
         self.optimizer.zero_grad()
-        torch.autograd.backward(miss - gain - entropy_weight * entropy)
+        descend = self._compiled if self.device.type == "cpu" else self._autograd
+        figures = descend(batch, entropy_weight)
         for module in (self.actor, self.critic):
             nn.utils.clip_grad_norm_(module.parameters(), self.config.most_gradient)
         self.optimizer.step()
-        with torch.no_grad():
-            change = log_ratios.expm1()
-            kl, clipped = (change - log_ratios).mean(), change.abs().gt(self.config.clip).float().mean()
-        figures = {"kl": kl, "clipped": clipped, "gain": gain, "value_loss": miss, "entropy": entropy}
-        return {name: float(value.detach()) for name, value in figures.items()}
+        return figures
 
-    def _look(self) -> tuple[Packing, Tensor, Tensor]:
-        """Return the packing, the lanes' rows, and the critic's inputs [L, D]: the rows' means and the insights."""
-        lanes = self.lanes
-        lanes.describe()
-        packing = Packing.of(torch.from_numpy(np.diff(lanes.starts)).to(self.device))
-        rows = torch.from_numpy(lanes.rows).to(self.device)
-        insights = lanes.insights.copy()
-        if not self.config.foresight:
-            insights[:, NUM_PRESENT:] = 0.0
-        return packing, rows, torch.cat([packing.mean(rows), torch.from_numpy(insights).to(self.device)], dim=1)
+    def _compiled(self, batch: list[IntArray], entropy_weight: float) -> dict[str, float]:
+        """Set all gradients, worlds and critic in threads; return figures."""
+        played, total = self.played, sum(map(len, batch))
+        weights = tuple(parameter.detach() for parameter in self.actor.parameters())
+
+        def learn(task: int) -> Any:
+            if task == len(batch):
+                return self._value_loss(batch)
+            return self.gradients[task](
+                played.rows[task], played.starts[task], batch[task], played.chosen[task],
+                played.log_probabilities[task], played.advantages[task], weights,
+                self.config.clip, entropy_weight, 1.0 / total,
+            )  # fmt: skip
+
+        miss, *parts = self._each(learn, [len(batch), *range(len(batch))])
+        for parameter, *gradients in zip(self.actor.parameters(), *(part[0] for part in parts), strict=True):
+            parameter.grad = torch.stack(gradients).sum(0)
+        sums = sum(part[1] for part in parts) / total
+        return {**dict(zip(FIGURES, map(float, sums), strict=True)), "value_loss": miss}
+
+    def _autograd(self, batch: list[IntArray], entropy_weight: float) -> dict[str, float]:
+        """Do as `_compiled` by torch's autograd on the device."""
+        played, clip = self.played, self.config.clip
+        of_worlds = list(zip(played.rows, played.starts, batch, strict=True))
+        sizes = np.concatenate([starts[part + 1] - starts[part] for _, starts, part in of_worlds])
+        rows = [rows[starts[i] : starts[i + 1]] for rows, starts, part in of_worlds for i in part]
+        packing = Packing.of(self._tensor(sizes))
+        log_rows = packing.log_softmax(self.actor(self._tensor(np.concatenate(rows)), packing))
+        of_batch = (played.chosen, played.log_probabilities, played.advantages)
+        chosen, old_logs, advantages = (self._tensor(_of(values, batch)) for values in of_batch)
+        log_ratios = log_rows[packing.sizes.cumsum(0) - packing.sizes + chosen] - old_logs
+        gain, entropy = clipped_gain(log_ratios, advantages, clip), packing.entropy(log_rows).mean()
+        torch.autograd.backward(-gain - entropy_weight * entropy)
+        change = log_ratios.detach().expm1()
+        kl, clipped = (change - log_ratios).mean(), change.abs().gt(clip).float().mean()
+        figures = dict(zip(FIGURES, (float(value.detach()) for value in (kl, clipped, gain, entropy)), strict=True))
+        return {**figures, "value_loss": self._value_loss(batch)}
+
+    def _value_loss(self, batch: list[IntArray]) -> float:
+        """Set the critic's gradients; return its loss."""
+        target = self.critic.standardised(self._tensor(_of(self.played.returns, batch)))
+        miss = nn.functional.huber_loss(self.critic(self._tensor(_of(self.played.views, batch))), target)
+        torch.autograd.backward(miss)
+        return float(miss.detach())
+
+    def _each(self, function: Callable[[int], T], tasks: Iterable[int]) -> list[T]:
+        """Return what a function returns for each task, in their order; they run in the threads.
+
+        A task's own work is in one of torch's threads, so that nothing depends on how many there are.
+        """
+        return list(self._pool.map(function, tasks))
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:
-        """Return the values of [T, L] decisions as a flat tensor on the device."""
-        return torch.from_numpy(values.reshape(-1)).to(self.device)
+        """Return the values as a tensor on the device."""
+        return torch.from_numpy(values).to(self.device)
 
     def save(self, path: Path) -> None:
         """Write everything that the next update depends on, with the worlds' state; the write is atomic."""
@@ -207,6 +215,11 @@ def clipped_gain(log_ratios: Tensor, advantages: Tensor, clip: float) -> Tensor:
     """Return the mean of min(ratio x advantage, clipped ratio x advantage), with the ratio clipped to 1 +- `clip`."""
     ratios = log_ratios.exp()
     return torch.minimum(ratios * advantages, ratios.clamp(1.0 - clip, 1.0 + clip) * advantages).mean()
+
+
+def _of(values: NDArray[Any], batch: list[IntArray]) -> NDArray[Any]:
+    """Return the values [W, N, ...] of a batch's decisions, world by world."""
+    return np.concatenate([own[part] for own, part in zip(values, batch, strict=True)])
 
 
 def _between(ends: tuple[float, float], share: float) -> float:

@@ -120,31 +120,31 @@ class ImprovementConfig:
 class PpoConfig:
     """Options of training by PPO."""
 
-    worlds: Annotated[int, Integer(1)] = 8
+    worlds: Annotated[int, Integer(1)] = 16
     """Worlds played in parallel, each with its own set of classes and load."""
-    lanes: Annotated[int, Integer(1)] = 32
+    lanes: Annotated[int, Integer(1)] = 16
     """Number of lanes in each world."""
     steps: Annotated[int, Integer(1)] = 64
     """Decisions per lane in each update."""
-    redraw: Annotated[int, Integer(1)] = 4
+    redraw: Annotated[int, Integer(1)] = 8
     """Number of updates after which the oldest world is replaced by a new one."""
-    epochs: Annotated[int, Integer(1)] = 3
+    epochs: Annotated[int, Integer(1)] = 2
     """Largest number of passes over the decisions of an update."""
     batch: Annotated[int, Integer(1)] = 2048
-    """Decisions per gradient step."""
+    """Decisions per gradient step, about: all worlds have equal parts in it."""
     tau: Annotated[float, Number(above=0, finite=False)] = 60.0
     """Time in mean services over which future rewards are discounted to 1 / e; inf: no discount (gamma = 1)."""
-    gae: Annotated[float, Number(least=0, most=1)] = 0.95
+    gae: Annotated[float, Number(least=0, most=1)] = 0.99
     """Lambda of GAE, per decision."""
     clip: Annotated[float, Number(above=0)] = 0.2
     """Clipping range of a probability's ratio to the old one."""
     kl: Annotated[float, Number(above=0, finite=False)] = 0.02
     """KL divergence from the old policy, in nats, beyond which an update stops early."""
-    learning_rate: Annotated[tuple[float, float], ListOf(Number(above=0), 2)] = (1e-3, 1e-4)
+    learning_rate: Annotated[tuple[float, float], ListOf(Number(above=0), 2)] = (2e-3, 2e-4)
     """First and last learning rate of Adam, which falls linearly."""
-    entropy: Annotated[tuple[float, float], ListOf(Number(least=0), 2)] = (3e-3, 1e-5)
+    entropy: Annotated[tuple[float, float], ListOf(Number(least=0), 2)] = (1e-3, 1e-5)
     """First and last weight of the entropy bonus."""
-    falling: Annotated[int, Integer(1)] = 20_000_000
+    falling: Annotated[int, Integer(1)] = 5_000_000
     """Number of decisions over which learning rate and entropy weight go linearly from their first to last values."""
     most_advantage: Annotated[float, Number(above=0, finite=False)] = 4.0
     """Largest absolute value of a normalised advantage; larger ones are clipped."""
@@ -161,9 +161,9 @@ class PpoConfig:
     weights: Path | None = None
     """Weights file to start from (.npz); `width` and `prior` are then ignored."""
     device: str = "auto"
-    """Device of torch; "auto": a GPU if there is one, else the CPU."""
-    threads: Annotated[int, Integer(1)] = 1
-    """Number of CPU threads of torch."""
+    """Device that learns; "auto": a GPU if there is one, else the CPU. Lanes are played on the CPU."""
+    threads: Annotated[int, Integer(1)] = 2
+    """Number of CPU threads, which share the worlds; results do not depend on it."""
 
     def __post_init__(self) -> None:
         check_fields(self, "ppo")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gnnsched_baselines.assignment import plan
+from gnnsched_baselines.assignment import Places, plan
 from gnnsched_baselines.learned.pair_features import COLUMN as AT
 from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES
 from gnnsched_baselines.learned.row_kernels import LOG_BLOCK, MOST_LOAD, MOST_LOG, kept, score, summing, take_logs
@@ -111,7 +111,7 @@ class FleetKinds(NamedTuple):
 class Scratch(NamedTuple):
     """Arrays in which one lane is planned and described; M is the most accelerators that a plan may use."""
 
-    places: Any  # PLACE [n + M]
+    places: Places  # of n jobs on M accelerators
     jobs: Any  # JOB [n]
     lines: Any  # LINE [A]
     planned: Any  # PLANNED [n]
@@ -226,9 +226,9 @@ def _plan_near(latencies, remaining, waiting, shortest_first, kinds, scratch):
             scratch.near_latencies[j, m] = latencies[scratch.turns[j], kinds.of[a]]
     plan(scratch.near_latencies, scratch.near_remaining[:near], waiting, PLAN_C, scratch.places, scratch.jobs)
     for t in range(waiting + near):
-        scratch.places[t]["accelerator"] = scratch.near[scratch.places[t]["accelerator"]]
-        if scratch.places[t]["job"] >= 0:
-            scratch.places[t]["job"] = scratch.turns[scratch.places[t]["job"]]
+        scratch.places.accelerator[t] = scratch.near[scratch.places.accelerator[t]]
+        if scratch.places.job[t] >= 0:
+            scratch.places.job[t] = scratch.turns[scratch.places.job[t]]
     return near
 
 
@@ -241,7 +241,7 @@ def _read_plan(latencies, remaining, waiting, near, kinds, places, lines, planne
         lines[a]["count"] = 0
         lines[a]["work"] = 0.0
     for t in range(waiting + near):
-        j, a = places[t]["job"], places[t]["accelerator"]
+        j, a = places.job[t], places.accelerator[t]
         if j < 0:
             continue
         line, own = lines[a], planned[j]

@@ -5,11 +5,12 @@ from collections.abc import Hashable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_baselines.assignment import JOB, PLACE
+from gnnsched_baselines.assignment import JOB, new_places
 from gnnsched_baselines.decoding import expected_choices
 from gnnsched_baselines.equal_hardware import equal_choices, pooled
 from gnnsched_baselines.learned import pair_kernels as kernels
 from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES, TYPICAL
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.envs import Layout
 from gnnsched_env.sim import Simulation
@@ -66,7 +67,7 @@ def scratch(window: int, kinds: kernels.FleetKinds) -> kernels.Scratch:
     fleet = len(kinds.of)
     near = int(np.minimum(np.diff(kinds.starts), window).sum())
     return kernels.Scratch(
-        places=np.empty(window + near, PLACE),
+        places=new_places(window, near),
         jobs=np.empty(window, JOB),
         lines=np.empty(fleet, kernels.LINE),
         planned=np.empty(window, kernels.PLANNED),
@@ -127,15 +128,23 @@ class Reader:
         self.pairs: IntArray = np.empty((0, 2), np.int64)
         self.starts: IntArray = np.zeros(lanes + 1, np.int64)
 
-    def describe(self) -> int:
-        """Write `rows`, `pairs` and `starts` int64 [L + 1] (lane i's rows begin at starts[i]); return their number."""
+    def describe(self, rows: FloatArray | None = None) -> int:
+        """Write `rows`, `pairs` and `starts` int64 [L + 1] (lane i's rows begin at starts[i]); return their number.
+
+        Rows go to the given array, float32 [n, F] in C order with room for `most_rows` a lane, if there is one.
+        """
         simulation = self.simulation
         lanes = len(simulation.lanes)
-        if len(self.rows) == 0:
-            self.rows = np.empty((lanes * self.most_rows, NUM_FEATURES), np.float32)
+        if rows is None:
+            if len(self.rows) == 0:
+                self.rows = np.empty((lanes * self.most_rows, NUM_FEATURES), np.float32)
+            rows = self.rows
+        elif len(rows) < lanes * self.most_rows:
+            raise ConfigError(f"reader: rows must have room for {lanes * self.most_rows:,}, got {len(rows):,}")
+        if len(self.pairs) == 0:
             self.pairs = np.empty((lanes * self.most_rows, 2), np.int64)
         state = (simulation.lanes, simulation.accelerators, simulation.queue)
-        written = (self.rows, self.pairs, self.order, self.starts)
+        written = (rows, self.pairs, self.order, self.starts)
         return int(kernels.describe_state(*state, *self.tables, self.situation, self.scratch, *written))
 
 

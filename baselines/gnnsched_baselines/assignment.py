@@ -19,30 +19,31 @@ from gnnsched_env.envs import Layout
 DEFAULT_C = 0.5  # tuned: within 1 % of the best value on each validation workload, over four loads
 
 RecordArray = NDArray[np.void]
+FloatArray = NDArray[np.float64]
 
 
 class Places(NamedTuple):
     """Places in the accelerators' lines; a full line gets another place, so each accelerator always has a free one.
 
     An array for each property, because a search reads one property of all places at a time: its loops become vector
-    instructions. For n jobs and A accelerators there are P = n + A places.
+    instructions. For n jobs and A accelerators there are P = n + A places; the arrays are int64 or float64 [P].
+    `start`: the accelerator's remaining time; infinity while no shorter path can be found. `price`: the place's dual
+    variable, at most 0, and 0 if free. The others but `delay` are scratch of the search: `reach` is the length of the
+    shortest known path to a place, infinity if it is final, `through` that of the path through the job whose turn it
+    is, `distance` that of the shortest path, once it is final.
     """
 
-    accelerator: IntArray  # int64 [P]
-    job: IntArray  # int64 [P]: the job in this place, -1 if free
-    weight: NDArray[np.float64]  # float64 [P]: k + c
-    start: NDArray[
-        np.float64
-    ]  # float64 [P]: the accelerator's remaining time; infinity while no shorter path can be found
-    price: NDArray[np.float64]  # float64 [P]: its dual variable: at most 0, and 0 if free
-    reach: NDArray[
-        np.float64
-    ]  # float64 [P], scratch of the search: length of the shortest known path to it; infinity if final
-    through: NDArray[np.float64]  # float64 [P], scratch: length of the path through the job whose turn it is
-    distance: NDArray[np.float64]  # float64 [P], scratch: length of the shortest path to it, once it is final
-    job_before: IntArray  # int64 [P], scratch: the last job of the shortest known path
-    final_before: IntArray  # int64 [P], scratch: the place that became final before this one, -1 if none did
-    delay: NDArray[np.float64]  # float64 [n, P]: weight x latency of each job
+    accelerator: IntArray
+    job: IntArray  # in this place, -1 if free
+    weight: FloatArray  # k + c
+    start: FloatArray
+    price: FloatArray
+    reach: FloatArray
+    through: FloatArray
+    distance: FloatArray
+    job_before: IntArray  # the last job of the shortest known path
+    final_before: IntArray  # the place that became final before this one, -1 if none did
+    delay: FloatArray  # float64 [n, P]: weight x latency of each job
 
 
 JOB = np.dtype([("price", "f8"), ("place", "i8")], align=True)

@@ -13,6 +13,7 @@ from gnnsched_agents.sb3.vec_env import Sb3VecEnv
 from gnnsched_agents.sb3.worlds_env import WorldsVecEnv, assignment_rate
 from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
+from gnnsched_baselines.equal_hardware import equal_hardware
 from gnnsched_baselines.learned.pair_features import COLUMN, NUM_FEATURES, machine_features
 from gnnsched_baselines.learned.pair_network import initial_network
 from gnnsched_baselines.learned.player import Reader
@@ -30,7 +31,9 @@ def random_actions(masks, rng):
 def naive_rows(env):
     """Return what the Reader tells of each lane, row by row at its action's place."""
     simulation, layout = env.batch.batch.simulation, env.batch.layout
-    reader = Reader(simulation, layout, machine_features(simulation.table), env.batch.metadata["service_cycles"])
+    groups, unit = equal_hardware(simulation.table), env.batch.metadata["service_cycles"]
+    machines = machine_features(simulation.table, groups)
+    reader = Reader(simulation, layout, machines, unit, groups=groups, pools=True)
     reader.describe()
     lanes = []
     for lane in range(env.num_envs):

@@ -16,7 +16,7 @@ from gnnsched_env.scenario.options import DEFAULT_JOBS, PredictionError, Units, 
 from gnnsched_env.scenario.scenario import SECTIONS, Scenario
 from gnnsched_env.scenario.traces import Trace, read_trace, trace_classes, trace_table
 from gnnsched_env.sim import Modulation, SimulationSettings, fleet_capacity
-from gnnsched_env.sim.job_table import JOB_LIMIT
+from gnnsched_env.sim.records import JOB_LIMIT
 from gnnsched_env.tables import ERROR_LEVELS, LatencyTable
 from gnnsched_env.workload import JobClasses, classes_from_files, synthetic_classes
 

@@ -6,10 +6,9 @@ import numpy as np
 
 from gnnsched_env.common.checks import Integer
 from gnnsched_env.common.errors import ConfigError
+from gnnsched_env.sim.records import JOB_BITS, JOB_LIMIT
 from gnnsched_env.tables import LatencyTable
 
-JOB_BITS = 40  # where the scale ends on which policies read times: log2(1 + cycles) / 40 (envs/encoding.py)
-JOB_LIMIT = 1 << JOB_BITS
 UNPREDICTED = "(not predicted)"  # the class that stands for jobs that came unpredicted
 
 

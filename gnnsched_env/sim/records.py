@@ -9,6 +9,8 @@ from gnnsched_env.sim.rewards import TERMS
 
 IDLE = -1
 NEVER = 1 << 62
+JOB_BITS = 40  # where the scale ends on which policies read times: log2(1 + cycles) / 40 (envs/encoder.py)
+JOB_LIMIT = 1 << JOB_BITS
 
 RecordArray = NDArray[np.void]
 

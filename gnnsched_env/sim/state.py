@@ -14,9 +14,9 @@ from gnnsched_env.common.checks import Integer, ListOf, require, shown
 from gnnsched_env.common.compiled import compiled_for
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.sim import random_jobs, transition
-from gnnsched_env.sim.expected_finish import latency_ratios
 from gnnsched_env.sim.feed import CAPACITY, LATEST_READ, Feed, JobSource
 from gnnsched_env.sim.job_table import job_table, with_unpredicted
+from gnnsched_env.sim.latency_ratios import latency_ratios
 from gnnsched_env.sim.records import (
     ABORTED,
     ACCELERATOR,

@@ -14,7 +14,7 @@ from gnnsched_env.scenario.options import LEAST_LOAD, MOST_WEIGHT
 from gnnsched_env.scenario.resolve import mean_service
 from gnnsched_env.scenario.traces.trace_writing import write_trace
 from gnnsched_env.sim import MOST_WORKERS
-from gnnsched_env.sim.job_table import JOB_LIMIT
+from gnnsched_env.sim.records import JOB_LIMIT
 from gnnsched_env.tables import LatencyTable
 from tests.soak.scenarios import (
     MICROSECOND_HZ,

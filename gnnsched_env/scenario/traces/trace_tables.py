@@ -12,7 +12,7 @@ from gnnsched_env.graphs import Graph, GraphSet
 from gnnsched_env.hardware import GnnModel, make_model
 from gnnsched_env.scenario.traces.trace_file import Trace
 from gnnsched_env.scenario.traces.trace_format import TraceKey, parse_graph
-from gnnsched_env.sim.job_table import JOB_BITS, JOB_LIMIT
+from gnnsched_env.sim.records import JOB_BITS, JOB_LIMIT
 from gnnsched_env.tables import LatencyTable
 from gnnsched_env.workload import JobClasses
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import NOBODY
-from gnnsched_baselines.assignment import DEFAULT_C, first_in_line
+from gnnsched_baselines.assignment import DEFAULT_C
+from gnnsched_baselines.assignment_plan import first_in_line
 from gnnsched_baselines.decoding import expected_choices
 from gnnsched_env.common.compiled import kernel
 from gnnsched_env.common.policy import BoolArray, IntArray

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnnsched_baselines.assignment import JOB, first_in_line, new_places, plan
+from gnnsched_baselines.assignment_plan import JOB, first_in_line, new_places, plan
 from gnnsched_baselines.list_planning import first_starts
 from gnnsched_baselines.predictor_greedy import list_schedules
 from gnnsched_baselines.sufferage import most_suffering

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnnsched_baselines import make_policy
-from gnnsched_baselines.assignment import first_in_line
+from gnnsched_baselines.assignment_plan import first_in_line
 from gnnsched_baselines.assignment_playing import AssignmentPlayer, play_out
 from gnnsched_baselines.rollout import clearly_best, future_seeds
 from gnnsched_env.common.errors import GnnSchedError

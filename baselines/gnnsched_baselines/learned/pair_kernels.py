@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gnnsched_baselines.assignment import Places, plan
+from gnnsched_baselines.assignment_plan import Places, plan
 from gnnsched_baselines.learned.pair_features import COLUMN as AT
 from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES
 from gnnsched_baselines.learned.row_kernels import LOG_BLOCK, MOST_LOAD, MOST_LOG, kept, score, summing, take_logs
-from gnnsched_baselines.narrowing import keep_soonest
+from gnnsched_baselines.soonest import keep_soonest
 from gnnsched_env.common.compiled import bare_kernel, inlined
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.sim.records import NEVER

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_baselines.assignment import JOB, new_places
+from gnnsched_baselines.assignment_plan import JOB, new_places
 from gnnsched_baselines.decoding import expected_choices
 from gnnsched_baselines.equal_hardware import equal_choices, pooled
 from gnnsched_baselines.learned import pair_kernels as kernels

@@ -62,7 +62,7 @@ demo: setup
 	$(BIN)/gnnsched demo
 
 test: setup-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3  # one more than two cores: some tests wait for clusters and devices
 	$(MAKE) --no-print-directory -j1 test-no-jit test-gymnasium test-adapters
 
 test-quick: setup-dev

@@ -26,6 +26,8 @@ EXTRAS = {
     "bounds": ("ortools",),
     "ogb": ("ogb",),
     "ray": ("ray",),
+    "docs": ("mkdocs", "material", "mkdocstrings"),
+    "notebooks": ("ipykernel", "jupytext", "matplotlib", "nbconvert"),
 }
 GOOD, OPTIONAL, BAD = "ok", "--", "!!"
 

@@ -53,10 +53,10 @@ def run(arguments: Arguments) -> None:
     from gnnsched_env.report import replay_table as tables
 
     register_policies()
-    if arguments.replays is not None and arguments.calibration is None:
-        raise ConfigError("--replays: goes with --calibration; without one all replays of a run are alike")
     replays = DEFAULT_REPLAYS if arguments.replays is None else arguments.replays
     Integer(1, MOST_REPLAYS).check("replay", "replays", replays)
+    if arguments.replays is not None and arguments.calibration is None:
+        raise ConfigError("--replays: goes with --calibration; without one all replays of a run are alike")
     Integer(0, (1 << 63) - MOST_REPLAYS).check("replay", "seed", arguments.seed)
     calibration = None if arguments.calibration is None else Calibration.load(arguments.calibration)
     runs = read_finished(arguments.runs)

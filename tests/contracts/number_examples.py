@@ -383,6 +383,7 @@ EXAMPLES = {
     "scenario.PredictionError": dict,
     "scenario.Reward": dict,
     "scenario.Workload": dict,
+    "scenario.random_scenarios": lambda: {"count": 1, "classes": 4},
     "scenario.varied_scenarios": lambda: {"count": 2, "classes": 4},
     "scenario.traces.TraceKey": lambda: {"name": "x"},
     "scenario.traces.inspect_trace": lambda: {"path": written("time,class\n0,a\n0,b\n", "t.csv"), "classes": ["a"]},
@@ -535,6 +536,7 @@ LEFT_OUT = {
     "predictors.Job": "a tuple that the predictors check",
     "predictors.TrainingSet": "takes a DatasetSpec, which is checked",
     "scenario.traces.trace_classes": "takes a trace that was read, and hands the widths on to `make_model`",
+    "sim.Simulation.play": "takes a function: its first actions are checked as those of `step`, which tests/sim plays",
     "sim.Simulation.grow": "called by the feed of a trace alone",
 }
 # Odd numbers that a parameter takes for what they are, though none of these is a plain number.

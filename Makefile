@@ -1,5 +1,6 @@
 # make demo   sets up and schedules real (or embedded) graphs on a fleet
-# make test   sets up and runs every test
+# make test   sets up and runs every test but the longest
+# make test-long  runs those: what takes a quarter of a minute, mostly for what quicker tests see too
 # make test-quick  runs the tests that take less than a second each
 # make check  what continuous integration runs: lint, format, types, import contract, tests
 # make learn  trains every example with five seeds and draws the curves of docs/results/learning.md (hours)
@@ -16,7 +17,7 @@ FLIPS ?= 10000
 LEARN_GRAPHS ?= $(wildcard ../shared/graphs/ENZYMES.npz ../shared/graphs/IMDB-BINARY.npz ../shared/graphs/MUTAG.npz \
   ../shared/graphs/PROTEINS.npz)
 GYMNASIUM := 1.1.1  # the oldest that is supported; the newest is installed, and RLlib's beside the adapters
-GYMNASIUM_TESTS := tests/envs tests/contracts/test_env_contract.py tests/agents/test_vec_env.py
+GYMNASIUM_TESTS := tests/envs/test_vector.py tests/envs/test_conventions.py tests/contracts/test_env_contract.py tests/agents/test_vec_env.py
 ADAPTER_TESTS := tests/agents/test_libraries.py tests/agents/test_adapters_doc.py tests/commands/test_examples.py
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +26,7 @@ OLDEST := .cache/gymnasium
 PACKAGES := import sysconfig; print(sysconfig.get_path("purelib"))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup setup-dev demo test test-quick test-gymnasium test-adapters test-no-jit prepared check check-version lint types \
+.PHONY: setup setup-dev demo test test-long test-quick test-gymnasium test-adapters test-no-jit prepared check check-version lint types \
   imports bench docs pictures notebooks learn fuzz soak clean
 
 setup: $(VENV)/.setup
@@ -62,8 +63,11 @@ demo: setup
 	$(BIN)/gnnsched demo
 
 test: setup-dev
-	$(BIN)/python -m pytest -n 3  # one more than two cores: some tests wait for clusters and devices
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m 'not long'  # one more than cores: some wait for clusters, devices
 	$(MAKE) --no-print-directory -j1 test-no-jit test-gymnasium test-adapters
+
+test-long: setup-dev
+	$(BIN)/python -m pytest -n 2 -m long
 
 test-quick: setup-dev
 	$(BIN)/python -m pytest -n 2 -m 'not slow'

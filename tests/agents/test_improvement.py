@@ -169,6 +169,7 @@ def test_joined_labels_keep_each_state():
     np.testing.assert_array_equal(whole.rows[whole.starts[3] : whole.starts[4]], parts[1].rows)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_training_goes_on_exactly(tmp_path):
     whole = Improvement(TINY, WORKLOADS, seed=3)

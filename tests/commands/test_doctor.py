@@ -66,7 +66,7 @@ def test_every_extra_is_one_of_the_packages():
 
 @pytest.mark.slow
 def test_it_compiles_what_is_not_compiled(tmp_path):
-    copy_kernels(tmp_path / "cache", but="gnnsched_baselines.learned.pair_kernels")
+    copy_kernels(tmp_path / "cache", but="gnnsched_env.bounds.bound_kernels")
     environment = {**os.environ, "GNNSCHED_CACHE": str(tmp_path / "cache")}
     command = [sys.executable, "-c", "import sys; from gnnsched_cli.main import main; sys.exit(main(sys.argv[1:]))"]
     for words, told in ((["doctor"], True), (["doctor", "--compile"], False)):

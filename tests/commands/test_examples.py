@@ -24,11 +24,13 @@ EXAMPLES = {  # the library that each needs, and how few decisions it can learn 
     "torchrl_ppo": ("torchrl", 512),
 }
 ADAPTERS = ("ray.rllib", "tianshou", "torchrl")
+LONG = ("sb3_a2c", "sb3_dqn")  # much of them is what sb3_maskable_ppo does too
 
 
 def marked(name):
     library = EXAMPLES[name][0]
-    return pytest.param(name, marks=[pytest.mark.slow, *([pytest.mark.adapters] if library in ADAPTERS else [])])
+    kinds = [pytest.mark.slow, *([pytest.mark.adapters] if library in ADAPTERS else [])]
+    return pytest.param(name, marks=[*kinds, *([pytest.mark.long] if name in LONG else [])])
 
 
 def test_every_example_is_run():

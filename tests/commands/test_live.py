@@ -27,6 +27,8 @@ from gnnsched_env.tables import LatencyTable
 from tests.commands.running import gnnsched
 from tests.extras import needs
 
+pytestmark = pytest.mark.xdist_group("ray")  # clusters of one machine, one after the other
+
 FLEET = load_live_fleet("sleep2")
 JOBS = 200
 

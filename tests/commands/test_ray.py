@@ -30,6 +30,8 @@ from tests.commands.running import gnnsched
 from tests.common.shared_tasks import die_once, multiply, products, refuse, slow_multiply
 from tests.extras import needs
 
+pytestmark = pytest.mark.xdist_group("ray")  # clusters of one machine, one after the other
+
 MACHINES = int(os.environ.get("GNNSCHED_RAY_MACHINES", "2"))
 STORE_BYTES = 80_000_000  # about the least that Ray takes
 

@@ -24,7 +24,8 @@ QUICK = ("cycles", "schedule", "doctor", "forecast", "score-predictor")
 def marks(command):
     """Return the marks of a command: which extra it needs, and whether it takes long."""
     name = command.split()[1]
-    return [needs(*EXTRAS.get(name, ())), *([] if name in QUICK else [pytest.mark.slow])]
+    long = [pytest.mark.long] if "bound --known" in command else []  # tests/commands/test_bound.py has fewer policies
+    return [needs(*EXTRAS.get(name, ())), *long, *([] if name in QUICK else [pytest.mark.slow])]
 
 
 def test_the_readme_shows_commands():

@@ -22,6 +22,7 @@ print(type(ranker.shape).__name__, len(scores), float(scores.std()) > 0)
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("section", "model", "shape", "files"),

@@ -27,6 +27,8 @@ from tests import toys
 from tests.extras import needs
 from tests.live.test_live_scheduler import planned
 
+pytestmark = pytest.mark.xdist_group("ray")  # clusters of one machine, one after the other
+
 RING = Graph.from_edges(5, [0, 1, 2, 3, 4], [1, 2, 3, 4, 0], name="ring")
 CLASSES = 4
 

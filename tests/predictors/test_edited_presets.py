@@ -101,6 +101,7 @@ def test_shipped_pairs_are_found_wherever_they_stand(presets, sampled, edit):
 
 
 @needs("lightgbm")
+@pytest.mark.long
 @pytest.mark.slow
 def test_an_accelerators_file_serves_edited_dataflows_too(presets, sampled):
     presets.insert(DATAFLOWS, OWN, place=0)
@@ -123,7 +124,11 @@ def test_a_table_of_other_hardware_is_refused(presets):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("edit", "changed"),
-    [("a dataflow renamed", False), ("a dataflow added first", True), ("PEs changed", True)],
+    [
+        ("a dataflow renamed", False),
+        pytest.param("a dataflow added first", True, marks=pytest.mark.long),
+        ("PEs changed", True),
+    ],
 )
 def test_known_optima_are_refused_where_their_fleet_is_another(presets, edit, changed):
     (SERVED | BUILT)[edit](presets)

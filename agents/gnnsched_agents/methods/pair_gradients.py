@@ -1,7 +1,7 @@
 """The gradient of PPO's objective in the weights of the pair network, over the rows of one world's decisions.
 
 What torch's autograd does in some twenty passes over all rows is done here in five matrix products, which torch
-computes, and three compiled passes between them. `tests/agents/test_pair_gradients.py` compares both.
+computes, and three compiled passes between them. `tests/agents/test_ppo.py` compares both.
 """
 
 import numpy as np

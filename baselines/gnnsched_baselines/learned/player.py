@@ -15,6 +15,7 @@ from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.envs import Layout
 from gnnsched_env.sim import Simulation
 from gnnsched_env.sim.state import best_choices
+from gnnsched_env.tables import LatencyTable
 from gnnsched_env.tables.kinds import Kinds, counted, equal_columns
 
 
@@ -114,8 +115,8 @@ class Reader:
         window = min(layout.window, simulation.jobs.shape[1])
         self.simulation = simulation
         self.layout = layout
-        expected, best = expected_choices(simulation)
-        shortest = np.take_along_axis(expected, best, axis=1).astype(np.float64)
+        self.expected = expected_choices(simulation)
+        shortest = np.take_along_axis(*self.expected, axis=1).astype(np.float64)
         shortest = shortest if groups is None else pooled(shortest, groups)
         kinds = fleet_kinds(machines, equal_columns(shortest), merged=merged)
         self.situation = situation(window, kinds, pools=pools)
@@ -148,10 +149,9 @@ class Reader:
         return int(kernels.describe_state(*state, *self.tables, self.situation, self.scratch, *written))
 
 
-def _pooled_best(simulation: Simulation, groups: IntArray) -> IntArray:
-    """Return int64 [C, A]: the choice of each class on each accelerator that is the best by pooled latencies."""
-    table = simulation.table
-    cycles = pooled(expected_choices(simulation)[0].astype(np.float64), equal_choices(table, groups))
+def _pooled_best(table: LatencyTable, expected: IntArray, groups: IntArray) -> IntArray:
+    """Return int64 [C, A]: each class's best choice on each accelerator by `expected` cycles int64 [C, K], pooled."""
+    cycles = pooled(expected.astype(np.float64), equal_choices(table, groups))
     return best_choices(np.rint(cycles).astype(np.int64), table.choice_accelerators, table.num_accelerators)
 
 
@@ -177,7 +177,8 @@ class Player:
         self._network = (
             np.empty((most, width), np.float32), np.empty((2, width), np.float32), np.empty(most, np.float32)
         )  # fmt: skip
-        best = expected_choices(simulation)[1] if groups is None else _pooled_best(simulation, groups)
+        expected, best = self.reader.expected
+        best = best if groups is None else _pooled_best(simulation.table, expected, groups)
         self._named = (best, layout.columns if layout.choose_dataflow else 0, layout.wait_action)
         self.actions = np.empty(len(simulation.lanes), np.int64)
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray, Observation
 from gnnsched_env.envs import Layout, decode_counts, decode_cycles, unflatten
 from gnnsched_env.envs.encoder import TIME_BITS
 from gnnsched_env.sim import Simulation
 from gnnsched_env.sim.state import best_choices
+from gnnsched_env.tables import LatencyTable
 from gnnsched_env.tables.kinds import Kinds
 from gnnsched_env.tables.shrinkage import expected_cycles
 
@@ -53,6 +55,13 @@ def read_beliefs(observation: Observation, mask: BoolArray, layout: Layout) -> B
         open=open_accelerators(mask, layout),
         age=view.slots["waited"][:, :shown],
     )
+
+
+def given_table(name: str, table: LatencyTable | None) -> LatencyTable:
+    """Return the workload's table of a policy of that name; raise ConfigError where it was given none."""
+    if table is None:
+        raise ConfigError(f"{name}: needs the workload's table of latencies")
+    return table
 
 
 def waiting_jobs(observation: Observation, layout: Layout) -> IntArray:

@@ -7,9 +7,9 @@ One step of policy improvement, in closed form, for queues that keep the order o
 import numpy as np
 
 from gnnsched_baselines.actions import send_pairs
+from gnnsched_baselines.decoding import given_table
 from gnnsched_baselines.learned.dispatch_features import dispatch_fleet
 from gnnsched_baselines.learned.dispatcher import read_arrivals
-from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout
 from gnnsched_env.tables import LatencyTable
@@ -35,8 +35,7 @@ class LeastDelay:
 
         Raise ConfigError if the table is missing.
         """
-        if table is None:
-            raise ConfigError(f"{self.name}: needs the workload's table of latencies")
+        table = given_table(self.name, table)
         self.layout = layout
         self._shares = dispatch_fleet(table).shares / layout.num_accelerators
 

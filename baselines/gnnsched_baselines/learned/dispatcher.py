@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import send_pairs
-from gnnsched_baselines.decoding import Beliefs, expected_choices, jobs_present, read_beliefs
+from gnnsched_baselines.decoding import Beliefs, expected_choices, given_table, jobs_present, read_beliefs
 from gnnsched_baselines.learned import dispatch_kernels as kernels
 from gnnsched_baselines.learned.dispatch_features import NUM_DISPATCH_FEATURES, DispatchFleet, dispatch_fleet
 from gnnsched_baselines.learned.pair_network import DISPATCH, Network
@@ -58,8 +58,7 @@ class TrainedDispatcher:
 
         Raise ConfigError if the table is missing, the environment is not Dispatch-v0, or the network is for another.
         """
-        if table is None:
-            raise ConfigError(f"{self.name}: needs the workload's table of latencies")
+        table = given_table(self.name, table)
         if not layout.dispatch:
             raise ConfigError("a trained dispatcher is made for dispatch, not for queue")
         DISPATCH.check(network)

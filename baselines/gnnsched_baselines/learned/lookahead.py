@@ -5,12 +5,12 @@ from itertools import pairwise
 import numpy as np
 
 from gnnsched_baselines.actions import send_pairs
+from gnnsched_baselines.decoding import given_table
 from gnnsched_baselines.learned.pair_network import QUEUE, Network
 from gnnsched_baselines.learned.player import Player
 from gnnsched_baselines.learned.trained_policy import ObservationReader
 from gnnsched_baselines.rollout import Rollout
 from gnnsched_env.common.checks import Integer
-from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import BoolArray, IntArray, Observation
 from gnnsched_env.envs import Layout
 from gnnsched_env.sim import Simulation
@@ -45,8 +45,7 @@ class Lookahead(Rollout):
 
         Raise ConfigError if the table is missing or an option is invalid.
         """
-        if table is None:
-            raise ConfigError(f"{self.name}: needs the workload's table of latencies")
+        table = given_table(self.name, table)
         super().__init__(layout, futures=futures, arrivals=arrivals, margin=margin, seed=seed)
         self.candidates = Integer(2, MOST_CANDIDATES).check(self.name, "candidates", candidates)
         QUEUE.check(network)

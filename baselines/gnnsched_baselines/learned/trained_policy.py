@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import send_pairs
-from gnnsched_baselines.decoding import Beliefs, read_beliefs
+from gnnsched_baselines.decoding import Beliefs, given_table, read_beliefs
 from gnnsched_baselines.equal_hardware import equal_choices, equal_hardware, pooled
 from gnnsched_baselines.learned import pair_kernels as kernels
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES, machine_features
@@ -69,8 +69,7 @@ class TrainedPolicy:
 
         Raise ConfigError if the table is missing or the environment is not Queue-v0.
         """
-        if table is None:
-            raise ConfigError(f"{self.name}: needs the workload's table of latencies")
+        table = given_table(self.name, table)
         _check_queue(layout)
         QUEUE.check(network)
         self.layout = layout

@@ -21,7 +21,7 @@ from gnnsched_env.envs import Layout
 from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table, simulation_settings
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
-from gnnsched_env.scenario.random_scenarios import MOST_ACCELERATORS, PES, random_scenario
+from gnnsched_env.scenario.random_scenarios import MOST_ACCELERATORS, PES, random_scenario, scenarios_of_choice
 from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED, MOST_SKEW, synthetic_table
 from gnnsched_env.sim import Simulation, episode_metrics
 
@@ -141,11 +141,15 @@ def make_world(workloads: Workloads, scenario: Scenario, load: float, lanes: int
     return World(simulation=batch.simulation, layout=batch.layout, unit=settings.unit, load=load)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1_024)
 def training_scenario(workloads: Workloads, number: int) -> Scenario:
-    """Return the scenario of set `number`, with its table of latencies, true and predicted (cached)."""
-    seed = number if workloads.scenario == RANDOM else FIRST_TRAINING_SEED + number
-    return world_scenario(workloads, seed)
+    """Return the scenario of set `number`, with its table of latencies, true and predicted (cached).
+
+    Random scenarios of a single accelerator are left out: whatever the weights, agents play `sjf` there.
+    """
+    if workloads.scenario == RANDOM:
+        return world_scenario(workloads, scenarios_of_choice(workloads.sets, "train")[number])
+    return world_scenario(workloads, FIRST_TRAINING_SEED + number)
 
 
 def world_scenario(workloads: Workloads, seed: int, *, split: str = "train") -> Scenario:

@@ -3,6 +3,7 @@
 An agent that trains on them can be given to any fleet; those that it never saw are there to test it on.
 """
 
+import itertools
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from string import ascii_lowercase
@@ -62,17 +63,15 @@ def random_scenario(number: int, *, seed: int = 0, split: str = "test", classes:
     seed = Integer(0).check("random_scenarios", "seed", seed)
     split = OneOf(tuple(CLASS_SETS)).check("random_scenarios", "split", split)
     classes = Integer(4, MOST_JOBS).check("random_scenarios", "classes", classes)
-    rng = np.random.default_rng((int(Split[split.upper()]), seed, number))
     first, sets = CLASS_SETS[split]
-    name = f"{split}-{seed}-{number}"
-    fleet, kinds = random_fleet(name, rng)
+    fleet, kinds, rng = _fleet(number, seed, split)
     labels = _labels(first + int(rng.integers(sets)), classes)
     table = _varied(labels, fleet, kinds, rng)
     arrivals = _arrivals(rng)
     failures = _failures(table, rng)
     error = PredictionError(noise=float(rng.uniform(0.02, 0.3)), seed=int(rng.integers(1 << 31)))
     scenario = Scenario(
-        name=name,
+        name=fleet.name,
         fleet=fleet,
         predictor=PREDICTOR,
         table=table,
@@ -81,6 +80,20 @@ def random_scenario(number: int, *, seed: int = 0, split: str = "test", classes:
         prediction_error=error if rng.random() < ERRS else PredictionError(),
     )
     return scenario.with_options(load=float(rng.uniform(*LOADS)), split=split)
+
+
+@cache
+def scenarios_of_choice(count: int, split: str) -> tuple[int, ...]:
+    """Return the numbers of the first `count` scenarios (of seed 0) that have more than one accelerator."""
+    numbers = (number for number in itertools.count() if len(_fleet(number, 0, split)[0].accelerators) > 1)
+    return tuple(itertools.islice(numbers, count))
+
+
+def _fleet(number: int, seed: int, split: str) -> tuple[Fleet, IntArray, np.random.Generator]:
+    """Return a scenario's fleet, the kinds of its accelerators, and what draws the rest."""
+    rng = np.random.default_rng((int(Split[split.upper()]), seed, number))
+    fleet, kinds = random_fleet(f"{split}-{seed}-{number}", rng)
+    return fleet, kinds, rng
 
 
 def random_fleet(name: str, rng: np.random.Generator) -> tuple[Fleet, IntArray]:

@@ -120,11 +120,11 @@ def test_the_dataflow_is_the_best_of_the_pooled_latencies():
 
 
 @pytest.mark.parametrize("pools", [True, False])
-def test_a_single_accelerator_never_idles_while_jobs_wait(pools):
-    """Under weights that came with pooling; those from before may wait there."""
+def test_a_single_accelerator_takes_the_shortest_job_and_never_idles(pools):
+    """Whatever weights that came with pooling say; those from before may wait, and take the longest."""
     patient = initial_network(4, np.random.default_rng(0), prior=0.0)
     skip = patient.skip.copy()
-    skip[COLUMN.wait], skip[COLUMN.alike] = 1.0, 1e-6 * pools
+    skip[COLUMN.wait], skip[COLUMN.over_shortest], skip[COLUMN.alike] = 0.1, 1.0, 1e-6 * pools
     w1 = patient.w1.copy()
     w1[COLUMN.alike] = 0.0
     patient = replace(patient, skip=skip, w1=w1)
@@ -134,13 +134,17 @@ def test_a_single_accelerator_never_idles_while_jobs_wait(pools):
     unit = float(batch.table.mean_shortest_predicted)
     player = Player(batch.simulation, batch.layout, machines, unit, patient.read, pools=pools)
     batch.reset(range(3))
-    waits = 0
+    waits = longer = 0
     while not batch.ended.any():
         actions = policy.act(batch.observation, batch.mask)
         np.testing.assert_array_equal(actions, player.act())
-        waits += int((actions == batch.layout.wait_action).sum())
+        for lane, slot in enumerate(actions.tolist()):  # classes are in the order of their latencies
+            state = batch.simulation.lanes[lane]
+            classes = batch.simulation.queue["job_class"][lane, state["head"] :][: min(6, state["waiting"])]
+            waits += slot == batch.layout.wait_action
+            longer += slot != batch.layout.wait_action and classes[slot] > classes.min()
         batch.step(actions)
-    assert (waits == 0) == pools
+    assert (waits == 0) == (longer == 0) == pools
 
 
 def planned_job(latencies, remaining, idle, pools):

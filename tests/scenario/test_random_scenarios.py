@@ -6,7 +6,13 @@ import pytest
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs.construction import make_batch
 from gnnsched_env.scenario import random_scenarios, scenario_table
-from gnnsched_env.scenario.random_scenarios import CLASS_SETS, MOST_ACCELERATORS, MOST_KINDS, random_fleet
+from gnnsched_env.scenario.random_scenarios import (
+    CLASS_SETS,
+    MOST_ACCELERATORS,
+    MOST_KINDS,
+    random_fleet,
+    scenarios_of_choice,
+)
 from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED
 from gnnsched_env.tables.kinds import accelerator_kinds
 
@@ -60,6 +66,12 @@ def test_a_scenario_is_the_same_whatever_their_number(drawn):
         assert (one.arrivals, one.failures, one.environment) == (other.arrivals, other.failures, other.environment)
         np.testing.assert_array_equal(one.table.true_cycles, other.table.true_cycles)
         np.testing.assert_array_equal(one.table.weights, other.table.weights)
+
+
+def test_trainings_leave_single_accelerators_out(drawn):
+    sizes = [len(scenario.fleet.accelerators) for scenario in drawn]
+    chosen = scenarios_of_choice(sum(size > 1 for size in sizes), "test")
+    assert 1 in sizes and list(chosen) == [number for number, size in enumerate(sizes) if size > 1]
 
 
 def test_seeds_and_splits_differ(drawn):

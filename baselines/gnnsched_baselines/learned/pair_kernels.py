@@ -41,7 +41,7 @@ CONTEXT = np.dtype(
         ("may_wait", "i8"),
         ("to_come", "i8"),
         ("gap", "f8"),
-        ("alone", "i8"),  # the one accelerator of the fleet never idles while jobs wait
+        ("alone", "i8"),  # the one accelerator of the fleet never idles while jobs wait, and takes the shortest
         ("shortest_first", "i8"),  # of plans that cost the same, the one that starts short jobs sooner
     ],
     align=True,
@@ -624,16 +624,19 @@ def decide_beliefs(
         count, total = describe(
             latencies[i], remaining[i], idle[i], context[0], machines, unit, kinds, scratch, rows, pairs, order
         )
-        best = _best_row(rows, count, order, total, weights, hidden, pooled, scores)
+        best = _best_row(context[0], rows, count, order, total, weights, hidden, pooled, scores)
         slots[i], owners[i] = pairs[best]
 
 
 @inlined
-def _best_row(rows, count, order, total, weights, hidden, pooled, scores):
-    """Return the row of the best score, of equal ones the first."""
+def _best_row(context, rows, count, order, total, weights, hidden, pooled, scores):
+    """Return the row of the best score, of equal ones the first; that of the plan for an accelerator `alone`."""
     w1, b1, w2, u2, b2, w3, skip = weights
     best = 0
-    if count > 1:
+    if context["alone"]:
+        while best + 1 < count and rows[best, AT.planned_action] == 0.0:
+            best += 1
+    elif count > 1:
         score(rows, count, order, total, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores)
         for r in range(1, count):
             if scores[r] > scores[best]:
@@ -656,7 +659,7 @@ def decide_state(
         count, total = describe(
             latencies, remaining, idle, context[0], machines, unit, kinds, scratch, rows, pairs, order
         )
-        slot, machine = pairs[_best_row(rows, count, order, total, weights, hidden, pooled, scores)]
+        slot, machine = pairs[_best_row(context[0], rows, count, order, total, weights, hidden, pooled, scores)]
         if slot >= 0:
             if columns > 0:
                 job_class = queue[i, lanes[i]["head"] + slot]["job_class"]

@@ -10,6 +10,7 @@ from gnnsched_baselines.decoding import expected_choices
 from gnnsched_baselines.equal_hardware import equal_choices, pooled
 from gnnsched_baselines.learned import pair_kernels as kernels
 from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES, TYPICAL
+from gnnsched_env.common.compiled import compiled_for
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.envs import Layout
@@ -43,8 +44,8 @@ def context(pools: bool, fleet: int) -> NDArray[np.void]:
     """Return the array into which the context of a lane of `fleet` accelerators is read.
 
     What weights that pool (`Network.pools`) read differs in two ways from what others do. Of plans that cost the same,
-    it is the one that starts short jobs sooner. And a single accelerator never idles while jobs wait: with arrivals
-    that nobody foresees, idling gains nothing there.
+    it is the one that starts short jobs sooner. And a single accelerator takes the shortest job, whatever the weights,
+    and never idles while jobs wait: with arrivals that nobody foresees, nothing else gains anything there.
     """
     array = np.zeros(1, kernels.CONTEXT)
     array["alone"] = pools and fleet == 1
@@ -171,24 +172,33 @@ class Player:
     ) -> None:
         self.reader = Reader(simulation, layout, machines, unit, groups=groups, merged=True, pools=pools)
         width, most = len(weights[1]), self.reader.most_rows
-        self.weights = weights
-        self._rows = np.empty((most, NUM_FEATURES), np.float32)
-        self._pairs = np.empty((most, 2), np.int64)
-        self._network = (
-            np.empty((most, width), np.float32), np.empty((2, width), np.float32), np.empty(most, np.float32)
-        )  # fmt: skip
         expected, best = self.reader.expected
         best = best if groups is None else _pooled_best(simulation.table, expected, groups)
-        self._named = (best, layout.columns if layout.choose_dataflow else 0, layout.wait_action)
         self.actions = np.empty(len(simulation.lanes), np.int64)
+        self._arguments = (
+            *self.reader.tables,
+            self.reader.situation,
+            self.reader.scratch,
+            np.empty((most, NUM_FEATURES), np.float32),
+            np.empty((most, 2), np.int64),
+            self.reader.order,
+            weights,
+            np.empty((most, width), np.float32),
+            np.empty((2, width), np.float32),
+            np.empty(most, np.float32),
+            best,
+            layout.columns if layout.choose_dataflow else 0,
+            layout.wait_action,
+            self.actions,
+        )
+        self._decide = compiled_for(kernels.decide_state, *self._state, *self._arguments)
 
     def act(self) -> IntArray:
         """Return the action of each lane, int64 [L]; the next call writes to the same array."""
-        reader = self.reader
-        simulation = reader.simulation
-        kernels.decide_state(
-            simulation.lanes, simulation.accelerators, simulation.queue, *reader.tables, reader.situation,
-            reader.scratch, self._rows, self._pairs, reader.order, self.weights, *self._network, *self._named,
-            self.actions,
-        )  # fmt: skip
+        self._decide(*self._state, *self._arguments)
         return self.actions
+
+    @property
+    def _state(self) -> tuple[NDArray[np.void], ...]:
+        simulation = self.reader.simulation
+        return simulation.lanes, simulation.accelerators, simulation.queue

@@ -21,7 +21,7 @@ from gnnsched_env.envs import Layout
 from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table, simulation_settings
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
-from gnnsched_env.scenario.random_scenarios import MOST_ACCELERATORS, PES, random_scenario, scenarios_of_choice
+from gnnsched_env.scenario.random_scenarios import MOST_ACCELERATORS, MOST_KINDS, PES, fleets_within, random_scenario
 from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED, MOST_SKEW, synthetic_table
 from gnnsched_env.sim import Simulation, episode_metrics
 
@@ -57,10 +57,16 @@ class Workloads:
     """Arrivals an episode."""
     window: Annotated[int, Integer(1, MOST_JOBS)] = 32
     """Number of waiting jobs that the agent sees."""
+    accelerators: Annotated[tuple[int, int], ListOf(Integer(2, MOST_ACCELERATORS), 2)] = (2, MOST_ACCELERATORS)
+    """Least and most accelerators of a random fleet; a single one is left out: every agent plays `sjf` there."""
+    kinds: Annotated[tuple[int, int], ListOf(Integer(1, MOST_KINDS), 2)] = (1, MOST_KINDS)
+    """Least and most kinds of accelerators in a random fleet."""
 
     def __post_init__(self) -> None:
         check_fields(self, "workloads")
-        require("workloads", "loads", self.loads, "in ascending order" if self.loads[0] > self.loads[1] else "")
+        for name in ("loads", "accelerators", "kinds"):
+            low, high = getattr(self, name)
+            require("workloads", name, (low, high), "in ascending order" if low > high else "")
 
     def of_turn(self, number: int) -> "Workloads":
         """Return the workloads of one scenario, that of turn `number`."""
@@ -143,22 +149,19 @@ def make_world(workloads: Workloads, scenario: Scenario, load: float, lanes: int
 
 @lru_cache(maxsize=1_024)
 def training_scenario(workloads: Workloads, number: int) -> Scenario:
-    """Return the scenario of set `number`, with its table of latencies, true and predicted (cached).
-
-    Random scenarios of a single accelerator are left out: whatever the weights, agents play `sjf` there.
-    """
-    if workloads.scenario == RANDOM:
-        return world_scenario(workloads, scenarios_of_choice(workloads.sets, "train")[number])
-    return world_scenario(workloads, FIRST_TRAINING_SEED + number)
+    """Return the scenario of set `number`, with its table of latencies, true and predicted (cached)."""
+    return world_scenario(workloads, number if workloads.scenario == RANDOM else FIRST_TRAINING_SEED + number)
 
 
 def world_scenario(workloads: Workloads, seed: int, *, split: str = "train") -> Scenario:
-    """Return the fleet under a seed's synthetic classes; of the scenario "random", random scenario `seed` of a split.
+    """Return the fleet under a seed's synthetic classes; of the scenario "random", the random scenario of that number.
 
-    The split is of random scenarios alone: other seeds are of the split that they belong to.
+    Of a split's random scenarios those are numbered, from 0, that have as many accelerators and kinds as the workloads
+    say. The split is of random scenarios alone: other seeds are of the split that they belong to.
     """
     if workloads.scenario == RANDOM:
-        return random_scenario(seed, split=split, classes=workloads.classes)
+        numbers = fleets_within(split, seed + 1, workloads.accelerators, workloads.kinds)
+        return random_scenario(numbers[seed], split=split, classes=workloads.classes)
     base = load_scenario(workloads.scenario)
     return replace(base, table=synthetic_table(base.fleet, seed, classes=workloads.classes, skew=workloads.skew))
 
@@ -172,7 +175,8 @@ def trained_range(workloads: Workloads) -> dict[str, tuple[float, float]]:
     """Return the least and the most of what random fleets are trained for, by name; nothing for a single fleet."""
     if workloads.scenario != RANDOM:
         return {}
-    return {"accelerators": (1, MOST_ACCELERATORS), "PEs": (PES[0], PES[-1]), "load": workloads.loads}
+    least, most = workloads.accelerators
+    return {"accelerators": (1 if least == 2 else least, most), "PEs": (PES[0], PES[-1]), "load": workloads.loads}
 
 
 def fewer(count: int, workloads: Workloads, scenario: Scenario) -> int:

@@ -4,6 +4,7 @@ An agent that trains on them can be given to any fleet; those that it never saw 
 """
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from string import ascii_lowercase
@@ -82,11 +83,25 @@ def random_scenario(number: int, *, seed: int = 0, split: str = "test", classes:
     return scenario.with_options(load=float(rng.uniform(*LOADS)), split=split)
 
 
+def fleets_within(split: str, count: int, accelerators: tuple[int, int], kinds: tuple[int, int]) -> list[int]:
+    """Return the numbers of a split's first `count` or more scenarios (seed 0) whose fleets are within two ranges.
+
+    The ranges are of accelerators and of their kinds, from least to most.
+    """
+    found, numbers = _within(split, accelerators, kinds)
+    while len(found) < count:
+        number = next(numbers)
+        fleet, of, _ = _fleet(number, 0, split)
+        size, different = len(fleet.accelerators), int(of.max()) + 1
+        if accelerators[0] <= size <= accelerators[1] and kinds[0] <= different <= kinds[1]:
+            found.append(number)
+    return found
+
+
 @cache
-def scenarios_of_choice(count: int, split: str) -> tuple[int, ...]:
-    """Return the numbers of the first `count` scenarios (of seed 0) that have more than one accelerator."""
-    numbers = (number for number in itertools.count() if len(_fleet(number, 0, split)[0].accelerators) > 1)
-    return tuple(itertools.islice(numbers, count))
+def _within(split: str, accelerators: tuple[int, int], kinds: tuple[int, int]) -> tuple[list[int], Iterator[int]]:
+    """Return the scenarios found to be within the ranges, and the numbers that were not looked at."""
+    return [], itertools.count()
 
 
 def _fleet(number: int, seed: int, split: str) -> tuple[Fleet, IntArray, np.random.Generator]:

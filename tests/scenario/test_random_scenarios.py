@@ -10,8 +10,8 @@ from gnnsched_env.scenario.random_scenarios import (
     CLASS_SETS,
     MOST_ACCELERATORS,
     MOST_KINDS,
+    fleets_within,
     random_fleet,
-    scenarios_of_choice,
 )
 from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED
 from gnnsched_env.tables.kinds import accelerator_kinds
@@ -68,10 +68,16 @@ def test_a_scenario_is_the_same_whatever_their_number(drawn):
         np.testing.assert_array_equal(one.table.weights, other.table.weights)
 
 
-def test_trainings_leave_single_accelerators_out(drawn):
-    sizes = [len(scenario.fleet.accelerators) for scenario in drawn]
-    chosen = scenarios_of_choice(sum(size > 1 for size in sizes), "test")
-    assert 1 in sizes and list(chosen) == [number for number, size in enumerate(sizes) if size > 1]
+@pytest.mark.parametrize("sizes, kinds", [((2, 64), (1, 4)), ((1, 5), (1, 1)), ((5, 30), (2, 3))])
+def test_fleets_are_found_by_their_accelerators_and_kinds(drawn, sizes, kinds):
+    fitting = [
+        number
+        for number, fleet in enumerate(scenario.fleet for scenario in drawn)
+        if sizes[0] <= len(fleet.accelerators) <= sizes[1] and kinds[0] <= kinds_of(fleet) <= kinds[1]
+    ]
+    assert 0 < len(fitting) < len(drawn)
+    assert fleets_within("test", len(fitting), sizes, kinds)[: len(fitting)] == fitting
+    assert min(fleets_within("test", len(fitting) + 2, sizes, kinds)[len(fitting) :]) >= len(drawn)
 
 
 def test_seeds_and_splits_differ(drawn):

@@ -138,7 +138,8 @@ class Lanes:
                 _fill(array, value)
 
     def _place(self, number: int, chosen: int, load: float) -> World:
-        world = make_world(self.workloads, training_scenario(self.workloads, chosen), load, self.lanes_each)
+        scenario = training_scenario(self.workloads, chosen)
+        world = make_world(self.workloads, scenario, load, self.lanes_each, dataflow="predicted_best")
         self.drawn[number] = (chosen, load)
         self.worlds[number] = world
         self.readers[number] = world.reader()

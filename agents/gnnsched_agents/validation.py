@@ -121,7 +121,7 @@ class Validation:
 
     def run(self, factory: PolicyFactory, *, dispatch: bool) -> Means:
         """Return the mean completions of a policy that reads observations, in Dispatch-v0 or Queue-v0."""
-        shape = {"jobs": self.config.jobs, "window": self.workloads.window, "dataflow": "predicted_best"}
+        shape = {"jobs": self.config.jobs, "window": self.workloads.window, "dataflow": "agent"}
         means = {}
         for seed, load in self._worlds:
             scenario = self._scenarios[seed].with_options(load=load, **shape)

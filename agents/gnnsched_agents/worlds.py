@@ -81,7 +81,7 @@ class Workloads:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class World:
-    """Lanes of one environment with one fleet, workload and load; the dataflow is the predicted best.
+    """Lanes of one environment with one fleet, workload and load.
 
     `machines` float64 [A, M + T] and `unit` (the reward's, in cycles) are a trained policy's knowledge of the workload,
     with latencies pooled in `groups` int64 [A] of equal hardware (None: there is nothing to pool; a dispatcher never
@@ -137,10 +137,16 @@ class World:
         return Reader(self.simulation, self.layout, self.machines, self.unit, groups=self.groups, pools=True)
 
 
-def make_world(workloads: Workloads, scenario: Scenario, load: float, lanes: int, *, split: str = "train") -> World:
-    """Return a world of `lanes` lanes that play episodes of a split, of a scenario that brings its table."""
+def make_world(
+    workloads: Workloads, scenario: Scenario, load: float, lanes: int, *, split: str = "train", dataflow: str = "agent"
+) -> World:
+    """Return a world of `lanes` lanes that play episodes of a split, of a scenario that brings its table.
+
+    Actions name the dataflow, or none under "predicted_best", which rows of features need. Policies that pool
+    predictions of equal hardware know better than the single predictions which dataflow is the best.
+    """
     shape = {"load": load, "jobs": workloads.jobs, "window": workloads.window, "split": split}
-    chosen = scenario.with_options(dataflow="predicted_best", returns="total", **shape)
+    chosen = scenario.with_options(dataflow=dataflow, returns="total", **shape)
     table = scenario_table(chosen)
     settings = simulation_settings(chosen, table, dispatch=workloads.inputs is DISPATCH)
     batch = scenario_batch(chosen, table, settings, lanes=lanes)

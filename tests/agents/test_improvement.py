@@ -36,7 +36,7 @@ TINY = ImprovementConfig(
 
 
 def world(load: float = 0.9, lanes: int = 4) -> World:
-    made = make_world(WORKLOADS, load_scenario("hetero4"), load, lanes)
+    made = make_world(WORKLOADS, load_scenario("hetero4"), load, lanes, dataflow="predicted_best")
     made.reset(5)
     return made
 

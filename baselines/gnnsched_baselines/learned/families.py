@@ -6,11 +6,13 @@ from typing import Any
 from gnnsched_baselines.learned.dispatcher import TrainedDispatcher
 from gnnsched_baselines.learned.lookahead import Lookahead
 from gnnsched_baselines.learned.pair_network import DISPATCH, QUEUE
+from gnnsched_baselines.learned.portfolio import Portfolio
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy, load_agent, shipped_agents
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.evaluation.policies import Family, Found, register_family
 
 AGENT, LOOKAHEAD = "agent:", "lookahead:"
+MEMBERS = "members"  # a card's entry: the shipped agents that share a portfolio with the weights
 
 
 def register() -> None:
@@ -51,6 +53,18 @@ def _finder(prefix: str, kinds: Mapping[str, type[Any]]) -> Callable[[str], Foun
         if environment not in kinds:
             rule = f"must be weights for {' or '.join(kinds)}"
             raise ConfigError(f"policy {prefix + path!r}: {rule}, got weights for {environment}")
+        if prefix == AGENT and MEMBERS in card:
+            others = {name: load_agent(name)[0] for name in _members(prefix + path, card[MEMBERS])}
+            return Portfolio, {"networks": {path: network, **others}}
         return kinds[environment], {"network": network}
 
     return find
+
+
+def _members(policy: str, members: Any) -> list[str]:
+    """Return the shipped agents that a card names as members of its portfolio; raise ConfigError for anything else."""
+    known = shipped_agents(QUEUE.environment)
+    if not isinstance(members, list) or not members or not set(map(str, members)) <= set(known):
+        rule = f"must be some of the shipped {', '.join(known)}"
+        raise ConfigError(f"policy {policy!r}: the card's {MEMBERS} {rule}, got {members!r:.80}")
+    return [str(name) for name in members]

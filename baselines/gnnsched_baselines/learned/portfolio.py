@@ -1,0 +1,122 @@
+"""A portfolio of trained policies, of which the one plays that suits a workload best (algorithm selection, Rice 1976).
+
+One network for all fleets is not the best on each. Which of several is the best on this one is found by playing, before
+the first decision: all of them play the same episodes, drawn from what is known of the workload. After that, a decision
+costs what it costs one network.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_baselines.decoding import given_table
+from gnnsched_baselines.equal_hardware import equal_hardware, pooled
+from gnnsched_baselines.learned.pair_features import machine_features
+from gnnsched_baselines.learned.pair_network import Network
+from gnnsched_baselines.learned.player import Player
+from gnnsched_baselines.learned.trained_policy import TrainedPolicy
+from gnnsched_env.common import store
+from gnnsched_env.common.disk_cache import cached, code_digest, content_key
+from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
+from gnnsched_env.envs import Layout
+from gnnsched_env.envs.env_batch import EnvBatch
+from gnnsched_env.sim import SimulationSettings, Split, episode_metrics, fleet_capacity
+from gnnsched_env.tables import ERROR_LEVELS, LatencyTable
+from gnnsched_env.tables.kinds import counted
+from gnnsched_env.tables.shrinkage import expected_cycles
+
+LOADS = (0.6, 0.9)
+EPISODES, JOBS = 8, 500  # at each load
+FIRST_SEED = 1 << 41  # of the episodes, which are no training's and nobody's results
+LEAST_GAIN = 0.01  # by which another must be better than the first one, which knows more fleets
+
+
+class Portfolio:
+    """Play as the network that is best in episodes drawn from the workload's table; `chosen` is its name.
+
+    Nothing but the table's predictions and their known errors is read, and one network plays all lanes: no lane's
+    decisions depend on another's.
+    """
+
+    name = "agent"
+    knowledge = Knowledge.PREDICTED
+    routing = Routing.FREE
+    environments = frozenset({"queue"})
+    choices = None
+
+    def __init__(self, layout: Layout, *, table: LatencyTable | None, networks: Mapping[str, Network]) -> None:
+        """Choose among `networks`, by their names, for environments of a layout; `table` is of a job.
+
+        The first one plays unless another is better by `LEAST_GAIN`. Raise ConfigError as `TrainedPolicy` does.
+        """
+        table = given_table(self.name, table)
+        first, *_ = networks
+        self._policy = TrainedPolicy(layout, table=table, network=networks[first])  # before any work: it checks
+        costs = drawn_costs(table, networks, layout.window)
+        costs[0] -= LEAST_GAIN
+        self.chosen = [*networks][int(costs.argmin())]
+        if self.chosen != first:
+            self._policy = TrainedPolicy(layout, table=table, network=networks[self.chosen])
+
+    def act(self, observation: Observation, mask: BoolArray) -> IntArray:
+        """Return one action for each lane."""
+        return self._policy.act(observation, mask)
+
+
+def drawn_costs(table: LatencyTable, networks: Mapping[str, Network], window: int) -> NDArray[np.float64]:
+    """Return the logarithms of the networks' mean completion times on drawn episodes, float64 [n], means over LOADS.
+
+    They are kept on disk for the next time.
+    """
+
+    def play() -> dict[str, NDArray[np.float64]]:
+        known = imagined(table)
+        return {"costs": np.mean([_costs(known, networks, window, load) for load in LOADS], axis=0)}
+
+    weights = [
+        store.digest({}, {field.name: getattr(network, field.name) for field in fields(network)})
+        for network in networks.values()
+    ]
+    code = code_digest("sim", "envs", "tables")
+    key = content_key(what="portfolio", table=table.digest(), weights=weights, window=window, code=code)
+    return cached(key, ("costs",), play)["costs"].copy()
+
+
+def _costs(table: LatencyTable, networks: Mapping[str, Network], window: int, load: float) -> NDArray[np.float64]:
+    rate = fleet_capacity(table.true_cycles, table.weights, table.choice_accelerators).rate
+    unit = table.mean_shortest_predicted
+    settings = SimulationSettings(mean_gap=1.0 / (load * rate), unit=unit, jobs=JOBS, window=window, split=Split.TRAIN)
+    batch = EnvBatch(table, settings, lanes=EPISODES)
+    costs = []
+    for network in networks.values():
+        batch.reset(range(FIRST_SEED, FIRST_SEED + EPISODES))
+        batch.simulation.play(_player(batch, network))
+        costs.append(np.log(episode_metrics(batch.simulation).completion.mean()))
+    return np.array(costs)
+
+
+def _player(batch: EnvBatch, network: Network) -> Callable[[], IntArray]:
+    """Return what decides for a batch's simulation as its observations say."""
+    table = batch.simulation.table
+    groups = equal_hardware(table) if network.pools else None
+    known = (machine_features(table, groups), float(table.mean_shortest_predicted), network.read)
+    return Player(batch.simulation, batch.layout, *known, groups=groups, pools=network.pools).act
+
+
+def imagined(table: LatencyTable) -> LatencyTable:
+    """Return a table in which what is expected is true, with predictions that err as those of the table are known to.
+
+    Equal hardware takes equally long. Errors are drawn from the quantiles `log_errors`: for each class and choice, or,
+    where predictions have no noise of their own, for each class and hardware.
+    """
+    hardware = np.array(counted(table.pair_keys or range(table.num_choices)), np.int64)
+    true = np.maximum(1, np.rint(pooled(expected_cycles(table).astype(np.float64), hardware))).astype(np.int64)
+    if table.log_errors is None:
+        return replace(table, true_cycles=true, predicted_cycles=true, noise=0.0)
+    levels = np.random.default_rng(FIRST_SEED).uniform(size=true.shape)
+    levels = levels if table.noise else levels[:, hardware]
+    drawn = [np.interp(own, ERROR_LEVELS, logs) for own, logs in zip(levels.T, table.log_errors.T, strict=True)]
+    predicted = np.maximum(1, np.rint(true / np.exp(np.stack(drawn, axis=1)))).astype(np.int64)
+    return replace(table, true_cycles=true, predicted_cycles=predicted)

@@ -1,7 +1,7 @@
-"""Print the tables of docs/reference/predictor.md and draw its pictures: every predictor on every graph file.
+"""Print the tables of docs/results/predictor_scores.md and draw its pictures: every predictor on every graph file.
 
 Example:
-    python scripts/studies/plot_predictors.py --graphs A.npz B.npz --out docs \\
+    python scripts/studies/plot_predictors.py --graphs A.npz B.npz --out docs/results \\
         --validation docs/results/predictor_validation.json
 """
 

@@ -27,7 +27,7 @@ print(type(ranker.shape).__name__, len(scores), float(scores.std()) > 0)
 @pytest.mark.parametrize(
     ("section", "model", "shape", "files"),
     [
-        ("Another shape of a network that is there", "gin", "ConvolutionShape", 1),
+        ("Another shape of an existing network", "gin", "ConvolutionShape", 1),
         ("A network of your own", "gated", "GatedShape", 2),
     ],
 )

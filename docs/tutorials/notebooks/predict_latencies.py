@@ -96,6 +96,6 @@ for name in ("closed_form_metadata", "gradient_boosting_metadata", "gradient_boo
 # (`classes.groups == k`) and each column of `pairs`. Then look for the two classes with the largest regret: would you
 # have chosen better by hand?
 #
-# **Next:** [all predictors, and what a prediction costs](../reference/predictor.md); [one that reads the graph
-# itself](../reference/gnn_predictor.md) (extra `gnn`); [one of your own](../how-to/add_a_predictor.md); [is predicting
-# worth it?](../results/predicting.md)
+# **Next:** [all predictors](../reference/predictor.md); [their scores on real graphs, and what a prediction
+# costs](../results/predictor_scores.md); [one that reads the graph itself](../reference/gnn_predictor.md) (extra
+# `gnn`); [one of your own](../how-to/add_a_predictor.md); [is predicting worth it?](../results/predicting.md)

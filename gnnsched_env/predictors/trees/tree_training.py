@@ -73,7 +73,7 @@ BOOSTING_OF = {
     Level.METADATA: Boosting(trees=40, leaves=4, least=500, objective="l1"),
     Level.DEGREES: Boosting(trees=60, leaves=15),
 }
-"""The boosting settings chosen by validation on held-out families (docs/reference/predictor.md)."""
+"""The boosting settings chosen by validation on held-out families (docs/results/predictor_scores.md)."""
 
 
 def boosted_predictor(jobs: TrainingSet, level: Level) -> TreePredictor:

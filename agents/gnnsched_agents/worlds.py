@@ -182,7 +182,8 @@ def trained_range(workloads: Workloads) -> dict[str, tuple[float, float]]:
     if workloads.scenario != RANDOM:
         return {}
     least, most = workloads.accelerators
-    return {"accelerators": (1 if least == 2 else least, most), "PEs": (PES[0], PES[-1]), "load": workloads.loads}
+    accelerators = (1 if least == 2 else least, most)
+    return {"accelerators": accelerators, "kinds": workloads.kinds, "PEs": (PES[0], PES[-1]), "load": workloads.loads}
 
 
 def fewer(count: int, workloads: Workloads, scenario: Scenario) -> int:

@@ -9,8 +9,9 @@ from gnnsched_baselines import make_policy
 from gnnsched_baselines.learned import portfolio
 from gnnsched_baselines.learned.pair_features import COLUMN
 from gnnsched_baselines.learned.pair_network import QUEUE, save_network
-from gnnsched_baselines.learned.portfolio import Portfolio, drawn_costs, imagined
+from gnnsched_baselines.learned.portfolio import Portfolio, drawn_gains, hardware_kinds, imagined
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy, load_agent
+from gnnsched_env.common import disk_cache
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs.construction import make_batch
 from gnnsched_env.scenario import load_scenario, scenario_table
@@ -30,14 +31,15 @@ LONGEST, SHORTEST = taking(COLUMN.over_shortest_pair), taking(COLUMN.planned_act
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
+def quick(monkeypatch, tmp_path):
+    monkeypatch.setattr(disk_cache, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(portfolio, "LOADS", (0.9,))
     monkeypatch.setattr(portfolio, "JOBS", 60)
 
 
-def chosen(scenario, networks, **changes):
+def chosen(scenario, networks, kinds={}):  # noqa: B006
     batch = make_batch(scenario, dispatch=False, lanes=3).batch
-    return Portfolio(batch.layout, table=replace(batch.table, **changes), networks=networks), batch
+    return Portfolio(batch.layout, table=batch.table, networks=networks, kinds=kinds), batch
 
 
 def test_the_network_that_is_better_on_drawn_episodes_plays():
@@ -52,13 +54,20 @@ def test_the_network_that_is_better_on_drawn_episodes_plays():
             batch.step(actions)
 
 
-def test_the_first_one_plays_unless_another_is_better_by_the_least_gain(monkeypatch):
-    costs = np.array([0.0, -0.9 * portfolio.LEAST_GAIN, 0.1])
-    monkeypatch.setattr(portfolio, "drawn_costs", lambda *_: costs.copy())
-    networks = {"a": LONGEST, "b": SHORTEST, "c": SHORTEST}
-    assert chosen(EXACT, networks)[0].chosen == "a"
-    costs[1] = -1.1 * portfolio.LEAST_GAIN
-    assert chosen(EXACT, networks)[0].chosen == "b"
+@pytest.mark.parametrize("gain, error, plays", [(0.9, 0.0, "a"), (1.1, 0.0, "b"), (9.0, 4.1, "a"), (9.0, 3.9, "b")])
+def test_the_first_one_plays_unless_another_is_better_beyond_doubt(gain, error, plays, monkeypatch):
+    found = np.array([[0.0, gain, 0.5], [0.0, error, 0.5]]) * portfolio.LEAST_GAIN
+    monkeypatch.setattr(portfolio, "drawn_gains", lambda *_: tuple(found))
+    assert chosen(EXACT, {"a": LONGEST, "b": SHORTEST, "c": SHORTEST})[0].chosen == plays
+
+
+def test_a_network_plays_no_fleet_of_more_kinds_than_it_was_trained_for():
+    mixed = load_scenario("hetero4").with_options(predictor="exact", jobs=40, window=8)
+    networks = {"a": LONGEST, "b": SHORTEST}
+    assert hardware_kinds(scenario_table(EXACT)) == 1 and hardware_kinds(scenario_table(mixed)) == 4
+    assert hardware_kinds(replace(scenario_table(EXACT), pair_keys=())) == 1
+    assert [chosen(scenario, networks, {"b": 1})[0].chosen for scenario in (EXACT, mixed)] == ["b", "a"]
+    assert chosen(mixed, networks, {"b": 4})[0].chosen == "b"
 
 
 def test_costs_are_kept_and_those_that_are_close_play_again(monkeypatch):
@@ -72,13 +81,14 @@ def test_costs_are_kept_and_those_that_are_close_play_again(monkeypatch):
 
     monkeypatch.setattr(portfolio, "_costs", counted)
     networks = {"a": LONGEST, "b": SHORTEST, "c": SHORTEST}
-    costs = drawn_costs(table, networks, 8)
-    assert played == [(3, portfolio.EPISODES), (2, portfolio.MORE_EPISODES)]
-    assert costs[0] > costs[1] + portfolio.CLOSE and costs[1] == costs[2]
-    np.testing.assert_array_equal(drawn_costs(table, networks, 8), costs)
+    gains, errors = drawn_gains(table, networks, 8)
+    assert played == [(3, portfolio.EPISODES), (3, portfolio.MORE_EPISODES)]  # the first one always plays
+    assert gains[1] > portfolio.CLOSE and gains[1] == gains[2] and gains[0] == errors[0] == 0.0 < errors[1]
+    np.testing.assert_array_equal(drawn_gains(table, networks, 8), (gains, errors))
     assert len(played) == 2
-    drawn_costs(table, networks, 9)
-    assert len(played) == 4
+    last = {"b": SHORTEST, "a": LONGEST}
+    np.testing.assert_array_equal(drawn_gains(table, last, 8), np.zeros((2, 2)))
+    assert played[2:] == [(2, portfolio.EPISODES)]  # none is close
 
 
 def test_no_truth_is_read():
@@ -86,7 +96,7 @@ def test_no_truth_is_read():
     table = scenario_table(WRONG)
     other = replace(table, true_cycles=table.true_cycles[::-1])
     np.testing.assert_array_equal(imagined(table).true_cycles, imagined(other).true_cycles)
-    np.testing.assert_array_equal(drawn_costs(table, networks, 8), drawn_costs(other, networks, 8))
+    np.testing.assert_array_equal(drawn_gains(table, networks, 8), drawn_gains(other, networks, 8))
 
 
 def test_exact_predictions_are_imagined_to_be_true():

@@ -8,6 +8,7 @@ from gnnsched_baselines.learned.lookahead import Lookahead
 from gnnsched_baselines.learned.pair_network import DISPATCH, QUEUE
 from gnnsched_baselines.learned.portfolio import Portfolio
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy, load_agent, shipped_agents
+from gnnsched_baselines.learned.training_range import TRAINED_FOR
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.evaluation.policies import Family, Found, register_family
 
@@ -54,8 +55,10 @@ def _finder(prefix: str, kinds: Mapping[str, type[Any]]) -> Callable[[str], Foun
             rule = f"must be weights for {' or '.join(kinds)}"
             raise ConfigError(f"policy {prefix + path!r}: {rule}, got weights for {environment}")
         if prefix == AGENT and MEMBERS in card:
-            others = {name: load_agent(name)[0] for name in _members(prefix + path, card[MEMBERS])}
-            return Portfolio, {"networks": {path: network, **others}}
+            loaded = {name: load_agent(name) for name in _members(prefix + path, card[MEMBERS])}
+            most = {name: int(own[TRAINED_FOR]["kinds"][1]) for name, (_, own) in loaded.items() if TRAINED_FOR in own}
+            networks = {path: network, **{name: own for name, (own, _) in loaded.items()}}
+            return Portfolio, {"networks": networks, "kinds": most}
         return kinds[environment], {"network": network}
 
     return find

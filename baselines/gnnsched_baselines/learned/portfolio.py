@@ -30,10 +30,10 @@ from gnnsched_env.tables.shrinkage import expected_cycles
 
 LOADS = (0.5, 0.8, 0.95)
 EPISODES, JOBS = 8, 500  # at each load
-MORE_EPISODES, SMALL = 24, 8  # of those that are close to the best, on fleets of so many accelerators at most
-CLOSE = 0.03
+MORE_EPISODES, CLOSE = 24, 0.03  # of those whose costs are so close to the best
 FIRST_SEED = 1 << 41  # of the episodes, which are no training's and nobody's results
-LEAST_GAIN = 0.005  # by which another must be better than the first one, which knows more fleets
+LEAST_GAIN = 0.005  # by which another must at least be better than the first one, which knows more fleets
+SURE = 2.0  # standard errors of the gain that must be left
 
 
 class Portfolio:
@@ -49,17 +49,22 @@ class Portfolio:
     environments = frozenset({"queue"})
     choices = None
 
-    def __init__(self, layout: Layout, *, table: LatencyTable | None, networks: Mapping[str, Network]) -> None:
+    def __init__(
+        self, layout: Layout, *, table: LatencyTable | None, networks: Mapping[str, Network], kinds: Mapping[str, int]
+    ) -> None:
         """Choose among `networks`, by their names, for environments of a layout; `table` is of a job.
 
-        The first one plays unless another is better by `LEAST_GAIN`. Raise ConfigError as `TrainedPolicy` does.
+        Those in `kinds` were trained for fleets of so many kinds of accelerators at most, and play no others.
+        The first one plays unless another is better beyond doubt. Raise ConfigError as `TrainedPolicy` does.
         """
         table = given_table(self.name, table)
         first, *_ = networks
         self._policy = TrainedPolicy(layout, table=table, network=networks[first])  # before any work: it checks
-        costs = drawn_costs(table, networks, layout.window)
-        costs[0] -= LEAST_GAIN
-        self.chosen = [*networks][int(costs.argmin())]
+        known = hardware_kinds(table)
+        networks = {name: network for name, network in networks.items() if known <= kinds.get(name, known)}
+        gains, errors = drawn_gains(table, networks, layout.window)
+        sure = np.where(gains - SURE * errors > LEAST_GAIN, gains, 0.0)
+        self.chosen = [*networks][int(sure.argmax())]
         if self.chosen != first:
             self._policy = TrainedPolicy(layout, table=table, network=networks[self.chosen])
 
@@ -68,48 +73,64 @@ class Portfolio:
         return self._policy.act(observation, mask)
 
 
-def drawn_costs(table: LatencyTable, networks: Mapping[str, Network], window: int) -> NDArray[np.float64]:
-    """Return the logarithms of the networks' mean completion times on drawn episodes, float64 [n], means over LOADS.
+def hardware_kinds(table: LatencyTable) -> int:
+    """Return how many kinds of accelerators a table's fleet has: by its hardware, or by predictions if none is told."""
+    columns = table.pair_keys or [column.tobytes() for column in table.predicted_cycles.T]
+    owners = table.choice_accelerators.tolist()
+    return len(
+        {
+            tuple(column for column, own in zip(columns, owners, strict=True) if own == accelerator)
+            for accelerator in range(table.num_accelerators)
+        }
+    )
 
-    They are kept on disk for the next time. Those that are `CLOSE` to the best play again, more episodes.
+
+def drawn_gains(
+    table: LatencyTable, networks: Mapping[str, Network], window: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how much better than the first one the networks are, and the standard errors, float64 [n] each.
+
+    A gain is the mean of log(first one's mean completion time / the network's) over drawn episodes at LOADS. All play
+    `EPISODES` at each load; then those that are `CLOSE` to the best, and the first one, play others, and more of them,
+    which alone count. Of those that do not, the gain is 0. The results are kept on disk for the next time.
     """
 
     def play() -> dict[str, NDArray[np.float64]]:
-        known = imagined(table)
-        costs = _costs(known, list(networks.values()), window, EPISODES)
-        close = np.flatnonzero(costs <= costs.min() + CLOSE)
-        if table.num_accelerators <= SMALL and len(close) > 1:
-            again = _costs(known, [list(networks.values())[i] for i in close], window, MORE_EPISODES)
-            costs[close] += again - again.min() + costs.min() - costs[close]
-        return {"costs": costs}
+        known, all_networks = imagined(table), list(networks.values())
+        costs = _costs(known, all_networks, window, EPISODES).mean(axis=1)
+        close = [i for i, cost in enumerate(costs) if i == 0 or cost <= costs.min() + CLOSE]
+        gains, errors = np.zeros((2, len(costs)))
+        if len(close) > 1:
+            again = _costs(known, [all_networks[i] for i in close], window, MORE_EPISODES)
+            differences = again[0] - again
+            gains[close] = differences.mean(axis=1)
+            errors[close] = differences.std(axis=1, ddof=1) / np.sqrt(again.shape[1])
+        return {"gains": gains, "errors": errors}
 
     weights = [
         store.digest({}, {field.name: getattr(network, field.name) for field in fields(network)})
         for network in networks.values()
     ]
-    drawn = (LOADS, EPISODES, JOBS, MORE_EPISODES, SMALL, CLOSE, FIRST_SEED)
+    drawn = (LOADS, EPISODES, JOBS, MORE_EPISODES, CLOSE, FIRST_SEED)
     code = code_digest("sim", "envs", "tables")
     key = content_key(what="portfolio", table=table.digest(), weights=weights, window=window, drawn=drawn, code=code)
-    return cached(key, ("costs",), play)["costs"].copy()
+    found = cached(key, ("gains", "errors"), play)
+    return found["gains"], found["errors"]
 
 
 def _costs(table: LatencyTable, networks: Sequence[Network], window: int, episodes: int) -> NDArray[np.float64]:
+    """Return the logarithms of the networks' mean completion times in each of the drawn episodes, float64 [n, E]."""
     rate = fleet_capacity(table.true_cycles, table.weights, table.choice_accelerators).rate
-    costs = np.zeros(len(networks))
-    for load in LOADS:
-        settings = SimulationSettings(
-            mean_gap=1.0 / (load * rate),
-            unit=table.mean_shortest_predicted,
-            jobs=JOBS,
-            window=window,
-            split=Split.TRAIN,
-        )
+    costs = np.empty((len(networks), len(LOADS), episodes))
+    for at, load in enumerate(LOADS):
+        mean_gap, unit = 1.0 / (load * rate), table.mean_shortest_predicted
+        settings = SimulationSettings(mean_gap=mean_gap, unit=unit, jobs=JOBS, window=window, split=Split.TRAIN)
         batch = EnvBatch(table, settings, lanes=episodes)
         for i, network in enumerate(networks):
             batch.reset(range(FIRST_SEED + episodes, FIRST_SEED + 2 * episodes))
             batch.simulation.play(_player(batch, network))
-            costs[i] += np.log(episode_metrics(batch.simulation).completion.mean()) / len(LOADS)
-    return costs
+            costs[i, at] = np.log(episode_metrics(batch.simulation).completion.mean(axis=1))
+    return costs.reshape(len(networks), -1)
 
 
 def _player(batch: EnvBatch, network: Network) -> Callable[[], IntArray]:

@@ -10,6 +10,7 @@ TRAINED_FOR = "trained_for"  # the card's entry: the least and the most of each 
 PREFIXES = ("agent:", "lookahead:")
 MEASURES: dict[str, Callable[[Scenario], tuple[float, ...]]] = {
     "accelerators": lambda scenario: (len(scenario.fleet.accelerators),),
+    "kinds": lambda scenario: (len({(entry.pes, entry.dataflows) for entry in scenario.fleet.accelerators}),),
     "PEs": lambda scenario: tuple(entry.pes for entry in scenario.fleet.accelerators),
     "load": lambda scenario: (scenario.environment.load,),
 }

@@ -163,6 +163,17 @@ def choose(observation, mask):
     assert np.array_equal(completions(source, tmp_path, episodes=3), together)
 
 
+def test_sets_have_the_same_order_in_every_process(tmp_path):
+    """Python salts the hashes of strings, so a policy that goes through a set would play another game each time."""
+    source = "def choose(observation, mask):\n    raise ValueError(hash('gnnsched'))\n"
+    told = set()
+    for _ in range(2):
+        with pytest.raises(GnnSchedError, match=r"raised ValueError: -?[0-9]+ ") as caught:
+            completions(source, tmp_path)
+        told.add(str(caught.value))
+    assert len(told) == 1
+
+
 FAULTS = {
     "raises": ("def choose(o, m):\n    raise ValueError('no idea')", r"raised ValueError: no idea \(line 2\)"),
     "does not compile": ("def choose(o, m:\n", r"raised SyntaxError.*line 1"),

@@ -72,6 +72,20 @@ def choose(observation, mask):
     assert np.array_equal(completions(source, tmp_path), completions(FIRST, tmp_path))
 
 
+def test_intervals_are_shown_where_the_scenario_shows_them(tmp_path):
+    source = """
+def choose(observation, mask):
+    low, high = observation["latencies_low"], observation["latencies_high"]
+    assert low.shape == high.shape == observation["latencies"].shape
+    assert (0 < low).all() and (low <= high).all() and (low < high).any()
+    return int(mask.argmax())
+"""
+    shown = SCENARIO.with_options(intervals=0.9)
+    assert np.array_equal(completions(source, tmp_path, scenario=shown), completions(FIRST, tmp_path, scenario=shown))
+    with pytest.raises(GnnSchedError, match="raised KeyError: 'latencies_low'"):
+        completions(source, tmp_path)
+
+
 CHEATS = {
     "reads a table": "open('{package}/predictors/data/synthetic.npz', 'rb')",
     "reads another file": "open('/etc/passwd')",

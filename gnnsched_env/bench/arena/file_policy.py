@@ -21,7 +21,7 @@ from gnnsched_env.common.checks import Integer, Number
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.common.files import file_path
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
-from gnnsched_env.envs.observation_units import by_column, decode_cycles, unflatten
+from gnnsched_env.envs.observation_units import View, by_column, decode_cycles, unflatten
 from gnnsched_env.envs.spaces import Layout
 from gnnsched_env.evaluation.policies import Family, Found, register_family
 
@@ -38,7 +38,8 @@ class FilePolicy:
     choices (pairs of an accelerator and a dataflow; accelerators where the environment chooses dataflows), beliefs
     only, in cycles: "latencies" float64 [n, K] (predicted), "waited" float64 [n] (time since each arrived), "remaining"
     float64 [A] (time until each accelerator is free), "up" bool [A], "prices" float64 [A] (the share of each in what
-    the fleet's time is worth), "accelerators" int64 [K] (the accelerator of each choice).
+    the fleet's time is worth), "accelerators" int64 [K] (the accelerator of each choice); where the scenario shows
+    intervals of latencies, also "latencies_low" and "latencies_high" float64 [n, K].
 
     Nothing is kept from one episode to the next, and the process sees neither the simulator nor other files. Raise
     GnnSchedError, naming the file, where it cannot be loaded, raises, is slower than `decision_s` seconds a decision,
@@ -90,6 +91,9 @@ class FilePolicy:
         remaining = decode_cycles(view.accelerators["remaining"])
         up = view.accelerators["up"] > 0
         prices = view.accelerators["price"].astype(np.float64)
+        ends = {
+            name: decode_cycles(by_column(codes[:, :shown], self.layout)) for name, codes in _intervals(view).items()
+        }
         return [
             {
                 "latencies": latencies[lane, :jobs],
@@ -98,10 +102,17 @@ class FilePolicy:
                 "up": up[lane],
                 "prices": prices[lane],
                 "accelerators": self._owners,
+                **{name: values[lane, :jobs] for name, values in ends.items()},
                 "mask": mask[lane],
             }
             for lane, jobs in enumerate(waiting)
         ]
+
+
+def _intervals(view: View) -> dict[str, NDArray[np.float32]]:
+    """Return the ends of intervals of latencies by the names that a policy's file has for them, encoded."""
+    ends = {"latencies_low": view.lows, "latencies_high": view.highs}
+    return {name: codes for name, codes in ends.items() if codes is not None}
 
 
 def checked_limits(where: str, decision_s: float, memory: int) -> tuple[float, int]:

@@ -153,13 +153,13 @@ def _train(config: NetworkSettings, sample: Sample, arguments: argparse.Namespac
 
 def _forget_peak() -> float:
     """Begin the peak anew, and return the memory in use, MiB (Linux)."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / MIB
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE") / MIB
 
 
 def _peak() -> float:
     """Return the most memory in use since, MiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 

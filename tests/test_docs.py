@@ -1,5 +1,6 @@
 """The documentation: its links lead somewhere, and its first examples run when pasted alone."""
 
+import os
 import re
 import subprocess
 import sys
@@ -18,6 +19,17 @@ HOSTED = re.compile(
     r"https://(?:github\.com/gnnsched/gnnsched/blob|raw\.githubusercontent\.com/gnnsched/gnnsched)/main/"
 )
 NOTEBOOKS = sorted((ROOT / "docs" / "tutorials" / "notebooks").glob("*.py"))
+NOTEBOOK_EXTRAS = {"train_an_agent": "sb3_contrib", "rank_configurations": "torch"}
+LONG_NOTEBOOKS = ("rank_configurations", "ten_line_heuristic", "train_an_agent")  # they train, or play a whole suite
+AS_A_SCRIPT = """\
+import runpy, sys, types
+try:
+    import IPython.display
+except ImportError:  # Jupyter shows what this returns
+    sys.modules["IPython"] = types.SimpleNamespace(version_info=(0, 0), get_ipython=lambda: None)  # Matplotlib asks
+    sys.modules["IPython.display"] = types.SimpleNamespace(Image=lambda path: path.read_bytes())
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 TRAINED = "sb3_contrib"  # examples that train, or need what was trained
@@ -26,6 +38,11 @@ WINDOWED = 'render_mode="human"'
 
 def name(page):
     return page.relative_to(ROOT).as_posix()
+
+
+def notebook(source):
+    marks = [pytest.mark.slow, *([pytest.mark.long] if source.stem in LONG_NOTEBOOKS else [])]
+    return pytest.param(source, id=source.stem, marks=marks)
 
 
 def anchors(page):
@@ -87,6 +104,21 @@ def test_a_notebook_s_page_shows_its_cells(source):
     assert [block.strip() for block in shown] == code, f"{name(page)}: run make notebooks NOTEBOOKS={source.stem}"
 
 
+@pytest.mark.parametrize("source", [notebook(source) for source in NOTEBOOKS])
+def test_a_notebook_runs(source, tmp_path):
+    """As a script, which it is too: no Jupyter, and pictures that nobody sees."""
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    if NOTEBOOK_EXTRAS.get(source.stem):
+        pytest.importorskip(NOTEBOOK_EXTRAS[source.stem], reason=f"{NOTEBOOK_EXTRAS[source.stem]} is not installed")
+    environment = {**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", AS_A_SCRIPT, str(source)],
+        cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") > 1
+
+
 def test_the_citation_names_the_version():
     assert f"version: {__version__}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
     assert f"version = {{{__version__}}}" in (ROOT / "README.md").read_text(encoding="utf-8")
@@ -114,7 +146,6 @@ def blocks():
 @pytest.mark.filterwarnings("ignore")
 def test_an_example_runs_alone(page, code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GNNSCHED_CACHE", str(tmp_path / "cache"))
     if TRAINED in code:
         pytest.skip("training takes long")
     if WINDOWED in code:

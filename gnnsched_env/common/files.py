@@ -6,6 +6,8 @@ import errno
 import io
 import json
 import os
+import sys
+import time
 import tomllib
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,6 +28,8 @@ PARTIALS = ".*.partial"
 """Pattern of the files that a killed write leaves beside its target."""
 
 _NAME = 32  # characters of the target's name in a partial file's, which must not grow too long
+# Windows refuses to replace a file while another process reads or replaces it: seconds to wait before it is asked again
+_WAITS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if sys.platform == "win32" else ()
 
 
 def file_path(path: Any, what: str = "a file") -> Path:
@@ -69,7 +73,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(target)
+        _replace(partial, target)
     except OSError as error:
         if error.errno is None or error.filename not in (None, str(partial)):
             raise
@@ -77,6 +81,17 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _replace(partial: Path, target: Path) -> None:
+    """Move a file into the place of another; where the system refuses that for a moment (_WAITS_S), try again."""
+    for seconds in _WAITS_S:
+        try:
+            partial.replace(target)
+            return
+        except PermissionError:
+            time.sleep(seconds)
+    partial.replace(target)
 
 
 def write_rows(path: str | os.PathLike[str], header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

@@ -9,7 +9,7 @@ from typing import IO
 from gnnsched_env.common.errors import ConfigError
 
 try:
-    import fcntl
+    import fcntl  # noqa: TID251
 except ImportError:
     fcntl = None  # type: ignore[assignment]
 

@@ -140,13 +140,13 @@ def _temporary_folder(make: bool) -> Path | None:
     """Return a folder under the system's temporary one that only this user can write, or None."""
     has_users = hasattr(os, "getuid")  # elsewhere (Windows) the temporary folder is the user's own
     try:
-        folder = Path(tempfile.gettempdir()) / (f"gnnsched-{os.getuid()}" if has_users else "gnnsched")
+        folder = Path(tempfile.gettempdir()) / (f"gnnsched-{os.getuid()}" if has_users else "gnnsched")  # noqa: TID251
         if make:
             folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
     except OSError:
         return None
-    own = not has_users or (status.st_uid == os.getuid() and not status.st_mode & 0o077)
+    own = not has_users or (status.st_uid == os.getuid() and not status.st_mode & 0o077)  # noqa: TID251
     return folder if own and stat.S_ISDIR(status.st_mode) else None
 
 

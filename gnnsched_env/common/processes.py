@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
+MOST_WORKERS = 61 if sys.platform == "win32" else None  # processes of a pool: Windows waits for no more at once
 HELD = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM") if hasattr(signal, name)]
 
 
@@ -29,7 +30,7 @@ class WorkerPool(ProcessPoolExecutor):
 
     def __init__(self, workers: int, *, prepare: Callable[[], object] | None = None) -> None:
         spawn = multiprocessing.get_context("spawn")
-        super().__init__(workers, spawn, initializer=_begin, initargs=(prepare,))
+        super().__init__(min(workers, MOST_WORKERS or workers), spawn, initializer=_begin, initargs=(prepare,))
 
     def submit(self, task: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
         """Queue a call of a task, which may start a process."""
@@ -112,12 +113,12 @@ def _signals_held() -> Iterator[None]:
     for number in handlers:
         signal.signal(number, lambda number, frame: came.append(number))
     masks = hasattr(signal, "pthread_sigmask")
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()  # noqa: TID251
     try:
         yield
     finally:
         if masks:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)  # noqa: TID251
         for number, handler in handlers.items():
             signal.signal(number, handler)
         for number in came:

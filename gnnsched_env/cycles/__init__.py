@@ -2,6 +2,7 @@
 
 from gnnsched_env.cycles.closed_form import RowCost, closed_form_tiling, row_cost, sp_terms
 from gnnsched_env.cycles.counts import LayerSpec, PhaseAccesses
+from gnnsched_env.cycles.explanation import LayerParts, PhaseParts, explain_cycles
 from gnnsched_env.cycles.layer import LayerCycles, simulate_layer
 from gnnsched_env.cycles.model import CycleCounts, LayerCounts, count_cycles
 from gnnsched_env.cycles.plan import CompiledTiling, CyclePlan, cycles_matrix, layer_spec, plan_for, uses_self_loops
@@ -18,13 +19,16 @@ __all__ = [
     "CyclePlan",
     "LayerCounts",
     "LayerCycles",
+    "LayerParts",
     "LayerSpec",
     "PhaseAccesses",
+    "PhaseParts",
     "Quirks",
     "RowCost",
     "closed_form_tiling",
     "count_cycles",
     "cycles_matrix",
+    "explain_cycles",
     "layer_spec",
     "plan_for",
     "row_cost",

@@ -4,6 +4,7 @@ from gnnsched_env.graphs.formats import EXAMPLES, graph_file, load_graph_set
 from gnnsched_env.graphs.graph import Graph, block_diagonal, component_labels, largest_component
 from gnnsched_env.graphs.graph_set import GraphSet
 from gnnsched_env.graphs.loaders import load_edge_list, load_tu_folder
+from gnnsched_env.graphs.orders import ORDERS, renumbered
 from gnnsched_env.graphs.statistics import (
     GraphStatistics,
     average_clustering,
@@ -14,6 +15,7 @@ from gnnsched_env.graphs.statistics import (
 
 __all__ = [
     "EXAMPLES",
+    "ORDERS",
     "Graph",
     "GraphSet",
     "GraphStatistics",
@@ -27,5 +29,6 @@ __all__ = [
     "load_graph_set",
     "load_tu_folder",
     "local_clustering",
+    "renumbered",
     "sampled_clustering",
 ]

@@ -119,7 +119,7 @@ def _read_matrix_market(path: Path) -> Graph:
     scipy's own reader ends the process at some damaged files.
     """
     with open_binary(path) as file:
-        lines = io.TextIOWrapper(file, encoding="utf-8-sig")
+        lines = io.TextIOWrapper(file, encoding="utf-8")
         try:
             banner = lines.readline().lower().split()
             _check_banner(path, banner)

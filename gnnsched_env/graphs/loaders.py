@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import shown
 from gnnsched_env.common.errors import FileFormatError, GnnSchedError, GraphError
-from gnnsched_env.common.files import file_path
+from gnnsched_env.common.files import BYTE_ORDER_MARK, file_path
 from gnnsched_env.graphs.graph import Graph
 from gnnsched_env.graphs.graph_set import GraphSet
 from gnnsched_env.graphs.structure import LARGEST_ID
@@ -92,16 +92,19 @@ def bare_name(path: Path) -> str:
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading, and decompress gzip whatever its name; raise FileFormatError if it is damaged."""
+    """Open a file for reading, behind a byte-order mark, and decompress gzip whatever its name.
+
+    Raise FileFormatError if it is damaged.
+    """
     try:
         with file_path(path).open("rb") as file:
             zipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
             file.seek(0)
             if zipped:
                 with gzip.open(file) as unzipped:
-                    yield unzipped  # type: ignore[misc]
+                    yield _behind_mark(unzipped)  # type: ignore[arg-type]
             else:
-                yield file
+                yield _behind_mark(file)
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (EOFError, zlib.error, ValueError) as error:
@@ -110,10 +113,17 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
         raise FileFormatError(f"{path}: is incomplete or damaged: {error}") from None
 
 
+def _behind_mark(file: BinaryIO) -> BinaryIO:
+    """Return a file as it is at its start, or behind the byte-order mark that it starts with."""
+    if file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
+        file.seek(0)
+    return file
+
+
 def file_start(path: Path) -> bytes:
     """Return the first bytes of a file, decompressed, without a byte-order mark."""
     with open_binary(path) as file:
-        return file.read(64).removeprefix(b"\xef\xbb\xbf")
+        return file.read(64)
 
 
 def _tu_prefix(folder: Path) -> Path:
@@ -181,7 +191,7 @@ def _table(path: Path, *, columns: int) -> NDArray[np.int64]:
     """Read the first columns of a text file of integers as int64 [rows, columns]; an empty file has no rows."""
     delimiter = _delimiter(path)
     with open_binary(path) as file:
-        lines = io.TextIOWrapper(file, encoding="utf-8-sig")
+        lines = io.TextIOWrapper(file, encoding="utf-8")
         try:
             table = read_integers(lines, columns, delimiter=delimiter)
         except (ValueError, OverflowError) as error:
@@ -232,7 +242,7 @@ def bad_line(path: Path, columns: int, *, delimiter: str | None = None, skipped:
 def _data_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the number, from 1, and the text of each line that holds data."""
     with open_binary(path) as file:
-        for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace"), start=1):
+        for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8", errors="replace"), start=1):
             if text := _COMMENT.split(line, maxsplit=1)[0].strip():
                 yield number, text
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from gnnsched_env.common.errors import GraphError, did_you_mean
 from gnnsched_env.graphs.graph import Graph
@@ -17,6 +16,8 @@ def _by_degree(graph: Graph) -> IntArray:
 
 
 def _by_rcm(graph: Graph) -> IntArray:
+    from scipy.sparse.csgraph import reverse_cuthill_mckee
+
     order = reverse_cuthill_mckee(graph.to_scipy().tocsr(), symmetric_mode=graph.undirected)
     return np.asarray(order, np.int64)
 

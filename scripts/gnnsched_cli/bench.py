@@ -7,7 +7,7 @@ Examples:
     gnnsched bench table result.json other.json --html leaderboard.html
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gnnsched_env.common.parallel.task_runs import Where
 
 VALIDATE, TABLE = "validate", "table"
+PLAYED = "small"  # the suite, where none is named
 WORDS = (
     f'Policies to be scored: "all" baselines but planners and skip_predict, or each {FORMS}. Or '
     f"`{VALIDATE}` and result files, to play them again; or `{TABLE}` and result files, for the leaderboard."
@@ -37,8 +38,8 @@ class Arguments:
     """Play policies on frozen tasks and score them between a proved bound and clairvoyant shortest-job-first."""
 
     words: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(help=WORDS)] = ()
-    suite: str = "small"
-    """small (a minute or less for a heuristic), full (the leaderboard's) or real (needs --graphs)."""
+    suite: str = ""
+    """small (the default; a minute or less for a heuristic), full (the leaderboard's) or real (needs --graphs)."""
     fleet: tuple[str, ...] = ()
     """Play only the suite's tasks on these fleets; such a result stands behind those of the whole suite."""
     graphs: Path | None = None
@@ -55,15 +56,16 @@ class Arguments:
     html: OutFile | None = None
     """File to write the leaderboard to, as a page."""
     list: tyro.conf.FlagCreatePairsOff[bool] = False
-    """List the suites and their tasks and stop."""
+    """List the tasks of the suite, or of all suites where none is named, and stop."""
 
 
 def run(arguments: Arguments) -> int:
     """Score, validate or tabulate; return 1 where a result differs when it is played again, 2 where a policy failed."""
     check(arguments)
     if arguments.list:
-        list_tasks()
+        list_tasks(arguments.suite)
         return 0
+    arguments = replace(arguments, suite=arguments.suite or PLAYED)
     from gnnsched_env.common.parallel.task_runs import Where
 
     register_policies()
@@ -89,23 +91,25 @@ def check(arguments: Arguments) -> None:
         if first in refused and getattr(arguments, option) is not None:
             raise ConfigError(f"--{option}: does not go with `{first}`")
     if arguments.graphs is not None and first not in (VALIDATE, TABLE) and arguments.suite != "real":
-        raise ConfigError(f"--graphs: goes with --suite real, got the suite {arguments.suite!r}")
+        raise ConfigError(f"--graphs: goes with --suite real, got the suite {arguments.suite or PLAYED!r}")
     if arguments.graphs is not None and not arguments.graphs.is_dir():
         raise ConfigError(f"--graphs: must be a folder, got {arguments.graphs}")
 
 
-def list_tasks() -> None:
-    """Print the suites and their tasks."""
+def list_tasks(asked: str) -> None:
+    """Print the tasks of a suite, of every suite for ""; raise ConfigError for an unknown one."""
     from rich import box
     from rich.table import Table
 
     from gnnsched_env.bench.tasks import SUITES, bench_tasks
 
-    for suite, meaning in SUITES.items():
-        table = Table(title=f"{suite}: {meaning}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    chosen = {suite: bench_tasks(suite) for suite in ((asked,) if asked else SUITES)}
+    for suite, tasks in chosen.items():
+        title = f"{suite}: {SUITES[suite]}"
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for name in ("task", "fleet", "condition", "load", "jobs", "episodes", "hash"):
             table.add_column(name, justify="right" if name in ("load", "jobs", "episodes") else "left", no_wrap=True)
-        for task in bench_tasks(suite):
+        for task in tasks:
             figures = (f"{task.load:g}", f"{task.jobs:,}", str(task.episodes), task.digest[:12])
             table.add_row(task.name, task.fleet, task.condition, *figures)
         print_table(table)

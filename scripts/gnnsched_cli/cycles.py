@@ -113,7 +113,7 @@ def _explained(
     subject: Subject, arguments: Arguments, rows: list[tuple[str, "CycleCounts"]]
 ) -> "dict[str, tuple[LayerParts, ...]]":
     """Return what the cycles of the dataflows to explain go to, by name."""
-    from gnnsched_env.cycles.explanation import explain_cycles
+    from gnnsched_env.cycles import explain_cycles
 
     if not arguments.explain:
         return {}
@@ -126,7 +126,7 @@ def _explained(
 
 def _ordered(subject: Subject, arguments: Arguments) -> dict[str, dict[str, int]]:
     """Return the cycles of each dataflow in each other order of the vertices."""
-    from gnnsched_env.graphs.orders import renumbered
+    from gnnsched_env.graphs import renumbered
 
     found: dict[str, dict[str, int]] = {}
     for order in dict.fromkeys(arguments.order):

@@ -67,7 +67,7 @@ def repeated() -> Iterator[None]:
         raise
     finally:
         if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.setitimer(signal.ITIMER_REAL, 0.0)  # noqa: TID251
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -80,8 +80,8 @@ def _raise(number: int, frame: FrameType | None) -> None:
 def _raise_again(seconds: float) -> None:
     """Raise KeyboardInterrupt in this process after a time, which needs no lock and no thread."""
     if hasattr(signal, "setitimer") and _in_main_thread():
-        signal.signal(signal.SIGALRM, _raise)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.signal(signal.SIGALRM, _raise)  # noqa: TID251
+        signal.setitimer(signal.ITIMER_REAL, seconds)  # noqa: TID251
 
 
 def _in_main_thread() -> bool:

@@ -90,12 +90,12 @@ def train(arguments: Arguments, name: str, seed: int) -> str:
     words = ["--seed", str(seed), "--curve", str(file.resolve())]
     words += ["--steps", str(arguments.steps)] if arguments.steps is not None else []
     words += ["--test-graphs", *(str(path.resolve()) for path in arguments.graphs)] if arguments.graphs else []
-    with file.with_suffix(".log").open("w") as log:
+    with file.with_suffix(".log").open("w", encoding="utf-8") as log:
         failed = run_script(EXAMPLES / f"{name}.py", words, stdout=log, stderr=subprocess.STDOUT, cwd=file.parent)
     if failed:
-        last = file.with_suffix(".log").read_text().strip().splitlines()[-1:]
+        last = file.with_suffix(".log").read_text(encoding="utf-8").strip().splitlines()[-1:]
         raise GnnSchedError(f"learning: {name} with seed {seed} failed: {' '.join(last)} ({file.with_suffix('.log')})")
-    point = json.loads(file.read_text())["points"][-1]
+    point = json.loads(file.read_text(encoding="utf-8"))["points"][-1]
     ratios = ", ".join(f"{ratio:.3f} on {where}" for where, ratio in point["ratios"].items())
     return f"{name}, seed {seed}: {point['seconds']:.0f} s, {ratios}"
 
@@ -166,12 +166,12 @@ def _file(folder: Path, name: str, seed: int) -> Path:
 
 def _ended(file: Path) -> bool:
     """Return whether a run has ended: it then says how heuristics do."""
-    return file.exists() and "rivals" in json.loads(file.read_text())
+    return file.exists() and "rivals" in json.loads(file.read_text(encoding="utf-8"))
 
 
 def _curves(folder: Path, name: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
     files = [_file(folder, name, seed) for seed in seeds]
-    return [json.loads(file.read_text()) for file in files if _ended(file)]
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files if _ended(file)]
 
 
 if __name__ == "__main__":

@@ -294,7 +294,7 @@ def _clouds(predictor: Predictor, sets: Sequence[GraphSet], spec: ScoringSpec, f
 
 def _validation(path: Path) -> dict[str, list[Record]]:
     try:
-        found: dict[str, list[Record]] = json.loads(path.read_text())
+        found: dict[str, list[Record]] = json.loads(path.read_text(encoding="utf-8"))
         return {"records": found["records"], "curve": found["curve"]}
     except (ValueError, KeyError) as error:
         raise FileFormatError(f"{path}: not a file that validate_predictors.py wrote ({reason(error)})") from None

@@ -72,6 +72,20 @@ def choose(observation, mask):
     assert np.array_equal(completions(source, tmp_path), completions(FIRST, tmp_path))
 
 
+def test_intervals_are_shown_where_the_scenario_shows_them(tmp_path):
+    source = """
+def choose(observation, mask):
+    low, high = observation["latencies_low"], observation["latencies_high"]
+    assert low.shape == high.shape == observation["latencies"].shape
+    assert (0 < low).all() and (low <= high).all() and (low < high).any()
+    return int(mask.argmax())
+"""
+    shown = SCENARIO.with_options(intervals=0.9)
+    assert np.array_equal(completions(source, tmp_path, scenario=shown), completions(FIRST, tmp_path, scenario=shown))
+    with pytest.raises(GnnSchedError, match="raised KeyError: 'latencies_low'"):
+        completions(source, tmp_path)
+
+
 CHEATS = {
     "reads a table": "open('{package}/predictors/data/synthetic.npz', 'rb')",
     "reads another file": "open('/etc/passwd')",
@@ -161,6 +175,17 @@ def choose(observation, mask):
     together = completions(source, tmp_path, episodes=3)
     assert np.array_equal(together[:1], completions(source, tmp_path))
     assert np.array_equal(completions(source, tmp_path, episodes=3), together)
+
+
+def test_sets_have_the_same_order_in_every_process(tmp_path):
+    """Python salts the hashes of strings, so a policy that goes through a set would play another game each time."""
+    source = "def choose(observation, mask):\n    raise ValueError(hash('gnnsched'))\n"
+    told = set()
+    for _ in range(2):
+        with pytest.raises(GnnSchedError, match=r"raised ValueError: -?[0-9]+ ") as caught:
+            completions(source, tmp_path)
+        told.add(str(caught.value))
+    assert len(told) == 1
 
 
 FAULTS = {

@@ -36,6 +36,10 @@ def test_tasks_are_listed(capsys):
     status, out, _ = gnnsched(capsys, "bench", "--list")
     assert status == 0
     assert all(text in out for text in ("small: 25 tasks", "full/wide64-bursty-0.95", "real/fixed9-poisson-0.5"))
+    status, out, _ = gnnsched(capsys, "bench", "--list", "--suite", "small")
+    assert status == 0 and out.count("small/") == 25 and "full/" not in out and "real/" not in out
+    status, _, told = gnnsched(capsys, "bench", "--list", "--suite", "smal")
+    assert status == 2 and "suite must be one of" in told
 
 
 def test_a_result_is_written_validated_and_tabulated(capsys, tmp_path):

@@ -31,7 +31,7 @@ def run(words, folder, *, stdout=subprocess.PIPE, **environment):
 @pytest.mark.slow
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
 def test_results_are_kept_where_printing_fails(tmp_path):
-    with FULL.open("w") as full:
+    with FULL.open("w", encoding="utf-8") as full:
         done = run((*EVALUATE, "--json", "out.json"), tmp_path, stdout=full)
     assert (done.returncode, told(done)) == (2, ["error: output: No space left on device"])
     assert json.loads((tmp_path / "out.json").read_text())["records"][0]["policy"] == "sjf"
@@ -39,7 +39,7 @@ def test_results_are_kept_where_printing_fails(tmp_path):
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
 def test_a_version_that_cannot_be_printed_is_one_line(tmp_path):
-    with FULL.open("w") as full:
+    with FULL.open("w", encoding="utf-8") as full:
         done = run(("--version",), tmp_path, stdout=full)
     assert (done.returncode, told(done)) == (2, ["error: output: No space left on device"])
 

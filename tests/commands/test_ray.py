@@ -135,7 +135,7 @@ def begun_on(raylet, folder):
 
 
 def parent_of(process):
-    return int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    return int(Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[1])
 
 
 @needs("ray")

@@ -83,6 +83,7 @@ def _killed_while_writing(folder):
     cache.cached("key", ["numbers"], Builder())
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_killed_writer_leaves_no_broken_entry(folder):
     process = multiprocessing.get_context("fork").Process(target=_killed_while_writing, args=(folder,))
     process.start()
@@ -104,7 +105,7 @@ def _write_often(folder, start):
 
 def test_concurrent_writers_leave_a_whole_entry(folder):
     folder.mkdir()
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
     start = context.Barrier(3)
     writers = [context.Process(target=_write_often, args=(folder, start)) for _ in range(2)]
     for writer in writers:

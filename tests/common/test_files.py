@@ -1,10 +1,10 @@
 """Files come whole or not at all, whatever happens while they are written."""
 
+import errno
 import io
 import multiprocessing
 import os
 import re
-import resource
 import signal
 import threading
 import warnings
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gnnsched_env.common import files
 from gnnsched_env.common.errors import ConfigError, FileFormatError, reason
 from gnnsched_env.common.files import (
     PARTIALS,
@@ -95,6 +96,7 @@ def test_errors_name_the_target_and_not_the_file_beside_it(tmp_path):
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(target):
+    resource = pytest.importorskip("resource", reason="the system limits no file sizes")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:
@@ -114,6 +116,7 @@ def _killed(path):
     write_whole(path, write)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_killed_write_leaves_the_old_file_and_a_partial_one(target):
     process = multiprocessing.get_context("fork").Process(target=_killed, args=(target,))
     process.start()
@@ -144,6 +147,29 @@ def test_writers_at_once_do_not_disturb_each_other(target):
     assert target.read_bytes() in {letter * 30 for letter in (b"a", b"b", b"c", b"d")}
 
 
+@pytest.mark.parametrize("refused", [2, 3])
+def test_a_file_that_is_being_read_is_replaced_soon_after(target, refused, monkeypatch):
+    """Windows refuses to replace a file that is open; here, the first times that it is asked."""
+    replace, calls = Path.replace, []
+
+    def reluctant(self, to):
+        calls.append(to)
+        if len(calls) <= refused:
+            raise PermissionError(errno.EACCES, "Access is denied", str(self))
+        return replace(self, to)
+
+    monkeypatch.setattr(Path, "replace", reluctant)
+    monkeypatch.setattr(files, "_WAITS_S", (0.0, 0.0))
+    if refused == 2:
+        write_whole(target, lambda file: file.write(b"after"))
+        assert content(target.parent) == {"file": b"after"}
+    else:
+        with pytest.raises(PermissionError, match=f"Access is denied: {str(target)!r}"):
+            write_whole(target, lambda file: file.write(b"after"))
+        assert content(target.parent) == {"file": b"before"}
+    assert len(calls) == 3
+
+
 def test_a_folder_that_cannot_be_written_raises(target, tmp_path):
     with pytest.raises(OSError, match="Not a directory"):
         write_whole(target / "below", lambda file: file.write(b"x"), parents=False)
@@ -154,7 +180,7 @@ def test_a_folder_that_cannot_be_written_raises(target, tmp_path):
     assert content(target.parent) == {"file": b"before"} and list(tmp_path.iterdir()) == [target.parent]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere, as on Windows")
 def test_a_read_only_folder_raises(target):
     target.parent.chmod(0o500)
     try:

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 
 import pytest
 
@@ -20,7 +19,7 @@ def _hold(folder, pipe):
 @pytest.fixture
 def holder(tmp_path):
     """Return a process that holds tmp_path / "run", and a function that ends it."""
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
     ours, pipe = context.Pipe()
     process = context.Process(target=_hold, args=(tmp_path / "run", pipe))
     process.start()
@@ -47,7 +46,7 @@ def test_another_process_is_refused_by_name_and_takes_its_turn(holder, tmp_path)
 
 def test_a_killed_process_holds_nothing(holder, tmp_path):
     process, _ = holder
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.join()
     assert (tmp_path / "run" / LOCK).exists()
     with writing_folder(tmp_path / "run"):

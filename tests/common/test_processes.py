@@ -57,15 +57,16 @@ def wait_for(condition, seconds=60):
 def runs(process):
     """Return whether a process runs; one that ended may wait for its parent to ask."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not PROC.exists(), reason="no /proc here")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_no_process_is_left_behind_by_one_that_is_ended(tmp_path, number):
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT"])
+def test_no_process_is_left_behind_by_one_that_is_ended(tmp_path, name):
+    number = getattr(signal, name)
     (tmp_path / "driver.py").write_text(DRIVER)
     (tmp_path / "script.py").write_text(SCRIPT)
     driver = subprocess.Popen([sys.executable, tmp_path / "driver.py", tmp_path], stderr=subprocess.DEVNULL)

@@ -109,8 +109,9 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_ended_leaves_no_process_and_goes_on(tmp_path, number):
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT"])
+def test_a_run_that_is_ended_leaves_no_process_and_goes_on(tmp_path, name):
+    number = getattr(signal, name)
     (tmp_path / "ran").mkdir()
     (tmp_path / "driver.py").write_text(DRIVER)
     words = [sys.executable, str(tmp_path / "driver.py"), str(tmp_path)]

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gnnsched_env.forecast.encoding.portions import whole
+from gnnsched_env.forecast.models.boosting import BoostingRanker, BoostingSettings
+from tests.forecast.little_samples import layout_sample
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """\
 import os, threading
@@ -41,13 +45,39 @@ assert os.waitpid(child, 0)[1] == 0
 """
 
 
+READING = """\
+import sys
+from pathlib import Path
+from gnnsched_env.common.store import FORECAST_TREES, load
+from gnnsched_env.forecast.models.boosting import BoostingRanker
+
+import lightgbm
+before = list(Path("/proc/self/task").iterdir())
+BoostingRanker.from_stored(load(sys.argv[1], FORECAST_TREES))
+assert list(Path("/proc/self/task").iterdir()) == before
+"""
+
+
+def run(program, *words):
+    paths = [str(ROOT), *(str(ROOT / name) for name in ("baselines", "agents", "scripts"))]
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=60, env=environment, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc here")
+def test_trees_are_read_in_one_thread(tmp_path):
+    """In a process that has trained none: LightGBM remembers that training was given one thread."""
+    ranker = BoostingRanker.fit(BoostingSettings(trees=5, least=2), [whole(layout_sample())])
+    ranker.save(tmp_path / "trees.npz")
+    run(READING, str(tmp_path / "trees.npz"))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_trees_and_networks_wait_for_no_thread_that_is_not_there():
     pytest.importorskip("torch")
-    paths = [str(ROOT), *(str(ROOT / name) for name in ("baselines", "agents", "scripts"))]
-    environment = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": os.pathsep.join(paths)}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, env=environment, cwd=ROOT
-    )
-    assert done.returncode == 0, done.stderr
+    run(PROGRAM)

@@ -88,11 +88,11 @@ def weights(path: Path) -> None:
 
 def measured(path: Path) -> None:
     graph_set(path.with_name("A.npz"))
-    path.write_text(MEASURED)
+    path.write_text(MEASURED, encoding="utf-8")
 
 
 def tu_folder(path: Path) -> None:
-    path.write_text("1, 2\n2, 1\n3, 4\n")
+    path.write_text("1, 2\n2, 1\n3, 4\n", encoding="utf-8")
     path.with_name("file_graph_indicator.txt").write_text("1\n1\n2\n2\n")
 
 

@@ -179,7 +179,7 @@ def read_chunk(path: Path) -> Any:
 
 
 def description(path: Path) -> None:
-    path.write_text(json.dumps(settings()[1]))
+    path.write_text(json.dumps(settings()[1]), encoding="utf-8")
 
 
 def read_description(path: Path) -> Any:

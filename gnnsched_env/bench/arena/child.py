@@ -62,7 +62,7 @@ def guard(event: str, arguments: tuple[Any, ...]) -> None:
 def confine(mebibytes: int) -> None:
     """Limit memory and file sizes, where the system can, and refuse from now on what `guard` refuses."""
     with contextlib.suppress(ImportError):
-        import resource
+        import resource  # noqa: TID251
 
         for kind, most in (
             (resource.RLIMIT_AS, mebibytes << 20),

@@ -3,10 +3,11 @@
 import contextlib
 import json
 import os
-import select
+import queue
 import struct
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -20,7 +21,7 @@ from gnnsched_env.common.checks import Integer, Number
 from gnnsched_env.common.errors import ConfigError, GnnSchedError
 from gnnsched_env.common.files import file_path
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
-from gnnsched_env.envs.observation_units import by_column, decode_cycles, unflatten
+from gnnsched_env.envs.observation_units import View, by_column, decode_cycles, unflatten
 from gnnsched_env.envs.spaces import Layout
 from gnnsched_env.evaluation.policies import Family, Found, register_family
 
@@ -37,7 +38,8 @@ class FilePolicy:
     choices (pairs of an accelerator and a dataflow; accelerators where the environment chooses dataflows), beliefs
     only, in cycles: "latencies" float64 [n, K] (predicted), "waited" float64 [n] (time since each arrived), "remaining"
     float64 [A] (time until each accelerator is free), "up" bool [A], "prices" float64 [A] (the share of each in what
-    the fleet's time is worth), "accelerators" int64 [K] (the accelerator of each choice).
+    the fleet's time is worth), "accelerators" int64 [K] (the accelerator of each choice); where the scenario shows
+    intervals of latencies, also "latencies_low" and "latencies_high" float64 [n, K].
 
     Nothing is kept from one episode to the next, and the process sees neither the simulator nor other files. Raise
     GnnSchedError, naming the file, where it cannot be loaded, raises, is slower than `decision_s` seconds a decision,
@@ -89,6 +91,9 @@ class FilePolicy:
         remaining = decode_cycles(view.accelerators["remaining"])
         up = view.accelerators["up"] > 0
         prices = view.accelerators["price"].astype(np.float64)
+        ends = {
+            name: decode_cycles(by_column(codes[:, :shown], self.layout)) for name, codes in _intervals(view).items()
+        }
         return [
             {
                 "latencies": latencies[lane, :jobs],
@@ -97,10 +102,17 @@ class FilePolicy:
                 "up": up[lane],
                 "prices": prices[lane],
                 "accelerators": self._owners,
+                **{name: values[lane, :jobs] for name, values in ends.items()},
                 "mask": mask[lane],
             }
             for lane, jobs in enumerate(waiting)
         ]
+
+
+def _intervals(view: View) -> dict[str, NDArray[np.float32]]:
+    """Return the ends of intervals of latencies by the names that a policy's file has for them, encoded."""
+    ends = {"latencies_low": view.lows, "latencies_high": view.highs}
+    return {name: codes for name, codes in ends.items() if codes is not None}
 
 
 def checked_limits(where: str, decision_s: float, memory: int) -> tuple[float, int]:
@@ -121,16 +133,19 @@ class Child:
 
     def __init__(self, policy: FilePolicy, lane: int) -> None:
         self.where, self.lane = policy.where, lane
-        command = [sys.executable, "-I", "-B", child.__file__, policy.path, str(policy.memory)]
+        # isolated as by -I, which would ignore PYTHONHASHSEED: the order of sets is to be the same in every process
+        command = [sys.executable, "-P", "-s", "-B", child.__file__, policy.path, str(policy.memory)]
         few_threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+        system = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows starts by it
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={"PATH": os.defpath, "PYTHONHASHSEED": "0", **few_threads},
+            env={"PATH": os.defpath, "PYTHONHASHSEED": "0", **few_threads, **system},
         )
-        self._end = weakref.finalize(self, _stop, self.process)
+        self._reader = _Reader(self.process)
+        self._end = weakref.finalize(self, _stop, self.process, self._reader)
 
     def ask(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Send a message."""
@@ -159,14 +174,15 @@ class Child:
         return content
 
     def _read(self, size: int, deadline: float, seconds: float, what: str) -> bytes:
-        assert self.process.stdout is not None
-        pipe, content = self.process.stdout.fileno(), b""
+        content = b""
         while len(content) < size:
-            ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
+            try:
+                part = self._reader.read(size - len(content), max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
                 self._end()
-                raise GnnSchedError(f"{self.where}: must take at most {seconds:g} s {what} (episode {self.lane})")
-            part = os.read(pipe, size - len(content))
+                raise GnnSchedError(
+                    f"{self.where}: must take at most {seconds:g} s {what} (episode {self.lane})"
+                ) from None
             if not part:
                 self._ended()
             content += part
@@ -178,9 +194,41 @@ class Child:
         raise GnnSchedError(f"{self.where}: its process {how}, perhaps for memory (episode {self.lane})")
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
+class _Reader:
+    """Reads a process's output in a thread of its own, so that others can wait for it for a limited time.
+
+    Windows has no other way to wait for a pipe. No more is read than is asked for: a child cannot fill the memory.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdout is not None
+        self._asked: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._parts: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._thread = threading.Thread(
+            target=_read_as_asked, args=(process.stdout.fileno(), self._asked, self._parts), daemon=True
+        )
+        self._thread.start()
+
+    def read(self, size: int, seconds: float) -> bytes:
+        """Return at most `size` bytes, none where the process has closed the pipe; raise queue.Empty if none comes."""
+        self._asked.put(size)
+        return self._parts.get(timeout=seconds)
+
+    def end(self) -> None:
+        """End the thread, once the process has ended."""
+        self._asked.put(0)
+        self._thread.join(timeout=10.0)
+
+
+def _read_as_asked(pipe: int, asked: "queue.SimpleQueue[int]", parts: "queue.SimpleQueue[bytes]") -> None:
+    while size := asked.get():
+        parts.put(os.read(pipe, size))
+
+
+def _stop(process: "subprocess.Popen[bytes]", reader: _Reader) -> None:
     process.kill()
     process.wait()
+    reader.end()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             with contextlib.suppress(OSError):  # of what was still to be written to it

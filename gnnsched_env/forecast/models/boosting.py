@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
+from threadpoolctl import threadpool_limits
 
 from gnnsched_env.common import store
 from gnnsched_env.common.checks import Integer, Number
@@ -110,7 +111,7 @@ class BoostingRanker:
             columns,
             targets,
             categorical_feature=list(range(columns.shape[1])) if layouts is not None else [],
-            params={"verbose": -1},
+            params={"num_threads": 1, "verbose": -1},
         )
         booster = lightgbm.train(_parameters(settings), data, num_boost_round=settings.trees)
         names = [sample.label for sample, _ in pairs]
@@ -157,7 +158,8 @@ class BoostingRanker:
             if layouts is not None and (layouts.dtype != np.int8 or layouts.ndim != 3):
                 raise FileFormatError(f"{source}: array 'layouts' must be int8 [nc, most, {LAYOUT_WIDTH}]")
             trees = arrays["trees"].tobytes().decode()
-            booster = lightgbm.Booster(model_str=trees)
+            with threadpool_limits(limits=1, user_api="openmp"):  # there is no other way to read them in one thread
+                booster = lightgbm.Booster(model_str=trees)
             is_tile, provenance = bool(manifest["is_tile"]), manifest["provenance"]
         return cls(trees=trees, is_tile=is_tile, layouts=layouts, provenance=provenance, booster=booster)
 

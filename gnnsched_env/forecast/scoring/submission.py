@@ -82,7 +82,7 @@ def read_submission(path: str | Path, counts: Mapping[str, int] | None = None) -
 def _lines(path: Path) -> Iterable[tuple[str, str, str]]:
     """Yield (place, ID, TopConfigs) of each row; no value is quoted, as none holds a comma."""
     header = ",".join(HEADER)
-    with reading(str(path), "the text"), file_path(path).open(encoding="utf-8") as file:
+    with reading(str(path), "the text"), file_path(path).open(encoding="utf-8-sig") as file:
         first = file.readline().rstrip("\n")
         if first != header:
             raise FileFormatError(f"{path}: line 1 must be {header}, got {first[:80]!r}")

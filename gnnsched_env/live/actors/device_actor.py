@@ -30,9 +30,9 @@ class DeviceActor:
         Return what is wrong with them, "" for nothing, and what tells this start of this machine from others.
         """
         if self._pinned and hasattr(os, "sched_setaffinity"):
-            cores = sorted(os.sched_getaffinity(0))
+            cores = sorted(os.sched_getaffinity(0))  # noqa: TID251
             with suppress(OSError):
-                os.sched_setaffinity(0, {cores[core % len(cores)]})
+                os.sched_setaffinity(0, {cores[core % len(cores)]})  # noqa: TID251
         try:
             self._device.load(jobs)
         except ConfigError as error:

@@ -60,7 +60,7 @@ def termination_as_interrupt() -> Iterator[None]:
 
 def usable_cores() -> int:
     """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # noqa: TID251
 
 
 def check_cores(fleet: LiveFleet, cores: int, where: str, *, every: bool = False) -> None:

@@ -107,8 +107,15 @@ def measured_cells(path: str | Path) -> dict[MeasuredJob, dict[str, Mapping[str,
 
 
 def relative_file(path: Path, folder: Path) -> str:
-    """Return a graph file's path from the CSV's folder, in a canonical form."""
-    return os.path.relpath(path.resolve(), folder.resolve())
+    """Return a graph file's path from the CSV's folder, in a canonical form that every system reads.
+
+    It is absolute where no path leads from one to the other (on Windows, between drives).
+    """
+    path, folder = path.resolve(), folder.resolve()
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:
+        return path.as_posix()
 
 
 def _classes(jobs: tuple[MeasuredJob, ...], sets: Mapping[str, GraphSet]) -> JobClasses:

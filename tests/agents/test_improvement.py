@@ -231,6 +231,7 @@ def test_bad_configs_are_refused(change, message):
         ImprovementConfig(**change)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_processes_change_nothing(tmp_path):
     results = []

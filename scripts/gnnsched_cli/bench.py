@@ -2,7 +2,7 @@
 
 Examples:
     gnnsched bench --list
-    gnnsched bench sjf assignment agent:queue_hetero4 --json result.json
+    gnnsched bench sjf assignment agent:queue --json result.json
     gnnsched bench validate result.json
     gnnsched bench table result.json other.json --html leaderboard.html
 """

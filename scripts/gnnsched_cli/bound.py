@@ -1,7 +1,7 @@
 """How far policies are from what was possible: a proved lower bound, a good offline schedule, proved optima.
 
 Examples:
-    gnnsched bound --jobs 200 --episodes 3 --policies sjf assignment agent:queue_hetero4
+    gnnsched bound --jobs 200 --episodes 3 --policies sjf assignment agent:queue
     gnnsched bound --known --policies all
 """
 

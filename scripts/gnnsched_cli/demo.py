@@ -23,7 +23,7 @@ VARIABLE = "GNNSCHED_GRAPHS"
 SCENARIO = "hetero4"
 LOADS = (0.5, 0.8)
 EPISODES = 20
-AGENT = "agent:queue_hetero4"  # made for Queue-v0
+AGENT = "agent:queue"  # made for Queue-v0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 Examples:
     gnnsched evaluate --list
-    gnnsched evaluate --load 0.5 0.8 --policies all agent:queue_hetero4 --json records.json
+    gnnsched evaluate --load 0.5 0.8 --policies all agent:queue --json records.json
     gnnsched evaluate --policies all rollout --workers 8 --keep out/kept --json records.json
     gnnsched evaluate --env dispatch --graphs karate --policies sjf least_loaded my_module:MyPolicy
 """

@@ -2,7 +2,7 @@
 
 Examples:
     gnnsched record --policies sjf assignment --episodes 20 --jobs 200 --out data/queue
-    gnnsched record --policies agent:queue_hetero4 --observation pairs --window 16 --out data/pairs
+    gnnsched record --policies agent:queue --observation pairs --window 16 --out data/pairs
 """
 
 from dataclasses import dataclass

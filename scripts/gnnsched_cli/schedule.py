@@ -3,7 +3,7 @@
 Examples:
     gnnsched schedule --policy assignment --load 0.8 --jobs 200 --png schedule.png --trace trace.json
     gnnsched schedule --arrivals bursty --failures 100 10
-    gnnsched schedule --policy agent:queue_hetero4 --versus sjf --jobs 120 --episodes 20 --png versus.png
+    gnnsched schedule --policy agent:queue --versus sjf --jobs 120 --episodes 20 --png versus.png
 """
 
 from dataclasses import dataclass

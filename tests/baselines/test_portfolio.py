@@ -54,9 +54,9 @@ def test_the_network_that_is_better_on_drawn_episodes_plays():
             batch.step(actions)
 
 
-@pytest.mark.parametrize("gain, error, plays", [(0.9, 0.0, "a"), (1.1, 0.0, "b"), (9.0, 4.1, "a"), (9.0, 3.9, "b")])
+@pytest.mark.parametrize("gain, error, plays", [(-1.0, 0.0, "a"), (1.0, 0.0, "b"), (9.0, 4.6, "a"), (9.0, 4.4, "b")])
 def test_the_first_one_plays_unless_another_is_better_beyond_doubt(gain, error, plays, monkeypatch):
-    found = np.array([[0.0, gain, 0.5], [0.0, error, 0.5]]) * portfolio.LEAST_GAIN
+    found = np.array([[0.0, gain, 0.5], [0.0, error, 0.5]])
     monkeypatch.setattr(portfolio, "drawn_gains", lambda *_: tuple(found))
     assert chosen(EXACT, {"a": LONGEST, "b": SHORTEST, "c": SHORTEST})[0].chosen == plays
 

@@ -32,8 +32,7 @@ LOADS = (0.5, 0.8, 0.95)
 EPISODES, JOBS = 8, 500  # at each load
 MORE_EPISODES, CLOSE = 24, 0.03  # of those whose costs are so close to the best
 FIRST_SEED = 1 << 41  # of the episodes, which are no training's and nobody's results
-LEAST_GAIN = 0.005  # by which another must at least be better than the first one, which knows more fleets
-SURE = 2.0  # standard errors of the gain that must be left
+SURE = 2.0  # standard errors by which another must be better than the first one, which knows more fleets
 
 
 class Portfolio:
@@ -63,7 +62,7 @@ class Portfolio:
         known = hardware_kinds(table)
         networks = {name: network for name, network in networks.items() if known <= kinds.get(name, known)}
         gains, errors = drawn_gains(table, networks, layout.window)
-        sure = np.where(gains - SURE * errors > LEAST_GAIN, gains, 0.0)
+        sure = np.where(gains > SURE * errors, gains, 0.0)
         self.chosen = [*networks][int(sure.argmax())]
         if self.chosen != first:
             self._policy = TrainedPolicy(layout, table=table, network=networks[self.chosen])

@@ -23,7 +23,7 @@ VARIABLE = "GNNSCHED_GRAPHS"
 SCENARIO = "hetero4"
 LOADS = (0.5, 0.8)
 EPISODES = 20
-AGENT = "agent:queue"  # made for Queue-v0
+AGENTS = {"queue": "agent:queue", "dispatch": "agent:dispatch"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ def run(arguments: Arguments) -> None:
         for load in loads:
             records = compare(
                 scenario.with_options(load=load),
-                ("all",) if env == "dispatch" else ("all", AGENT),
+                ("all", AGENTS[env]),
                 table=table,
                 dispatch=env == "dispatch",
                 episodes=EPISODES,

@@ -79,7 +79,9 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "bursty": {"arrivals": "bursty"},
     "diurnal": {"arrivals": "diurnal"},
     "drift": {"arrivals": {"drift": 1.0}},
+    "bursty, drift": {"arrivals": {"process": "bursty", "drift": 1.0}},
     "failures": {"failures": {"up": 100.0, "down": 10.0}},
+    "decision cost": {"decision": {"latency_us": 5.0}},
     "5 % error": {"prediction_error": 0.05},
     "20 % error": {"prediction_error": 0.2},
 }
@@ -96,7 +98,7 @@ class Arguments:
     """Number of jobs per episode."""
     episodes: int = 20
     """Number of episodes per policy; their seeds are --seed, --seed + 1, ..."""
-    policies: Policies = ("all",)
+    policies: Policies = ("all", "agent:queue")
     rollout_episodes: int = 0
     """Number of episodes of planning policies (rollout), which are a thousand times as slow; 0 leaves them out."""
     seed: int = 0

@@ -17,9 +17,11 @@ FLEETS = {"hetero4": 0.7, "flexible4": 0.0, "big_little": 0.3}
 DISPATCH_FLEETS = {"hetero4": 0.7, "fixed9": 0.7}  # for Dispatch-v0: by evolution, each alone and all together
 # Trainings for any fleet: the methods by which there are some, and what differs from the others' options.
 ANY_FLEET = "queue"
+# Steps are larger than for one fleet: the scores that lookahead teaches for all fleets are farther apart.
+ANY_EVOLUTION = {"worlds": 24, "lanes": 2, "pairs": 12, "sigma": 0.12, "level": 0.01}
 ANY_OPTIONS: dict[str, dict[str, Any]] = {
-    "improvement": {"states": 24_000, "rounds": 2, "worlds": 10, "lanes": 3, "level": 0.01},
-    "evolution": {"worlds": 10, "lanes": 3, "level": 0.01},
+    "improvement": {"states": 24_000, "rounds": 2, "evolution_rate": 0.03, **ANY_EVOLUTION},
+    "evolution": {"learning_rate": 0.03, **ANY_EVOLUTION},
 }
 ANY_NAMES = {f"{ANY_FLEET}{KINDS[kind].suffix}": kind for kind in ANY_OPTIONS}
 ANY_WORKLOADS = Workloads(scenario=RANDOM, loads=(0.3, 1.0), sets=1_000, classes=128, jobs=600)

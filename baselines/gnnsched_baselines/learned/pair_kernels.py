@@ -204,7 +204,8 @@ def _plan_near(latencies, remaining, waiting, shortest_first, kinds, scratch):
 
     A plan takes the soonest free ones of each kind, at most as many as there are jobs. Jobs that are first in line on
     equal accelerators may change places at no cost: those that are planned before others have the sooner places. They
-    are planned in the order of their slots, or of their smallest latencies if `shortest_first`.
+    are planned in the order of their slots, or of their smallest latencies if `shortest_first`. Then times are whole
+    cycles, whose sums are exact: plans that cost the same do so to the last bit, also where times were observed.
     """
     most = max(1, waiting)
     for j in range(waiting):
@@ -221,9 +222,10 @@ def _plan_near(latencies, remaining, waiting, shortest_first, kinds, scratch):
     near = keep_soonest(remaining, kinds.members, kinds.starts, most, scratch.kept, scratch.near)
     for m in range(near):
         a = scratch.near[m]
-        scratch.near_remaining[m] = remaining[a]
+        scratch.near_remaining[m] = math.floor(remaining[a] + 0.5) if shortest_first else remaining[a]
         for j in range(waiting):
-            scratch.near_latencies[j, m] = latencies[scratch.turns[j], kinds.of[a]]
+            latency = latencies[scratch.turns[j], kinds.of[a]]
+            scratch.near_latencies[j, m] = math.floor(latency + 0.5) if shortest_first else latency
     plan(scratch.near_latencies, scratch.near_remaining[:near], waiting, PLAN_C, scratch.places, scratch.jobs)
     for t in range(waiting + near):
         scratch.places.accelerator[t] = scratch.near[scratch.places.accelerator[t]]

@@ -2,7 +2,7 @@
 
 One network for all fleets is not the best on each. Which of several is the best on this one is found by playing, before
 the first decision: all of them play the same episodes, drawn from what is known of the workload. After that, a decision
-costs what it costs one network.
+costs what it costs one network. What arrivals are like is not known: drawn ones are Poisson, at several loads.
 """
 
 from collections.abc import Callable, Mapping, Sequence

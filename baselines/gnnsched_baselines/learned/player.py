@@ -1,6 +1,6 @@
 """Reads the lanes of a simulation of Queue-v0 and decides for them, from its cycles instead of observations."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +129,7 @@ class Reader:
         self.rows: FloatArray = np.empty((0, NUM_FEATURES), np.float32)
         self.pairs: IntArray = np.empty((0, 2), np.int64)
         self.starts: IntArray = np.zeros(lanes + 1, np.int64)
+        self._describe: Callable[..., int] | None = None  # which is called often: it is looked up once
 
     def describe(self, rows: FloatArray | None = None) -> int:
         """Write `rows`, `pairs` and `starts` int64 [L + 1] (lane i's rows begin at starts[i]); return their number.
@@ -143,11 +144,17 @@ class Reader:
             rows = self.rows
         elif len(rows) < lanes * self.most_rows:
             raise ConfigError(f"reader: rows must have room for {lanes * self.most_rows:,}, got {len(rows):,}")
+        elif not (rows.flags.c_contiguous and rows.dtype == np.float32 and rows.shape[1:] == (NUM_FEATURES,)):
+            expected = f"float32 [n, {NUM_FEATURES}] in C order"
+            raise ConfigError(f"reader: rows must be {expected}, got {rows.dtype} {list(rows.shape)}")
         if len(self.pairs) == 0:
             self.pairs = np.empty((lanes * self.most_rows, 2), np.int64)
         state = (simulation.lanes, simulation.accelerators, simulation.queue)
         written = (rows, self.pairs, self.order, self.starts)
-        return int(kernels.describe_state(*state, *self.tables, self.situation, self.scratch, *written))
+        arguments = (*state, *self.tables, self.situation, self.scratch, *written)
+        if self._describe is None:
+            self._describe = compiled_for(kernels.describe_state, *arguments)
+        return int(self._describe(*arguments))
 
 
 def _pooled_best(table: LatencyTable, expected: IntArray, groups: IntArray) -> IntArray:

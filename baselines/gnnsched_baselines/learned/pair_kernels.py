@@ -632,12 +632,13 @@ def decide_beliefs(
 
 @inlined
 def _best_row(context, rows, count, order, total, weights, hidden, pooled, scores):
-    """Return the row of the best score, of equal ones the first; that of the plan for an accelerator `alone`."""
+    """Return the row of the best score, of equal ones the first; the shortest job's for an accelerator `alone`."""
     w1, b1, w2, u2, b2, w3, skip = weights
     best = 0
     if context["alone"]:
-        while best + 1 < count and rows[best, AT.planned_action] == 0.0:
-            best += 1
+        for r in range(1, count):
+            if rows[r, AT.over_shortest_pair] < rows[best, AT.over_shortest_pair]:
+                best = r
     elif count > 1:
         score(rows, count, order, total, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores)
         for r in range(1, count):

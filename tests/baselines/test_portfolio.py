@@ -14,7 +14,10 @@ from gnnsched_baselines.learned.trained_policy import TrainedPolicy, load_agent
 from gnnsched_env.common import disk_cache
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs.construction import make_batch
+from gnnsched_env.envs.env_batch import EnvBatch
 from gnnsched_env.scenario import load_scenario, scenario_table
+from gnnsched_env.sim import SimulationSettings
+from tests import toys
 
 EXACT = load_scenario("flexible4").with_options(predictor="exact", jobs=40, load=0.9, window=8)
 WRONG = load_scenario("flexible4").with_options(prediction_error=0.3, jobs=40, load=0.9, window=8)
@@ -33,6 +36,7 @@ LONGEST, SHORTEST = taking(COLUMN.over_shortest_pair), taking(COLUMN.planned_act
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, tmp_path):
     monkeypatch.setattr(disk_cache, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(portfolio, "_found", {})
     monkeypatch.setattr(portfolio, "LOADS", (0.9,))
     monkeypatch.setattr(portfolio, "JOBS", 60)
 
@@ -121,6 +125,25 @@ def test_errors_are_imagined_as_large_as_they_are_known_to_be():
     assert errors.std() > 0.2 and np.allclose(
         errors, errors[:, :1], atol=0.05
     )  # a predictor errs alike on equal hardware
+
+
+@pytest.mark.parametrize("bias", [0.001, 1000.0])
+def test_predictions_that_are_wrong_on_the_whole_are_imagined_so(bias):
+    table = scenario_table(EXACT.with_options(prediction_error=(0.1, bias)))
+    known = imagined(table)
+    for imagined_cycles, cycles in (
+        (known.predicted_cycles, table.predicted_cycles),
+        (known.true_cycles, table.true_cycles),
+    ):
+        assert abs(np.log(imagined_cycles / cycles).mean()) < 0.3
+    assert chosen(EXACT.with_options(prediction_error=(0.1, bias)), {"a": LONGEST, "b": SHORTEST})[0].chosen == "b"
+
+
+def test_on_a_single_accelerator_the_first_network_plays():
+    batch = EnvBatch(
+        toys.table([[10], [40], [90]], owners=[0]), SimulationSettings(mean_gap=50.0, unit=40.0, jobs=30, window=6)
+    )
+    assert Portfolio(batch.layout, table=batch.table, networks={"a": LONGEST, "b": SHORTEST}, kinds={}).chosen == "a"
 
 
 def test_the_shipped_agent_for_any_fleet_is_one():

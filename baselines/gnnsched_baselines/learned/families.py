@@ -8,7 +8,7 @@ from gnnsched_baselines.learned.lookahead import Lookahead
 from gnnsched_baselines.learned.pair_network import DISPATCH, QUEUE
 from gnnsched_baselines.learned.portfolio import Portfolio
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy, load_agent, shipped_agents
-from gnnsched_baselines.learned.training_range import TRAINED_FOR
+from gnnsched_baselines.learned.training_range import trained_ranges
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.evaluation.policies import Family, Found, register_family
 
@@ -54,9 +54,11 @@ def _finder(prefix: str, kinds: Mapping[str, type[Any]]) -> Callable[[str], Foun
         if environment not in kinds:
             rule = f"must be weights for {' or '.join(kinds)}"
             raise ConfigError(f"policy {prefix + path!r}: {rule}, got weights for {environment}")
+        trained_ranges(card)  # before anything is played: what reports on it would end in an error
         if prefix == AGENT and MEMBERS in card:
             loaded = {name: load_agent(name) for name in _members(prefix + path, card[MEMBERS])}
-            most = {name: int(own[TRAINED_FOR]["kinds"][1]) for name, (_, own) in loaded.items() if TRAINED_FOR in own}
+            ranges = {name: trained_ranges(own) for name, (_, own) in loaded.items()}
+            most = {name: int(own["kinds"][1]) for name, own in ranges.items() if "kinds" in own}
             networks = {path: network, **{name: own for name, (own, _) in loaded.items()}}
             return Portfolio, {"networks": networks, "kinds": most}
         return kinds[environment], {"network": network}
@@ -70,4 +72,4 @@ def _members(policy: str, members: Any) -> list[str]:
     if not isinstance(members, list) or not members or not set(map(str, members)) <= set(known):
         rule = f"must be some of the shipped {', '.join(known)}"
         raise ConfigError(f"policy {policy!r}: the card's {MEMBERS} {rule}, got {members!r:.80}")
-    return [str(name) for name in members]
+    return list(dict.fromkeys(map(str, members)))

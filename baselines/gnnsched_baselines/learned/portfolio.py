@@ -19,7 +19,8 @@ from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_baselines.learned.player import Player
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy
 from gnnsched_env.common import store
-from gnnsched_env.common.disk_cache import cached, code_digest, content_key
+from gnnsched_env.common.disk_cache import cached, content_key
+from gnnsched_env.common.kernel_cache import sources_folder
 from gnnsched_env.common.policy import BoolArray, IntArray, Knowledge, Observation, Routing
 from gnnsched_env.envs import Layout
 from gnnsched_env.envs.env_batch import EnvBatch
@@ -27,12 +28,14 @@ from gnnsched_env.sim import SimulationSettings, Split, episode_metrics, fleet_c
 from gnnsched_env.tables import ERROR_LEVELS, LatencyTable
 from gnnsched_env.tables.kinds import counted
 from gnnsched_env.tables.shrinkage import expected_cycles
+from gnnsched_env.tables.table import CYCLE_LIMIT
 
 LOADS = (0.5, 0.8, 0.95)
 EPISODES, JOBS = 8, 500  # at each load
 MORE_EPISODES, CLOSE = 24, 0.03  # of those whose costs are so close to the best
 FIRST_SEED = 1 << 41  # of the episodes, which are no training's and nobody's results
 SURE = 2.0  # standard errors by which another must be better than the first one, which knows more fleets
+_found: dict[str, Mapping[str, NDArray[np.float64]]] = {}  # of this process, also where nothing can be kept on disk
 
 
 class Portfolio:
@@ -60,7 +63,8 @@ class Portfolio:
         first, *_ = networks
         self._policy = TrainedPolicy(layout, table=table, network=networks[first])  # before any work: it checks
         known = hardware_kinds(table)
-        networks = {name: network for name, network in networks.items() if known <= kinds.get(name, known)}
+        fitting = {name: network for name, network in networks.items() if known <= kinds.get(name, known)}
+        networks = fitting if table.num_accelerators > 1 else {first: networks[first]}  # it plays `sjf` on a single one
         gains, errors = drawn_gains(table, networks, layout.window)
         sure = np.where(gains > SURE * errors, gains, 0.0)
         self.chosen = [*networks][int(sure.argmax())]
@@ -111,10 +115,11 @@ def drawn_gains(
         for network in networks.values()
     ]
     drawn = (LOADS, EPISODES, JOBS, MORE_EPISODES, CLOSE, FIRST_SEED)
-    code = code_digest("sim", "envs", "tables")
+    code = sources_folder(__name__)
     key = content_key(what="portfolio", table=table.digest(), weights=weights, window=window, drawn=drawn, code=code)
-    found = cached(key, ("gains", "errors"), play)
-    return found["gains"], found["errors"]
+    if key not in _found:
+        _found[key] = cached(key, ("gains", "errors"), play)
+    return _found[key]["gains"], _found[key]["errors"]
 
 
 def _costs(table: LatencyTable, networks: Sequence[Network], window: int, episodes: int) -> NDArray[np.float64]:
@@ -149,14 +154,18 @@ def imagined(table: LatencyTable) -> LatencyTable:
     """Return a table in which what is expected is true, with predictions that err as those of the table are known to.
 
     Equal hardware takes equally long. Errors are drawn from the quantiles `log_errors`: for each class and choice, or,
-    where predictions have no noise of their own, for each class and hardware.
+    where predictions have no noise of their own, for each class and hardware. Their medians, what predictions are wrong
+    by on the whole, are taken out of the truth, so that predictions are of the size of the table's.
     """
     hardware = np.array(counted(table.pair_keys or range(table.num_choices)), np.int64)
-    true = np.maximum(1, np.rint(pooled(expected_cycles(table).astype(np.float64), hardware))).astype(np.int64)
+    expected = expected_cycles(table).astype(np.float64)
+    if table.log_errors is not None:
+        expected = expected * np.exp(np.median(table.log_errors, axis=0))
+    true = np.clip(np.rint(pooled(expected, hardware)), 1, CYCLE_LIMIT - 1).astype(np.int64)
     if table.log_errors is None:
         return replace(table, true_cycles=true, predicted_cycles=true, noise=0.0)
     levels = np.random.default_rng(FIRST_SEED).uniform(size=true.shape)
     levels = levels if table.noise else levels[:, hardware]
     drawn = [np.interp(own, ERROR_LEVELS, logs) for own, logs in zip(levels.T, table.log_errors.T, strict=True)]
-    predicted = np.maximum(1, np.rint(true / np.exp(np.stack(drawn, axis=1)))).astype(np.int64)
+    predicted = np.clip(np.rint(true / np.exp(np.stack(drawn, axis=1))), 1, CYCLE_LIMIT - 1).astype(np.int64)
     return replace(table, true_cycles=true, predicted_cycles=predicted)

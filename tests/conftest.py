@@ -21,8 +21,18 @@ def shared():
 
 
 @pytest.fixture
-def presets(tmp_path, monkeypatch):
-    """Return a copy of the hardware presets to edit, which the package reads; tables are cached beside it."""
+def own_cache(tmp_path, monkeypatch):
+    """Keep tables in a folder of the test's own; kernels stay where they are, else they would be compiled anew."""
+    from gnnsched_env.common import disk_cache, kernel_cache
+
+    kernels = disk_cache.cache_folder()
+    monkeypatch.setattr(kernel_cache, "cache_folder", lambda: kernels)
+    monkeypatch.setenv("GNNSCHED_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def presets(tmp_path, monkeypatch, own_cache):
+    """Return a copy of the hardware presets to edit, which the package reads; its tables are cached beside it."""
     from gnnsched_env.hardware import toml_format
     from gnnsched_env.predictors import latency_tables
     from tests.edited_presets import EditedPresets, forget
@@ -30,7 +40,6 @@ def presets(tmp_path, monkeypatch):
     copy = EditedPresets(tmp_path / "presets")
     monkeypatch.setattr(toml_format, "preset_folder", lambda: copy.folder)
     monkeypatch.setattr(latency_tables, "build_table", copy.build)
-    monkeypatch.setenv("GNNSCHED_CACHE", str(tmp_path / "cache"))
     forget()
     yield copy
     forget()

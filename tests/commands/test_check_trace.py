@@ -58,8 +58,7 @@ def test_jobs_that_come_together_have_no_rate_and_no_load(tmp_path, capsys, line
 
 
 @pytest.mark.slow
-def test_graphs_have_a_load_too(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("GNNSCHED_CACHE", str(tmp_path / "cache"))
+def test_graphs_have_a_load_too(tmp_path, own_cache, capsys):
     star = Graph.from_edges(9, [0] * 8, range(1, 9))
     GraphSet.from_graphs([star], name="star", num_features=20, num_classes=5).save(tmp_path / "star.npz")
     (tmp_path / "jobs.csv").write_text("time,graph,model\n0,star.npz,gcn\n0.001,star.npz,sage\n")

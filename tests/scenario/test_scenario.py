@@ -229,8 +229,7 @@ def test_repeats_leave_the_table_and_stretch_the_arrivals():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["exact", "closed_form", "closed_form_metadata", "gradient_boosting_metadata"])
-def test_the_embedded_workload_is_predicted_by_the_predictor_named(name, tmp_path, monkeypatch):
-    monkeypatch.setenv("GNNSCHED_CACHE", str(tmp_path))
+def test_the_embedded_workload_is_predicted_by_the_predictor_named(name, own_cache):
     scenario = replace(load_scenario("hetero4"), predictor=name)
     table, classes = scenario_table(scenario), scenario_classes(scenario.workload)
     pairs = [(choice.accelerator, choice.dataflow) for choice in scenario.fleet.choices]
@@ -239,8 +238,7 @@ def test_the_embedded_workload_is_predicted_by_the_predictor_named(name, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_changed_predictor_file_is_read_again(tmp_path, monkeypatch):
-    monkeypatch.setenv("GNNSCHED_CACHE", str(tmp_path / "cache"))
+def test_a_changed_predictor_file_is_read_again(tmp_path, own_cache):
     shipped_predictor("gradient_boosting").save(tmp_path / "mine.npz")
     scenario = replace(load_scenario("hetero4"), predictor=str(tmp_path / "mine.npz"))
     first = scenario_table(scenario)

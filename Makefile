@@ -26,11 +26,12 @@ OLDEST := .cache/gymnasium
 PACKAGES := import sysconfig; print(sysconfig.get_path("purelib"))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup setup-dev demo test test-long test-quick test-gymnasium test-adapters test-no-jit prepared check check-version lint types \
+.PHONY: setup setup-dev setup-docs demo test test-long test-quick test-gymnasium test-adapters test-no-jit prepared check check-version lint types \
   imports bench docs pictures notebooks learn fuzz soak clean
 
 setup: $(VENV)/.setup
 setup-dev: $(VENV)/.setup-dev
+setup-docs: $(VENV)/.setup-docs
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

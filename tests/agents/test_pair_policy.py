@@ -169,6 +169,7 @@ def test_a_model_without_a_scorer_is_no_policy_of_rows():
             PairRowsPolicy.of(given)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_it_learns_from_scratch_on_varied_scenarios():
     """After some seconds it is ahead of sjf, on a workload that it never trained on."""

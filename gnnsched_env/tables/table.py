@@ -18,6 +18,7 @@ CYCLE_LIMIT = 1 << 50  # a thousand jobs in sequence still fit int64; the simula
 ERROR_LEVELS = (np.arange(200) + 0.5) / 200  # the quantiles of errors that a table may hold
 MOST_COVERAGE = 0.99  # of an interval: more is beyond the quantiles
 COVERAGE = Number(above=0.0, most=MOST_COVERAGE)
+ROUNDING = 1e-12  # of a sum of weights that are normalised
 ENERGY_LIMIT = 1e30  # pJ; larger values cannot come from the cost model
 
 CycleArray = NDArray[np.int64]
@@ -65,7 +66,8 @@ class LatencyTable:
         total = float(self.weights.sum())
         if not np.isfinite(self.weights).all() or (self.weights < 0).any() or total <= 0:
             raise TableError("latency table: weights must be finite, not negative, and sum to more than 0")
-        object.__setattr__(self, "weights", self.weights / total)
+        if abs(total - 1.0) > ROUNDING:  # else a copy of a table would have other weights, in their last bits
+            object.__setattr__(self, "weights", self.weights / total)
         self._check_indices()
         object.__setattr__(self, "pair_keys", tuple(self.pair_keys))
         if len(self.pair_keys) not in (0, choices):

@@ -113,3 +113,10 @@ def test_one_group_alone_and_the_clairvoyant_twin():
     assert table.only_group("toy").num_classes == 2
     with pytest.raises(TableError, match="no group 'Cora'"):
         table.only_group("Cora")
+
+
+def test_a_copy_has_the_same_weights_to_the_last_bit():
+    rng = np.random.default_rng(0)
+    for size in range(2, 60):
+        first = replace(toys.table(np.full((size, 1), 10), owners=[0]), weights=rng.random(size))
+        assert (replace(replace(first, noise=0.1), noise=0.0).weights == first.weights).all()

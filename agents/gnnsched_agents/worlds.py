@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
-from gnnsched_baselines.equal_hardware import equal_hardware
 from gnnsched_baselines.learned.dispatch_features import DispatchFleet, dispatch_fleet
 from gnnsched_baselines.learned.dispatcher import DispatchPlayer
-from gnnsched_baselines.learned.pair_features import machine_features
+from gnnsched_baselines.learned.pair_features import known_machines, machine_features
 from gnnsched_baselines.learned.pair_network import DISPATCH, INPUTS, QUEUE, Inputs, Network
 from gnnsched_baselines.learned.player import Player, Reader
 from gnnsched_env.common.checks import Integer, ListOf, Number, OneOf, Text, check_fields, require
@@ -98,8 +97,7 @@ class World:
 
     def __post_init__(self) -> None:
         table = self.simulation.table
-        self.groups = None if self.layout.dispatch else equal_hardware(table)
-        self.machines = machine_features(table, self.groups)
+        self.groups, self.machines = known_machines(table, pools=not self.layout.dispatch)
         self.fleet = dispatch_fleet(table, self.machines) if self.layout.dispatch else None
 
     def reset(self, seed: int) -> None:

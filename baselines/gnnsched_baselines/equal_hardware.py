@@ -21,12 +21,21 @@ def equal_hardware(table: LatencyTable) -> IntArray | None:
     """
     if not table.pair_keys:
         return None
-    keys: list[list[str]] = [[] for _ in range(table.num_accelerators)]
-    for owner, key in zip(table.choice_accelerators.tolist(), table.pair_keys, strict=True):
-        keys[owner].append(key)
-    groups = np.array(counted(map(tuple, keys)), np.int64)
+    groups = hardware_of(table)
     shortest = shortest_predicted(table)
     return None if np.array_equal(shortest, pooled(shortest, groups)) else groups
+
+
+def hardware_of(table: LatencyTable) -> IntArray:
+    """Return a number for each accelerator, int64 [A], counted from 0 and equal where their choices are, in order.
+
+    Choices are equal if their pair keys are, or, in a table without these, their predicted cycles.
+    """
+    keys = table.pair_keys or [column.tobytes() for column in table.predicted_cycles.T]
+    owned: list[list[str | bytes]] = [[] for _ in range(table.num_accelerators)]
+    for owner, key in zip(table.choice_accelerators.tolist(), keys, strict=True):
+        owned[owner].append(key)
+    return np.array(counted(map(tuple, owned)), np.int64)
 
 
 def equal_choices(table: LatencyTable, groups: IntArray) -> IntArray:

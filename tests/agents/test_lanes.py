@@ -148,7 +148,7 @@ def test_worlds_are_of_the_workloads():
 def test_rows_are_written_where_there_is_room_for_them_only():
     reader = make_lanes().readers[0]
     lanes = len(reader.starts) - 1
-    good = np.empty((lanes * reader.most_rows, NUM_FEATURES), np.float32)
+    good = np.zeros((lanes * reader.most_rows, NUM_FEATURES), np.float32)
     assert reader.describe(good) == reader.describe()
     np.testing.assert_array_equal(good[: reader.starts[-1]], reader.rows[: reader.starts[-1]])
     with pytest.raises(ConfigError, match=r"reader: rows must have room for \d+, got \d+"):

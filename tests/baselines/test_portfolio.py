@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from gnnsched_baselines import make_policy
+from gnnsched_baselines.equal_hardware import hardware_of
 from gnnsched_baselines.learned import portfolio
 from gnnsched_baselines.learned.pair_features import COLUMN
 from gnnsched_baselines.learned.pair_network import QUEUE, save_network
-from gnnsched_baselines.learned.portfolio import Portfolio, drawn_gains, hardware_kinds, imagined
+from gnnsched_baselines.learned.portfolio import Portfolio, drawn_gains, imagined
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy, load_agent
 from gnnsched_env.common import disk_cache
 from gnnsched_env.common.errors import ConfigError
@@ -68,8 +69,13 @@ def test_the_first_one_plays_unless_another_is_better_beyond_doubt(gain, error, 
 def test_a_network_plays_no_fleet_of_more_kinds_than_it_was_trained_for():
     mixed = load_scenario("hetero4").with_options(predictor="exact", jobs=40, window=8)
     networks = {"a": LONGEST, "b": SHORTEST}
-    assert hardware_kinds(scenario_table(EXACT)) == 1 and hardware_kinds(scenario_table(mixed)) == 4
-    assert hardware_kinds(replace(scenario_table(EXACT), pair_keys=())) == 1
+    assert hardware_of(scenario_table(EXACT)).tolist() == [0] * 4 and hardware_of(scenario_table(mixed)).tolist() == [
+        0,
+        1,
+        2,
+        3,
+    ]
+    assert hardware_of(replace(scenario_table(EXACT), pair_keys=())).tolist() == [0] * 4
     assert [chosen(scenario, networks, {"b": 1})[0].chosen for scenario in (EXACT, mixed)] == ["b", "a"]
     assert chosen(mixed, networks, {"b": 4})[0].chosen == "b"
 

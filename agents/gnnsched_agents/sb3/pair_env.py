@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from gnnsched_agents.sb3.vec_env import Sb3VecEnv
-from gnnsched_baselines.equal_hardware import equal_hardware
-from gnnsched_baselines.learned.pair_features import NUM_FEATURES, machine_features
+from gnnsched_baselines.learned.pair_features import NUM_FEATURES, known_machines
 from gnnsched_baselines.learned.player import Reader, row_actions
 from gnnsched_env.common.errors import ConfigError, InvalidAction
 from gnnsched_env.common.policy import FloatArray, IntArray
@@ -93,8 +92,7 @@ class PairVecEnv(Sb3VecEnv):
             raise ConfigError(f"PairVecEnv: scenario must be one, got {len(batch.parts)} of them")
         self.unit = float(batch.table.mean_shortest_predicted)
         simulation, layout = batch.simulation, batch.layout
-        groups = equal_hardware(simulation.table)
-        machines = machine_features(simulation.table, groups)
+        groups, machines = known_machines(simulation.table, pools=True)
         self._reader = Reader(simulation, layout, machines, self.unit, groups=groups, pools=True)
         self._rows = Rows(layout)
         self.observation_space = rows_space(layout)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_baselines.equal_hardware import pooled, shortest_predicted
+from gnnsched_baselines.equal_hardware import equal_hardware, pooled, shortest_predicted
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.sim import fleet_capacity
 from gnnsched_env.tables import LatencyTable
@@ -93,6 +93,15 @@ COLUMN = Columns(*range(NUM_FEATURES))
 MACHINE = MachineColumns(*range(len(MachineColumns._fields)))
 TYPICAL = 12  # number of classes that represent future jobs
 LIKENESS = 2.0  # each factor of two between latencies, halved so often, is what two accelerators' likeness loses
+
+
+def known_machines(table: LatencyTable, *, pools: bool) -> tuple[IntArray | None, NDArray[np.float64]]:
+    """Return the accelerators' `equal_hardware` and their features, for weights that pool latencies (or do not).
+
+    The former is None where nothing is pooled.
+    """
+    groups = equal_hardware(table) if pools else None
+    return groups, machine_features(table, groups)
 
 
 def machine_features(table: LatencyTable, groups: IntArray | None = None) -> NDArray[np.float64]:

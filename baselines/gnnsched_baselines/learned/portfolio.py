@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.decoding import given_table
-from gnnsched_baselines.equal_hardware import equal_hardware, pooled
-from gnnsched_baselines.learned.pair_features import machine_features
+from gnnsched_baselines.equal_hardware import hardware_of, pooled
+from gnnsched_baselines.learned.pair_features import known_machines
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_baselines.learned.player import Player
 from gnnsched_baselines.learned.trained_policy import TrainedPolicy
@@ -62,8 +62,8 @@ class Portfolio:
         table = given_table(self.name, table)
         first, *_ = networks
         self._policy = TrainedPolicy(layout, table=table, network=networks[first])  # before any work: it checks
-        known = hardware_kinds(table)
-        fitting = {name: network for name, network in networks.items() if known <= kinds.get(name, known)}
+        number = int(hardware_of(table).max()) + 1
+        fitting = {name: network for name, network in networks.items() if number <= kinds.get(name, number)}
         networks = fitting if table.num_accelerators > 1 else {first: networks[first]}  # it plays `sjf` on a single one
         gains, errors = drawn_gains(table, networks, layout.window)
         sure = np.where(gains > SURE * errors, gains, 0.0)
@@ -74,18 +74,6 @@ class Portfolio:
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return one action for each lane."""
         return self._policy.act(observation, mask)
-
-
-def hardware_kinds(table: LatencyTable) -> int:
-    """Return how many kinds of accelerators a table's fleet has: by its hardware, or by predictions if none is told."""
-    columns = table.pair_keys or [column.tobytes() for column in table.predicted_cycles.T]
-    owners = table.choice_accelerators.tolist()
-    return len(
-        {
-            tuple(column for column, own in zip(columns, owners, strict=True) if own == accelerator)
-            for accelerator in range(table.num_accelerators)
-        }
-    )
 
 
 def drawn_gains(
@@ -140,14 +128,12 @@ def _costs(table: LatencyTable, networks: Sequence[Network], window: int, episod
 def _player(batch: EnvBatch, network: Network) -> Callable[[], IntArray]:
     """Return what decides for a batch's simulation as its observations say."""
     table = batch.simulation.table
-    groups = equal_hardware(table) if network.pools else None
-    known = (_machines(table, pools=network.pools), float(table.mean_shortest_predicted), network.read)
+    groups, machines = _known(table, pools=network.pools)
+    known = (machines, float(table.mean_shortest_predicted), network.read)
     return Player(batch.simulation, batch.layout, *known, groups=groups, pools=network.pools).act
 
 
-@lru_cache(maxsize=2)
-def _machines(table: LatencyTable, *, pools: bool) -> NDArray[np.float64]:
-    return machine_features(table, equal_hardware(table) if pools else None)
+_known = lru_cache(maxsize=2)(known_machines)
 
 
 def imagined(table: LatencyTable) -> LatencyTable:

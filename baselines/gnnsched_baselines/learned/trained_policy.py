@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from gnnsched_baselines.actions import send_pairs
 from gnnsched_baselines.decoding import Beliefs, given_table, read_beliefs
-from gnnsched_baselines.equal_hardware import equal_choices, equal_hardware, pooled
+from gnnsched_baselines.equal_hardware import equal_choices, pooled
 from gnnsched_baselines.learned import pair_kernels as kernels
-from gnnsched_baselines.learned.pair_features import NUM_FEATURES, machine_features
+from gnnsched_baselines.learned.pair_features import NUM_FEATURES, known_machines
 from gnnsched_baselines.learned.pair_network import QUEUE, Network, load_network
 from gnnsched_baselines.learned.player import context, fleet_kinds, most_rows, scratch
 from gnnsched_env.common.errors import ConfigError, did_you_mean
@@ -29,9 +29,8 @@ class ObservationReader:
         """Describe observations of a layout; with `pools`, latencies on equal hardware are pooled (`Network.pools`)."""
         _check_queue(layout)
         self.layout = layout
-        self.groups = equal_hardware(table) if pools else None
+        self.groups, self.machines = known_machines(table, pools=pools)
         self.equal_choices = None if self.groups is None else equal_choices(table, self.groups)
-        self.machines = machine_features(table, self.groups)
         self.unit = float(table.mean_shortest_predicted)
         self.kinds = fleet_kinds(self.machines, _kinds(layout, self.groups), merged=False)
         self._scratch = scratch(layout.window, self.kinds)
@@ -75,8 +74,7 @@ class TrainedPolicy:
         self.layout = layout
         self.network = network
         self._weights = network.read
-        self._groups = equal_hardware(table) if network.pools else None
-        machines = machine_features(table, self._groups)
+        self._groups, machines = known_machines(table, pools=network.pools)
         kinds = fleet_kinds(machines, _kinds(layout, self._groups), merged=True)
         self._kinds = kinds
         self._equal_choices = None if self._groups is None else equal_choices(table, self._groups)

@@ -24,7 +24,6 @@ import torch
 from torch import Tensor
 
 from benchmarks.cycles import pin_to_one_core
-from gnnsched_agents.lanes import Lanes
 from gnnsched_agents.methods import played_decisions
 from gnnsched_agents.methods.method import Method
 from gnnsched_agents.methods.pair_gradients import PairGradient
@@ -40,14 +39,8 @@ NEVER = 1_000_000  # updates
 BATCHED = "batched PPO (`methods/ppo.py`)"
 REFERENCE = "MaskablePPO, legal rows packed"
 PARTS: dict[str, list[tuple[Any, str]]] = {  # of an update, and the functions in which they are done
-    "describing rows": [(Lanes, "describe_world")],
-    "drawing actions": [(played_decisions, "draw")],
-    "environment": [(Lanes, "step_world")],
-    "critic's inputs and values, advantages": [
-        (played_decisions, "average"),
-        (Critic, "values"),
-        (PlayedDecisions, "estimate"),
-    ],
+    "playing: rows, drawn actions, environment": [(played_decisions, "play_on")],
+    "critic's values, advantages": [(Critic, "values"), (PlayedDecisions, "estimate")],
     "policy's gradient": [(PairGradient, "__call__")],
     "critic's gradient": [(Ppo, "_value_loss")],
     "optimiser": [(torch.nn.utils, "clip_grad_norm_"), (torch.optim.Adam, "step")],

@@ -128,8 +128,7 @@ class Simulation:
         np.copyto(self.seeds, seeds, where=which)
         np.copyto(self.episodes, episodes, where=which)
         if self.feed is None:
-            drawn = (self.settings, *self._streams, self.lanes, self.jobs, *self.predictor)
-            random_jobs.draw(*drawn, seeds, episodes, which)
+            random_jobs.draw(*self.drawing, seeds, episodes, which)
         else:
             self.feed.load(which)
         for lane in np.flatnonzero(which).tolist() if self.streaming else ():
@@ -179,6 +178,11 @@ class Simulation:
     def state(self) -> tuple[NDArray[Any], ...]:
         """Return the arrays that the kernels take, tables and state, in their order."""
         return (self.settings, *self._tables, self.lanes, self.accelerators, self.jobs, self.queue, self.aborted)
+
+    @property
+    def drawing(self) -> tuple[NDArray[Any], ...]:
+        """Return the arrays that `random_jobs.draw` takes before seeds, episodes and lanes, in their order."""
+        return (self.settings, *self._streams, self.lanes, self.jobs, *self.predictor)
 
     def refill(self) -> None:
         """Load more jobs for the lanes that have run out of them, where the kernels stop, and run those lanes on."""

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gnnsched_agents import lanes as module
-from gnnsched_agents.lanes import HORIZONS, INSIGHTS, NUM_PRESENT, Lanes
+from gnnsched_agents.lane_insights import HORIZONS, INSIGHTS, NUM_PRESENT
+from gnnsched_agents.lanes import Lanes
 from gnnsched_agents.worlds import Workloads, make_world
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES
 from gnnsched_baselines.learned.pair_network import initial_network

@@ -7,14 +7,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnnsched_agents import lanes as lanes_module
+from gnnsched_agents.lane_insights import HORIZONS
+from gnnsched_agents.lanes import Lanes
 from gnnsched_agents.methods.played_decisions import PlayedDecisions, gae, normalised
 from gnnsched_agents.methods.ppo import Ppo, clipped_gain
-from gnnsched_agents.methods.ppo_kernels import draw
 from gnnsched_agents.methods.registry import PpoConfig
+from gnnsched_agents.methods.sampled_play import draw
 from gnnsched_agents.torch_network import Packing, PairNetwork
 from gnnsched_agents.worlds import Workloads, make_world
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES
@@ -23,6 +25,7 @@ from gnnsched_baselines.learned.player import Player
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.nn.checkpoint import read_checkpoint, write_checkpoint
 from tests.envs.environments import hetero_scenario
+from tests.twins import sampled_play as naive_play
 from tests.twins import training as naive_training
 
 WORKLOADS = Workloads(sets=2, jobs=40, window=8, loads=(0.8, 1.0))
@@ -140,6 +143,29 @@ def test_what_is_played_follows_the_policy():
     assert figures["jobs"] > 0.0
 
 
+@given(seed=st.integers(0, 1 << 32), lanes=st.integers(1, 3), steps=st.integers(1, 30), foresight=st.booleans())
+@settings(max_examples=15)
+def test_what_is_played_is_what_the_slow_twin_plays(seed, lanes, steps, foresight):
+    """Some episodes end on the way: they have 40 jobs."""
+    network = initial_network(4, np.random.default_rng(seed), prior=1.0)
+    uniforms = np.random.default_rng(seed).random((steps, lanes))
+    ours, theirs = (Lanes(WORKLOADS, 1, lanes, np.random.default_rng(seed), network) for _ in range(2))
+    played = PlayedDecisions(1, lanes, steps)
+    played.play(ours, 0, network, uniforms, foresight=foresight)
+    rows, chosen, shares, views, (rewards, elapsed, ended) = naive_play.play(
+        theirs, 0, network, uniforms, foresight=foresight
+    )
+    assert played.chosen[0].tolist() == chosen
+    assert played.starts[0].tolist() == np.cumsum([0, *map(len, rows)]).tolist()
+    assert (played.rows[0][: played.starts[0, -1]] == np.concatenate(rows)).all()
+    np.testing.assert_allclose(np.exp(played.log_probabilities[0]), shares, rtol=1e-4)
+    np.testing.assert_allclose(played.views[0], views, rtol=1e-4, atol=1e-5)
+    for own, other in ((played.rewards, rewards), (played.elapsed, elapsed), (played.ended, ended)):
+        assert (own[0] == other).all()
+    for own, other in zip(ours.state()[0]["arrays"], theirs.state()[0]["arrays"], strict=True):
+        assert (own == other).all()
+
+
 def test_room_for_rows_is_made_where_it_ends():
     plain, tight = Ppo(SMALL, WORKLOADS, 0), Ppo(SMALL, WORKLOADS, 0)
     tight.played.rows = [rows[:1] for rows in tight.played.rows]
@@ -247,7 +273,7 @@ def test_worlds_are_replaced_in_turn():
 
 
 def test_without_foresight_the_critic_sees_nothing_to_come():
-    ahead, views = 2 * len(lanes_module.HORIZONS), []
+    ahead, views = 2 * len(HORIZONS), []
     for foresight in (True, False):
         ppo = Ppo(replace(SMALL, foresight=foresight), WORKLOADS, 0)
         ppo.play()

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_agents.lanes import NUM_INSIGHTS, NUM_PRESENT, Lanes
-from gnnsched_agents.methods.ppo_kernels import average, draw
+from gnnsched_agents.lane_insights import HORIZONS, NUM_INSIGHTS
+from gnnsched_agents.lanes import Lanes
+from gnnsched_agents.methods.pair_gradients import Decisions
+from gnnsched_agents.methods.sampled_play import play_on
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_env.common.policy import FloatArray, IntArray
@@ -57,32 +59,39 @@ class PlayedDecisions:
 
         `uniforms` float64 [T, L] from 0 to 1 decide what is drawn. Without `foresight` the critic sees nothing to come.
         """
-        reader, count = lanes.readers[world], self.lanes
-        most, width = count * reader.most_rows, len(network.b1)
+        place, reader = lanes.worlds[world], lanes.readers[world]
+        simulation, layout = place.simulation, place.layout
+        room, width = self.lanes * reader.most_rows, len(network.b1)
         scratch = (
-            np.arange(reader.most_rows), np.empty((reader.most_rows, width), np.float32),
+            np.empty((room, 2), np.int64), np.zeros(self.lanes + 1, np.int64),
+            np.empty((self.lanes, NUM_INSIGHTS), np.float32), np.empty(self.lanes, np.int64),
+            np.empty(room, np.int64), np.empty((reader.most_rows, width), np.float32),
             np.empty((2, width), np.float32), np.empty(reader.most_rows, np.float32),
         )  # fmt: skip
-        insights = np.zeros((count, NUM_INSIGHTS), np.float32)
-        first = 0
-        for t in range(self.steps + 1):
-            own = slice(t * count, (t + 1) * count)
-            rows = self._room(world, first, most)[first:]
-            seen = lanes.describe_world(world, rows, insights)
-            if not foresight:
-                insights[:, NUM_PRESENT:] = 0.0
-            view = self.views[world, own]
-            view[:, NUM_FEATURES:] = insights
-            average(rows, reader.starts, view)
-            self.starts[world, own.start] = first
-            if t == self.steps:
-                break
-            chosen, logs = self.chosen[world, own], self.log_probabilities[world, own]
-            draw(rows, reader.starts, network.arrays, uniforms[t], *scratch, chosen, logs)
-            self.starts[world, own] = reader.starts[:-1] + first
-            first += seen
-            stepped = lanes.step_world(world, reader.starts[:-1] + chosen)
-            self.rewards[world, own], self.elapsed[world, own], self.ended[world, own] = stepped
+        known = (
+            simulation.state, simulation.drawing, (simulation.seeds, simulation.episodes), reader.reading,
+            (place.unit, place.load, HORIZONS, layout.num_accelerators, layout.wait_action), foresight, network.arrays,
+            uniforms,
+        )  # fmt: skip
+        played = (
+            self.starts[world], self.chosen[world], self.log_probabilities[world], self.views[world],
+            self.rewards[world], self.elapsed[world], self.ended[world],
+        )  # fmt: skip
+        step = 0
+        while step <= self.steps:
+            rows = self._room(world, int(self.starts[world, step * self.lanes]), room)
+            step = play_on(*known, step, rows, room, scratch, played)
+
+    def decisions(self, world: int, part: IntArray) -> Decisions:
+        """Return some of a world's decisions, by their numbers, as gradients are computed of them."""
+        return Decisions(
+            rows=self.rows[world],
+            starts=self.starts[world],
+            part=part,
+            chosen=self.chosen[world],
+            logs=self.log_probabilities[world],
+            advantages=self.advantages[world],
+        )
 
     def of_world(self, world: int) -> tuple[NDArray[Any], ...]:
         """Return what `play` has written of a world."""

@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gnnsched_agents.lanes import INSIGHTS, Lanes
+from gnnsched_agents.lane_insights import INSIGHTS
+from gnnsched_agents.lanes import Lanes
 from gnnsched_agents.methods.pair_gradients import FIGURES, PairGradient
 from gnnsched_agents.methods.played_decisions import VIEW, PlayedDecisions
 from gnnsched_agents.methods.registry import PpoConfig
@@ -36,6 +37,7 @@ T = TypeVar("T")
 KIND = "ppo 2"  # kind and format of checkpoints
 SCALE_RATE = 0.1  # rate at which the values' scale follows the returns', per update
 ADAM_EPSILON = 1e-5
+GROUPS = 4  # of worlds whose gradients are computed at once: threads share them, and fewer would be shared worse
 STREAM = 0x990  # separates these draws from other streams with the same seed
 
 
@@ -61,7 +63,7 @@ class Ppo:
         self.updates = self.decisions = 0
         self.lanes = Lanes(workloads, config.worlds, config.lanes, self.rng, start)
         self.played = PlayedDecisions(config.worlds, config.lanes, config.steps)
-        self.gradients = [PairGradient(len(start.b1)) for _ in range(config.worlds)]
+        self.gradients = [PairGradient(len(start.b1)) for _ in range(min(GROUPS, config.worlds))]
         self._pool = ThreadPoolExecutor(config.threads, initializer=torch.set_num_threads, initargs=(1,))
 
     def network(self) -> Network:
@@ -123,19 +125,17 @@ class Ppo:
 
     def _compiled(self, batch: list[IntArray], entropy_weight: float) -> dict[str, float]:
         """Set all gradients, worlds and critic in threads; return figures."""
-        played, total = self.played, sum(map(len, batch))
+        total = sum(map(len, batch))
         weights = tuple(parameter.detach() for parameter in self.actor.parameters())
+        decisions = [self.played.decisions(world, part) for world, part in enumerate(batch)]
+        groups = [decisions[number :: len(self.gradients)] for number in range(len(self.gradients))]
 
         def learn(task: int) -> Any:
-            if task == len(batch):
+            if task == len(groups):
                 return self._value_loss(batch)
-            return self.gradients[task](
-                played.rows[task], played.starts[task], batch[task], played.chosen[task],
-                played.log_probabilities[task], played.advantages[task], weights,
-                self.config.clip, entropy_weight, 1.0 / total,
-            )  # fmt: skip
+            return self.gradients[task](groups[task], weights, self.config.clip, entropy_weight, 1.0 / total)
 
-        miss, *parts = self._each(learn, [len(batch), *range(len(batch))])
+        miss, *parts = self._each(learn, [len(groups), *range(len(groups))])
         for parameter, *gradients in zip(self.actor.parameters(), *(part[0] for part in parts), strict=True):
             parameter.grad = torch.stack(gradients).sum(0)
         sums = sum(part[1] for part in parts) / total

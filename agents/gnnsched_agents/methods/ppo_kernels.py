@@ -1,56 +1,12 @@
-"""Compiled code of PPO: draws by a network's scores, and the passes over rows between the products of a gradient."""
+"""Compiled code of PPO: the passes over rows between the matrix products of a gradient."""
 
 import math
 
 import numpy as np
 
-from gnnsched_baselines.learned.pair_features import NUM_FEATURES
-from gnnsched_baselines.learned.pair_kernels import score
 from gnnsched_env.common.compiled import bare_kernel, inlined_with
 
 _fast = inlined_with(fastmath=True)
-
-
-@bare_kernel
-def average(rows, starts, views):
-    """Write the means of each lane's rows, as in `draw`, to the first F columns of `views` float32 [L, VIEW]."""
-    for i in range(len(views)):
-        share = np.float32(1.0) / np.float32(starts[i + 1] - starts[i])
-        for f in range(NUM_FEATURES):
-            views[i, f] = np.float32(0.0)
-        for r in range(starts[i], starts[i + 1]):
-            for f in range(NUM_FEATURES):
-                views[i, f] += share * rows[r, f]
-
-
-@bare_kernel
-def draw(rows, starts, weights, uniforms, order, hidden, pooled, scores, chosen, logs):
-    """Draw a row of each lane by the softmax of the network's scores.
-
-    `rows` float32 [n, F], lane i's from starts[i] to starts[i + 1], one at least; `weights` the arrays of a Network;
-    `uniforms` float64 [L] from 0 to 1: what is drawn is the first row whose cumulated probability is greater. Scratch
-    for the most rows M of a lane: `order` int64 [M] (0, 1, ...), `hidden` float32 [M, H], `pooled` float32 [2, H],
-    `scores` float32 [M]. Written: `chosen` int64 [L], the row's number in its lane, and `logs` float32 [L], its
-    log-probability.
-    """
-    w1, b1, w2, u2, b2, w3, skip = weights
-    for i in range(len(chosen)):
-        first, count = starts[i], starts[i + 1] - starts[i]
-        score(rows[first:], count, order, count, w1, b1, w2, u2, b2, w3, skip, hidden, pooled, scores)
-        highest = scores[0]
-        for r in range(1, count):
-            highest = max(highest, scores[r])
-        total = 0.0
-        for r in range(count):
-            total += math.exp(scores[r] - highest)
-        left, taken = uniforms[i] * total, 0
-        for r in range(count):
-            left -= math.exp(scores[r] - highest)
-            taken = r
-            if left < 0.0:
-                break
-        chosen[i] = taken
-        logs[i] = scores[taken] - highest - math.log(total)
 
 
 @bare_kernel
@@ -99,17 +55,18 @@ def _scored(second, r, shared, i, w3):
 
 @bare_kernel
 def objective(
-    inputs, second, shared, first, part, chosen, old_logs, advantages, w3, skip, clip, entropy, share,
+    inputs, second, shared, first, chosen, old_logs, advantages, w3, skip, clip, entropy, share,
     scores, last, straight, figures,
 ):  # fmt: skip
     """Replace the second layer by the loss's gradient in it.
 
     `inputs` float32 [n, F]; `second` float32 [n, H] holds the rows' part of the second layer, `shared` float32 [B, H]
-    the part that a decision's rows share: both become gradients. Added to: the gradients `last` float32 [H] of w3,
+    the part that a decision's rows share: both become gradients. Of each decision `chosen` int64, `old_logs` and
+    `advantages` float32 [B]. Added to: the gradients `last` float32 [H] of w3,
     `straight` float32 [F] of skip, and the `figures`. Scratch: `scores` float64 [n].
     """
     zero, most = np.float32(0.0), 0.0
-    for i in range(len(part)):
+    for i in range(len(chosen)):
         begin, end = first[i], first[i + 1]
         most = -math.inf
         for r in range(begin, end):
@@ -122,8 +79,8 @@ def objective(
         for r in range(begin, end):
             scores[r] -= normaliser  # log-probabilities from here on
             disorder -= math.exp(scores[r]) * scores[r]
-        taken, advantage = begin + chosen[part[i]], advantages[part[i]]
-        change = scores[taken] - old_logs[part[i]]
+        taken, advantage = begin + chosen[i], advantages[i]
+        change = scores[taken] - old_logs[i]
         ratio = math.exp(change)
         bounded = min(1.0 + clip, max(1.0 - clip, ratio))
         gain = min(ratio * advantage, bounded * advantage)

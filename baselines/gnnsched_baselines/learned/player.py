@@ -120,10 +120,9 @@ class Reader:
         shortest = np.take_along_axis(*self.expected, axis=1).astype(np.float64)
         shortest = shortest if groups is None else pooled(shortest, groups)
         kinds = fleet_kinds(machines, equal_columns(shortest), merged=merged)
-        self.situation = situation(window, kinds, pools=pools)
-        self.scratch = scratch(window, kinds)
         of_kinds = np.ascontiguousarray(shortest[:, kinds.firsts])
-        self.tables = (of_kinds, int(simulation.config.mean_down), machines, float(unit), kinds)
+        known = (of_kinds, int(simulation.config.mean_down), machines, float(unit), kinds)
+        self.reading = (*known, situation(window, kinds, pools=pools), scratch(window, kinds))  # what kernels read by
         self.most_rows = most_rows(window, kinds)
         self.order = np.empty(window * fleet + 1, np.int64)
         self.rows: FloatArray = np.empty((0, NUM_FEATURES), np.float32)
@@ -151,7 +150,7 @@ class Reader:
             self.pairs = np.empty((lanes * self.most_rows, 2), np.int64)
         state = (simulation.lanes, simulation.accelerators, simulation.queue)
         written = (rows, self.pairs, self.order, self.starts)
-        arguments = (*state, *self.tables, self.situation, self.scratch, *written)
+        arguments = (*state, *self.reading, *written)
         if self._describe is None:
             self._describe = compiled_for(kernels.describe_state, *arguments)
         return int(self._describe(*arguments))
@@ -183,9 +182,7 @@ class Player:
         best = best if groups is None else _pooled_best(simulation.table, expected, groups)
         self.actions = np.empty(len(simulation.lanes), np.int64)
         self._arguments = (
-            *self.reader.tables,
-            self.reader.situation,
-            self.reader.scratch,
+            *self.reader.reading,
             np.empty((most, NUM_FEATURES), np.float32),
             np.empty((most, 2), np.int64),
             self.reader.order,

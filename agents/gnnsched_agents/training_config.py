@@ -21,6 +21,7 @@ ANY_FLEET = "queue"
 ANY_EVOLUTION = {"worlds": 24, "lanes": 2, "pairs": 12, "sigma": 0.12, "level": 0.01}
 ANY_OPTIONS: dict[str, dict[str, Any]] = {
     "improvement": {"states": 24_000, "rounds": 2, "evolution_rate": 0.03, **ANY_EVOLUTION},
+    "policy_iteration": {"worlds": 32, "states": 200},
     "evolution": {"learning_rate": 0.03, **ANY_EVOLUTION},
 }
 ANY_NAMES = {f"{ANY_FLEET}{KINDS[kind].suffix}": kind for kind in ANY_OPTIONS}

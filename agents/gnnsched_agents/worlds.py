@@ -124,11 +124,14 @@ class World:
             return DispatchPlayer(self.simulation, self.layout, self.fleet, network).act
         if network is None:
             return AssignmentPlayer(self.simulation, self.layout).actions
+        return self.player(self.simulation, network).act
+
+    def player(self, simulation: Simulation, network: Network) -> Player:
+        """Return what decides by a network in a simulation of the same workload: the world's own, or its futures."""
         pools = network.pools or self.groups is None
         machines = self.machines if pools else machine_features(self.simulation.table)
         groups = self.groups if pools else None
-        known = (machines, self.unit, network.read)
-        return Player(self.simulation, self.layout, *known, groups=groups, pools=network.pools).act
+        return Player(simulation, self.layout, machines, self.unit, network.read, groups=groups, pools=network.pools)
 
     def reader(self) -> Reader:
         """Return what describes the lanes to a network in training."""

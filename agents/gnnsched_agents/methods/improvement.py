@@ -29,7 +29,7 @@ from gnnsched_env.common.parallel.task_runs import TaskRunner, Where
 from gnnsched_env.common.progress import Advance
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 
-KIND = "improvement 1"  # kind and format of checkpoints
+KIND = "improvement 2"  # kind and format of checkpoints
 BUSY = 0.6  # loads above this share of the range count as high
 SHORT = (8, 64)  # number of jobs in a short episode
 

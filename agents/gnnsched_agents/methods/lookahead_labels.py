@@ -6,7 +6,9 @@ meet the same futures, so most of that cost cancels: with many states, a few fut
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,50 +19,70 @@ from gnnsched_baselines.learned.pair_features import COLUMN
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_baselines.learned.player import row_actions
 from gnnsched_baselines.rollout import MOST_LANES
-from gnnsched_env.common.policy import FloatArray, IntArray
+from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray
+from gnnsched_env.sim import Simulation
 from gnnsched_env.sim.belief import Belief, belief_of
 from gnnsched_env.sim.rewards import episode_charges
 
+States = TypeVar("States", bound=Any)
 FIRST_DECISIONS = 300  # most decisions of a lane before its first label; never more than its jobs
 RESTART_AT = 0.6  # all lanes restart once this share of them has ended
+MOST_VISITS = 200  # of a world, also where few of its states can be labelled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Labels:
     """S states, their rows one behind another's: `rows` float32 [n, F], `starts` int64 [S + 1].
 
-    `costs` float32 [n], mean services: the cost of taking a row's action and then following `assignment`, averaged over
-    the futures, minus the mean of the state's tried rows; nan for rows not tried. `errors` float32 [n]: their standard
-    errors.
+    `costs` float32 [n], mean services: the cost of taking a row's action and then following the policy that plays the
+    futures, averaged over them, minus the mean of the state's tried rows; nan for rows not tried. `errors` float32 [n]:
+    their standard errors. `completions` float32 [S], mean services: the mean completion time in the state's futures.
     """
 
     rows: FloatArray
     starts: IntArray
     costs: FloatArray
     errors: FloatArray
+    completions: FloatArray
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
 
-def joined(parts: Sequence[Labels]) -> Labels:
-    """Return all states of several labels."""
+def joined(parts: Sequence[States]) -> States:
+    """Return all states of several labels, or of other records of arrays with `starts`."""
     sizes = np.concatenate([np.diff(part.starts) for part in parts])
-    return Labels(
-        rows=np.concatenate([part.rows for part in parts]),
-        starts=np.concatenate([[0], np.cumsum(sizes)]),
-        costs=np.concatenate([part.costs for part in parts]),
-        errors=np.concatenate([part.errors for part in parts]),
-    )
+    names = [entry.name for entry in fields(parts[0]) if entry.name != "starts"]
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return replace(parts[0], starts=np.concatenate([[0], np.cumsum(sizes)]), **arrays)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Lookahead:
-    """Settings of labelling: try at most `candidates` rows per state on `futures` with `arrivals` further jobs each."""
+    """How states are labelled: at most `candidates` rows each, on `futures` with `arrivals` further jobs each.
+
+    Rows to try are waiting, that of `assignment`, and those that change its plan least; `assignment` plays the futures.
+    """
 
     futures: int
     arrivals: int
     candidates: int
+
+    def tried(self, rows: FloatArray) -> IntArray:
+        """Return the numbers of those of a lane's rows [n, F] that are tried: none, or two at least."""
+        if len(rows) < 2:
+            return np.empty(0, np.int64)
+        always = (rows[:, COLUMN.wait] > 0) | (rows[:, COLUMN.planned_action] > 0)
+        order = np.argsort(np.where(always, -np.inf, rows[:, COLUMN.plan_change]), kind="stable")
+        return np.sort(order[: self.candidates])
+
+    def play(self, future: Simulation, world: World, actions: IntArray) -> None:
+        """Take the first actions [L], then play the futures to their end."""
+        play_out(future, world.layout, actions)
+
+    def charges(self, future: Simulation, world: World, *, cut: BoolArray) -> NDArray[np.float64]:
+        """Return what played futures cost, cycles, float64 [L]; where `cut` [L], more jobs would have come."""
+        return np.asarray(episode_charges(future.settings, future.jobs, future.lanes), np.float64)
 
 
 def gather(
@@ -73,14 +95,15 @@ def gather(
 ) -> tuple[Labels, int]:
     """Return labels of at least `states` states visited by `visitor` (None: `assignment`), and the decisions played.
 
-    There are about `spacing` decisions between two labelled states of a lane.
+    There are about `spacing` decisions between two labelled states of a lane. Where few states can be labelled, there
+    are fewer.
     """
     parts: list[Labels] = []
     decisions = 0
     world.reset(int(rng.integers(EPISODE_SEEDS)))
     jobs = world.simulation.config.jobs
     steps, spacing = int(rng.integers(min(jobs, FIRST_DECISIONS))), min(spacing, jobs)
-    while sum(map(len, parts)) < states:
+    while sum(map(len, parts)) < states and len(parts) < MOST_VISITS:
         act = world.actor(visitor)
         for _ in range(steps):
             world.simulation.step(act())
@@ -99,12 +122,15 @@ def label(world: World, lookahead: Lookahead, rng: np.random.Generator) -> tuple
     reader = world.reader()
     count = reader.describe()
     rows, pairs, starts = reader.rows[:count], reader.pairs[:count], reader.starts
-    tried = [_candidates(rows, starts[i], starts[i + 1], lookahead.candidates) for i in range(len(starts) - 1)]
+    tried = [first + lookahead.tried(rows[first:stop]) for first, stop in pairwise(starts)]
     seeds = rng.integers(0, 1 << 63, (len(tried), lookahead.futures)).astype(np.uint64)
     actions = row_actions(world.layout, pairs)
     lanes = np.repeat(np.arange(len(tried)), [len(own) for own in tried])
     chosen = np.concatenate(tried)
-    costs, decisions = _try(world, belief_of(world.simulation), lanes, actions[chosen], seeds, lookahead.arrivals)
+    belief = belief_of(world.simulation)
+    costs, decisions = _try(world, belief, lanes, actions[chosen], seeds, lookahead)
+    known = belief.lanes
+    jobs = np.maximum(1, known["in_system"] + np.minimum(known["to_come"], lookahead.arrivals)) * world.unit
     mean, error = np.full((2, count), np.nan, np.float32)
     for lane, own in enumerate(tried):
         if len(own):
@@ -119,32 +145,25 @@ def label(world: World, lookahead: Lookahead, rng: np.random.Generator) -> tuple
         starts=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         costs=mean[kept],
         errors=error[kept],
+        completions=np.array([costs[lanes == i].mean() / jobs[i] for i in open_lanes], np.float32),
     )
     return labels, decisions
 
 
-def _candidates(rows: FloatArray, first: int, stop: int, most: int) -> IntArray:
-    """Return the numbers of the rows to try: waiting, the plan's own, and those that change the plan least."""
-    own = rows[first:stop]
-    if len(own) < 2:
-        return np.empty(0, np.int64)
-    always = (own[:, COLUMN.wait] > 0) | (own[:, COLUMN.planned_action] > 0)
-    order = np.argsort(np.where(always, -np.inf, own[:, COLUMN.plan_change]), kind="stable")
-    return first + np.sort(order[:most])
-
-
 def _try(
-    world: World, belief: Belief, lanes: IntArray, actions: IntArray, seeds: NDArray[np.uint64], arrivals: int
+    world: World, belief: Belief, lanes: IntArray, actions: IntArray, seeds: NDArray[np.uint64], lookahead: Lookahead
 ) -> tuple[NDArray[np.float64], int]:
     """Return float64 [n, futures], the cost in cycles of each action in each future, and the number of decisions."""
-    futures = seeds.shape[1]
+    futures = lookahead.futures
     costs = np.empty((len(lanes), futures))
+    cut = belief.lanes["to_come"] > lookahead.arrivals
     decisions = 0
     together = max(1, MOST_LANES // futures)
     for first in range(0, len(lanes), together):
         part = slice(first, first + together)
-        simulation = belief.futures(np.repeat(lanes[part], futures), seeds[lanes[part]].ravel(), arrivals)
-        play_out(simulation, world.layout, np.repeat(actions[part], futures))
-        costs[part] = episode_charges(simulation.settings, simulation.jobs, simulation.lanes).reshape(-1, futures)
+        origins = np.repeat(lanes[part], futures)
+        simulation = belief.futures(origins, seeds[lanes[part]].ravel(), lookahead.arrivals)
+        lookahead.play(simulation, world, np.repeat(actions[part], futures))
+        costs[part] = lookahead.charges(simulation, world, cut=cut[origins]).reshape(-1, futures)
         decisions += int(simulation.lanes["steps"].sum())
     return costs, decisions

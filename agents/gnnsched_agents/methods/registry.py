@@ -117,6 +117,53 @@ class ImprovementConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PolicyIterationConfig:
+    """Options of training by policy iteration in near ties."""
+
+    width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
+    """Units in each layer of the network; ignored if `weights` are given."""
+    weights: Path | None = None
+    """Weights file to start from (.npz); without it, a network that decides as `assignment` does."""
+    worlds: Annotated[int, Integer(1)] = 16
+    """Worlds in which states are labelled in each iteration, each with a load from its own part of the range."""
+    short: Annotated[int, Integer(0)] = 8
+    """Further worlds in each iteration, with short episodes, at higher loads too."""
+    states: Annotated[int, Integer(1)] = 400
+    """Number of states labelled in each world."""
+    lanes: Annotated[int, Integer(1)] = 64
+    """Lanes of each world."""
+    spacing: Annotated[int, Integer(1)] = 25
+    """Approximate number of decisions between two visits of a lane."""
+    share: Annotated[float, Number(above=0, most=1)] = 0.2
+    """Share of the states that are near ties: the gap of scores that this share is below, at first, is near."""
+    candidates: Annotated[int, Integer(2)] = 4
+    """Largest number of actions tried per state."""
+    futures: Annotated[int, Integer(2)] = 8
+    """Number of sampled futures per state."""
+    horizon: Annotated[float, Number(above=0)] = 7.5
+    """Arrivals of a future, times 1 - load and over the number of accelerators, within limits."""
+    memory: Annotated[int, Integer(1)] = 10
+    """Number of iterations whose labels are learned from."""
+    passes: Annotated[int, Integer(1)] = 2
+    """Number of passes over them in each iteration."""
+    batch: Annotated[int, Integer(1)] = 512
+    """Number of states per gradient step."""
+    learning_rate: Annotated[float, Number(above=0)] = 1e-3
+    """Peak learning rate of Adam in each iteration: linear warm-up, then cosine decay."""
+    half_life: Annotated[int, Integer(0)] = 0
+    """Number of iterations in which the learning rate halves; 0: it stays constant."""
+    sharpness: Annotated[float, Number(above=0)] = 5.0
+    """Scores times this, over the gap that is near, are the logits of the policy that learns."""
+    trust: Annotated[float, Number(least=0)] = 0.05
+    """Weight of the divergence from the policy before the iteration."""
+    workers: Annotated[int, Integer(1)] = 1
+    """Number of processes that label; results do not depend on it."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "policy_iteration")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PpoConfig:
     """Options of training by PPO."""
 
@@ -288,6 +335,12 @@ def _improvement() -> type[Method]:
     return Improvement
 
 
+def _policy_iteration() -> type[Method]:
+    from gnnsched_agents.methods.policy_iteration import PolicyIteration
+
+    return PolicyIteration
+
+
 def _ppo() -> type[Method]:
     from gnnsched_agents.methods.ppo import Ppo
 
@@ -316,6 +369,9 @@ class Kind:
 KINDS = {
     "improvement": Kind(config=ImprovementConfig, load=_improvement, suffix="", options={"validate_every": 15}),
     "ppo": Kind(config=PpoConfig, load=_ppo, suffix="_ppo", options={"validate_every": 50}),
+    "policy_iteration": Kind(
+        config=PolicyIterationConfig, load=_policy_iteration, suffix="_policy_iteration", options={"validate_every": 4}
+    ),
     "evolution": Kind(config=EvolutionConfig, load=_evolution, suffix="_es"),
     "maskable_ppo": Kind(config=MaskablePpoConfig, load=_sb3, suffix="_maskable_ppo", options={"validate_every": 50}),
     "dqn": Kind(config=DqnConfig, load=_sb3, suffix="_dqn", options={"validate_every": 50}),

@@ -1,0 +1,82 @@
+"""States in which a policy all but takes another action, labelled by what its nearest actions cost if it plays on.
+
+Where a policy is sure of its action, a small step of its weights changes nothing; what such a step gains or loses is
+decided in the states labelled here. The policy itself plays the futures, so that their costs are those of the decision
+alone, which the policy can improve without end (policy iteration; `lookahead_labels` plays them by a heuristic).
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnnsched_agents.methods.lookahead_labels import Lookahead
+from gnnsched_agents.worlds import World
+from gnnsched_baselines.learned.pair_network import Network
+from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray
+from gnnsched_env.sim import Simulation
+
+NEAR = 1.3  # an action is tried if its score is this close to the best one's, in gaps
+MOST_TAIL = 8.0
+ARRIVALS = (15, 35)  # least and most arrivals of a future, times the number of accelerators
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnLookahead(Lookahead):
+    """Labels near ties of a network's scores only: states whose two best scores are at most `gap` apart.
+
+    The network plays the futures. Their ends are charged for what they leave to those who would have come: see
+    `charges`.
+    """
+
+    network: Network
+    gap: float
+
+    def tried(self, rows: FloatArray) -> IntArray:
+        """Return the rows of the best scores, which are near, of a near tie; none elsewhere."""
+        if len(rows) < 2:
+            return np.empty(0, np.int64)
+        scores = self.network.scores(rows, np.array([0, len(rows)]))
+        order = np.argsort(-scores, kind="stable")[: self.candidates]
+        behind = scores[order[0]] - scores[order]
+        return order[behind <= NEAR * self.gap] if behind[1] <= self.gap else np.empty(0, np.int64)
+
+    def play(self, future: Simulation, world: World, actions: IntArray) -> None:
+        """Take the first actions, then those of the network."""
+        future.step(actions)
+        future.play(world.player(future, self.network).act)
+
+    def charges(self, future: Simulation, world: World, *, cut: BoolArray) -> NDArray[np.float64]:
+        """Return what the objective charges; where the future is cut, what comes after its last arrival counts more.
+
+        Without arrivals what was postponed costs little. With them, each cycle of it also delays jobs to come: in
+        M/G/1, what a backlog costs all jobs is 1 / (1 - load) of what it costs those present (the mean busy period).
+        """
+        total = super().charges(future, world, cut=cut)
+        last = future.jobs["arrival"].max(axis=1, keepdims=True)
+        after = np.maximum(0, future.jobs["finish"] - last).sum(axis=1)
+        more = min(MOST_TAIL, 1.0 / max(1e-9, 1.0 - world.load)) - 1.0
+        return total + np.where(cut, more * after, 0.0)
+
+
+def arrivals_of(world: World, share: float) -> int:
+    """Return how many jobs come in a future: `share` of what a queue takes to forget, within limits for each fleet."""
+    fleet = world.simulation.accelerators.shape[1]
+    return int(fleet * np.clip(share / max(1e-9, 1.0 - world.load), *ARRIVALS))
+
+
+def typical_gap(worlds: list[World], network: Network, steps: int, share: float) -> float:
+    """Return the gap between the two best scores that a `share` of the states visited in some steps is below."""
+    gaps = []
+    for world in worlds:
+        reader, act = world.reader(), world.actor(network)
+        for _ in range(steps):
+            world.simulation.step(act())
+            count, starts = reader.describe(), reader.starts
+            scores = network.scores(reader.rows[:count], starts)
+            for first, stop in pairwise(starts):
+                if stop - first > 1:
+                    best = np.partition(scores[first:stop], -2)[-2:]
+                    gaps.append(best[1] - best[0])
+    return float(np.quantile(gaps, share)) if gaps else 1.0

@@ -1,0 +1,268 @@
+"""Policy iteration in near ties: which states are labelled and how, what is learned of them, and the training."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra `agents`")
+
+from gnnsched_agents.methods.lookahead_labels import Labels, joined, label
+from gnnsched_agents.methods.near_ties import ARRIVALS, MOST_TAIL, NEAR, OwnLookahead, arrivals_of, typical_gap
+from gnnsched_agents.methods.policy_iteration import PolicyIteration, scaled
+from gnnsched_agents.methods.registry import PolicyIterationConfig
+from gnnsched_agents.methods.trust_region import LEAST_NOISE, Ties, improve, ties_of
+from gnnsched_agents.worlds import Workloads, make_world
+from gnnsched_baselines.learned.pair_features import NUM_FEATURES
+from gnnsched_baselines.learned.pair_network import Network, initial_network, save_network
+from gnnsched_baselines.learned.trained_policy import load_agent
+from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.scenario import load_scenario
+from gnnsched_env.sim.belief import belief_of
+from gnnsched_env.sim.rewards import episode_charges
+
+WORKLOADS = Workloads(sets=2, jobs=60)
+TINY = PolicyIterationConfig(
+    worlds=2, short=1, states=12, lanes=6, futures=2, horizon=1e-9, memory=2, passes=1, batch=16, width=4, share=0.5
+)
+NETWORK, _ = load_agent("queue_hetero4")
+
+
+def world(load=0.9, lanes=4, steps=25):
+    made = make_world(WORKLOADS, load_scenario("hetero4"), load, lanes, dataflow="predicted_best")
+    made.reset(5)
+    act = made.actor(NETWORK)
+    for _ in range(steps):
+        made.simulation.step(act())
+    return made
+
+
+def lookahead(gap, **options):
+    return OwnLookahead(**{"futures": 3, "arrivals": 8, "candidates": 3, "network": NETWORK, "gap": gap, **options})
+
+
+@pytest.mark.parametrize("gap", [0.4, 2.0, 1e9])
+def test_near_ties_and_their_nearest_rows_are_tried(gap):
+    made = world(lanes=24)
+    reader = made.reader()
+    count = reader.describe()
+    rows, found = reader.rows[:count], 0
+    for first, stop in pairwise(reader.starts):
+        own = rows[first:stop]
+        tried = lookahead(gap).tried(own)
+        scores = NETWORK.scores(own, np.array([0, len(own)])).tolist()
+        ranked = sorted(range(len(own)), key=lambda row: -scores[row])
+        near = len(own) > 1 and scores[ranked[0]] - scores[ranked[1]] <= gap
+        kept = [row for row in ranked[:3] if scores[ranked[0]] - scores[row] <= NEAR * gap]
+        assert tried.tolist() == (kept if near else [])
+        found += near
+    assert found > 0
+
+
+def test_the_policy_plays_the_futures_that_its_actions_begin():
+    """One by one: a future for each of the tried actions and seeds, whose costs are means over them."""
+    made, ahead = world(), lookahead(1e9)
+    labels, _ = label(made, ahead, np.random.default_rng(2))
+    seeds = np.random.default_rng(2).integers(0, 1 << 63, (4, 3)).astype(np.uint64)
+    reader, state = made.reader(), 0
+    reader.describe()
+    for lane, (first, stop) in enumerate(pairwise(reader.starts)):
+        if stop - first < 2:
+            continue
+        costs = labels.costs[labels.starts[state] : labels.starts[state + 1]]
+        expected, jobs = {}, 0
+        for row in np.flatnonzero(np.isfinite(costs)):
+            slot, accelerator = reader.pairs[first + row]
+            action = made.layout.wait_action if slot < 0 else slot * made.layout.columns + accelerator
+            played = []
+            for seed in seeds[lane]:
+                future = belief_of(made.simulation).futures(np.array([lane]), np.array([seed], np.uint64), 8)
+                future.step(np.array([action]))
+                act = made.player(future, NETWORK).act
+                while not future.lanes["ended"].all():
+                    future.step(act())
+                finish, last = future.jobs["finish"][0], future.jobs["arrival"][0].max()
+                after = np.maximum(0, finish - last).sum()
+                assert made.simulation.lanes["arrived"][lane] + 8 < 60  # so it is cut
+                played.append(episode_charges(future.settings, future.jobs, future.lanes)[0] + 7.0 * after)
+                jobs = int((finish > made.simulation.lanes["time"][lane]).sum())
+            expected[row] = np.mean(played) / made.unit
+        mean = np.mean(list(expected.values()))
+        assert {row: cost - mean for row, cost in expected.items()} == pytest.approx(
+            {row: float(costs[row]) for row in expected}, rel=1e-4, abs=1e-4
+        )
+        assert labels.completions[state] == pytest.approx(mean / jobs, rel=1e-4)
+        state += 1
+    assert state == len(labels) > 1
+    assert MOST_TAIL == 8.0 and made.load == 0.9  # 1 / (1 - load) is more than the most
+
+
+def test_futures_that_end_with_the_episode_are_charged_as_they_are():
+    made = world(load=0.5, steps=100)
+    future = belief_of(made.simulation).futures(np.arange(4), np.arange(4, dtype=np.uint64), 100)
+    lookahead(1.0).play(future, made, made.player(future, NETWORK).act().copy())
+    plain = episode_charges(future.settings, future.jobs, future.lanes)
+    last = future.jobs["arrival"].max(axis=1, keepdims=True)
+    after = np.maximum(0, future.jobs["finish"] - last).sum(axis=1)
+    cut = np.array([True, False, True, False])
+    np.testing.assert_allclose(lookahead(1.0).charges(future, made, cut=cut), plain + cut * after)
+
+
+def test_futures_are_longer_at_high_loads_and_on_wide_fleets():
+    few, many = ARRIVALS
+    assert [arrivals_of(world(load), 7.5) for load in (0.1, 0.75, 0.999)] == [4 * few, 120, 4 * many]
+
+
+def test_a_share_of_the_states_is_below_the_typical_gap():
+    gap = typical_gap([world(load, lanes=16) for load in (0.5, 0.9)], NETWORK, 20, 0.3)
+    wider = typical_gap([world(load, lanes=16) for load in (0.5, 0.9)], scaled(NETWORK, 4.0), 20, 0.3)
+    assert wider == pytest.approx(4.0 * gap, rel=1e-4)
+    made, near, all_states = world(0.7, lanes=64), 0, 0
+    reader = made.reader()
+    count = reader.describe()
+    for first, stop in pairwise(reader.starts):
+        all_states += stop - first > 1
+        near += len(lookahead(gap).tried(reader.rows[:count][first:stop])) > 0
+    assert 0.1 < near / all_states < 0.6
+
+
+def labels_of(states, rng, noise=0.3):
+    """Labels of states of three rows, which cost more the larger feature 4 is; the last row was not tried."""
+    rows = rng.random((3 * states, NUM_FEATURES)).astype(np.float32)
+    starts = np.arange(0, 3 * states + 1, 3)
+    costs = (4.0 * rows[:, 4] + noise * rng.standard_normal(3 * states)).astype(np.float32)
+    costs[2::3] = np.nan
+    completions = np.full(states, 2.0, np.float32)
+    errors = np.where(np.isfinite(costs), np.float32(noise), np.float32(np.nan))
+    return Labels(rows=rows, starts=starts, costs=costs, errors=errors, completions=completions)
+
+
+def test_labels_are_learned_relative_to_the_mean_completion():
+    labels = labels_of(5, np.random.default_rng(0), noise=0.5)
+    ties = ties_of(labels)
+    assert ties.tried.tolist() == [True, True, False] * 5
+    np.testing.assert_allclose(ties.losses[ties.tried], labels.costs[ties.tried] / 2.0)
+    assert (ties.losses[~ties.tried] == 0.0).all()
+    np.testing.assert_allclose(ties.weights, 1.0 / (LEAST_NOISE + 0.25))
+    nothing = ties_of(labels_of(0, np.random.default_rng(0)))
+    assert len(joined([nothing, ties])) == 5 and len(nothing) == 0
+
+
+def learned(trust, noise=0.3, learning_rate=0.01):
+    """The share of fresh states in which the cheaper tried row is taken after learning, and the figures."""
+    rng = np.random.default_rng(1)
+    start = initial_network(8, rng, prior=0.1)
+    ties = ties_of(labels_of(1500, rng, noise))
+    settings = {"passes": 4, "batch": 64, "learning_rate": learning_rate, "sharpness": 5.0}
+    network, figures = improve(start, ties, np.random.default_rng(2), trust=trust, **settings)
+    fresh = labels_of(500, np.random.default_rng(3), 0.0)
+    scores = network.scores(fresh.rows, fresh.starts).reshape(-1, 3)[:, :2]
+    return (scores.argmax(axis=1) == fresh.costs.reshape(-1, 3)[:, :2].argmin(axis=1)).mean(), figures
+
+
+def test_what_costs_less_is_learned():
+    share, figures = learned(trust=0.01)
+    assert share > 0.9
+    assert figures["gain"] > 0.2
+
+
+def test_trust_keeps_to_the_policy_before():
+    free, bound = learned(0.01)[1], learned(10.0)[1]
+    assert 0.0 <= bound["kl"] < 0.1 * free["kl"]
+    assert bound["gain"] < free["gain"]
+
+
+def test_the_objective_is_the_expected_cost_and_the_divergence():
+    """Its gradient in a weight, found by a single small step, against finite differences."""
+    rng = np.random.default_rng(4)
+    start, ties = initial_network(3, rng, prior=0.3), ties_of(labels_of(6, rng))
+    other = replace(start, skip=start.skip + rng.normal(size=NUM_FEATURES).astype(np.float32) * 0.1)
+
+    def logits(network):
+        scores = network.scores(ties.rows, ties.starts).reshape(-1, 3)[:, :2].astype(float) * 5.0
+        return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+
+    losses = ties.losses.reshape(-1, 3)[:, :2]
+    old, new = logits(start), logits(other)
+    gain = ((np.exp(old) - np.exp(new)) * losses).sum(axis=1).mean()
+    kl = (np.exp(old) * (old - new)).sum(axis=1).mean()
+    module_figures = figures_between(start, other, ties)
+    assert module_figures == pytest.approx({"gain": gain, "kl": kl}, rel=1e-4, abs=1e-6)
+
+
+def figures_between(start: Network, other: Network, ties: Ties):
+    """The figures of a pass without any step, of a policy that has moved from `start` to `other` already."""
+    from gnnsched_agents.methods import trust_region
+
+    class Moved(trust_region.PairNetwork):
+        def __init__(self, network):
+            super().__init__(other)
+
+    original, trust_region.PairNetwork = trust_region.PairNetwork, Moved
+    try:
+        settings = {"passes": 1, "batch": 100, "learning_rate": 1e-30, "sharpness": 5.0, "trust": 1.0}
+        return improve(start, ties, np.random.default_rng(0), **settings)[1]
+    finally:
+        trust_region.PairNetwork = original
+
+
+def test_an_iteration_labels_and_learns_and_remembers_the_latest():
+    training = PolicyIteration(TINY, WORKLOADS, seed=0)
+    figures = [training.update() for _ in range(3)]
+    assert all(figure["decisions"] > 0 and figure["labelled"] >= 36 for figure in figures)
+    assert all(np.isfinite(list(figure.values())).all() for figure in figures)
+    assert len(training.memory) == 2
+    assert sum(map(len, training.memory)) == sum(figure["labelled"] for figure in figures[1:])
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_exactly(tmp_path):
+    whole = PolicyIteration(TINY, WORKLOADS, seed=3)
+    for i in range(3):
+        whole.save(tmp_path / str(i))
+        whole.update()
+    for i in range(3):
+        again = PolicyIteration(replace(TINY, workers=1 + i % 2), WORKLOADS, seed=3)
+        again.load(tmp_path / str(i))
+        for _ in range(3 - i):
+            again.update()
+        again.close()
+        for one, other in zip(whole.network().arrays, again.network().arrays, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_it_starts_from_given_weights_which_decide_the_same_however_scaled(tmp_path):
+    save_network(tmp_path / "start.npz", NETWORK, {})
+    training = PolicyIteration(replace(TINY, weights=tmp_path / "start.npz"), WORKLOADS, 0)
+    assert all((a == b).all() for a, b in zip(training.network().arrays, NETWORK.arrays, strict=True))
+    made = world(steps=0)
+    assert (made.play(made.actor(NETWORK), 3) == made.play(made.actor(scaled(NETWORK, 0.5)), 3)).all()
+
+
+def test_other_checkpoints_are_refused(tmp_path):
+    path = tmp_path / "checkpoint"
+    PolicyIteration(TINY, WORKLOADS, seed=0).save(path)
+    with pytest.raises(ConfigError, match="of another training"):
+        PolicyIteration(replace(TINY, trust=3.0), WORKLOADS, seed=0).load(path)
+    with pytest.raises(ConfigError, match="of another training"):
+        PolicyIteration(TINY, WORKLOADS, seed=1).load(path)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(FileFormatError, match="must be a checkpoint, but is damaged"):
+        PolicyIteration(TINY, WORKLOADS, seed=0).load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"futures": 1}, "futures must be"),
+        ({"candidates": 1}, "candidates must be"),
+        ({"share": 0.0}, "share must be"),
+        ({"memory": 0}, "memory must be"),
+        ({"trust": -0.5}, "trust must be"),
+        ({"horizon": float("nan")}, "horizon must be"),
+    ],
+)
+def test_bad_configs_are_refused(change, message):
+    with pytest.raises(ConfigError, match=message):
+        PolicyIterationConfig(**change)

@@ -93,7 +93,8 @@ class Run:
         self.method = trainer(config.kind)(config.method, config.workloads, config.seed)
         if ray is not None:
             if (run_on := getattr(self.method, "run_on", None)) is None:
-                raise ConfigError(f"--ray: goes with improvement, policy_iteration and evolution, but the method is {config.kind}")
+                rule = "goes with improvement, policy_iteration and evolution"
+                raise ConfigError(f"--ray: {rule}, but the method is {config.kind}")
             run_on(ray)
         self._clock = time.monotonic()
         self._saved = 0.0

@@ -100,7 +100,7 @@ def named_config(name: str) -> TrainConfig:
     for kind, way in KINDS.items():
         for fleet, skew in FLEETS.items():
             if name == f"queue_{fleet}{way.suffix}":
-                method, workloads = method_config(kind)(), Workloads(scenario=fleet, skew=skew)
+                method, workloads = method_config(kind)(), Workloads(scenario=fleet, skew=skew, **way.workloads)
                 return TrainConfig(name=name, method=method, workloads=workloads, **way.options)
     if name in (dispatch := _dispatch_workloads()):
         validation = ValidationConfig(workloads=(101, 102, 103, 104))

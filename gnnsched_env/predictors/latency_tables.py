@@ -139,7 +139,7 @@ def _class_fields(classes: JobClasses) -> dict[str, Any]:
         "class_names": classes.names,
         "class_groups": classes.groups,
         "group_names": classes.group_names,
-        "weights": classes.weights,
+        "weights": classes.weights / classes.weights.sum(),  # the frozen tasks depend on their last bits
     }
 
 

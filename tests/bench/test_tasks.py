@@ -80,6 +80,17 @@ def test_real_tasks_need_their_files(tmp_path):
         task.open(tmp_path)
 
 
+def test_real_tasks_are_those_of_their_files(shared):
+    """Their hashes hold, on one task of each condition of a fleet, and one of them is played as it was frozen."""
+    own = [task for task in bench_tasks("real") if task.fleet == "big_little"]
+    for task in own:
+        scenario, table = task.open(shared / "graphs")
+    assert len(own) == 3
+    factory = policy_factory("sjf", dispatch=False)
+    played = run_unbounded(factory, scenario, table.clairvoyant(), seed=tasks.FIRST_SEED, episodes=own[-1].episodes)
+    assert tuple(exact_sum(row) for row in np.asarray(played.metrics.completion)) == own[-1].reference
+
+
 def test_bad_names_and_files_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="suite must be one of small, full, real, got 'big'"):
         bench_tasks("big")

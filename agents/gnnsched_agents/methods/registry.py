@@ -357,18 +357,23 @@ def _sb3() -> type[Method]:
 class Kind:
     """A training method: its config, where its Method is imported from, and the named trainings that use it.
 
-    The trainings' names end in `suffix`; `options` are the fields of `TrainConfig` that differ from its defaults.
+    The trainings' names end in `suffix`; `options` and `workloads` are the fields of `TrainConfig` and of its workloads
+    that differ from the defaults.
     """
 
     config: type[Any]
     load: Callable[[], type[Method]]
     suffix: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    workloads: Mapping[str, Any] = field(default_factory=dict)
 
+
+# PPO plays a set of classes for seconds only, so that sets of 256 would take as long to make as to play.
+FEW_CLASSES = {"classes": 64}
 
 KINDS = {
     "improvement": Kind(config=ImprovementConfig, load=_improvement, suffix="", options={"validate_every": 15}),
-    "ppo": Kind(config=PpoConfig, load=_ppo, suffix="_ppo", options={"validate_every": 50}),
+    "ppo": Kind(config=PpoConfig, load=_ppo, suffix="_ppo", options={"validate_every": 100}, workloads=FEW_CLASSES),
     "policy_iteration": Kind(
         config=PolicyIterationConfig, load=_policy_iteration, suffix="_policy_iteration", options={"validate_every": 4}
     ),

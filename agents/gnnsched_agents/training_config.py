@@ -94,8 +94,9 @@ def named_config(name: str) -> TrainConfig:
     if name in ANY_NAMES:
         kind = ANY_NAMES[name]
         method = method_config(kind)(**ANY_OPTIONS[kind])
+        every = 4 if kind == "policy_iteration" else 25
         return TrainConfig(
-            name=name, method=method, workloads=ANY_WORKLOADS, validation=ANY_VALIDATION, validate_every=25
+            name=name, method=method, workloads=ANY_WORKLOADS, validation=ANY_VALIDATION, validate_every=every
         )
     for kind, way in KINDS.items():
         for fleet, skew in FLEETS.items():

@@ -22,7 +22,7 @@ from gnnsched_env.scenario import load_scenario
 from gnnsched_env.sim.belief import belief_of
 from gnnsched_env.sim.rewards import episode_charges
 
-WORKLOADS = Workloads(sets=2, jobs=60)
+WORKLOADS = Workloads(sets=2, classes=16, jobs=60)
 TINY = PolicyIterationConfig(
     worlds=2, short=1, states=12, lanes=6, futures=2, horizon=1e-9, memory=2, passes=1, batch=16, width=4, share=0.5
 )

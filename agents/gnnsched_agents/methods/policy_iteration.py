@@ -85,6 +85,7 @@ class PolicyIteration:
         figures = {"labelled": float(len(new)), "decisions": float(sum(result["decisions"] for result in results))}
         if len(ties):
             faded = 0.5 ** (self.iteration / config.half_life) if config.half_life else 1.0
+            faded *= np.sqrt(len(self.memory) / config.memory)  # the fewer labels, the more of a step is noise
             self._network, learned = improve(
                 self._network,
                 ties,

@@ -149,7 +149,7 @@ class PolicyIterationConfig:
     batch: Annotated[int, Integer(1)] = 512
     """Number of states per gradient step."""
     learning_rate: Annotated[float, Number(above=0)] = 1e-3
-    """Peak learning rate of Adam in each iteration: linear warm-up, then cosine decay."""
+    """Peak learning rate of Adam in each iteration: linear warm-up, then cosine decay; lower until memory is full."""
     half_life: Annotated[int, Integer(0)] = 0
     """Number of iterations in which the learning rate halves; 0: it stays constant."""
     sharpness: Annotated[float, Number(above=0)] = 5.0

@@ -62,25 +62,22 @@ class Lanes:
         first, lanes, counts = 0, self.lanes_each, []
         for number, reader in enumerate(self.readers):
             own = slice(number * lanes, (number + 1) * lanes)
-            counts.append(self.describe_world(number, None, self.insights[own]))
+            counts.append(self.describe_world(number, self.insights[own]))
             self.starts[own] = reader.starts[:-1] + first
             first += counts[-1]
         self.starts[-1] = first
         parts = zip(self.readers, counts, strict=True)
         self.rows = np.concatenate([reader.rows[:count] for reader, count in parts])
 
-    def describe_world(self, number: int, rows: FloatArray | None, insights: FloatArray) -> int:
-        """Write a world's rows, its reader's `starts` and its lanes' `insights`; return the number of rows.
-
-        They go to `rows` float32 [n, F], which must have room for `most_rows` a lane, or else to the reader's own.
-        """
+    def describe_world(self, number: int, insights: FloatArray) -> int:
+        """Write the rows and `starts` of a world's reader, and its lanes' `insights`; return the number of rows."""
         world, reader = self.worlds[number], self.readers[number]
         simulation = world.simulation
         see(
             simulation.lanes, simulation.accelerators, simulation.jobs, simulation.classes,
             world.unit, world.load, HORIZONS, insights,
         )  # fmt: skip
-        return reader.describe(rows)
+        return reader.describe()
 
     def step(self, chosen: IntArray) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
         """Take the actions of the chosen rows [L]; return rewards, elapsed mean services (float32 [L]) and ends.

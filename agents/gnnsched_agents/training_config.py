@@ -24,6 +24,7 @@ ANY_OPTIONS: dict[str, dict[str, Any]] = {
     "policy_iteration": {"worlds": 32, "states": 200},
     "evolution": {"learning_rate": 0.03, **ANY_EVOLUTION},
 }
+ANY_VALIDATE_EVERY = {"policy_iteration": KINDS["policy_iteration"].options["validate_every"]}  # iterations; else 25
 ANY_NAMES = {f"{ANY_FLEET}{KINDS[kind].suffix}": kind for kind in ANY_OPTIONS}
 ANY_WORKLOADS = Workloads(scenario=RANDOM, loads=(0.3, 1.0), sets=1_000, classes=128, jobs=600)
 ANY_VALIDATION = ValidationConfig(
@@ -94,7 +95,7 @@ def named_config(name: str) -> TrainConfig:
     if name in ANY_NAMES:
         kind = ANY_NAMES[name]
         method = method_config(kind)(**ANY_OPTIONS[kind])
-        every = 4 if kind == "policy_iteration" else 25
+        every = ANY_VALIDATE_EVERY.get(kind, 25)
         return TrainConfig(
             name=name, method=method, workloads=ANY_WORKLOADS, validation=ANY_VALIDATION, validate_every=every
         )

@@ -50,8 +50,8 @@ def train(
     The first signal ends the training after its iteration, a second one at once (work after the last checkpoint is then
     repeated on resuming); before the first iteration there is nothing to lose, and signals act as ever. `command` is
     recorded in the cards of the weights; `progress` shows a bar on stderr (None: if that is a terminal). `ray`: play on
-    the Ray cluster at this address, on which weights do not depend; for methods of evolution only. Raise ConfigError if
-    the method is another, the folder holds a training of another config, or another process trains there.
+    the Ray cluster at this address, on which weights do not depend, for methods that can (`run_on`). Raise ConfigError
+    if the method is another, the folder holds a training of another config, or another process trains there.
     """
     files = RunFolder(folder)
     with writing_folder(folder):

@@ -110,8 +110,8 @@ def synthetic(states: int, rng: np.random.Generator) -> Labels:
     rows[starts[:-1], PLANNED] = 1.0
     errors = np.full(len(rows), 0.3, np.float32)
     costs = 6.0 * rows[:, 4] - 4.0 * rows[:, 7] + 0.3 * rng.standard_normal(len(rows))
-    completions = np.ones(states, np.float32)
-    return Labels(rows=rows, starts=starts, costs=costs.astype(np.float32), errors=errors, completions=completions)
+    charges = np.ones(states, np.float32)
+    return Labels(rows=rows, starts=starts, costs=costs.astype(np.float32), errors=errors, charges=charges)
 
 
 def test_regression_learns_what_costs_least():

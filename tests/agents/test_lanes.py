@@ -9,7 +9,6 @@ from gnnsched_agents import lanes as module
 from gnnsched_agents.lane_insights import HORIZONS, INSIGHTS, NUM_PRESENT
 from gnnsched_agents.lanes import Lanes
 from gnnsched_agents.worlds import Workloads, make_world
-from gnnsched_baselines.learned.pair_features import NUM_FEATURES
 from gnnsched_baselines.learned.pair_network import initial_network
 from gnnsched_env.common.errors import ConfigError
 from tests.envs.environments import hetero_scenario
@@ -144,16 +143,3 @@ def test_worlds_are_of_the_workloads():
     world = make_world(WORKLOADS, hetero_scenario(), 0.9, 2)
     assert world.simulation.jobs.shape == (2, 25)
     assert world.layout.window == 6
-
-
-def test_rows_are_written_where_there_is_room_for_them_only():
-    reader = make_lanes().readers[0]
-    lanes = len(reader.starts) - 1
-    good = np.zeros((lanes * reader.most_rows, NUM_FEATURES), np.float32)
-    assert reader.describe(good) == reader.describe()
-    np.testing.assert_array_equal(good[: reader.starts[-1]], reader.rows[: reader.starts[-1]])
-    with pytest.raises(ConfigError, match=r"reader: rows must have room for \d+, got \d+"):
-        reader.describe(good[1:])
-    for bad in (good.astype(np.float64), np.asfortranarray(good), good[:, 1:].copy()):
-        with pytest.raises(ConfigError, match=r"reader: rows must be float32 \[n, \d+\] in C order, got float"):
-            reader.describe(bad)

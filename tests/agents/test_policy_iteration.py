@@ -12,11 +12,11 @@ from gnnsched_agents.methods.lookahead_labels import Labels, joined, label
 from gnnsched_agents.methods.near_ties import ARRIVALS, MOST_TAIL, NEAR, OwnLookahead, arrivals_of, typical_gap
 from gnnsched_agents.methods.policy_iteration import PolicyIteration, scaled
 from gnnsched_agents.methods.registry import PolicyIterationConfig
-from gnnsched_agents.methods.trust_region import LEAST_NOISE, Ties, improve, ties_of
+from gnnsched_agents.methods.trust_region import LEAST_NOISE, improve, ties_of
 from gnnsched_agents.worlds import Workloads, make_world
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES
-from gnnsched_baselines.learned.pair_network import Network, initial_network, save_network
-from gnnsched_baselines.learned.trained_policy import load_agent
+from gnnsched_baselines.learned.pair_network import initial_network, save_network
+from gnnsched_baselines.learned.trained_policy import WEIGHTS, load_agent
 from gnnsched_env.common.errors import ConfigError, FileFormatError
 from gnnsched_env.scenario import load_scenario
 from gnnsched_env.sim.belief import belief_of
@@ -60,6 +60,19 @@ def test_near_ties_and_their_nearest_rows_are_tried(gap):
     assert found > 0
 
 
+def test_equal_rows_are_one_action():
+    """Idle accelerators of equal hardware have equal rows, whose scores are equal: that is no near tie."""
+    row = np.random.default_rng(0).random((3, NUM_FEATURES)).astype(np.float32)
+    scores = NETWORK.scores(row, np.array([0, 3]))
+    best, second, last = np.argsort(-scores)
+    copied = row[[best, last, best, second, second]]
+    scores = NETWORK.scores(copied, np.array([0, 5]))  # the mean of all rows is another now
+    gap = float(scores[0] - scores[3])
+    assert lookahead(1.01 * gap, candidates=2).tried(copied).tolist() == [0, 3]
+    assert lookahead(0.99 * gap).tried(copied).tolist() == []
+    assert lookahead(1e9).tried(row[[best, best]]).tolist() == []
+
+
 def test_the_policy_plays_the_futures_that_its_actions_begin():
     """One by one: a future for each of the tried actions and seeds, whose costs are means over them."""
     made, ahead = world(), lookahead(1e9)
@@ -92,7 +105,7 @@ def test_the_policy_plays_the_futures_that_its_actions_begin():
         assert {row: cost - mean for row, cost in expected.items()} == pytest.approx(
             {row: float(costs[row]) for row in expected}, rel=1e-4, abs=1e-4
         )
-        assert labels.completions[state] == pytest.approx(mean / jobs, rel=1e-4)
+        assert labels.charges[state] == pytest.approx(mean / jobs, rel=1e-4)
         state += 1
     assert state == len(labels) > 1
     assert MOST_TAIL == 4.0 and made.load == 0.9  # 1 / (1 - load) is more than the most
@@ -112,6 +125,8 @@ def test_futures_that_end_with_the_episode_are_charged_as_they_are():
 def test_futures_are_longer_at_high_loads_and_on_wide_fleets():
     few, many = ARRIVALS
     assert [arrivals_of(world(load), 7.5) for load in (0.1, 0.75, 0.999)] == [4 * few, 120, 4 * many]
+    wide = make_world(WORKLOADS, load_scenario("fixed9"), 0.75, 1, dataflow="predicted_best")
+    assert arrivals_of(wide, 7.5) == 270
 
 
 def test_a_share_of_the_states_is_below_the_typical_gap():
@@ -133,9 +148,9 @@ def labels_of(states, rng, noise=0.3):
     starts = np.arange(0, 3 * states + 1, 3)
     costs = (4.0 * rows[:, 4] + noise * rng.standard_normal(3 * states)).astype(np.float32)
     costs[2::3] = np.nan
-    completions = np.full(states, 2.0, np.float32)
+    charges = np.full(states, 2.0, np.float32)
     errors = np.where(np.isfinite(costs), np.float32(noise), np.float32(np.nan))
-    return Labels(rows=rows, starts=starts, costs=costs, errors=errors, completions=completions)
+    return Labels(rows=rows, starts=starts, costs=costs, errors=errors, charges=charges)
 
 
 def test_labels_are_learned_relative_to_the_mean_completion():
@@ -173,38 +188,55 @@ def test_trust_keeps_to_the_policy_before():
     assert bound["gain"] < free["gain"]
 
 
-def test_the_objective_is_the_expected_cost_and_the_divergence():
-    """Its gradient in a weight, found by a single small step, against finite differences."""
+def test_the_first_step_goes_down_the_gradient_of_the_objective():
+    """Against finite differences of the objective, written out, in two worlds of which one is noisier."""
     rng = np.random.default_rng(4)
-    start, ties = initial_network(3, rng, prior=0.3), ties_of(labels_of(6, rng))
-    other = replace(start, skip=start.skip + rng.normal(size=NUM_FEATURES).astype(np.float32) * 0.1)
+    start = initial_network(3, rng, prior=0.3)
+    ties = joined([ties_of(labels_of(6, rng)), ties_of(labels_of(5, rng, noise=3.0))])
+    assert len(set(ties.weights.tolist())) == 2
 
-    def logits(network):
-        scores = network.scores(ties.rows, ties.starts).reshape(-1, 3)[:, :2].astype(float) * 5.0
-        return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    def expected(skip):
+        scores = replace(start, skip=skip).scores(ties.rows, ties.starts).reshape(-1, 3)[:, :2].astype(float) * 5.0
+        shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        return float((ties.weights * (shares * ties.losses.reshape(-1, 3)[:, :2]).sum(axis=1)).mean())
 
-    losses = ties.losses.reshape(-1, 3)[:, :2]
-    old, new = logits(start), logits(other)
-    gain = ((np.exp(old) - np.exp(new)) * losses).sum(axis=1).mean()
-    kl = (np.exp(old) * (old - new)).sum(axis=1).mean()
-    module_figures = figures_between(start, other, ties)
-    assert module_figures == pytest.approx({"gain": gain, "kl": kl}, rel=1e-4, abs=1e-6)
+    slopes = []
+    for feature in range(NUM_FEATURES):
+        step = np.zeros(NUM_FEATURES, np.float32)
+        step[feature] = 1e-2
+        slopes.append((expected(start.skip + step) - expected(start.skip - step)) / 2e-2)
+    settings = {"passes": 1, "batch": 100, "learning_rate": 1e-3, "sharpness": 5.0, "trust": 1.0}
+    moved, figures = improve(start, ties, np.random.default_rng(0), **settings)
+    told = np.abs(slopes) > 1e-3  # Adam's first step is as long for all weights: its sign tells the gradient's
+    assert told.sum() > 20
+    assert (np.sign(moved.skip - start.skip)[told] == -np.sign(slopes)[told]).all()
+    assert figures == {"gain": 0.0, "kl": 0.0}  # before the only step nothing has moved
 
 
-def figures_between(start: Network, other: Network, ties: Ties):
-    """The figures of a pass without any step, of a policy that has moved from `start` to `other` already."""
-    from gnnsched_agents.methods import trust_region
+def test_an_offset_of_all_scores_changes_nothing():
+    """The linear part reads a feature that is 1 in every row."""
+    rng = np.random.default_rng(5)
+    labels, start = labels_of(300, rng), initial_network(4, rng, prior=0.1)
+    labels.rows[:, 20] = 1.0
+    settings = {"passes": 2, "batch": 64, "learning_rate": 0.01, "sharpness": 5.0, "trust": 0.01}
+    gains = []
+    for offset in (0.0, -12.0):
+        skip = start.skip.copy()
+        skip[20] = offset
+        gains.append(
+            improve(replace(start, skip=skip), ties_of(labels), np.random.default_rng(6), **settings)[1]["gain"]
+        )
+    assert gains[0] > 0.02
+    assert gains[1] == pytest.approx(gains[0], rel=1e-3)
 
-    class Moved(trust_region.PairNetwork):
-        def __init__(self, network):
-            super().__init__(other)
 
-    original, trust_region.PairNetwork = trust_region.PairNetwork, Moved
-    try:
-        settings = {"passes": 1, "batch": 100, "learning_rate": 1e-30, "sharpness": 5.0, "trust": 1.0}
-        return improve(start, ties, np.random.default_rng(0), **settings)[1]
-    finally:
-        trust_region.PairNetwork = original
+@pytest.mark.parametrize("states", [1, 2, 10, 11])
+def test_any_number_of_steps_is_taken(states):
+    rng = np.random.default_rng(7)
+    start, ties = initial_network(4, rng), ties_of(labels_of(states, rng))
+    settings = {"passes": 1, "batch": 1, "learning_rate": 0.01, "sharpness": 5.0, "trust": 0.0}
+    moved, _ = improve(start, ties, rng, **settings)
+    assert np.abs(moved.skip - start.skip).max() > 0.002
 
 
 def test_an_iteration_labels_and_learns_and_remembers_the_latest():
@@ -238,6 +270,34 @@ def test_it_starts_from_given_weights_which_decide_the_same_however_scaled(tmp_p
     assert all((a == b).all() for a, b in zip(training.network().arrays, NETWORK.arrays, strict=True))
     made = world(steps=0)
     assert (made.play(made.actor(NETWORK), 3) == made.play(made.actor(scaled(NETWORK, 0.5)), 3)).all()
+
+
+def test_weights_that_tell_no_actions_apart_are_refused(tmp_path):
+    save_network(tmp_path / "flat.npz", scaled(NETWORK, 0.0), {})
+    training = PolicyIteration(replace(TINY, weights=tmp_path / "flat.npz"), WORKLOADS, 0)
+    with pytest.raises(ConfigError, match="weights must be weights that score the best two actions differently in 50%"):
+        training.update()
+
+
+def test_weights_of_a_dispatcher_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="weights must be a file for the environment queue"):
+        PolicyIteration(replace(TINY, weights=WEIGHTS / "dispatch.npz"), WORKLOADS, 0)
+
+
+def test_short_episodes_keep_to_loads_that_scenarios_have():
+    config = replace(TINY, worlds=1, short=6, states=2)
+    training = PolicyIteration(config, replace(WORKLOADS, loads=(1.2, 1.45)), 0)
+    assert training.update()["labelled"] > 0
+
+
+def test_jobs_may_cost_nothing():
+    """Tardiness alone, with due times that nothing misses: all actions cost nothing."""
+    scenario = load_scenario("hetero4").with_options(reward="tardiness", arrivals={"deadlines": [1e5, 1e6]})
+    made = make_world(WORKLOADS, scenario, 0.6, 8, dataflow="predicted_best")
+    made.reset(1)
+    labels, _ = label(made, lookahead(1e9), np.random.default_rng(0))
+    ties = ties_of(labels)
+    assert (ties.losses == 0.0).all() and np.isfinite(ties.weights).all()
 
 
 def test_other_checkpoints_are_refused(tmp_path):

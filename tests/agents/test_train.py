@@ -284,6 +284,7 @@ def test_a_method_file_that_is_gone_is_named(whole, tmp_path):
 
 SMALL_METHODS = {
     "evolution": {"width": 3, "pairs": 2, "worlds": 1, "lanes": 2, "prior": 0.1, "sigma": 0.1},
+    "policy_iteration": {"width": 4, "worlds": 1, "short": 1, "states": 8, "lanes": 4, "futures": 2, "share": 0.5},
     "ppo": {"width": 4, "critic_width": 4, "worlds": 2, "lanes": 2, "steps": 16, "batch": 32},
     "maskable_ppo": {"width": 4, "worlds": 2, "lanes": 2, "steps": 16, "batch": 32},
     "a2c": {"width": 4, "worlds": 2, "lanes": 2, "steps": 4, "rollouts": 4},
@@ -296,7 +297,7 @@ SMALL_METHODS = {
 def test_every_way_of_training_runs_and_goes_on(kind, tmp_path, capsys):
     if kind != "evolution":
         pytest.importorskip("torch")
-    if library := kind not in ("evolution", "ppo"):
+    if library := kind not in ("evolution", "policy_iteration", "ppo"):
         pytest.importorskip("sb3_contrib")
     method = method_config(kind)(**SMALL_METHODS[kind])
     config = replace(TINY, method=method, iterations=3, validate_every=1)

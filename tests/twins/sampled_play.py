@@ -12,7 +12,7 @@ def play(lanes, world, network, uniforms, *, foresight):
     insights = np.zeros((count, lanes.insights.shape[1]), np.float32)
     rows, chosen, shares, views, steps = [], [], [], [], []
     for drawn in [*uniforms, None]:
-        lanes.describe_world(world, None, insights)
+        lanes.describe_world(world, insights)
         own = [reader.rows[first:stop].copy() for first, stop in zip(reader.starts, reader.starts[1:], strict=False)]
         told = insights if foresight else np.where(np.arange(insights.shape[1]) < NUM_PRESENT, insights, 0.0)
         views += [np.concatenate([part.mean(axis=0), seen]) for part, seen in zip(own, told, strict=True)]

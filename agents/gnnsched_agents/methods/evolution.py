@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from gnnsched_agents.methods.registry import EvolutionConfig
 from gnnsched_agents.worlds import EPISODE_SEEDS, Workloads, World, fewer, make_world, training_scenario
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES
-from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network, shapes
+from gnnsched_baselines.learned.pair_network import Network, given_weights, initial_network, shapes
 from gnnsched_env.common import store
-from gnnsched_env.common.checks import require
 from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.common.files import reading
 from gnnsched_env.common.parallel.kept_results import Result
@@ -264,9 +263,6 @@ def _first_network(config: EvolutionConfig, workloads: Workloads, seed: int) -> 
     """
     inputs = workloads.inputs
     if config.weights is not None:
-        network, card = load_network(config.weights)
-        rule = f"a file for the environment {inputs.environment}, which is trained for"
-        require("evolution", "weights", str(config.weights), "" if card["environment"] == inputs.environment else rule)
-        return network
+        return given_weights("evolution", config.weights, inputs)
     rng = np.random.default_rng((seed, 0))
     return initial_network(config.width, rng, prior=config.prior, slope=config.slope, inputs=inputs)

@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gnnsched_agents.methods.lookahead_labels import Labels
+from gnnsched_agents.methods.lookahead_labels import Labels, rows_of
 from gnnsched_agents.torch_network import Packing, PairNetwork
 from gnnsched_baselines.learned.pair_features import COLUMN
 from gnnsched_baselines.learned.pair_network import Network, shapes
+from gnnsched_env.nn.schedule import rate_share
 
 HELD_OUT = 8  # one state in this many is held out to measure the fit
 LEAST_ERROR = 1.0  # mean services; its square is added to the labels' squared standard errors
 MOST_GRADIENT = 5.0
 WEIGHT_DECAY = 1e-3
-WARM_UP = 0.1  # share of the steps in which the learning rate rises
 PLANNED, LOAD = COLUMN.planned_action, COLUMN.load
 CALM, RISE = 0.5, 4.5  # share of the caution up to this load, and how much it grows with the load above it
 LOADS = (0.3, 1.1)  # recent loads are noisy: they are kept in this range
@@ -56,16 +56,18 @@ def fit(
     held, kept = order[: len(order) // HELD_OUT], order[len(order) // HELD_OUT :]
     optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY)
     steps = passes * -(-len(kept) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=WARM_UP)
+    step = 0
     for _ in range(passes):
         for rows, costs, weights, packing in _batches(labels, rng.permutation(kept), batch):
             asked = caution * _caution(rows)
             loss = _within(module(rows, packing) + costs + asked, weights, packing).sum() / packing.lanes
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * rate_share((step + 0.5) / steps)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(module.parameters(), MOST_GRADIENT)
             optimizer.step()
-            schedule.step()
+            step += 1
     with torch.no_grad():
         explained, gain = _judge(module, labels, held, caution)
     return Fit(network=module.network(), explained=explained, gain=gain)
@@ -83,8 +85,7 @@ def _batches(labels: Labels, states: np.ndarray, size: int) -> Iterator[tuple[Te
     sizes = np.diff(labels.starts)
     for first in range(0, len(states), size):
         part = states[first : first + size]
-        ends = np.cumsum(sizes[part])
-        places = np.arange(ends[-1]) + np.repeat(labels.starts[part] - (ends - sizes[part]), sizes[part])
+        places = rows_of(labels.starts, part)
         costs, errors = labels.costs[places], labels.errors[places]
         tried = np.isfinite(costs)
         weights = np.where(tried, 1.0 / (LEAST_ERROR**2 + np.where(tried, errors, 0.0) ** 2), 0.0).astype(np.float32)

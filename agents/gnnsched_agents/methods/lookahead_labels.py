@@ -36,14 +36,14 @@ class Labels:
 
     `costs` float32 [n], mean services: the cost of taking a row's action and then following the policy that plays the
     futures, averaged over them, minus the mean of the state's tried rows; nan for rows not tried. `errors` float32 [n]:
-    their standard errors. `completions` float32 [S], mean services: the mean completion time in the state's futures.
+    their standard errors. `charges` float32 [S], mean services: what a job in the state's futures costs on average.
     """
 
     rows: FloatArray
     starts: IntArray
     costs: FloatArray
     errors: FloatArray
-    completions: FloatArray
+    charges: FloatArray
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -55,6 +55,14 @@ def joined(parts: Sequence[States]) -> States:
     names = [entry.name for entry in fields(parts[0]) if entry.name != "starts"]
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return replace(parts[0], starts=np.concatenate([[0], np.cumsum(sizes)]), **arrays)
+
+
+def rows_of(starts: IntArray, states: IntArray) -> IntArray:
+    """Return the numbers of all rows of some states, one state's after another's."""
+    sizes = np.diff(starts)[states]
+    ends = np.cumsum(sizes)
+    rows: IntArray = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[states] - (ends - sizes), sizes)
+    return rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +153,7 @@ def label(world: World, lookahead: Lookahead, rng: np.random.Generator) -> tuple
         starts=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         costs=mean[kept],
         errors=error[kept],
-        completions=np.array([costs[lanes == i].mean() / jobs[i] for i in open_lanes], np.float32),
+        charges=np.array([costs[lanes == i].mean() / jobs[i] for i in open_lanes], np.float32),
     )
     return labels, decisions
 

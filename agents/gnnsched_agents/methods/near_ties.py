@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gnnsched_agents.methods.lookahead_labels import Lookahead
 from gnnsched_agents.worlds import World
 from gnnsched_baselines.learned.pair_network import Network
+from gnnsched_env.common.checks import require
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray
 from gnnsched_env.sim import Simulation
 
@@ -34,13 +35,11 @@ class OwnLookahead(Lookahead):
     gap: float
 
     def tried(self, rows: FloatArray) -> IntArray:
-        """Return the rows of the best scores, which are near, of a near tie; none elsewhere."""
-        if len(rows) < 2:
+        """Return the best rows whose scores are near the best one's; none if the state is no near tie."""
+        order, behind = ranked(self.network, rows)
+        if len(order) < 2 or behind[1] > self.gap:
             return np.empty(0, np.int64)
-        scores = self.network.scores(rows, np.array([0, len(rows)]))
-        order = np.argsort(-scores, kind="stable")[: self.candidates]
-        behind = scores[order[0]] - scores[order]
-        return order[behind <= NEAR * self.gap] if behind[1] <= self.gap else np.empty(0, np.int64)
+        return order[: self.candidates][behind[: self.candidates] <= NEAR * self.gap]
 
     def play(self, future: Simulation, world: World, actions: IntArray) -> None:
         """Take the first actions, then those of the network."""
@@ -56,7 +55,7 @@ class OwnLookahead(Lookahead):
         total = super().charges(future, world, cut=cut)
         last = future.jobs["arrival"].max(axis=1, keepdims=True)
         after = np.maximum(0, future.jobs["finish"] - last).sum(axis=1)
-        more = min(MOST_TAIL, 1.0 / max(1e-9, 1.0 - world.load)) - 1.0
+        more = (min(MOST_TAIL, 1.0 / max(1e-9, 1.0 - world.load)) - 1.0) * future.settings[0]["completion"]
         return total + np.where(cut, more * after, 0.0)
 
 
@@ -66,17 +65,33 @@ def arrivals_of(world: World, share: float) -> int:
     return int(fleet * np.clip(share / max(1e-9, 1.0 - world.load), *ARRIVALS))
 
 
+def ranked(network: Network, rows: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Return a lane's rows [n, F], the best-scored first, and how far their scores are behind the best one's.
+
+    Of equal rows, which idle accelerators of equal hardware have, there is the first one only.
+    """
+    _, first = np.unique(rows, axis=0, return_index=True)
+    first.sort()
+    scores = network.scores(rows, np.array([0, len(rows)]))[first]
+    order = np.argsort(-scores, kind="stable")
+    return first[order], scores[order[:1]] - scores[order]
+
+
 def typical_gap(worlds: list[World], network: Network, steps: int, share: float) -> float:
-    """Return the gap between the two best scores that a `share` of the states visited in some steps is below."""
+    """Return the gap between the two best scores that a `share` of the states visited in some steps is below.
+
+    Raise ConfigError if it is 0: then the network does not tell the actions of so many states apart.
+    """
     gaps = []
     for world in worlds:
         reader, act = world.reader(), world.actor(network)
         for _ in range(steps):
             world.simulation.step(act())
             count, starts = reader.describe(), reader.starts
-            scores = network.scores(reader.rows[:count], starts)
-            for first, stop in pairwise(starts):
-                if stop - first > 1:
-                    best = np.partition(scores[first:stop], -2)[-2:]
-                    gaps.append(best[1] - best[0])
-    return float(np.quantile(gaps, share)) if gaps else 1.0
+            rows = reader.rows[:count]
+            behind = [ranked(network, rows[first:stop])[1] for first, stop in pairwise(starts) if stop - first > 1]
+            gaps += [own[1] for own in behind if len(own) > 1]
+    gap = float(np.quantile(gaps, share)) if gaps else 0.0
+    rule = f"weights that score the best two actions differently in {1.0 - share:.0%} of the states"
+    require("policy_iteration", "weights", gap, "" if gap > 0.0 else rule)
+    return gap

@@ -19,17 +19,19 @@ from gnnsched_agents.methods.registry import PolicyIterationConfig
 from gnnsched_agents.methods.trust_region import Ties, improve, ties_of
 from gnnsched_agents.worlds import Workloads, fewer, make_world, training_scenario
 from gnnsched_baselines.learned.pair_features import FEATURES
-from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network
+from gnnsched_baselines.learned.pair_network import Network, given_weights, initial_network
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.files import reading
 from gnnsched_env.common.parallel.kept_results import Result
 from gnnsched_env.common.parallel.task_runs import TaskRunner, Where
 from gnnsched_env.common.progress import Advance
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
+from gnnsched_env.scenario.options import LOAD_LIMIT
 
 KIND = "policy iteration 1"  # kind and format of checkpoints
 SHORT = (8, 64)  # number of jobs in short episodes
 SHORT_LOADS = 1.5  # times the highest load: the highest of short episodes, which end before jobs pile up
+ARRAYS = tuple(entry.name for entry in fields(Ties))
 GAP_WORLDS, GAP_LANES, GAP_STEPS = 8, 8, 100  # what is played to find the gap that is near
 
 
@@ -46,7 +48,7 @@ class PolicyIteration:
         if config.weights is None:
             self._network = initial_network(config.width, np.random.default_rng((seed, 0)), slope=1.0)
         else:
-            self._network, _ = load_network(config.weights)
+            self._network = given_weights("policy_iteration", config.weights, workloads.inputs)
         self.run_on(None)
 
     def run_on(self, ray: str | None) -> None:
@@ -68,8 +70,8 @@ class PolicyIteration:
     def update(self) -> dict[str, float]:
         """Label near ties in new worlds, and learn from those in memory.
 
-        "gain" is what an expected action in them costs less after the iteration's last pass than before, over the mean
-        completion time; "kl" the mean divergence in them.
+        "gain" is by how much an expected action in them costs less than at the iteration's beginning, over a job's mean
+        cost, and "kl" the mean divergence in them, both during the last pass.
         """
         torch.set_num_threads(1)
         config, rng = self.config, np.random.default_rng((self.seed, 2, self.iteration))
@@ -79,7 +81,7 @@ class PolicyIteration:
         numbers = range(self.iteration * worlds, (self.iteration + 1) * worlds)
         shared: Any = {"config": config, "workloads": self.workloads, "seed": self.seed, "network": self._network}
         results = self._run([TiesToLabel(number=number, **shared) for number in numbers])
-        new = joined([Ties(**{entry.name: result[entry.name] for entry in fields(Ties)}) for result in results])
+        new = joined([Ties(**{name: result[name] for name in ARRAYS}) for result in results])
         self.memory = [*self.memory, new][-config.memory :]
         ties = joined(self.memory)
         figures = {"labelled": float(len(new)), "decisions": float(sum(result["decisions"] for result in results))}
@@ -109,7 +111,7 @@ class PolicyIteration:
             load = float(rng.uniform(*self.workloads.loads))
             worlds.append(make_world(self.workloads, scenario, load, GAP_LANES, dataflow="predicted_best"))
             worlds[-1].reset(number)
-        return max(1e-6, typical_gap(worlds, self._network, GAP_STEPS, self.config.share))
+        return typical_gap(worlds, self._network, GAP_STEPS, self.config.share)
 
     def _run(self, tasks: list["TiesToLabel"]) -> list[Result]:
         try:
@@ -121,7 +123,7 @@ class PolicyIteration:
     def save(self, path: Path) -> None:
         """Write everything that the next iteration depends on; an interrupted write leaves the old file intact."""
         state: dict[str, Any] = {"iteration": self.iteration, "network": asdict(self._network)}
-        state["memory"] = [{entry.name: getattr(part, entry.name) for entry in fields(Ties)} for part in self.memory]
+        state["memory"] = [{name: getattr(part, name) for name in ARRAYS} for part in self.memory]
         write_checkpoint(path, KIND, self._key(), state)
 
     def load(self, path: Path) -> None:
@@ -167,7 +169,7 @@ def label_world(shared: None, task: TiesToLabel, advance: Advance) -> Result:
     if place < config.worlds:
         load = low + (high - low) * (place + float(rng.uniform())) / config.worlds
     else:
-        load = float(rng.uniform(low, SHORT_LOADS * high))
+        load = float(rng.uniform(low, min(SHORT_LOADS * high, LOAD_LIMIT)))
         workloads = replace(workloads, jobs=min(workloads.jobs, int(rng.integers(*SHORT))))
     lanes = fewer(config.lanes, workloads, scenario)
     world = make_world(workloads, scenario, load, lanes, dataflow="predicted_best")
@@ -181,4 +183,4 @@ def label_world(shared: None, task: TiesToLabel, advance: Advance) -> Result:
     states = fewer(config.states, workloads, scenario)
     labels, decisions = gather(world, lookahead, states, config.spacing, rng, task.network)
     ties = ties_of(labels)
-    return {**{entry.name: getattr(ties, entry.name) for entry in fields(Ties)}, "decisions": decisions}
+    return {**{name: getattr(ties, name) for name in ARRAYS}, "decisions": decisions}

@@ -26,7 +26,8 @@ from gnnsched_agents.methods.registry import PpoConfig
 from gnnsched_agents.torch_network import Critic, Packing, PairNetwork
 from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.learned.pair_features import FEATURES
-from gnnsched_baselines.learned.pair_network import Network, initial_network, load_network
+from gnnsched_baselines.learned.pair_network import Network, given_weights, initial_network
+from gnnsched_env.common.checks import require
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.files import reading
 from gnnsched_env.common.policy import FloatArray, IntArray
@@ -55,13 +56,16 @@ class Ppo:
         self.rng = np.random.default_rng((seed, STREAM))
         start = initial_network(config.width, self.rng, prior=config.prior)
         if config.weights is not None:
-            start, _ = load_network(config.weights)
+            start = given_weights("ppo", config.weights, workloads.inputs)
         self.actor = PairNetwork(start).to(self.device)
         self.critic = Critic(VIEW, config.critic_width, self.rng).to(self.device)
         parameters = [{"params": list(module.parameters())} for module in (self.actor, self.critic)]
         self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate[0], eps=ADAM_EPSILON, fused=True)
         self.updates = self.decisions = 0
         self.lanes = Lanes(workloads, config.worlds, config.lanes, self.rng, start)
+        rule = "one whose jobs are drawn: PPO does not train on traces"
+        drawn = all(world.simulation.feed is None for world in self.lanes.worlds)
+        require("workloads", "scenario", workloads.scenario, "" if drawn else rule)
         self.played = PlayedDecisions(config.worlds, config.lanes, config.steps)
         self.gradients = [PairGradient(len(start.b1)) for _ in range(min(GROUPS, config.worlds))]
         self._pool = ThreadPoolExecutor(config.threads, initializer=torch.set_num_threads, initargs=(1,))

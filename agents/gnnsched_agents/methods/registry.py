@@ -135,7 +135,7 @@ class PolicyIterationConfig:
     spacing: Annotated[int, Integer(1)] = 25
     """Approximate number of decisions between two visits of a lane."""
     share: Annotated[float, Number(above=0, most=1)] = 0.2
-    """Share of the states that are near ties: the gap of scores that this share is below, at first, is near."""
+    """Share of visited states that are near ties at first, by the gap of their best scores; the gap stays."""
     candidates: Annotated[int, Integer(2)] = 4
     """Largest number of actions tried per state."""
     futures: Annotated[int, Integer(2)] = 8

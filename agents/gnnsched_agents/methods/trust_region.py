@@ -12,22 +12,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gnnsched_agents.methods.lookahead_labels import Labels
+from gnnsched_agents.methods.lookahead_labels import Labels, rows_of
 from gnnsched_agents.torch_network import Packing, PairNetwork
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray
+from gnnsched_env.nn.schedule import rate_share
 
-LEAST_NOISE = 0.5  # mean completions, added to the noise of a world's labels: its inverse is their weight
+LEAST_NOISE = 0.5  # mean charges of a job, added to the noise of a world's labels: its inverse is their weight
 MOST_GRADIENT = 1.0
-FAR = -30.0  # the score of rows that were not tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ties:
     """Labelled states as they are learned: `rows` and `starts` as in Labels.
 
-    `losses` float32 [n]: costs over the world's mean completion; 0 where not tried. `tried` bool [n]. `weights` float32
-    [S].
+    `losses` float32 [n]: costs over what a job costs in that world on average; 0 where not tried. `tried` bool [n].
+    `weights` float32 [S].
     """
 
     rows: FloatArray
@@ -42,7 +42,8 @@ class Ties:
 
 def ties_of(labels: Labels) -> Ties:
     """Return a world's labels as they are learned."""
-    scale = float(labels.completions.mean()) if len(labels) else 1.0
+    scale = float(labels.charges.mean()) if len(labels) else 0.0
+    scale = scale if scale > 0.0 else 1.0
     tried = np.isfinite(labels.costs)
     noise = float(np.sqrt(np.mean(labels.errors[tried].astype(float) ** 2))) / scale if tried.any() else 0.0
     losses = np.where(tried, labels.costs / scale, 0.0).astype(np.float32)
@@ -51,47 +52,76 @@ def ties_of(labels: Labels) -> Ties:
 
 
 def improve(
-    network: Network, ties: Ties, rng: np.random.Generator, *, passes: int, batch: int, learning_rate: float,
-    sharpness: float, trust: float,
-) -> tuple[Network, dict[str, float]]:  # fmt: skip
-    """Return the network after some passes of Adam over the states, and figures of the last pass.
+    network: Network,
+    ties: Ties,
+    rng: np.random.Generator,
+    *,
+    passes: int,
+    batch: int,
+    learning_rate: float,
+    sharpness: float,
+    trust: float,
+) -> tuple[Network, dict[str, float]]:
+    """Return the network after some passes of Adam over the states, and figures of the last pass, before each step.
 
     Scores times `sharpness` are the softmax's logits; `trust` is the weight of the divergence from the network given.
     """
     module = PairNetwork(network)
-    before = network.scores(ties.rows, ties.starts) * sharpness
+    before = network.scores(ties.rows, ties.starts)[ties.tried] * np.float32(sharpness)
     optimizer = torch.optim.Adam(module.parameters(), lr=learning_rate)
-    steps = passes * -(-len(ties) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.1)
+    steps, step = passes * -(-len(ties) // batch), 0
     figures = {"gain": 0.0, "kl": 0.0}
     for _ in range(passes):
         figures = {"gain": 0.0, "kl": 0.0}
-        for rows, losses, tried, old, weights, packing in _batches(ties, before, rng.permutation(len(ties)), batch):
-            far = torch.full_like(old, FAR)
-            logs = packing.log_softmax(torch.where(tried, module(rows, packing) * sharpness, far))
-            olds = packing.log_softmax(torch.where(tried, old, far))
-            expected = packing.sum(logs.exp() * losses)
-            divergence = packing.sum(torch.where(tried, olds.exp() * (olds - logs), torch.zeros_like(logs)))
+        for states in _batches(ties, before, rng.permutation(len(ties)), batch):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * rate_share((step + 0.5) / steps)
+            logs = states.choices.log_softmax(module(states.rows, states.packing)[states.tried] * sharpness)
+            olds = states.choices.log_softmax(states.before)
+            expected = states.choices.sum(logs.exp() * states.losses)
+            divergence = states.choices.sum(olds.exp() * (olds - logs))
             optimizer.zero_grad()
-            torch.autograd.backward((weights * expected).mean() + trust * divergence.mean())
+            torch.autograd.backward((states.weights * expected).mean() + trust * divergence.mean())
             torch.nn.utils.clip_grad_norm_(module.parameters(), MOST_GRADIENT)
             optimizer.step()
-            schedule.step()
-            gained = packing.sum(olds.exp() * losses) - expected.detach()
+            gained = states.choices.sum(olds.exp() * states.losses) - expected.detach()
             figures["gain"] += float(gained.sum()) / len(ties)
             figures["kl"] += float(divergence.detach().sum()) / len(ties)
+            step += 1
     return module.network(), figures
 
 
-def _batches(
-    ties: Ties, before: FloatArray, order: IntArray, size: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Packing]]:
-    """Yield rows, losses, what was tried, scores before, weights and packing of `size` states at a time."""
-    sizes = np.diff(ties.starts)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Batch:
+    """Some states: all their `rows` [n, F] by `packing`, of which those `tried` [n] are packed by `choices`.
+
+    `losses` and scores `before` [m] are of the m tried rows, `weights` [S] of the states.
+    """
+
+    rows: Tensor
+    packing: Packing
+    tried: Tensor
+    choices: Packing
+    losses: Tensor
+    before: Tensor
+    weights: Tensor
+
+
+def _batches(ties: Ties, before: FloatArray, order: IntArray, size: int) -> Iterator[_Batch]:
+    """Yield the states in an order, `size` at a time; `before` float32 are the scores of all tried rows."""
+    sizes, tried_before = np.diff(ties.starts), np.concatenate([[0], np.cumsum(ties.tried)])
     for first in range(0, len(order), size):
         part = order[first : first + size]
-        ends = np.cumsum(sizes[part])
-        places = np.arange(ends[-1]) + np.repeat(ties.starts[part] - (ends - sizes[part]), sizes[part])
-        arrays = (ties.rows[places], ties.losses[places], ties.tried[places], before[places], ties.weights[part])
-        rows, losses, tried, old, weights = (torch.from_numpy(array) for array in arrays)
-        yield rows, losses, tried, old, weights, Packing.of(torch.from_numpy(sizes[part]))
+        places = rows_of(ties.starts, part)
+        tried = ties.tried[places]
+        chosen = places[tried]
+        counts = tried_before[ties.starts[part + 1]] - tried_before[ties.starts[part]]
+        yield _Batch(
+            rows=torch.from_numpy(ties.rows[places]),
+            packing=Packing.of(torch.from_numpy(sizes[part])),
+            tried=torch.from_numpy(tried),
+            choices=Packing.of(torch.from_numpy(counts)),
+            losses=torch.from_numpy(ties.losses[chosen]),
+            before=torch.from_numpy(before[tried_before[chosen]]),
+            weights=torch.from_numpy(ties.weights[part]),
+        )

@@ -11,7 +11,6 @@ from gnnsched_baselines.equal_hardware import equal_choices, pooled
 from gnnsched_baselines.learned import pair_kernels as kernels
 from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES, TYPICAL
 from gnnsched_env.common.compiled import compiled_for
-from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.envs import Layout
 from gnnsched_env.sim import Simulation
@@ -130,26 +129,14 @@ class Reader:
         self.starts: IntArray = np.zeros(lanes + 1, np.int64)
         self._describe: Callable[..., int] | None = None  # which is called often: it is looked up once
 
-    def describe(self, rows: FloatArray | None = None) -> int:
-        """Write `rows`, `pairs` and `starts` int64 [L + 1] (lane i's rows begin at starts[i]); return their number.
-
-        Rows go to the given array, float32 [n, F] in C order with room for `most_rows` a lane, if there is one.
-        """
+    def describe(self) -> int:
+        """Write `rows`, `pairs` and `starts` int64 [L + 1] (lane i's rows begin at starts[i]); return their number."""
         simulation = self.simulation
-        lanes = len(simulation.lanes)
-        if rows is None:
-            if len(self.rows) == 0:
-                self.rows = np.empty((lanes * self.most_rows, NUM_FEATURES), np.float32)
-            rows = self.rows
-        elif len(rows) < lanes * self.most_rows:
-            raise ConfigError(f"reader: rows must have room for {lanes * self.most_rows:,}, got {len(rows):,}")
-        elif not (rows.flags.c_contiguous and rows.dtype == np.float32 and rows.shape[1:] == (NUM_FEATURES,)):
-            expected = f"float32 [n, {NUM_FEATURES}] in C order"
-            raise ConfigError(f"reader: rows must be {expected}, got {rows.dtype} {list(rows.shape)}")
         if len(self.pairs) == 0:
-            self.pairs = np.empty((lanes * self.most_rows, 2), np.int64)
+            room = len(simulation.lanes) * self.most_rows
+            self.rows, self.pairs = np.empty((room, NUM_FEATURES), np.float32), np.empty((room, 2), np.int64)
         state = (simulation.lanes, simulation.accelerators, simulation.queue)
-        written = (rows, self.pairs, self.order, self.starts)
+        written = (self.rows, self.pairs, self.order, self.starts)
         arguments = (*state, *self.reading, *written)
         if self._describe is None:
             self._describe = compiled_for(kernels.describe_state, *arguments)

@@ -403,3 +403,13 @@ def test_a_member_that_the_directory_calls_a_folder_is_read_all_the_same(tmp_pat
         archive.writestr("archive/note", "the directory is written anew")
     state = read_checkpoint(path, "toy 1", "", torch.device("cpu"))
     assert state["weights"].tolist() == list(range(500))
+
+
+def test_traces_are_refused(tmp_path, monkeypatch):
+    """Only jobs that are drawn are drawn anew in compiled code when an episode ends."""
+    name = hetero_scenario().table.class_names[0]
+    (tmp_path / "jobs.csv").write_text("time,class\n" + "".join(f"{second},{name}\n" for second in range(50)))
+    scenario = hetero_scenario().with_options(arrivals={"trace": str(tmp_path / "jobs.csv")})
+    monkeypatch.setattr(lanes_module, "training_scenario", lambda workloads, number: scenario)
+    with pytest.raises(ConfigError, match="scenario must be one whose jobs are drawn: PPO does not train on traces"):
+        Ppo(SMALL, WORKLOADS, 0)

@@ -336,9 +336,9 @@ def test_checkpoints_of_others_are_refused(tmp_path):
         with pytest.raises(FileFormatError, match="must be a checkpoint"):
             ppo.load(path)
     write_checkpoint(path, "dreaming 1", "", {})
-    with pytest.raises(FileFormatError, match="must be a checkpoint of ppo 2, it is of 'dreaming 1'"):
+    with pytest.raises(FileFormatError, match="must be a checkpoint of ppo 3, it is of 'dreaming 1'"):
         ppo.load(path)
-    write_checkpoint(path, "ppo 2", ppo._key(), {"counters": (1, 2)})
+    write_checkpoint(path, "ppo 3", ppo._key(), {"counters": (1, 2)})
     with pytest.raises(FileFormatError, match=r"ppo\.pt: the checkpoint lacks 'actor'$"):
         ppo.load(path)
 
@@ -348,9 +348,9 @@ def test_a_checkpoint_holds_no_code(tmp_path):
         def __reduce__(self):
             return (tmp_path.joinpath("harm").touch, ())
 
-    torch.save({"kind": "ppo 2", "key": "", "state": {"x": Harm()}}, tmp_path / "bad.pt")
+    torch.save({"kind": "ppo 3", "key": "", "state": {"x": Harm()}}, tmp_path / "bad.pt")
     with pytest.raises(FileFormatError, match="must be a checkpoint"):
-        read_checkpoint(tmp_path / "bad.pt", "ppo 2", "", torch.device("cpu"))
+        read_checkpoint(tmp_path / "bad.pt", "ppo 3", "", torch.device("cpu"))
     assert not (tmp_path / "harm").exists()
 
 

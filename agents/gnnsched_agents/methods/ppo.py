@@ -35,7 +35,7 @@ from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpo
 from gnnsched_env.nn.device import pick_device
 
 T = TypeVar("T")
-KIND = "ppo 2"  # kind and format of checkpoints
+KIND = "ppo 3"  # kind and format of checkpoints
 SCALE_RATE = 0.1  # rate at which the values' scale follows the returns', per update
 ADAM_EPSILON = 1e-5
 GROUPS = 4  # of worlds whose gradients are computed at once: threads share them, and fewer would be shared worse
@@ -58,6 +58,7 @@ class Ppo:
         if config.weights is not None:
             start = given_weights("ppo", config.weights, workloads.inputs)
         self.actor = PairNetwork(start).to(self.device)
+        self.averaged = PairNetwork(start).to(self.device)
         self.critic = Critic(VIEW, config.critic_width, self.rng).to(self.device)
         parameters = [{"params": list(module.parameters())} for module in (self.actor, self.critic)]
         self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate[0], eps=ADAM_EPSILON, fused=True)
@@ -71,22 +72,29 @@ class Ppo:
         self._pool = ThreadPoolExecutor(config.threads, initializer=torch.set_num_threads, initargs=(1,))
 
     def network(self) -> Network:
-        """Return the present policy's weights."""
-        return self.actor.network()
+        """Return the average of the policy's weights over the latest updates."""
+        return self.averaged.network()
 
     def update(self) -> dict[str, float]:
         """Play decisions, learn from them, and return figures: "decisions", mean "jobs" in the system, "kl" etc."""
         if self.updates and self.updates % self.config.redraw == 0:
-            self.lanes.redraw(self.updates // self.config.redraw % self.config.worlds, self.network())
+            self.lanes.redraw(self.updates // self.config.redraw % self.config.worlds, self.actor.network())
         figures = {"decisions": float(len(self.played)), **self.play(), **self.learn()}
         self.updates += 1
+        self._average(max(1.0 - self.config.average, 1.0 / self.updates))
         self.decisions += len(self.played)
         return figures
+
+    @torch.no_grad()
+    def _average(self, rate: float) -> None:
+        """Move the average towards the present weights by a rate: the mean at first, then one that forgets."""
+        for kept, now in zip(self.averaged.parameters(), self.actor.parameters(), strict=True):
+            kept.lerp_(now, rate)
 
     def play(self) -> dict[str, float]:
         """Play `steps` decisions in each lane, estimate advantages, and return figures."""
         config, played = self.config, self.played
-        network = self.network()
+        network = self.actor.network()
         uniforms = self.rng.random((config.worlds, config.steps, config.lanes))
         self._each(
             lambda world: played.play(self.lanes, world, network, uniforms[world], foresight=config.foresight),
@@ -206,7 +214,8 @@ class Ppo:
             self.updates, self.decisions = state["counters"]
 
     def _parts(self) -> dict[str, Any]:
-        return {"actor": self.actor, "critic": self.critic, "optimizer": self.optimizer}
+        parts = {"actor": self.actor, "averaged": self.averaged, "critic": self.critic}
+        return parts | {"optimizer": self.optimizer}
 
     def _key(self) -> str:
         """Return the settings in which a checkpoint and this training must agree; device and threads may differ."""

@@ -179,9 +179,9 @@ class PpoConfig:
     """Largest number of passes over the decisions of an update."""
     batch: Annotated[int, Integer(1)] = 2048
     """Decisions per gradient step, about: all worlds have equal parts in it."""
-    tau: Annotated[float, Number(above=0, finite=False)] = 60.0
+    tau: Annotated[float, Number(above=0, finite=False)] = 200.0
     """Time in mean services over which future rewards are discounted to 1 / e; inf: no discount (gamma = 1)."""
-    gae: Annotated[float, Number(least=0, most=1)] = 0.99
+    gae: Annotated[float, Number(least=0, most=1)] = 0.995
     """Lambda of GAE, per decision."""
     clip: Annotated[float, Number(above=0)] = 0.2
     """Clipping range of a probability's ratio to the old one."""
@@ -193,10 +193,12 @@ class PpoConfig:
     """First and last weight of the entropy bonus."""
     falling: Annotated[int, Integer(1)] = 5_000_000
     """Number of decisions over which learning rate and entropy weight go linearly from their first to last values."""
-    most_advantage: Annotated[float, Number(above=0, finite=False)] = 4.0
+    most_advantage: Annotated[float, Number(above=0, finite=False)] = 10.0
     """Largest absolute value of a normalised advantage; larger ones are clipped."""
     most_gradient: Annotated[float, Number(above=0, finite=False)] = 0.5
     """Norm at which the gradients of the policy and of the critic are clipped."""
+    average: Annotated[float, Number(least=0, most=1)] = 0.98
+    """What is left after an update of the weights' average, which is what is validated; 0: the latest weights."""
     width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
     """Units in each layer of the policy's network."""
     critic_width: Annotated[int, Integer(1, MOST_WIDTH)] = 64

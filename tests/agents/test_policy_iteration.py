@@ -248,6 +248,7 @@ def test_an_iteration_labels_and_learns_and_remembers_the_latest():
     assert sum(map(len, training.memory)) == sum(figure["labelled"] for figure in figures[1:])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_training_goes_on_exactly(tmp_path):
     whole = PolicyIteration(TINY, WORKLOADS, seed=3)

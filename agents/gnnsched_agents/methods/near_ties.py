@@ -59,10 +59,10 @@ class OwnLookahead(Lookahead):
         return total + np.where(cut, more * after, 0.0)
 
 
-def arrivals_of(world: World, share: float) -> int:
-    """Return how many jobs come in a future: `share` of what a queue takes to forget, within limits for each fleet."""
+def arrivals_of(world: World, horizon: float) -> int:
+    """Return how many jobs come in a future: `horizon` / (1 - load) for each accelerator, within ARRIVALS."""
     fleet = world.simulation.accelerators.shape[1]
-    return int(fleet * np.clip(share / max(1e-9, 1.0 - world.load), *ARRIVALS))
+    return int(fleet * np.clip(horizon / max(1e-9, 1.0 - world.load), *ARRIVALS))
 
 
 def ranked(network: Network, rows: FloatArray) -> tuple[IntArray, FloatArray]:

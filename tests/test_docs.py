@@ -20,7 +20,7 @@ HOSTED = re.compile(
 )
 NOTEBOOKS = sorted((ROOT / "docs" / "tutorials" / "notebooks").glob("*.py"))
 NOTEBOOK_EXTRAS = {"train_an_agent": "sb3_contrib", "rank_configurations": "torch"}
-LONG_NOTEBOOKS = ("rank_configurations", "ten_line_heuristic", "train_an_agent")  # they train, or play a whole suite
+LONG_NOTEBOOKS = ("predict_latencies", "rank_configurations", "ten_line_heuristic", "train_an_agent")  # 14 to 60 seconds
 AS_A_SCRIPT = """\
 import runpy, sys, types
 try:

@@ -85,7 +85,7 @@ def test_observations_are_pooled_as_the_state_is():
 
 
 def test_weights_from_before_see_predictions_as_they_are():
-    network = load_agent("queue_hetero4")[0]
+    network = load_agent("queue_big_little")[0]
     assert not network.pools
     arrays = {name: getattr(network, name) for name in network.__dataclass_fields__}
     skip = arrays["skip"].copy()

@@ -20,7 +20,7 @@ HOSTED = re.compile(
 )
 NOTEBOOKS = sorted((ROOT / "docs" / "tutorials" / "notebooks").glob("*.py"))
 NOTEBOOK_EXTRAS = {"train_an_agent": "sb3_contrib", "rank_configurations": "torch"}
-LONG_NOTEBOOKS = ("predict_latencies", "rank_configurations", "ten_line_heuristic", "train_an_agent")  # 14 to 60 seconds
+LONG_NOTEBOOKS = ("predict_latencies", "rank_configurations", "ten_line_heuristic", "train_an_agent")  # 14 s or more
 AS_A_SCRIPT = """\
 import runpy, sys, types
 try:

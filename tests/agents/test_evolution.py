@@ -248,7 +248,7 @@ def test_worlds_take_turns_with_the_scenarios():
     assert [both.of_turn(number) for number in range(4)] == [*alone, alone[0]] and TINY.of_turn(5) == TINY
     evolution = Evolution(replace(SMALL, worlds=2), both, 0)
     seen = []
-    evolution._run = lambda tasks: (
+    evolution._runner.results = lambda tasks: (
         seen.extend(task.place.workloads.scenario for task in tasks)
         or [{"completions": [1.0] * (len(task.members) + task.reference), "decisions": 1} for task in tasks]
     )

@@ -15,9 +15,10 @@ from gnnsched_agents.methods.registry import ImprovementConfig
 from gnnsched_agents.worlds import Workloads, World, make_world
 from gnnsched_baselines.assignment_playing import play_out
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
-from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.scenario import load_scenario
 from gnnsched_env.sim.belief import belief_of
+from tests.agents.checkpoints import require_others_refused
 
 WORKLOADS = Workloads(sets=2, jobs=60)
 TINY = ImprovementConfig(
@@ -201,15 +202,9 @@ def test_a_round_takes_as_many_worlds_as_wide_fleets_need(monkeypatch):
 
 
 def test_other_checkpoints_are_refused(tmp_path):
-    path = tmp_path / "checkpoint"
-    Improvement(TINY, WORKLOADS, seed=0).save(path)
-    with pytest.raises(ConfigError, match="of another training"):
-        Improvement(replace(TINY, caution=3.0), WORKLOADS, seed=0).load(path)
-    with pytest.raises(ConfigError, match="of another training"):
-        Improvement(TINY, WORKLOADS, seed=1).load(path)
-    path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(FileFormatError, match="must be a checkpoint, but is damaged"):
-        Improvement(TINY, WORKLOADS, seed=0).load(path)
+    own, again = (Improvement(TINY, WORKLOADS, seed=0) for _ in range(2))
+    others = [Improvement(replace(TINY, caution=3.0), WORKLOADS, seed=0), Improvement(TINY, WORKLOADS, seed=1)]
+    require_others_refused(tmp_path / "checkpoint", own, others, again)
 
 
 @pytest.mark.parametrize(

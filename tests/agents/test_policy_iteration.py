@@ -17,10 +17,11 @@ from gnnsched_agents.worlds import Workloads, make_world
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES
 from gnnsched_baselines.learned.pair_network import initial_network, save_network
 from gnnsched_baselines.learned.trained_policy import WEIGHTS, load_agent
-from gnnsched_env.common.errors import ConfigError, FileFormatError
+from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.scenario import load_scenario
 from gnnsched_env.sim.belief import belief_of
 from gnnsched_env.sim.rewards import episode_charges
+from tests.agents.checkpoints import require_others_refused
 
 WORKLOADS = Workloads(sets=2, classes=16, jobs=60)
 TINY = PolicyIterationConfig(
@@ -302,15 +303,9 @@ def test_jobs_may_cost_nothing():
 
 
 def test_other_checkpoints_are_refused(tmp_path):
-    path = tmp_path / "checkpoint"
-    PolicyIteration(TINY, WORKLOADS, seed=0).save(path)
-    with pytest.raises(ConfigError, match="of another training"):
-        PolicyIteration(replace(TINY, trust=3.0), WORKLOADS, seed=0).load(path)
-    with pytest.raises(ConfigError, match="of another training"):
-        PolicyIteration(TINY, WORKLOADS, seed=1).load(path)
-    path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(FileFormatError, match="must be a checkpoint, but is damaged"):
-        PolicyIteration(TINY, WORKLOADS, seed=0).load(path)
+    own, again = (PolicyIteration(TINY, WORKLOADS, seed=0) for _ in range(2))
+    others = [PolicyIteration(replace(TINY, trust=3.0), WORKLOADS, seed=0), PolicyIteration(TINY, WORKLOADS, seed=1)]
+    require_others_refused(tmp_path / "checkpoint", own, others, again)
 
 
 @pytest.mark.parametrize(

@@ -161,17 +161,10 @@ class Evolution:
                 Task(place=place, members=tuple(members[block]), reference=block.stop == len(members))
                 for block in blocks
             ]
-        results = self._run(tasks)
+        results = self._runner.results(tasks)
         costs = np.log([completion for result in results for completion in result["completions"]])
         costs = costs.reshape(config.worlds, len(members) + 1)
         return (costs[:, :-1] - costs[:, -1:]).T, sum(result["decisions"] for result in results)
-
-    def _run(self, tasks: Sequence[Task]) -> list[Result]:
-        try:
-            return list(self._runner.run(tasks))
-        except BaseException:  # such as a second Ctrl-C, which is not to wait for the rest of the generation
-            self._runner.close()
-            raise
 
     def _ascend(self, gradient: FloatArray, rate: float) -> None:
         """Take one step of Adam up the gradient, scaled for each weight like the steps that were tried."""

@@ -12,7 +12,7 @@ from gnnsched_agents.methods.lookahead_labels import Labels, rows_of
 from gnnsched_agents.torch_network import Packing, PairNetwork
 from gnnsched_baselines.learned.pair_features import COLUMN
 from gnnsched_baselines.learned.pair_network import Network, shapes
-from gnnsched_env.nn.schedule import rate_share
+from gnnsched_env.nn.schedule import rate_share, set_rate
 
 HELD_OUT = 8  # one state in this many is held out to measure the fit
 LEAST_ERROR = 1.0  # mean services; its square is added to the labels' squared standard errors
@@ -61,8 +61,7 @@ def fit(
         for rows, costs, weights, packing in _batches(labels, rng.permutation(kept), batch):
             asked = caution * _caution(rows)
             loss = _within(module(rows, packing) + costs + asked, weights, packing).sum() / packing.lanes
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * rate_share((step + 0.5) / steps)
+            set_rate(optimizer, learning_rate * rate_share((step + 0.5) / steps))
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(module.parameters(), MOST_GRADIENT)

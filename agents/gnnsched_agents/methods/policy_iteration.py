@@ -80,7 +80,7 @@ class PolicyIteration:
         worlds = config.worlds + config.short
         numbers = range(self.iteration * worlds, (self.iteration + 1) * worlds)
         shared: Any = {"config": config, "workloads": self.workloads, "seed": self.seed, "network": self._network}
-        results = self._run([TiesToLabel(number=number, **shared) for number in numbers])
+        results = self._runner.results([TiesToLabel(number=number, **shared) for number in numbers])
         new = joined([Ties(**{name: result[name] for name in ARRAYS}) for result in results])
         self.memory = [*self.memory, new][-config.memory :]
         ties = joined(self.memory)
@@ -112,13 +112,6 @@ class PolicyIteration:
             worlds.append(make_world(self.workloads, scenario, load, GAP_LANES, dataflow="predicted_best"))
             worlds[-1].reset(number)
         return typical_gap(worlds, self._network, GAP_STEPS, self.config.share)
-
-    def _run(self, tasks: list["TiesToLabel"]) -> list[Result]:
-        try:
-            return list(self._runner.run(tasks))
-        except BaseException:  # such as a second Ctrl-C
-            self._runner.close()
-            raise
 
     def save(self, path: Path) -> None:
         """Write everything that the next iteration depends on; an interrupted write leaves the old file intact."""

@@ -33,6 +33,7 @@ from gnnsched_env.common.files import reading
 from gnnsched_env.common.policy import FloatArray, IntArray
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 from gnnsched_env.nn.device import pick_device
+from gnnsched_env.nn.schedule import set_rate
 
 T = TypeVar("T")
 KIND = "ppo 3"  # kind and format of checkpoints
@@ -113,8 +114,7 @@ class Ppo:
         """Take gradient steps until all epochs are done or the policy has moved far enough; return means of figures."""
         config, done = self.config, min(1.0, self.decisions / self.config.falling)
         rate, entropy_weight = _between(config.learning_rate, done), _between(config.entropy, done)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(self.optimizer, rate)
         self._each(lambda _: self.critic.track(self._tensor(self.played.returns), SCALE_RATE), [0])
         steps: list[dict[str, float]] = []
         epochs, moved = 0, 0.0

@@ -29,7 +29,7 @@ def play_on(state, drawing, keys, reading, seeing, foresight, network, uniforms,
     views float32 [(T + 1) x L, VIEW], rewards and elapsed float32 and ended bool [T x L]. `scratch`: pairs int64
     [n, 2], starts int64 [L + 1], insights float32 [L, I], actions int64 [L], and what `draw` takes as scratch.
     """
-    lanes, accelerators, jobs, queue = state[7], state[8], state[9], state[10]
+    _, classes, _, _, _, _, _, lanes, accelerators, jobs, queue, _ = state
     unit, load, horizons, fleet, wait = seeing
     pairs, starts, insights, actions, order, hidden, pooled, scores = scratch
     all_starts, all_chosen, all_logs, all_views, all_rewards, all_elapsed, all_ended = played
@@ -38,7 +38,7 @@ def play_on(state, drawing, keys, reading, seeing, foresight, network, uniforms,
         here, first = t * count, all_starts[t * count]
         if len(rows) - first < room:
             return t
-        see(lanes, accelerators, jobs, state[1], unit, load, horizons, insights)
+        see(lanes, accelerators, jobs, classes, unit, load, horizons, insights)
         seen = describe_state(lanes, accelerators, queue, *reading, rows[first:], pairs, order, starts)
         views = all_views[here : here + count]
         average(rows[first:], starts, views)

@@ -16,7 +16,7 @@ from gnnsched_agents.methods.lookahead_labels import Labels, rows_of
 from gnnsched_agents.torch_network import Packing, PairNetwork
 from gnnsched_baselines.learned.pair_network import Network
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray
-from gnnsched_env.nn.schedule import rate_share
+from gnnsched_env.nn.schedule import rate_share, set_rate
 
 LEAST_NOISE = 0.5  # mean charges of a job, added to the noise of a world's labels: its inverse is their weight
 MOST_GRADIENT = 1.0
@@ -74,8 +74,7 @@ def improve(
     for _ in range(passes):
         figures = {"gain": 0.0, "kl": 0.0}
         for states in _batches(ties, before, rng.permutation(len(ties)), batch):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * rate_share((step + 0.5) / steps)
+            set_rate(optimizer, learning_rate * rate_share((step + 0.5) / steps))
             logs = states.choices.log_softmax(module(states.rows, states.packing)[states.tried] * sharpness)
             olds = states.choices.log_softmax(states.before)
             expected = states.choices.sum(logs.exp() * states.losses)

@@ -88,6 +88,14 @@ class TaskRunner:
         if backend is not None:
             backend.close()
 
+    def results(self, tasks: Sequence[Any]) -> list[Any]:
+        """Return all results of `run`; an error or an interruption ends the workers, who do not finish the rest."""
+        try:
+            return list(self.run(tasks))
+        except BaseException:
+            self.close()
+            raise
+
     def workers(self) -> int:
         """Return how many workers there are now; they are started, or the cluster is joined, if they are not."""
         return self._started().workers()

@@ -29,7 +29,7 @@ from gnnsched_env.forecast.scoring.rank_scores import kendall_tau
 from gnnsched_env.forecast.training.losses import loss_of
 from gnnsched_env.nn.checkpoint import read_checkpoint, write_checkpoint
 from gnnsched_env.nn.device import pick_device
-from gnnsched_env.nn.schedule import rate_share
+from gnnsched_env.nn.schedule import rate_share, set_rate
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -104,8 +104,7 @@ class Training:
         """Take one step down the mean loss of some programs; return it."""
         config = self.config
         rng = np.random.default_rng((config.seed, 2, self.step))
-        for group in self._optimizer.param_groups:
-            group["lr"] = config.rate * rate_share(self.step / config.steps, last=LAST_RATE)
+        set_rate(self._optimizer, config.rate * rate_share(self.step / config.steps, last=LAST_RATE))
         graphs = rng.choice(len(self._train), min(config.graphs_a_step, len(self._train)), replace=False)
         self.network.train()
         self._optimizer.zero_grad()

@@ -18,7 +18,7 @@ from gnnsched_env.common.progress import progress_bar
 from gnnsched_env.hardware import load_fleet
 from gnnsched_env.nn.checkpoint import read_checkpoint, write_checkpoint
 from gnnsched_env.nn.device import pick_device
-from gnnsched_env.nn.schedule import rate_share
+from gnnsched_env.nn.schedule import rate_share, set_rate
 from gnnsched_env.predictors.datasets.training_jobs import FEWEST_VERTICES, DatasetSpec
 from gnnsched_env.predictors.gnn.gnn_predictor import SIZES, GnnPredictor
 from gnnsched_env.predictors.gnn.latency_networks import ModelConfig, ReadoutModel, TileModel, make_network
@@ -146,8 +146,7 @@ class TrainingRun:
         rng = np.random.default_rng((config.seed, 2, self.step))
         members = self._draw(rng)
         columns = rng.choice(len(self._pairs), min(config.pairs_a_step, len(self._pairs)), replace=False)
-        for group in self._optimizer.param_groups:
-            group["lr"] = config.learning_rate * rate_share(self.step / config.steps)
+        set_rate(self._optimizer, config.learning_rate * rate_share(self.step / config.steps))
         self.network.train()
         with torch.random.fork_rng(enabled=config.model.dropout > 0.0):
             if config.model.dropout > 0.0:

@@ -47,7 +47,7 @@ class Lanes:
 
     def redraw(self, number: int, network: Network) -> None:
         """Replace a world by a new one, whose lanes `network` first plays up to moments spread over an episode."""
-        drawn = int(self.rng.integers(self.workloads.sets)), float(self.rng.uniform(*self.workloads.loads))
+        drawn = self.workloads.draw(self.rng), float(self.rng.uniform(*self.workloads.loads))
         world = self._place(number, *drawn)
         world.reset(int(self.rng.integers(1 << 62)))
         act = world.actor(network)

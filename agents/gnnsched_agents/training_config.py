@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from gnnsched_agents.methods.registry import KINDS, dispatch_evolution, kind_of, method_config
+from gnnsched_agents.methods.registry import KINDS, PolicyIterationConfig, dispatch_evolution, kind_of, method_config
 from gnnsched_agents.validation import ValidationConfig
-from gnnsched_agents.worlds import RANDOM, Workloads
+from gnnsched_agents.worlds import OWN, RANDOM, Workloads
 from gnnsched_baselines.learned.pair_network import DISPATCH, QUEUE
 from gnnsched_env.common.checks import Integer, Number, check_fields, require
 from gnnsched_env.common.errors import ConfigError, did_you_mean
@@ -34,6 +34,8 @@ ANY_VALIDATION = ValidationConfig(
     episodes=6,
     references=("assignment", "sjf", "min_min"),
 )
+OWN_NAME = "queue_own"  # the training that goes on from a shipped agent on a scenario's own workload
+OWN_MINUTES = 10.0
 SUFFIXES = tuple(kind.suffix for kind in KINDS.values())  # endings of the names of configs
 MOST_SEED = 2**32 - 1  # largest seed of numpy's legacy generator, which Stable-Baselines3 uses
 # The fields that may change when a training is resumed.
@@ -87,7 +89,7 @@ class TrainConfig:
 def config_names() -> tuple[str, ...]:
     """Return the names of the named trainings."""
     queue = (f"queue_{fleet}{suffix}" for suffix in SUFFIXES for fleet in FLEETS)
-    return (*ANY_NAMES, *queue, *_dispatch_workloads())
+    return (*ANY_NAMES, OWN_NAME, *queue, *_dispatch_workloads())
 
 
 def named_config(name: str) -> TrainConfig:
@@ -96,8 +98,18 @@ def named_config(name: str) -> TrainConfig:
         kind = ANY_NAMES[name]
         method = method_config(kind)(**ANY_OPTIONS[kind])
         every = ANY_VALIDATE_EVERY.get(kind, 25)
+        workloads = replace(ANY_WORKLOADS, **KINDS[kind].workloads)
         return TrainConfig(
-            name=name, method=method, workloads=ANY_WORKLOADS, validation=ANY_VALIDATION, validate_every=every
+            name=name, method=method, workloads=workloads, validation=ANY_VALIDATION, validate_every=every
+        )
+    if name == OWN_NAME:
+        return TrainConfig(
+            name=name,
+            method=PolicyIterationConfig(weights=Path(ANY_FLEET)),
+            workloads=Workloads(mixes=OWN),
+            validation=ValidationConfig(workloads=(101,), episodes=96),
+            minutes=OWN_MINUTES,
+            validate_every=KINDS["policy_iteration"].options["validate_every"],
         )
     for kind, way in KINDS.items():
         for fleet, skew in FLEETS.items():

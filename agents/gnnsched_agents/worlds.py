@@ -3,29 +3,34 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnnsched_baselines.assignment_playing import AssignmentPlayer
+from gnnsched_baselines.equal_hardware import hardware_of
 from gnnsched_baselines.learned.dispatch_features import DispatchFleet, dispatch_fleet
 from gnnsched_baselines.learned.dispatcher import DispatchPlayer
 from gnnsched_baselines.learned.pair_features import known_machines, machine_features
 from gnnsched_baselines.learned.pair_network import DISPATCH, INPUTS, QUEUE, Inputs, Network
 from gnnsched_baselines.learned.player import Player, Reader
+from gnnsched_baselines.learned.portfolio import imagined
 from gnnsched_env.common.checks import Integer, ListOf, Number, OneOf, Text, check_fields, require
 from gnnsched_env.common.policy import IntArray
 from gnnsched_env.envs import Layout
 from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table, simulation_settings
-from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
+from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS, Failures, PredictionError
 from gnnsched_env.scenario.random_scenarios import MOST_ACCELERATORS, MOST_KINDS, PES, fleets_within, random_scenario
-from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED, MOST_SKEW, synthetic_table
+from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED, MOST_SKEW, freshly_varied, synthetic_table
 from gnnsched_env.sim import Simulation, episode_metrics
+from gnnsched_env.tables import LatencyTable
 
+SETS, FRESH, OWN = MIXES = ("sets", "fresh", "own")  # where workloads come from
 RANDOM = "random"  # the scenario that stands for a fleet of its own in each world
 NARROW = 8  # accelerators of a random fleet up to which as much is played as asked
+MANY = 1 << 32  # number of the workloads that may be drawn where each world has one of its own
 EPISODE_SEEDS = 1 << 40  # training episodes use seeds below this
 
 
@@ -36,6 +41,10 @@ class Workloads:
     Each set has `classes` classes, drawn with a seed of its own and predicted as a user's would be; two sets of three
     are varied (`scenario.varied`). An episode has `jobs` arrivals. Of the scenario "random", each set is a scenario of
     its own (`scenario.random_scenarios`): a fleet, classes, arrivals, failures and errors of predictions.
+
+    Where `mixes` are "fresh", every world has a workload of its own: a set, varied more widely
+    (`scenario.varied.freshly_varied`). Where they are "own", worlds have the scenario's own classes and mix as policies
+    know them: predictions are taken for true, and err as they are known to (`portfolio.imagined`).
     """
 
     environment: Annotated[str, OneOf(tuple(INPUTS))] = QUEUE.environment
@@ -48,6 +57,8 @@ class Workloads:
     """Range of loads, drawn uniformly."""
     sets: Annotated[int, Integer(1, MOST_JOBS)] = 48
     """Number of sets of synthetic classes; of the scenario "random", of scenarios."""
+    mixes: Annotated[str, OneOf(MIXES)] = SETS
+    """Workloads: "sets" (each set is one), "fresh" (another in each world), "own" (the scenario's own graphs)."""
     skew: Annotated[float, Number(least=0, most=MOST_SKEW)] = 0.7
     """Variation between sets in which accelerator suits a class; 0 for identical accelerators; "random" has its own."""
     classes: Annotated[int, Integer(1, MOST_JOBS)] = 256
@@ -66,11 +77,17 @@ class Workloads:
         for name in ("loads", "accelerators", "kinds"):
             low, high = getattr(self, name)
             require("workloads", name, (low, high), "in ascending order" if low > high else "")
+        rule = "'sets' or 'fresh' for random scenarios" if self.mixes == OWN and self.scenario == RANDOM else ""
+        require("workloads", "mixes", self.mixes, rule)
 
     def of_turn(self, number: int) -> "Workloads":
         """Return the workloads of one scenario, that of turn `number`."""
         scenarios = (self.scenario, *self.also)
         return replace(self, scenario=scenarios[number % len(scenarios)], also=())
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """Return the number of the workload of a new world: `training_scenario` makes it."""
+        return int(rng.integers({SETS: self.sets, FRESH: MANY, OWN: 1}[self.mixes]))
 
     @property
     def inputs(self) -> Inputs:
@@ -156,13 +173,29 @@ def make_world(
 
 @lru_cache(maxsize=1_024)
 def training_scenario(workloads: Workloads, number: int) -> Scenario:
-    """Return the scenario of set `number`, with its table of latencies, true and predicted (cached)."""
+    """Return the scenario of workload `number`, with its table of latencies, true and predicted (cached)."""
+    if workloads.mixes == FRESH:
+        base = training_scenario(replace(workloads, mixes=SETS, skew=0.0), number % workloads.sets)
+        return _with_fresh_table(base, np.random.default_rng(number))
     return world_scenario(workloads, number if workloads.scenario == RANDOM else FIRST_TRAINING_SEED + number)
+
+
+def _with_fresh_table(scenario: Scenario, rng: np.random.Generator) -> Scenario:
+    """Return a scenario, which has a table, with another workload; without failures if these were too frequent for it.
+
+    A job longer than accelerators work between two failures would be repeated again and again.
+    """
+    old = cast(LatencyTable, scenario.table)
+    table = freshly_varied(old, rng, hardware_of(old))
+    longest = float(table.true_cycles.max() / (table.weights @ table.true_cycles.min(axis=1)))
+    failures = scenario.failures if longest <= scenario.failures.up else Failures()
+    return replace(scenario, table=table, failures=failures)
 
 
 def world_scenario(workloads: Workloads, seed: int, *, split: str = "train") -> Scenario:
     """Return the fleet under a seed's synthetic classes; of the scenario "random", the random scenario of that number.
 
+    Where `mixes` are "own", it is the scenario's own workload, whatever the seed.
     Of a split's random scenarios those are numbered, from 0, that have as many accelerators and kinds as the workloads
     say. The split is of random scenarios alone: other seeds are of the split that they belong to.
     """
@@ -170,6 +203,8 @@ def world_scenario(workloads: Workloads, seed: int, *, split: str = "train") -> 
         numbers = fleets_within(split, seed + 1, workloads.accelerators, workloads.kinds)
         return random_scenario(numbers[seed], split=split, classes=workloads.classes)
     base = load_scenario(workloads.scenario)
+    if workloads.mixes == OWN:
+        return replace(base, table=imagined(scenario_table(base)), prediction_error=PredictionError())
     return replace(base, table=synthetic_table(base.fleet, seed, classes=workloads.classes, skew=workloads.skew))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gnnsched_env.common.checks import Integer, ListOf, Number, require
 from gnnsched_env.hardware import Fleet
@@ -16,11 +17,15 @@ from gnnsched_env.predictors import build_table
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS
 from gnnsched_env.scenario.scenario import Scenario, load_scenario
 from gnnsched_env.tables import LatencyTable, choice_keys
+from gnnsched_env.tables.table import CYCLE_LIMIT
 from gnnsched_env.workload import synthetic_classes
 
 FIRST_TRAINING_SEED = 1_000  # of synthetic classes; the embedded workload uses seed 0, validation seeds near 100
 PLAIN_EVERY, PLAIN = 3, 2  # seeds with this remainder are not varied
 MOST_SKEW = 4.0
+# `freshly_varied`: the most deviation of each kind of factor, in factors of two, and the range of the power of sizes.
+BY_KIND, BY_FAMILY, BY_BOTH, BY_SIZE = 0.5, 0.7, 1.0, 0.3
+POWERS = (0.6, 1.3)
 
 
 def varied_scenarios(
@@ -88,6 +93,32 @@ def varied_table(table: LatencyTable, rng: np.random.Generator, skew: float) -> 
         energy_pj=None,
         pair_keys=(),  # equal hardware takes equally long no more
     )
+
+
+def freshly_varied(table: LatencyTable, rng: np.random.Generator, kinds: NDArray[np.int64]) -> LatencyTable:
+    """Return the table of another workload, which differs in more than `varied_table`; `kinds` int64 [A] are kept.
+
+    Latencies, true and predicted, are multiplied by random factors: of each kind of accelerator, of each family of
+    classes, of both together, and of a kind by how large a class is. Deviations are drawn, too, so that some workloads
+    are like the given one and others far from it. Smallest latencies are raised to a common power (their geometric mean
+    stays), which makes jobs more alike or less. Shares are drawn as by `varied_table`.
+    """
+    families, groups, owners = len(table.group_names), table.class_groups, kinds[table.choice_accelerators]
+    count = int(kinds.max()) + 1
+    weights = (rng.dirichlet(np.ones(families)) / np.maximum(np.bincount(groups, minlength=families), 1))[groups]
+    weights = weights / weights.sum()
+    sizes = np.log2(table.predicted_cycles.min(axis=1))
+    sizes = sizes - weights @ sizes
+    of_kind, of_family, of_both, by_size = rng.uniform(size=4) * (BY_KIND, BY_FAMILY, BY_BOTH, BY_SIZE)
+    logs = of_kind * rng.standard_normal(count) + of_family * rng.standard_normal((families, 1))
+    logs = (logs + of_both * rng.standard_normal((families, count)))[groups]
+    powers = by_size * rng.standard_normal(count) + rng.uniform(*POWERS)
+    factors = np.exp2(logs + sizes[:, np.newaxis] * (powers - 1.0))[:, owners]
+    true, predicted = (
+        np.clip(np.rint(cycles * factors), 1, CYCLE_LIMIT - 1).astype(np.int64)
+        for cycles in (table.true_cycles, table.predicted_cycles)
+    )
+    return replace(table, true_cycles=true, predicted_cycles=predicted, weights=weights, energy_pj=None)
 
 
 def _differ(fleet: Fleet) -> bool:

@@ -259,7 +259,7 @@ def test_worlds_take_turns_with_the_scenarios():
 
 def test_weights_for_another_environment_are_refused(tmp_path):
     config = EvolutionConfig(weights=misguided(tmp_path / "weights.npz"))
-    with pytest.raises(ConfigError, match="evolution: weights must be a file for the environment dispatch"):
+    with pytest.raises(ConfigError, match="evolution: weights must be weights for the environment dispatch"):
         Evolution(config, replace(TINY, environment="dispatch"), 0)
 
 

@@ -249,6 +249,23 @@ def test_an_iteration_labels_and_learns_and_remembers_the_latest():
     assert sum(map(len, training.memory)) == sum(figure["labelled"] for figure in figures[1:])
 
 
+def test_the_weights_are_an_average_over_the_latest_iterations():
+    training = PolicyIteration(replace(TINY, average=0.6), WORKLOADS, seed=0)
+    latest, shown = [], []
+    for _ in range(4):
+        training.update()
+        latest.append(training._network.w1)
+        shown.append(training.network().w1)
+    expected = latest[0]
+    for share, weights in zip((1 / 2, 0.4, 0.4), latest[1:], strict=True):
+        expected = (1 - share) * expected + share * weights
+    np.testing.assert_allclose(shown[-1], expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(shown[1], (latest[0] + latest[1]) / 2, rtol=1e-5, atol=1e-7)
+    plain = PolicyIteration(replace(TINY, average=0.0), WORKLOADS, seed=0)
+    plain.update()
+    assert plain.network() is plain._network or (plain.network().w1 == plain._network.w1).all()
+
+
 @pytest.mark.long
 @pytest.mark.slow
 def test_a_training_goes_on_exactly(tmp_path):
@@ -282,7 +299,7 @@ def test_weights_that_tell_no_actions_apart_are_refused(tmp_path):
 
 
 def test_weights_of_a_dispatcher_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="weights must be a file for the environment queue"):
+    with pytest.raises(ConfigError, match="weights must be weights for the environment queue"):
         PolicyIteration(replace(TINY, weights=WEIGHTS / "dispatch.npz"), WORKLOADS, 0)
 
 

@@ -84,7 +84,8 @@ def test_named_configs_are_of_the_way_of_training_that_they_name(name):
     environment = config.workloads.environment
     ending = name.removeprefix(environment).removeprefix(f"_{config.workloads.scenario}").removeprefix("_")
     plain = {"queue": "improvement", "dispatch": "evolution"}[environment]
-    assert kind_of(config.method) == {"": plain, "es": "evolution"}.get(ending, ending)
+    kinds = {"": plain, "es": "evolution", "own": "policy_iteration"}
+    assert kind_of(config.method) == kinds.get(ending, ending)
     assert json.loads(json.dumps(config.plain())) == config.plain()
     assert type(config.method)(**asdict(config.method)) == config.method
 

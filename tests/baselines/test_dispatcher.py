@@ -174,7 +174,7 @@ def test_weights_are_for_one_environment(tmp_path):
         TrainedDispatcher(made.layout, table=None, network=network)
     with pytest.raises(ConfigError, match="made for dispatch, not for queue"):
         TrainedDispatcher(queue.layout, table=queue.table, network=network)
-    with pytest.raises(ConfigError, match="must read the 35 features of dispatch, got 44"):
+    with pytest.raises(ConfigError, match="must read the 35 features of dispatch, got 48"):
         TrainedDispatcher(made.layout, table=made.table, network=initial_network(2, np.random.default_rng(0)))
-    with pytest.raises(ConfigError, match="must read the 44 features of queue, got 35"):
+    with pytest.raises(ConfigError, match="must read the 48 features of queue, got 35"):
         save_network(tmp_path / "own.npz", network, {})

@@ -294,7 +294,7 @@ def _spoil(path, about=None, **changes):
         ({"about": {"observation_version": 1}}, "observation_version 1"),
         ({"about": {"features": ["weight", *FEATURES[1:]]}}, "read the feature 'weight', which"),
         ({"about": {"features": ["to_com", *FEATURES[1:]]}}, r"did you mean 'to_come'\?"),
-        ({"about": {"features": list(FEATURES[1:])}}, "w1 must have a row for each of 43 features, got"),
+        ({"about": {"features": list(FEATURES[1:])}}, "w1 must have a row for each of 47 features, got"),
         ({"about": {"features": [*FEATURES[1:], FEATURES[1]]}}, "features must be a list of names that differ"),
         ({"about": {"features": None}}, "features must be a list of names that differ, got None"),
         ({"about": {"version": 99}}, "version must be 1, got 99"),

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -12,8 +13,9 @@ from gymnasium.vector import AutoresetMode
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.envs import DispatchEnv, QueueEnv, QueueVectorEnv
 from gnnsched_env.scenario import load_scenario, scenario_table, varied_scenarios
-from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED
+from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED, freshly_varied
 from gnnsched_env.sim import METRICS
+from tests import toys
 from tests.envs.vectors import VECTORS, assert_same
 
 SINGLE = {"dispatch": DispatchEnv, "queue": QueueEnv}
@@ -144,6 +146,22 @@ def test_accelerators_of_one_kind_stay_alike():
         assert (cycles == cycles[:, :1]).all()
     cycles = varied_scenarios("flexible4", 3, classes=8, skew=1.0)[0].table.true_cycles.reshape(8, 4, -1)
     assert (cycles != cycles[:, :1]).any()
+
+
+def test_fresh_workloads_differ_in_every_way_and_keep_what_is_equal():
+    table = toys.random_table(np.random.default_rng(2), classes=12)
+    table = replace(table, class_groups=np.arange(12) % 3, group_names=("a", "b", "c"))
+    kinds = np.array([0, 1, 0])
+    one, again, other = (freshly_varied(table, np.random.default_rng(seed), kinds) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.true_cycles, again.true_cycles)
+    assert (one.true_cycles != other.true_cycles).any() and (one.weights != other.weights).any()
+    assert one.weights.sum() == pytest.approx(1.0)
+    factors = one.true_cycles / table.true_cycles
+    np.testing.assert_allclose(one.predicted_cycles / table.predicted_cycles, factors, rtol=0.05)
+    owners = table.choice_accelerators
+    of_accelerator = [factors[:, owners == a][:, 0] for a in range(3)]
+    np.testing.assert_allclose(of_accelerator[0], of_accelerator[2], rtol=0.05)  # of one kind; rounded to cycles
+    assert np.abs(np.log(of_accelerator[0] / of_accelerator[1])).max() > 0.1
 
 
 @pytest.mark.parametrize(

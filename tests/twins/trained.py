@@ -5,7 +5,7 @@ from math import inf, log2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from gnnsched_baselines.learned.pair_features import FEATURES, MACHINE
+from gnnsched_baselines.learned.pair_features import FEATURES, LEAST_PRICE, MACHINE
 from tests.twins.policies import assignment_costs
 
 C = 0.5
@@ -33,6 +33,8 @@ def rows(latencies, remaining, idle, *, may_wait, to_come, gap, machines, unit, 
     best = [min(own) for own in latencies]
     shortest = min((own[a] for own in latencies for a in fleet if idle[a]), default=inf)
     soonest = min(own[a] + remaining[a] for own in latencies for a in fleet)
+    costs = [least_paid(own, machines) for own in latencies]
+    typical = [least_paid(own, machines) for own in list(zip(*machines, strict=True))[MACHINE.typical :]]
     found = []
     for a in (a for a in fleet if idle[a]):
         others = [b for b in fleet if b != a]
@@ -73,6 +75,10 @@ def rows(latencies, remaining, idle, *, may_wait, to_come, gap, machines, unit, 
                 "alike": machines[a][MACHINE.alike],
                 "over_shortest_pair": logarithm(own / shortest),
                 "over_soonest": logarithm(own / soonest),
+                "paid_regret": logarithm(own * max(LEAST_PRICE, machines[a][0]) / costs[j]),
+                "cheaper_jobs": sum(shares := [costs[j] ** 2 / (costs[j] ** 2 + t**2) for t in typical]) / len(typical),
+                "cheaper_work": sum(share * t for share, t in zip(shares, typical, strict=True)) / sum(typical),
+                "cheaper_waiting": sum(other < (1 - 1e-9) * costs[j] for other in costs) / len(costs),
             }
             found.append(({**row, **shared}, j, a))
     if may_wait or not found:
@@ -80,6 +86,11 @@ def rows(latencies, remaining, idle, *, may_wait, to_come, gap, machines, unit, 
         row["over_soonest"] = logarithm(shortest / soonest) if found else 0.0
         found.append(({**row, **shared}, -1, 0))
     return found
+
+
+def least_paid(latencies, machines):
+    """Return the smallest product of latency and price."""
+    return min(max(LEAST_PRICE, own[0]) * cycles for own, cycles in zip(machines, latencies, strict=True))
 
 
 def planned_start(lines, latencies, remaining, j):

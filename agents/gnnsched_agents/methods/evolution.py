@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnnsched_agents.first_weights import first_weights
 from gnnsched_agents.methods.registry import EvolutionConfig
 from gnnsched_agents.worlds import EPISODE_SEEDS, Workloads, World, fewer, make_world, training_scenario
 from gnnsched_baselines.learned.pair_features import NUM_FEATURES
-from gnnsched_baselines.learned.pair_network import Network, given_weights, initial_network, shapes
+from gnnsched_baselines.learned.pair_network import Network, initial_network, shapes
 from gnnsched_env.common import store
 from gnnsched_env.common.errors import FileFormatError
 from gnnsched_env.common.files import reading
@@ -152,7 +153,7 @@ class Evolution:
         blocks = _blocks(len(members), self._runner.workers(), config.worlds)
         tasks = []
         for world in range(config.worlds):
-            table, part = int(rng.integers(self.workloads.sets)), float(rng.uniform())
+            table, part = self.workloads.draw(rng), float(rng.uniform())
             load = low + (high - low) * (world + part) / config.worlds
             seed = int(rng.integers(FIRST_EPISODE_SEED, EPISODE_SEEDS))
             workloads = self.workloads.of_turn(world + self.generation)
@@ -256,6 +257,6 @@ def _first_network(config: EvolutionConfig, workloads: Workloads, seed: int) -> 
     """
     inputs = workloads.inputs
     if config.weights is not None:
-        return given_weights("evolution", config.weights, inputs)
+        return first_weights("evolution", config.weights, workloads)
     rng = np.random.default_rng((seed, 0))
     return initial_network(config.width, rng, prior=config.prior, slope=config.slope, inputs=inputs)

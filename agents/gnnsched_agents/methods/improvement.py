@@ -193,7 +193,7 @@ def label_world(shared: None, task: WorldToLabel, advance: Advance) -> Result:
     """Return the fields of a world's `Labels`, its load, and the number of decisions played."""
     config = task.config
     rng = np.random.default_rng((task.seed, 1, task.number))
-    scenario = training_scenario(task.workloads, int(rng.integers(task.workloads.sets)))
+    scenario = training_scenario(task.workloads, task.workloads.draw(rng))
     kind = _kind_of_world(task, rng)
     lanes = fewer(config.world_lanes, kind, scenario)
     world = make_world(kind, scenario, float(rng.uniform(*kind.loads)), lanes, dataflow="predicted_best")

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from gnnsched_agents.first_weights import first_weights, widened
 from gnnsched_agents.methods.lookahead_labels import gather, joined
 from gnnsched_agents.methods.near_ties import OwnLookahead, arrivals_of, typical_gap
 from gnnsched_agents.methods.registry import PolicyIterationConfig
 from gnnsched_agents.methods.trust_region import Ties, improve, ties_of
 from gnnsched_agents.worlds import Workloads, fewer, make_world, training_scenario
 from gnnsched_baselines.learned.pair_features import FEATURES
-from gnnsched_baselines.learned.pair_network import Network, given_weights, initial_network
+from gnnsched_baselines.learned.pair_network import Network, initial_network
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.files import reading
 from gnnsched_env.common.parallel.kept_results import Result
@@ -28,7 +29,7 @@ from gnnsched_env.common.progress import Advance
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 from gnnsched_env.scenario.options import LOAD_LIMIT
 
-KIND = "policy iteration 1"  # kind and format of checkpoints
+KIND = "policy iteration 2"  # kind and format of checkpoints
 SHORT = (8, 64)  # number of jobs in short episodes
 SHORT_LOADS = 1.5  # times the highest load: the highest of short episodes, which end before jobs pile up
 ARRAYS = tuple(entry.name for entry in fields(Ties))
@@ -48,7 +49,9 @@ class PolicyIteration:
         if config.weights is None:
             self._network = initial_network(config.width, np.random.default_rng((seed, 0)), slope=1.0)
         else:
-            self._network = given_weights("policy_iteration", config.weights, workloads.inputs)
+            given = first_weights("policy_iteration", config.weights, workloads)
+            self._network = widened(given, config.width, np.random.default_rng((seed, 0)))
+        self._averaged = self._network
         self.run_on(None)
 
     def run_on(self, ray: str | None) -> None:
@@ -64,8 +67,8 @@ class PolicyIteration:
         self._runner.close()
 
     def network(self) -> Network:
-        """Return the present policy's weights."""
-        return self._network
+        """Return the average of the policy's weights over the latest iterations, whose noise differs."""
+        return self._averaged
 
     def update(self) -> dict[str, float]:
         """Label near ties in new worlds, and learn from those in memory.
@@ -76,7 +79,7 @@ class PolicyIteration:
         torch.set_num_threads(1)
         config, rng = self.config, np.random.default_rng((self.seed, 2, self.iteration))
         if self.iteration == 0:
-            self._network = scaled(self._network, 1.0 / self._gap())
+            self._network = self._averaged = scaled(self._network, 1.0 / self._gap())
         worlds = config.worlds + config.short
         numbers = range(self.iteration * worlds, (self.iteration + 1) * worlds)
         shared: Any = {"config": config, "workloads": self.workloads, "seed": self.seed, "network": self._network}
@@ -100,6 +103,7 @@ class PolicyIteration:
             )
             figures |= learned
         self.iteration += 1
+        self._averaged = mixed(self._averaged, self._network, max(1.0 - config.average, 1.0 / self.iteration))
         return figures
 
     def _gap(self) -> float:
@@ -107,7 +111,7 @@ class PolicyIteration:
         worlds = []
         for number in range(GAP_WORLDS):
             rng = np.random.default_rng((self.seed, 3, number))
-            scenario = training_scenario(self.workloads, int(rng.integers(self.workloads.sets)))
+            scenario = training_scenario(self.workloads, self.workloads.draw(rng))
             load = float(rng.uniform(*self.workloads.loads))
             worlds.append(make_world(self.workloads, scenario, load, GAP_LANES, dataflow="predicted_best"))
             worlds[-1].reset(number)
@@ -115,7 +119,8 @@ class PolicyIteration:
 
     def save(self, path: Path) -> None:
         """Write everything that the next iteration depends on; an interrupted write leaves the old file intact."""
-        state: dict[str, Any] = {"iteration": self.iteration, "network": asdict(self._network)}
+        networks = {"network": asdict(self._network), "averaged": asdict(self._averaged)}
+        state: dict[str, Any] = {"iteration": self.iteration, **networks}
         state["memory"] = [{name: getattr(part, name) for name in ARRAYS} for part in self.memory]
         write_checkpoint(path, KIND, self._key(), state)
 
@@ -128,7 +133,7 @@ class PolicyIteration:
         state: Mapping[str, Any] = arrays_of(read_checkpoint(path, KIND, self._key(), torch.device("cpu")))
         with reading(str(path), "the checkpoint"):
             self.iteration = state["iteration"]
-            self._network = Network(**state["network"])
+            self._network, self._averaged = (Network(**state[name]) for name in ("network", "averaged"))
             self.memory = [Ties(**part) for part in state["memory"]]
 
     def _key(self) -> str:
@@ -140,6 +145,13 @@ class PolicyIteration:
 def scaled(network: Network, factor: float) -> Network:
     """Return the network whose scores are so many times those of another: it decides the same."""
     return replace(network, w3=network.w3 * factor, skip=network.skip * factor)
+
+
+def mixed(network: Network, other: Network, share: float) -> Network:
+    """Return the network whose weights are the mean of those of two, the other's counting by its share."""
+    weights = zip(fields(Network), network.arrays, other.arrays, strict=True)
+    arrays: dict[str, Any] = {entry.name: (1.0 - share) * one + share * another for entry, one, another in weights}
+    return Network(**arrays)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +169,7 @@ def label_world(shared: None, task: TiesToLabel, advance: Advance) -> Result:
     """Return the fields of a world's `Ties`, and the number of decisions played."""
     config, workloads = task.config, task.workloads
     rng = np.random.default_rng((task.seed, 1, task.number))
-    scenario = training_scenario(workloads, int(rng.integers(workloads.sets)))
+    scenario = training_scenario(workloads, workloads.draw(rng))
     place, (low, high) = task.number % (config.worlds + config.short), workloads.loads
     if place < config.worlds:
         load = low + (high - low) * (place + float(rng.uniform())) / config.worlds

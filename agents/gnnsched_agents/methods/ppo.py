@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gnnsched_agents.first_weights import first_weights
 from gnnsched_agents.lane_insights import INSIGHTS
 from gnnsched_agents.lanes import Lanes
 from gnnsched_agents.methods.pair_gradients import FIGURES, PairGradient
@@ -26,7 +27,7 @@ from gnnsched_agents.methods.registry import PpoConfig
 from gnnsched_agents.torch_network import Critic, Packing, PairNetwork
 from gnnsched_agents.worlds import Workloads
 from gnnsched_baselines.learned.pair_features import FEATURES
-from gnnsched_baselines.learned.pair_network import Network, given_weights, initial_network
+from gnnsched_baselines.learned.pair_network import Network, initial_network
 from gnnsched_env.common.checks import require
 from gnnsched_env.common.disk_cache import content_key
 from gnnsched_env.common.files import reading
@@ -57,7 +58,7 @@ class Ppo:
         self.rng = np.random.default_rng((seed, STREAM))
         start = initial_network(config.width, self.rng, prior=config.prior)
         if config.weights is not None:
-            start = given_weights("ppo", config.weights, workloads.inputs)
+            start = first_weights("ppo", config.weights, workloads)
         self.actor = PairNetwork(start).to(self.device)
         self.averaged = PairNetwork(start).to(self.device)
         self.critic = Critic(VIEW, config.critic_width, self.rng).to(self.device)

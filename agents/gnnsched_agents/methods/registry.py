@@ -30,7 +30,7 @@ class EvolutionConfig:
     slope: Annotated[float, Number(least=0)] = 1.0
     """Initial penalty for an action's loss to the plan, so that cheap deviations come first; ignored with `weights`."""
     weights: Path | None = None
-    """Weights file to start from (.npz); without it, a network that decides as `assignment` does."""
+    """Agent to start from, a shipped one or an .npz file; without it, one that decides as `assignment` does."""
     parts: Annotated[str, OneOf(PARTS)] = "all"
     """Which weights evolve: "all", or "outputs" (the last layer and the linear part)."""
     pairs: Annotated[int, Integer(1, MOST_PAIRS)] = 8
@@ -121,9 +121,9 @@ class PolicyIterationConfig:
     """Options of training by policy iteration in near ties."""
 
     width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
-    """Units in each layer of the network; ignored if `weights` are given."""
+    """Units in each layer of the network; `weights` with fewer get more, and decide as before at first."""
     weights: Path | None = None
-    """Weights file to start from (.npz); without it, a network that decides as `assignment` does."""
+    """Agent to start from, a shipped one or an .npz file; without it, one that decides as `assignment` does."""
     worlds: Annotated[int, Integer(1)] = 16
     """Worlds in which states are labelled in each iteration, each with a load from its own part of the range."""
     short: Annotated[int, Integer(0)] = 8
@@ -156,6 +156,8 @@ class PolicyIterationConfig:
     """Scores times this, over the gap that is near, are the logits of the policy that learns."""
     trust: Annotated[float, Number(least=0)] = 0.05
     """Weight of the divergence from the policy before the iteration."""
+    average: Annotated[float, Number(least=0, below=1)] = 0.8
+    """What is left after an iteration of the weights' average, which is what is validated; 0: the latest weights."""
     workers: Annotated[int, Integer(1)] = 1
     """Number of processes that label; results do not depend on it."""
 
@@ -208,7 +210,7 @@ class PpoConfig:
     prior: Annotated[float, Number(least=0)] = 2.0
     """Initial bonus in the score of `assignment`'s action; 0: train from scratch."""
     weights: Path | None = None
-    """Weights file to start from (.npz); `width` and `prior` are then ignored."""
+    """Agent to start from, a shipped one or an .npz file; `width` and `prior` are then ignored."""
     device: str = "auto"
     """Device that learns; "auto": a GPU if there is one, else the CPU. Lanes are played on the CPU."""
     threads: Annotated[int, Integer(1)] = 2
@@ -377,7 +379,11 @@ KINDS = {
     "improvement": Kind(config=ImprovementConfig, load=_improvement, suffix="", options={"validate_every": 15}),
     "ppo": Kind(config=PpoConfig, load=_ppo, suffix="_ppo", options={"validate_every": 100}, workloads=FEW_CLASSES),
     "policy_iteration": Kind(
-        config=PolicyIterationConfig, load=_policy_iteration, suffix="_policy_iteration", options={"validate_every": 4}
+        config=PolicyIterationConfig,
+        load=_policy_iteration,
+        suffix="_policy_iteration",
+        options={"validate_every": 4},
+        workloads={"mixes": "fresh"},
     ),
     "evolution": Kind(config=EvolutionConfig, load=_evolution, suffix="_es"),
     "maskable_ppo": Kind(config=MaskablePpoConfig, load=_sb3, suffix="_maskable_ppo", options={"validate_every": 50}),

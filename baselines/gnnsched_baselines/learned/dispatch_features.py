@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gnnsched_baselines.learned.pair_features import MACHINE, TYPICAL, machine_features
+from gnnsched_baselines.learned.pair_features import LEAST_PRICE, MACHINE, TYPICAL, machine_features
 from gnnsched_env.tables import LatencyTable
 
 
@@ -63,7 +63,6 @@ DISPATCH_FEATURES = DispatchColumns._fields
 NUM_DISPATCH_FEATURES = len(DISPATCH_FEATURES)
 DISPATCH_COLUMN = DispatchColumns(*range(NUM_DISPATCH_FEATURES))
 GAPS = (1.0, 4.0, 16.0, 64.0)  # when typical jobs arrive, in gaps between arrivals
-LEAST_PRICE = 0.02  # prices count as this at least, over the number of accelerators: one may be 0
 
 
 class DispatchFleet(NamedTuple):

@@ -69,6 +69,10 @@ class Columns(NamedTuple):
     over_shortest_pair: int  # its latency here over that of the shortest legal pair
     over_soonest: int  # ... over the soonest completion of any waiting job anywhere (waiting: of the shortest pair)
     behind_window: int  # jobs that wait behind the window, n / (n + 32)
+    paid_regret: int  # latency here times the accelerator's price over the smallest such product, the job's cost
+    cheaper_jobs: int  # share of the workload's jobs that cost less, by typical ones t: mean of c^2 / (c^2 + t^2)
+    cheaper_work: int  # ... their share of the sum of these costs
+    cheaper_waiting: int  # share of the waiting jobs that cost less
 
 
 class MachineColumns(NamedTuple):
@@ -92,6 +96,7 @@ NUM_FEATURES = len(FEATURES)
 COLUMN = Columns(*range(NUM_FEATURES))
 MACHINE = MachineColumns(*range(len(MachineColumns._fields)))
 TYPICAL = 12  # number of classes that represent future jobs
+LEAST_PRICE = 0.02  # prices count as this at least, over the number of accelerators: one may be 0
 LIKENESS = 2.0  # each factor of two between latencies, halved so often, is what two accelerators' likeness loses
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from gnnsched_baselines.assignment_plan import Places, plan
 from gnnsched_baselines.learned.pair_features import COLUMN as AT
-from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES
+from gnnsched_baselines.learned.pair_features import LEAST_PRICE, MACHINE, NUM_FEATURES
 from gnnsched_baselines.learned.row_kernels import LOG_BLOCK, MOST_LOAD, MOST_LOG, kept, score, summing, take_logs
 from gnnsched_baselines.soonest import keep_soonest
 from gnnsched_env.common.compiled import bare_kernel, inlined
@@ -20,6 +20,7 @@ from gnnsched_env.common.policy import IntArray
 from gnnsched_env.sim.records import NEVER
 
 PLAN_C = 0.5  # as `assignment`
+LESS = 1.0 - 1e-9  # times a cost: what is less than that is not equal to it but for rounding
 LINE = np.dtype([("first", "i8"), ("count", "i8"), ("work", "f8")], align=True)  # an accelerator's line in the plan
 PLANNED = np.dtype(
     [
@@ -31,6 +32,10 @@ PLANNED = np.dtype(
         ("cost", "f8"),  # its cost to the plan
         ("smallest", "f8"),  # its smallest latency
         ("best", "i8"),  # the accelerator of that
+        ("paid", "f8"),  # its smallest product of latency and price
+        ("cheaper_jobs", "f8"),  # shares of the typical jobs that cost less, of their costs, and of the waiting jobs
+        ("cheaper_work", "f8"),
+        ("cheaper_waiting", "f8"),
     ],
     align=True,
 )
@@ -69,6 +74,7 @@ class JobLogs(NamedTuple):
 
     smallest: int
     start: int
+    paid: int
 
 
 class FleetLogs(NamedTuple):
@@ -76,6 +82,7 @@ class FleetLogs(NamedTuple):
 
     remaining: int
     line_end: int
+    price: int
 
 
 class LaneLogs(NamedTuple):
@@ -93,8 +100,8 @@ class LaneLogs(NamedTuple):
     soonest: int
 
 
-PAIR, JOB_LOG = PairLogs(*range(8)), JobLogs(*range(2))
-FLEET, LANE = FleetLogs(*range(2)), LaneLogs(*range(10))
+PAIR, JOB_LOG = PairLogs(*range(8)), JobLogs(*range(3))
+FLEET, LANE = FleetLogs(*range(3)), LaneLogs(*range(10))
 PAIR_LOGS, JOB_LOGS, FLEET_LOGS, LANE_LOGS = len(PAIR), len(JOB_LOG), len(FLEET), len(LANE)
 
 
@@ -146,6 +153,7 @@ def describe(latencies, remaining, idle, context, machines, unit, kinds, scratch
     gap, scale = max(context["gap"], 1.0), 1.0 / unit
     near = _plan_near(latencies, remaining, waiting, context["shortest_first"], kinds, scratch)
     _read_plan(latencies, remaining, waiting, near, kinds, scratch.places, lines, planned)
+    _read_costs(latencies, waiting, machines, kinds, scratch.typical, planned)
     _find_soonest(remaining, kinds, scratch.soonest)
     chosen_job, chosen_machine = _first_in_line(latencies, idle, kinds, lines)
     count, total, seen = 0, 0, scratch.seen
@@ -174,8 +182,9 @@ def describe(latencies, remaining, idle, context, machines, unit, kinds, scratch
     of_fleet = of_jobs + JOB_LOGS * waiting
     of_lane = of_fleet + FLEET_LOGS * fleet
     change, until, machine = _read_lane(
-        latencies, remaining, idle, waiting, gap, unit, kinds, lines, planned, logs, of_jobs, of_fleet, of_lane
-    )
+        latencies, remaining, idle, waiting, gap, machines, unit, kinds, lines, planned,
+        logs, of_jobs, of_fleet, of_lane,
+    )  # fmt: skip
     take_logs(logs, of_lane + LANE_LOGS)
     shortest, completion = np.inf, np.inf  # of all pairs, and the soonest of any job on any accelerator
     for r in range(count):
@@ -268,6 +277,36 @@ def _read_plan(latencies, remaining, waiting, near, kinds, places, lines, planne
         own["smallest"] = max(smallest, 1.0)
 
 
+@summing
+def _read_costs(latencies, waiting, machines, kinds, typical, planned):
+    """Write what each job costs by the accelerators' prices, and how it compares with typical and waiting ones."""
+    few = min(machines.shape[1] - MACHINE.typical, typical.shape[1])
+    for k in range(few):
+        typical[0, k] = np.inf
+    for j in range(waiting):
+        planned[j]["paid"] = np.inf
+    for g in range(len(kinds.firsts)):
+        a = kinds.firsts[g]
+        price = max(LEAST_PRICE, machines[a, MACHINE.price])
+        for k in range(few):
+            typical[0, k] = min(typical[0, k], price * machines[a, MACHINE.typical + k])
+        for j in range(waiting):
+            planned[j]["paid"] = min(planned[j]["paid"], price * latencies[j, g])
+    total = 0.0
+    for k in range(few):
+        total += typical[0, k]
+    for j in range(waiting):
+        own, jobs, work, cheaper = planned[j], 0.0, 0.0, 0
+        paid = own["paid"]
+        for k in range(few):
+            share = paid * paid / (paid * paid + typical[0, k] * typical[0, k])
+            jobs += share
+            work += share * typical[0, k]
+        for other in range(waiting):
+            cheaper += planned[other]["paid"] < LESS * paid
+        own["cheaper_jobs"], own["cheaper_work"], own["cheaper_waiting"] = jobs / few, work / total, cheaper / waiting
+
+
 @inlined
 def _find_soonest(remaining, kinds, soonest):
     """Write the two smallest remaining times of each kind."""
@@ -345,6 +384,9 @@ def _read_pairs(
         rows[r, AT.slowness] = machines[a, MACHINE.slowness]
         rows[r, AT.preferred] = machines[a, MACHINE.preferred]
         rows[r, AT.lighter_waiting] = lighter / (lighter + 4.0)
+        rows[r, AT.cheaper_jobs] = own["cheaper_jobs"]
+        rows[r, AT.cheaper_work] = own["cheaper_work"]
+        rows[r, AT.cheaper_waiting] = own["cheaper_waiting"]
 
 
 @summing
@@ -396,7 +438,7 @@ def _read_delays(a, latency, gap, scale, machines, typical, soon, later, last, l
 
 @inlined
 def _read_lane(
-    latencies, remaining, idle, waiting, gap, unit, kinds, lines, planned, logs, of_jobs, of_fleet, of_lane
+    latencies, remaining, idle, waiting, gap, machines, unit, kinds, lines, planned, logs, of_jobs, of_fleet, of_lane
 ):  # fmt: skip
     """Collect the logarithms of jobs, accelerators and the lane.
 
@@ -408,6 +450,7 @@ def _read_lane(
         smallest = planned[j]["smallest"]
         logs[of_jobs + JOB_LOGS * j + JOB_LOG.smallest] = smallest
         logs[of_jobs + JOB_LOGS * j + JOB_LOG.start] = max(1.0, planned[j]["start"])
+        logs[of_jobs + JOB_LOGS * j + JOB_LOG.paid] = max(planned[j]["paid"], 1e-3)
         work += smallest
         longest = max(longest, smallest)
     until, soonest, machine, starting = gap, np.inf, -1, 0
@@ -415,6 +458,7 @@ def _read_lane(
         line_end = remaining[a] + lines[a]["work"]
         logs[of_fleet + FLEET_LOGS * a + FLEET.remaining] = 1.0 + remaining[a] * scale
         logs[of_fleet + FLEET_LOGS * a + FLEET.line_end] = 1.0 + line_end * scale
+        logs[of_fleet + FLEET_LOGS * a + FLEET.price] = max(LEAST_PRICE, machines[a, MACHINE.price])
         backlog += line_end
         if idle[a]:
             starting += lines[a]["count"]
@@ -449,6 +493,7 @@ def _write_pairs(
 ):  # fmt: skip
     """Write the features that need logarithms to an idle accelerator's rows."""
     unit, shortest, first_free, others, weight = logs[of_lane + LANE.unit], np.inf, np.inf, 0.0, 1e-3
+    price = logs[of_fleet + FLEET_LOGS * a + FLEET.price]
     for j in range(waiting):
         shortest = min(shortest, logs[PAIR_LOGS * (first + j) + PAIR.latency])
     for b in range(fleet):
@@ -483,6 +528,7 @@ def _write_pairs(
         rows[r, AT.alike] = machines[a, MACHINE.alike]
         rows[r, AT.over_shortest_pair] = kept(latency - shortest_pair)
         rows[r, AT.over_soonest] = kept(latency - completion)
+        rows[r, AT.paid_regret] = kept(latency + price - logs[of_job + JOB_LOG.paid])
 
 
 @inlined

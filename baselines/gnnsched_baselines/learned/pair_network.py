@@ -15,7 +15,7 @@ import numpy as np
 from gnnsched_baselines.learned.dispatch_features import DISPATCH_FEATURES
 from gnnsched_baselines.learned.pair_features import COLUMN, FEATURES, NUM_FEATURES
 from gnnsched_env.common import store
-from gnnsched_env.common.checks import number_array, require
+from gnnsched_env.common.checks import number_array
 from gnnsched_env.common.errors import ConfigError, FileFormatError, did_you_mean
 from gnnsched_env.common.policy import FloatArray
 from gnnsched_env.envs.spaces import OBSERVATION_VERSION
@@ -241,14 +241,3 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     """
     stored = store.load(path, store.WEIGHTS)
     return network_of(stored.source, stored.arrays, stored.manifest), stored.manifest
-
-
-def given_weights(method: str, path: Path, inputs: Inputs) -> Network:
-    """Return the network of a weights file from which a training starts.
-
-    Raise the errors of `load_network`, and ConfigError for weights of another environment than that of `inputs`.
-    """
-    network, card = load_network(path)
-    rule = f"a file for the environment {inputs.environment}, which is trained for"
-    require(method, "weights", str(path), "" if card["environment"] == inputs.environment else rule)
-    return network

@@ -71,6 +71,11 @@ class Portfolio:
         if self.chosen != first:
             self._policy = TrainedPolicy(layout, table=table, network=networks[self.chosen])
 
+    @property
+    def network(self) -> Network:
+        """Return the network that plays."""
+        return self._policy.network
+
     def act(self, observation: Observation, mask: BoolArray) -> IntArray:
         """Return one action for each lane."""
         return self._policy.act(observation, mask)

@@ -20,6 +20,7 @@ from gnnsched_env.common.policy import IntArray
 from gnnsched_env.sim.records import NEVER
 
 PLAN_C = 0.5  # as `assignment`
+LEAST_REGRET = 1e-6  # logarithms below this are 0 but for rounding
 LESS = 1.0 - 1e-9  # times a cost: what is less than that is not equal to it but for rounding
 LINE = np.dtype([("first", "i8"), ("count", "i8"), ("work", "f8")], align=True)  # an accelerator's line in the plan
 PLANNED = np.dtype(
@@ -528,7 +529,8 @@ def _write_pairs(
         rows[r, AT.alike] = machines[a, MACHINE.alike]
         rows[r, AT.over_shortest_pair] = kept(latency - shortest_pair)
         rows[r, AT.over_soonest] = kept(latency - completion)
-        rows[r, AT.paid_regret] = kept(latency + price - logs[of_job + JOB_LOG.paid])
+        regret = latency + price - logs[of_job + JOB_LOG.paid]
+        rows[r, AT.paid_regret] = kept(regret) if regret > LEAST_REGRET else 0.0
 
 
 @inlined

@@ -86,8 +86,10 @@ def test_observations_are_pooled_as_the_state_is():
 
 def test_weights_from_before_see_predictions_as_they_are():
     network = load_agent("queue_big_little")[0]
-    assert not network.pools
-    arrays = {name: getattr(network, name) for name in network.__dataclass_fields__}
+    assert network.pools
+    arrays = {name: getattr(network, name).copy() for name in network.__dataclass_fields__}
+    arrays["w1"][COLUMN.alike] = arrays["skip"][COLUMN.alike] = 0.0
+    assert not Network(**arrays).pools
     skip = arrays["skip"].copy()
     skip[COLUMN.alike] = 0.1
     assert Network(**{**arrays, "skip": skip}).pools

@@ -111,7 +111,7 @@ for _ in range(60):
     assert (rows[~pairs, COLUMN.shortest_here] == 0).all()
 print(len(FEATURES), FEATURES[COLUMN.shortest_here])
 """
-    assert copy.run("-c", code) == "45 shortest_here\n"
+    assert copy.run("-c", code) == "49 shortest_here\n"
 
 
 def test_a_diff_must_fit_at_one_place():

@@ -22,7 +22,14 @@ from gnnsched_env.envs import Layout
 from gnnsched_env.envs.construction import scenario_batch
 from gnnsched_env.scenario import Scenario, load_scenario, scenario_table, simulation_settings
 from gnnsched_env.scenario.options import LOAD_LIMIT, MOST_JOBS, Failures, PredictionError
-from gnnsched_env.scenario.random_scenarios import MOST_ACCELERATORS, MOST_KINDS, PES, fleets_within, random_scenario
+from gnnsched_env.scenario.random_scenarios import (
+    MOST_ACCELERATORS,
+    MOST_KINDS,
+    PES,
+    fleets_within,
+    longest_services,
+    random_scenario,
+)
 from gnnsched_env.scenario.varied import FIRST_TRAINING_SEED, MOST_SKEW, freshly_varied, synthetic_table
 from gnnsched_env.sim import Simulation, episode_metrics
 from gnnsched_env.tables import LatencyTable
@@ -187,8 +194,7 @@ def _with_fresh_table(scenario: Scenario, rng: np.random.Generator) -> Scenario:
     """
     old = cast(LatencyTable, scenario.table)
     table = freshly_varied(old, rng, hardware_of(old))
-    longest = float(table.true_cycles.max() / (table.weights @ table.true_cycles.min(axis=1)))
-    failures = scenario.failures if longest <= scenario.failures.up else Failures()
+    failures = scenario.failures if longest_services(table) <= scenario.failures.up else Failures()
     return replace(scenario, table=table, failures=failures)
 
 

@@ -233,9 +233,13 @@ def _arrivals(rng: np.random.Generator) -> Arrivals:
     )
 
 
+def longest_services(table: LatencyTable) -> float:
+    """Return the longest latency of a table's jobs, in mean service times."""
+    return float(table.true_cycles.max() / (table.weights @ table.true_cycles.min(axis=1)))
+
+
 def _failures(table: LatencyTable, rng: np.random.Generator) -> Failures:
     """Return failures that take at most a tenth of the time, never more often than the longest latency."""
-    longest = float(table.true_cycles.max() / (table.weights @ table.true_cycles.min(axis=1)))
-    up = max(longest, float(np.exp(rng.uniform(np.log(50.0), np.log(500.0)))))
+    up = max(longest_services(table), float(np.exp(rng.uniform(np.log(50.0), np.log(500.0)))))
     down = up * float(rng.uniform(0.02, 0.1))
     return Failures(up=up, down=down) if rng.random() < FAILS else Failures()

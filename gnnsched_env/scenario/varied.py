@@ -79,9 +79,7 @@ def varied_table(table: LatencyTable, rng: np.random.Generator, skew: float) -> 
     graphs differ more in which accelerator suits them than the synthetic families do; a policy trained on these alone
     does worse on real ones.
     """
-    families = len(table.group_names)
-    counts = np.bincount(table.class_groups, minlength=families)
-    shares = rng.dirichlet(np.ones(families)) / np.maximum(counts, 1)
+    families, weights = len(table.group_names), _drawn_weights(table, rng)
     factors = np.exp2(skew * rng.standard_normal((families, table.num_accelerators)))
     own = factors[table.class_groups][:, table.choice_accelerators]
     true, predicted = (np.maximum(1, np.rint(cycles * own)) for cycles in (table.true_cycles, table.predicted_cycles))
@@ -89,7 +87,7 @@ def varied_table(table: LatencyTable, rng: np.random.Generator, skew: float) -> 
         table,
         true_cycles=true.astype(np.int64),
         predicted_cycles=predicted.astype(np.int64),
-        weights=shares[table.class_groups],
+        weights=weights,
         energy_pj=None,
         pair_keys=(),  # equal hardware takes equally long no more
     )
@@ -105,7 +103,7 @@ def freshly_varied(table: LatencyTable, rng: np.random.Generator, kinds: NDArray
     """
     families, groups, owners = len(table.group_names), table.class_groups, kinds[table.choice_accelerators]
     count = int(kinds.max()) + 1
-    weights = (rng.dirichlet(np.ones(families)) / np.maximum(np.bincount(groups, minlength=families), 1))[groups]
+    weights = _drawn_weights(table, rng)
     weights = weights / weights.sum()
     sizes = np.log2(table.predicted_cycles.min(axis=1))
     sizes = sizes - weights @ sizes
@@ -119,6 +117,14 @@ def freshly_varied(table: LatencyTable, rng: np.random.Generator, kinds: NDArray
         for cycles in (table.true_cycles, table.predicted_cycles)
     )
     return replace(table, true_cycles=true, predicted_cycles=predicted, weights=weights, energy_pj=None)
+
+
+def _drawn_weights(table: LatencyTable, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return the classes' weights under random shares of their families."""
+    families = len(table.group_names)
+    counts = np.bincount(table.class_groups, minlength=families)
+    shares: NDArray[np.float64] = rng.dirichlet(np.ones(families)) / np.maximum(counts, 1)
+    return shares[table.class_groups]
 
 
 def _differ(fleet: Fleet) -> bool:

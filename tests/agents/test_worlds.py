@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gnnsched_agents.first_weights import first_weights
+from gnnsched_agents.first_weights import first_weights, widened
 from gnnsched_agents.validation import Validation, ValidationConfig
 from gnnsched_agents.worlds import MANY, RANDOM, Workloads, make_world, training_scenario
 from gnnsched_baselines.equal_hardware import hardware_of
@@ -97,6 +97,16 @@ def test_trainings_start_from_shipped_agents_or_files(tmp_path):
             first_weights("ppo", agent, SMALL)
     with pytest.raises(ConfigError, match="did you mean 'queue_equal'"):
         first_weights("ppo", Path("queue_equl"), SMALL)
+
+
+def test_widened_networks_decide_as_before():
+    rng = np.random.default_rng(0)
+    network, _ = load_agent("queue_equal")
+    rows, starts = rng.normal(size=(9, network.num_features)).astype(np.float32), np.array([0, 4, 9])
+    wide = widened(network, 48, rng)
+    assert len(wide.b1) == 48 and widened(network, 4, rng) is network
+    np.testing.assert_allclose(wide.scores(rows, starts), network.scores(rows, starts), rtol=1e-5, atol=1e-5)
+    assert (wide.w1[:, len(network.b1) :] != 0).any()  # what new units read
 
 
 @pytest.mark.slow

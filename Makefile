@@ -67,8 +67,9 @@ test: setup-dev
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m 'not long'  # one more than cores: some wait for clusters, devices
 	$(MAKE) --no-print-directory -j1 test-no-jit test-gymnasium test-adapters
 
-test-long: setup-dev
+test-long: $(ADAPTERS)/.setup
 	$(BIN)/python -m pytest -n 2 -m long
+	$(ADAPTERS)/bin/python -m pytest -n 2 -m 'adapters and long' $(ADAPTER_TESTS)
 
 test-quick: setup-dev
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
@@ -82,7 +83,7 @@ test-gymnasium: $(OLDEST)/.setup
 
 test-adapters: $(ADAPTERS)/.setup
 	$(ADAPTERS)/bin/python -m pytest -n 2 -m 'adapters or not slow' tests/contracts/test_env_contract.py
-	$(ADAPTERS)/bin/python -m pytest -n 2 -m adapters $(ADAPTER_TESTS)
+	$(ADAPTERS)/bin/python -m pytest -n 2 -m 'adapters and not long' $(ADAPTER_TESTS)
 
 test-no-jit: setup-dev
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 -m kernels -W ignore:overflow:RuntimeWarning

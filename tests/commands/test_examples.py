@@ -24,7 +24,7 @@ EXAMPLES = {  # the library that each needs, and how few decisions it can learn 
     "torchrl_ppo": ("torchrl", 512),
 }
 ADAPTERS = ("ray.rllib", "tianshou", "torchrl")
-LONG = ("sb3_a2c", "sb3_dqn", "sb3_mlp")  # much of them is what sb3_maskable_ppo does too
+LONG = ("sb3_a2c", "sb3_dqn", "sb3_mlp", "tianshou_ppo")  # much of them is what sb3_maskable_ppo or test_libraries do
 
 
 def marked(name):

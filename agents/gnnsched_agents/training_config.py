@@ -5,7 +5,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from gnnsched_agents.methods.registry import KINDS, PolicyIterationConfig, dispatch_evolution, kind_of, method_config
+from gnnsched_agents.methods.registry import (
+    ITERATING,
+    KINDS,
+    EvolutionConfig,
+    PolicyIterationConfig,
+    dispatch_evolution,
+    kind_of,
+    method_config,
+)
 from gnnsched_agents.validation import ValidationConfig
 from gnnsched_agents.worlds import OWN, RANDOM, Workloads
 from gnnsched_baselines.learned.pair_network import DISPATCH, QUEUE
@@ -18,13 +26,15 @@ DISPATCH_FLEETS = {"hetero4": 0.7, "fixed9": 0.7}  # for Dispatch-v0: by evoluti
 # Trainings for any fleet: the methods by which there are some, and what differs from the others' options.
 ANY_FLEET = "queue"
 # Steps are larger than for one fleet: the scores that lookahead teaches for all fleets are farther apart.
-ANY_EVOLUTION = {"worlds": 24, "lanes": 2, "pairs": 12, "sigma": 0.12, "level": 0.01}
+ANY_EVOLUTION: dict[str, Any] = {
+    "worlds": 24, "lanes": 2, "pairs": 12, "sigma": 0.12, "learning_rate": 0.03, "level": 0.01
+}  # fmt: skip
 ANY_OPTIONS: dict[str, dict[str, Any]] = {
-    "improvement": {"states": 24_000, "rounds": 2, "evolution_rate": 0.03, **ANY_EVOLUTION},
+    "improvement": {"states": 24_000, "rounds": 2, "worlds": 1, "then": EvolutionConfig(**ANY_EVOLUTION)},
     "policy_iteration": {"worlds": 32, "states": 200},
-    "evolution": {"learning_rate": 0.03, **ANY_EVOLUTION},
+    "evolution": ANY_EVOLUTION,
 }
-ANY_VALIDATE_EVERY = {"policy_iteration": KINDS["policy_iteration"].options["validate_every"]}  # iterations; else 25
+ANY_VALIDATE_EVERY = {"policy_iteration": ITERATING["validate_every"]}  # iterations; else 25
 ANY_NAMES = {f"{ANY_FLEET}{KINDS[kind].suffix}": kind for kind in ANY_OPTIONS}
 ANY_WORKLOADS = Workloads(scenario=RANDOM, loads=(0.3, 1.0), sets=1_000, classes=128, jobs=600)
 ANY_VALIDATION = ValidationConfig(
@@ -98,9 +108,13 @@ def named_config(name: str) -> TrainConfig:
         kind = ANY_NAMES[name]
         method = method_config(kind)(**ANY_OPTIONS[kind])
         every = ANY_VALIDATE_EVERY.get(kind, 25)
-        workloads = replace(ANY_WORKLOADS, **KINDS[kind].workloads)
+        mixes = KINDS[kind].workloads.get("mixes", ANY_WORKLOADS.mixes)
         return TrainConfig(
-            name=name, method=method, workloads=workloads, validation=ANY_VALIDATION, validate_every=every
+            name=name,
+            method=method,
+            workloads=replace(ANY_WORKLOADS, mixes=mixes),
+            validation=ANY_VALIDATION,
+            validate_every=every,
         )
     if name == OWN_NAME:
         return TrainConfig(
@@ -109,7 +123,7 @@ def named_config(name: str) -> TrainConfig:
             workloads=Workloads(mixes=OWN),
             validation=ValidationConfig(workloads=(101,), episodes=96),
             minutes=OWN_MINUTES,
-            validate_every=KINDS["policy_iteration"].options["validate_every"],
+            validate_every=ITERATING["validate_every"],
         )
     for kind, way in KINDS.items():
         for fleet, skew in FLEETS.items():

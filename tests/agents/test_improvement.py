@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ pytest.importorskip("torch", reason="needs the extra `agents`")
 from gnnsched_agents.methods.improvement import Improvement
 from gnnsched_agents.methods.label_regression import PLANNED, fit
 from gnnsched_agents.methods.lookahead_labels import Labels, Lookahead, gather, joined, label
-from gnnsched_agents.methods.registry import ImprovementConfig
+from gnnsched_agents.methods.registry import EvolutionConfig, ImprovementConfig, PolicyIterationConfig, PpoConfig
 from gnnsched_agents.worlds import Workloads, World, make_world
 from gnnsched_baselines.assignment_playing import play_out
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
@@ -25,14 +26,13 @@ TINY = ImprovementConfig(
     states=90,
     rounds=2,
     states_a_world=30,
-    world_lanes=8,
+    worlds=1,
+    lanes=8,
     arrivals=10,
     futures=2,
     passes=2,
     width=4,
-    pairs=1,
-    worlds=1,
-    lanes=2,
+    then=EvolutionConfig(pairs=1, worlds=1, lanes=2),
 )
 
 
@@ -171,25 +171,50 @@ def test_joined_labels_keep_each_state():
     np.testing.assert_array_equal(whole.rows[whole.starts[3] : whole.starts[4]], parts[1].rows)
 
 
+TIES = PolicyIterationConfig(
+    worlds=1, short=1, states=12, lanes=6, futures=2, horizon=1e-9, memory=2, passes=1, batch=16, share=0.5
+)
+
+
 @pytest.mark.long
 @pytest.mark.slow
-def test_a_training_goes_on_exactly(tmp_path):
-    whole = Improvement(TINY, WORKLOADS, seed=3)
+@pytest.mark.parametrize(("then", "told"), [(TINY.then, "ratio"), (TIES, "kl")], ids=["evolution", "ties"])
+def test_a_training_goes_on_exactly(then, told, tmp_path):
+    config = replace(TINY, then=then)
+    whole = Improvement(config, WORKLOADS, seed=3)
     figures = []
     for i in range(5):
         figures.append(whole.update())
         whole.save(tmp_path / str(i))
-    assert ["gain" in figure for figure in figures] == [False, True, True, False, False]
-    assert [whole.rounds, "labelled" in figures[2], "ratio" in figures[3]] == [2, True, True]
+    assert ["gain" in figure for figure in figures[:3]] == [False, True, True]
+    assert [told in figure for figure in figures] == [False, False, False, True, True]
+    assert whole.rounds == 2 and whole.labelled >= config.states
     assert all(figure["decisions"] > 0 for figure in figures)
     for i in range(4):
-        again = Improvement(replace(TINY, workers=2), WORKLOADS, seed=3)
+        again = Improvement(replace(config, workers=2), WORKLOADS, seed=3)
         again.load(tmp_path / str(i))
-        again.config = TINY
         for _ in range(4 - i):
             again.update()
+        again.close()
         for one, other in zip(whole.network().arrays, again.network().arrays, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_what_follows_begins_with_what_was_learned():
+    config = replace(TINY, states=0, then=replace(TIES, width=6))
+    training = Improvement(config, WORKLOADS, seed=2)
+    first = training.network()
+    training.update()
+    wider = training.network()
+    assert [len(first.b1), len(wider.b1)] == [4, 6]
+    np.testing.assert_array_equal(wider.w1[:, :4], first.w1)
+
+
+def test_an_iteration_labels_some_worlds_of_one_round():
+    training = Improvement(replace(TINY, worlds=2, then=TIES), WORKLOADS, seed=4)
+    figures = [training.update(), training.update()]
+    assert [training.worlds, training.rounds] == [3, 2] and all("explained" in figure for figure in figures)
+    assert "kl" in training.update()
 
 
 def test_a_round_takes_as_many_worlds_as_wide_fleets_need(monkeypatch):
@@ -215,9 +240,10 @@ def test_other_checkpoints_are_refused(tmp_path):
         ({"candidates": 1}, "candidates must be"),
         ({"learning_rate": 0.0}, "learning_rate must be"),
         ({"caution": -0.5}, "caution must be"),
-        ({"sigma": float("nan")}, "sigma must be"),
+        ({"worlds": 0}, "worlds must be"),
         ({"width": 99_999_999}, "width must be"),
-        ({"pairs": 999_999_999_999}, "pairs must be"),
+        ({"then": PpoConfig()}, "then must be the config of one of evolution, policy_iteration, got 'PpoConfig'"),
+        ({"then": PolicyIterationConfig(weights=Path("queue"))}, "then.weights must be none: it goes on"),
         ({"rounds": 200_000}, "rounds must be"),
         ({"passes": 0}, "passes must be"),
     ],

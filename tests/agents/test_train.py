@@ -284,6 +284,7 @@ def test_a_method_file_that_is_gone_is_named(whole, tmp_path):
 
 SMALL_METHODS = {
     "evolution": {"width": 3, "pairs": 2, "worlds": 1, "lanes": 2, "prior": 0.1, "sigma": 0.1},
+    "improvement": {"width": 4, "states": 8, "rounds": 1, "lanes": 4, "futures": 2, "arrivals": 5, "passes": 1},
     "policy_iteration": {"width": 4, "worlds": 1, "short": 1, "states": 8, "lanes": 4, "futures": 2, "share": 0.5},
     "ppo": {"width": 4, "critic_width": 4, "worlds": 2, "lanes": 2, "steps": 16, "batch": 32},
     "maskable_ppo": {"width": 4, "worlds": 2, "lanes": 2, "steps": 16, "batch": 32},
@@ -297,9 +298,11 @@ SMALL_METHODS = {
 def test_every_way_of_training_runs_and_goes_on(kind, tmp_path, capsys):
     if kind != "evolution":
         pytest.importorskip("torch")
-    if library := kind not in ("evolution", "policy_iteration", "ppo"):
+    if library := kind not in ("evolution", "improvement", "policy_iteration", "ppo"):
         pytest.importorskip("sb3_contrib")
     method = method_config(kind)(**SMALL_METHODS[kind])
+    if kind == "improvement":
+        method = replace(method, then=method_config("policy_iteration")(**SMALL_METHODS["policy_iteration"]))
     config = replace(TINY, method=method, iterations=3, validate_every=1)
     train(config, tmp_path / "whole", progress=False)
     train(replace(config, iterations=2), tmp_path / "parts", progress=False)

@@ -1,9 +1,10 @@
-"""Policy improvement by lookahead, then evolution: the training of the shipped agents.
+"""Policy improvement by lookahead, then by another method: the training of the shipped agents.
 
 First, many states are labelled with the cost of each action if `assignment` made all later decisions, on common
 sampled futures (`lookahead_labels.py`), and the network learns these costs (`label_regression.py`): one step of policy
 iteration, distilled. This ignores that futures are cut off, and that the improved policy meets other states and makes
-the later decisions itself. From there, evolution strategies improve the network on whole episodes (`evolution.py`).
+the later decisions itself. From there, policy iteration goes on in near ties (`policy_iteration.py`), or evolution
+strategies on whole episodes (`evolution.py`).
 """
 
 import weakref
@@ -18,7 +19,8 @@ import torch
 from gnnsched_agents.methods.evolution import Evolution
 from gnnsched_agents.methods.label_regression import fit
 from gnnsched_agents.methods.lookahead_labels import Labels, Lookahead, gather, joined
-from gnnsched_agents.methods.registry import ImprovementConfig
+from gnnsched_agents.methods.policy_iteration import PolicyIteration
+from gnnsched_agents.methods.registry import EvolutionConfig, ImprovementConfig
 from gnnsched_agents.worlds import Workloads, fewer, make_world, training_scenario
 from gnnsched_baselines.learned.pair_features import FEATURES
 from gnnsched_baselines.learned.pair_network import Network, initial_network
@@ -29,13 +31,13 @@ from gnnsched_env.common.parallel.task_runs import TaskRunner, Where
 from gnnsched_env.common.progress import Advance
 from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpoint
 
-KIND = "improvement 2"  # kind and format of checkpoints
+KIND = "improvement 3"  # kind and format of checkpoints
 BUSY = 0.6  # loads above this share of the range count as high
 SHORT = (8, 64)  # number of jobs in a short episode
 
 
 class Improvement:
-    """Trains a network; an iteration labels the states of one world, or takes one generation of the evolution."""
+    """Trains a network; an iteration labels the states of some worlds, or is one of the method that follows."""
 
     def __init__(self, config: ImprovementConfig, workloads: Workloads, seed: int) -> None:
         """Begin with a network that decides as `assignment` does; `seed` determines all random draws."""
@@ -45,11 +47,11 @@ class Improvement:
         self.labels: list[Labels] = []
         self.labelled = self.worlds = self.rounds = 0
         self._network = initial_network(config.width, np.random.default_rng((seed, 0)))
-        self._evolution: Evolution | None = None
+        self._then: Evolution | PolicyIteration | None = None
         self.run_on(None)
 
     def run_on(self, ray: str | None) -> None:
-        """Label and evolve on the Ray cluster at an address; None: in the config's number of processes.
+        """Label and play on the Ray cluster at an address; None: in the config's number of processes.
 
         The weights do not depend on it.
         """
@@ -57,45 +59,53 @@ class Improvement:
         self._runner = TaskRunner(label_world, where=Where(workers=self.config.workers, ray=ray))
         self._ahead: Iterator[Result] | None = None  # the labels of this round's next worlds
         weakref.finalize(self, self._runner.close)
-        if self._evolution is not None:
-            self._evolution.run_on(ray)
+        if self._then is not None:
+            self._then.run_on(ray)
 
     def close(self) -> None:
         """End the processes that label or play."""
         self._runner.close()
-        if self._evolution is not None:
-            self._evolution.close()
+        if self._then is not None:
+            self._then.close()
 
     def network(self) -> Network:
         """Return the present policy's weights."""
-        return self._network if self._evolution is None else self._evolution.network()
+        return self._network if self._then is None else self._then.network()
 
     def update(self) -> dict[str, float]:
-        """Label a world's states and, once a round is complete, learn them; after the last round, take a generation."""
+        """Label the states of some worlds and, once a round is complete, learn them; after the last round, go on."""
         torch.set_num_threads(1)
-        if self._evolution is not None:
-            return self._evolution.update()
-        figures = self._label() if self.labelled < self.config.states else {"decisions": 0.0}
-        while self.rounds < self.config.rounds and self.labelled * self.config.rounds >= self.config.states * (
-            self.rounds + 1
-        ):
+        if self._then is not None:
+            return self._then.update()
+        figures = self._label()
+        while self.rounds < self.config.rounds and self._left() <= 0:
             figures |= self._learn()
         if self.rounds == self.config.rounds:
-            self._evolution = self._evolve()
+            self._then = self._next_method()
         return figures
 
+    def _left(self) -> int:
+        """Return how many states this round has yet to label; none are left if it is not above 0."""
+        return -(-self.config.states * (self.rounds + 1) // self.config.rounds) - self.labelled
+
     def _label(self) -> dict[str, float]:
-        result = self._next_world()
-        self.labels.append(Labels(**{entry.name: result[entry.name] for entry in fields(Labels)}))
-        self.labelled += len(self.labels[-1])
-        self.worlds += 1
-        return {"decisions": float(result["decisions"]), "labelled": float(self.labelled), "load": result["load"]}
+        decisions = 0
+        for _ in range(self.config.worlds):
+            if self._left() <= 0:
+                break
+            result = self._next_world()
+            self.labels.append(Labels(**{entry.name: result[entry.name] for entry in fields(Labels)}))
+            self.labelled += len(self.labels[-1])
+            self.worlds += 1
+            decisions += result["decisions"]
+        return {"decisions": float(decisions), "labelled": float(self.labelled)}
 
     def _next_world(self) -> Result:
         """Return the labels of the next world; worlds are labelled ahead, as many as this round needs at least."""
         while True:
             if self._ahead is None:
-                numbers = range(self.worlds, self.worlds + self._worlds_left())
+                worlds = -(-self._left() // self.config.states_a_world)
+                numbers = range(self.worlds, self.worlds + worlds)
                 visitor = self._network if self.rounds else None
                 shared: Any = {
                     "config": self.config, "workloads": self.workloads, "seed": self.seed, "visitor": visitor
@@ -110,11 +120,6 @@ class Improvement:
             if result is not None:
                 return result
             self._ahead = None  # wide fleets gave fewer states, so that the round needs more worlds
-
-    def _worlds_left(self) -> int:
-        """Return how many worlds this round needs if each gives `states_a_world` states."""
-        states = -(-self.config.states * (self.rounds + 1) // self.config.rounds) - self.labelled
-        return -(-states // self.config.states_a_world)
 
     def _learn(self) -> dict[str, float]:
         config = self.config
@@ -135,22 +140,24 @@ class Improvement:
         self._network = fitted.network
         return {"explained": fitted.explained, "gain": fitted.gain}
 
-    def _evolve(self) -> Evolution:
+    def _next_method(self) -> Evolution | PolicyIteration:
         self.labels = []
         self._runner.close()
-        evolution = Evolution(self.config.evolution(), self.workloads, self.seed, start=self._network)
-        evolution.run_on(self._ray)
-        return evolution
+        config = replace(self.config.then, workers=self.config.workers)
+        method = Evolution if isinstance(config, EvolutionConfig) else PolicyIteration
+        then = method(config, self.workloads, self.seed, start=self._network)
+        then.run_on(self._ray)
+        return then
 
     def save(self, path: Path) -> None:
         """Write everything that the next iteration depends on; an interrupted write leaves the old file intact."""
         state: dict[str, Any] = {
             "counters": (self.labelled, self.worlds, self.rounds),
-            "evolving": self._evolution is not None,
+            "went_on": self._then is not None,
             "network": asdict(self._network),
         }
-        if self._evolution is not None:
-            state["evolution"] = self._evolution.state()
+        if self._then is not None:
+            state["then"] = self._then.state()
         elif self.labels:
             labels = joined(self.labels)
             state["labels"] = {field.name: getattr(labels, field.name) for field in fields(labels)}
@@ -168,13 +175,13 @@ class Improvement:
             self.labelled, self.worlds, self.rounds = state["counters"]
             self._network = Network(**state["network"])
             self.labels = [Labels(**state["labels"])] if "labels" in state else []
-            if state["evolving"]:
-                self._evolution = self._evolve()
-                self._evolution.restore(state["evolution"])
+            if state["went_on"]:
+                self._then = self._next_method()
+                self._then.restore(state["then"])
 
     def _key(self) -> str:
         """Return the settings in which a checkpoint and this training must agree."""
-        config = {name: value for name, value in asdict(self.config).items() if name != "workers"}
+        config = asdict(replace(self.config, workers=1, then=replace(self.config.then, workers=1)))
         return content_key(config=config, workloads=asdict(self.workloads), seed=self.seed, features=list(FEATURES))
 
 
@@ -190,21 +197,17 @@ class WorldToLabel:
 
 
 def label_world(shared: None, task: WorldToLabel, advance: Advance) -> Result:
-    """Return the fields of a world's `Labels`, its load, and the number of decisions played."""
+    """Return the fields of a world's `Labels`, and the number of decisions played."""
     config = task.config
     rng = np.random.default_rng((task.seed, 1, task.number))
     scenario = training_scenario(task.workloads, task.workloads.draw(rng))
     kind = _kind_of_world(task, rng)
-    lanes = fewer(config.world_lanes, kind, scenario)
+    lanes = fewer(config.lanes, kind, scenario)
     world = make_world(kind, scenario, float(rng.uniform(*kind.loads)), lanes, dataflow="predicted_best")
     lookahead = Lookahead(futures=config.futures, arrivals=config.arrivals, candidates=config.candidates)
     states = fewer(config.states_a_world, task.workloads, scenario)
     labels, decisions = gather(world, lookahead, states, config.spacing, rng, task.visitor)
-    return {
-        **{entry.name: getattr(labels, entry.name) for entry in fields(labels)},
-        "decisions": decisions,
-        "load": world.load,
-    }
+    return {**{entry.name: getattr(labels, entry.name) for entry in fields(labels)}, "decisions": decisions}
 
 
 def _kind_of_world(task: WorldToLabel, rng: np.random.Generator) -> Workloads:

@@ -36,10 +36,10 @@ class OwnLookahead(Lookahead):
 
     def tried(self, rows: FloatArray) -> IntArray:
         """Return the best rows whose scores are near the best one's; none if the state is no near tie."""
-        order, behind = ranked(self.network, rows)
+        order, behind = ranked(self.network, rows, NEAR * self.gap)
         if len(order) < 2 or behind[1] > self.gap:
             return np.empty(0, np.int64)
-        return order[: self.candidates][behind[: self.candidates] <= NEAR * self.gap]
+        return order[: self.candidates]
 
     def play(self, future: Simulation, world: World, actions: IntArray) -> None:
         """Take the first actions, then those of the network."""
@@ -65,16 +65,18 @@ def arrivals_of(world: World, horizon: float) -> int:
     return int(fleet * np.clip(horizon / max(1e-9, 1.0 - world.load), *ARRIVALS))
 
 
-def ranked(network: Network, rows: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Return a lane's rows [n, F], the best-scored first, and how far their scores are behind the best one's.
+def ranked(network: Network, rows: FloatArray, most: float = np.inf) -> tuple[IntArray, FloatArray]:
+    """Return which of a lane's rows [n, F] are at most so far behind the best-scored one, best first, and how far.
 
     Of equal rows, which idle accelerators of equal hardware have, there is the first one only.
     """
-    _, first = np.unique(rows, axis=0, return_index=True)
-    first.sort()
-    scores = network.scores(rows, np.array([0, len(rows)]))[first]
-    order = np.argsort(-scores, kind="stable")
-    return first[order], scores[order[:1]] - scores[order]
+    scores = network.scores(rows, np.array([0, len(rows)]))
+    behind = scores.max(initial=-np.inf) - scores
+    near = np.flatnonzero(behind <= most)
+    if len(near) > 1:
+        near = near[np.sort(np.unique(rows[near], axis=0, return_index=True)[1])]
+    order = near[np.argsort(behind[near], kind="stable")]
+    return order, behind[order]
 
 
 def typical_gap(worlds: list[World], network: Network, steps: int, share: float) -> float:

@@ -39,19 +39,20 @@ GAP_WORLDS, GAP_LANES, GAP_STEPS = 8, 8, 100  # what is played to find the gap t
 class PolicyIteration:
     """Trains a network; an iteration depends on the seed, its number, the weights and the labels in memory only."""
 
-    def __init__(self, config: PolicyIterationConfig, workloads: Workloads, seed: int) -> None:
-        """Begin with the config's weights, or a network that decides as `assignment` does."""
+    def __init__(
+        self, config: PolicyIterationConfig, workloads: Workloads, seed: int, *, start: Network | None = None
+    ) -> None:
+        """Begin with the network `start`, the config's weights, or a network that decides as `assignment` does."""
         self.config = config
         self.workloads = workloads
         self.seed = seed
         self.iteration = 0
         self.memory: list[Ties] = []
-        if config.weights is None:
-            self._network = initial_network(config.width, np.random.default_rng((seed, 0)), slope=1.0)
-        else:
-            given = first_weights("policy_iteration", config.weights, workloads)
-            self._network = widened(given, config.width, np.random.default_rng((seed, 0)))
-        self._averaged = self._network
+        rng = np.random.default_rng((seed, 0))
+        if start is None and config.weights is not None:
+            start = first_weights("policy_iteration", config.weights, workloads)
+        first = initial_network(config.width, rng, slope=1.0) if start is None else widened(start, config.width, rng)
+        self._network = self._averaged = first
         self.run_on(None)
 
     def run_on(self, ray: str | None) -> None:
@@ -117,12 +118,21 @@ class PolicyIteration:
             worlds[-1].reset(number)
         return typical_gap(worlds, self._network, GAP_STEPS, self.config.share)
 
-    def save(self, path: Path) -> None:
-        """Write everything that the next iteration depends on; an interrupted write leaves the old file intact."""
+    def state(self) -> dict[str, Any]:
+        """Return everything that the next iteration depends on: arrays, and the number of iterations so far."""
         networks = {"network": asdict(self._network), "averaged": asdict(self._averaged)}
-        state: dict[str, Any] = {"iteration": self.iteration, **networks}
-        state["memory"] = [{name: getattr(part, name) for name in ARRAYS} for part in self.memory]
-        write_checkpoint(path, KIND, self._key(), state)
+        memory = [{name: getattr(part, name) for name in ARRAYS} for part in self.memory]
+        return {"iteration": self.iteration, **networks, "memory": memory}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state` returned."""
+        self.iteration = state["iteration"]
+        self._network, self._averaged = (Network(**state[name]) for name in ("network", "averaged"))
+        self.memory = [Ties(**part) for part in state["memory"]]
+
+    def save(self, path: Path) -> None:
+        """Write the state; an interrupted write leaves the old file intact."""
+        write_checkpoint(path, KIND, self._key(), self.state())
 
     def load(self, path: Path) -> None:
         """Restore what `save` wrote, so that the training continues as if it had never stopped.
@@ -132,9 +142,7 @@ class PolicyIteration:
         """
         state: Mapping[str, Any] = arrays_of(read_checkpoint(path, KIND, self._key(), torch.device("cpu")))
         with reading(str(path), "the checkpoint"):
-            self.iteration = state["iteration"]
-            self._network, self._averaged = (Network(**state[name]) for name in ("network", "averaged"))
-            self.memory = [Ties(**part) for part in state["memory"]]
+            self.restore(state)
 
     def _key(self) -> str:
         """Return the settings in which a checkpoint and this training must agree."""

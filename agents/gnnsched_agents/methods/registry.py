@@ -60,63 +60,6 @@ def dispatch_evolution() -> EvolutionConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImprovementConfig:
-    """Options of training by distilled lookahead, followed by evolution strategies."""
-
-    states: Annotated[int, Integer(0)] = 100_000
-    """Number of states to label; 0: start the evolution from a network that decides as `assignment` does."""
-    rounds: Annotated[int, Integer(1, MOST_ROUNDS)] = 3
-    """Rounds of labelling: `assignment` visits the states of the first, the latest policy those of the others."""
-    futures: Annotated[int, Integer(2)] = 4
-    """Number of sampled futures per state."""
-    arrivals: Annotated[int, Integer(0)] = 150
-    """Jobs that arrive in each future; with too few, postponing long jobs until arrivals end looks too good."""
-    candidates: Annotated[int, Integer(2)] = 6
-    """Largest number of actions tried per state."""
-    states_a_world: Annotated[int, Integer(1)] = 400
-    """Number of states labelled in a world before the next one is drawn."""
-    world_lanes: Annotated[int, Integer(1)] = 32
-    """Number of lanes in each world that is labelled."""
-    spacing: Annotated[int, Integer(1)] = 40
-    """Approximate number of decisions between two labelled states of a lane."""
-    width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
-    """Units in each layer of the network."""
-    passes: Annotated[int, Integer(1)] = 12
-    """Number of passes over the labels."""
-    batch: Annotated[int, Integer(1)] = 256
-    """Number of states per gradient step."""
-    learning_rate: Annotated[float, Number(above=0)] = 3e-3
-    """Peak learning rate of the regression (AdamW, one cycle)."""
-    caution: Annotated[float, Number(least=0)] = 1.0
-    """Gain, in mean services, that a deviation from `assignment` must promise; it rises with the load."""
-    pairs: Annotated[int, Integer(1, MOST_PAIRS)] = 8
-    """Pairs of opposite members in each generation of the evolution."""
-    sigma: Annotated[float, Number(above=0)] = 0.04
-    """Standard deviation of the evolution's steps."""
-    evolution_rate: Annotated[float, Number(above=0)] = 0.01
-    """Learning rate of the evolution."""
-    half_life: Annotated[int, Integer(0)] = 0
-    """Number of generations in which the evolution's step and learning rate halve; 0: they stay constant."""
-    worlds: Annotated[int, Integer(1)] = 6
-    """Worlds in which each generation of the evolution plays."""
-    lanes: Annotated[int, Integer(1)] = 6
-    """Episodes that each member plays in each world."""
-    level: Annotated[float, Number(least=0)] = 0.0
-    """Worlds in which members' costs (logarithms) differ by much more than this do not decide alone; 0: they may."""
-    workers: Annotated[int, Integer(1)] = 1
-    """Number of processes; results do not depend on it."""
-
-    def __post_init__(self) -> None:
-        check_fields(self, "improvement")
-
-    def evolution(self) -> EvolutionConfig:
-        """Return the config of the evolution that follows the distillation."""
-        names = ("width", "pairs", "sigma", "half_life", "worlds", "lanes", "level", "workers")
-        shared = {name: getattr(self, name) for name in names}
-        return EvolutionConfig(learning_rate=self.evolution_rate, **shared)
-
-
-@dataclass(frozen=True, kw_only=True)
 class PolicyIterationConfig:
     """Options of training by policy iteration in near ties."""
 
@@ -124,9 +67,9 @@ class PolicyIterationConfig:
     """Units in each layer of the network; `weights` with fewer get more, and decide as before at first."""
     weights: Path | None = None
     """Agent to start from, a shipped one or an .npz file; without it, one that decides as `assignment` does."""
-    worlds: Annotated[int, Integer(1)] = 16
+    worlds: Annotated[int, Integer(1)] = 6
     """Worlds in which states are labelled in each iteration, each with a load from its own part of the range."""
-    short: Annotated[int, Integer(0)] = 8
+    short: Annotated[int, Integer(0)] = 2
     """Further worlds in each iteration, with short episodes, at higher loads too."""
     states: Annotated[int, Integer(1)] = 400
     """Number of states labelled in each world."""
@@ -138,17 +81,17 @@ class PolicyIterationConfig:
     """Share of visited states that are near ties at first, by the gap of their best scores; the gap stays."""
     candidates: Annotated[int, Integer(2)] = 4
     """Largest number of actions tried per state."""
-    futures: Annotated[int, Integer(2)] = 8
+    futures: Annotated[int, Integer(2)] = 4
     """Number of sampled futures per state."""
     horizon: Annotated[float, Number(above=0)] = 7.5
     """Arrivals of a future, times 1 - load and over the number of accelerators, within limits."""
-    memory: Annotated[int, Integer(1)] = 10
+    memory: Annotated[int, Integer(1)] = 12
     """Number of iterations whose labels are learned from."""
     passes: Annotated[int, Integer(1)] = 2
     """Number of passes over them in each iteration."""
     batch: Annotated[int, Integer(1)] = 512
     """Number of states per gradient step."""
-    learning_rate: Annotated[float, Number(above=0)] = 1e-3
+    learning_rate: Annotated[float, Number(above=0)] = 3e-3
     """Peak learning rate of Adam in each iteration: linear warm-up, then cosine decay; lower until memory is full."""
     half_life: Annotated[int, Integer(0)] = 0
     """Number of iterations in which the learning rate halves; 0: it stays constant."""
@@ -156,13 +99,59 @@ class PolicyIterationConfig:
     """Scores times this, over the gap that is near, are the logits of the policy that learns."""
     trust: Annotated[float, Number(least=0)] = 0.05
     """Weight of the divergence from the policy before the iteration."""
-    average: Annotated[float, Number(least=0, below=1)] = 0.8
+    average: Annotated[float, Number(least=0, below=1)] = 0.9
     """What is left after an iteration of the weights' average, which is what is validated; 0: the latest weights."""
     workers: Annotated[int, Integer(1)] = 1
     """Number of processes that label; results do not depend on it."""
 
     def __post_init__(self) -> None:
         check_fields(self, "policy_iteration")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImprovementConfig:
+    """Options of training by distilled lookahead, followed by another method."""
+
+    states: Annotated[int, Integer(0)] = 12_000
+    """Number of states to label; 0: what follows starts from a network that decides as `assignment` does."""
+    rounds: Annotated[int, Integer(1, MOST_ROUNDS)] = 1
+    """Rounds of labelling: `assignment` visits the states of the first, the latest policy those of the others."""
+    futures: Annotated[int, Integer(2)] = 4
+    """Number of sampled futures per state."""
+    arrivals: Annotated[int, Integer(0)] = 150
+    """Jobs that arrive in each future; with too few, postponing long jobs until arrivals end looks too good."""
+    candidates: Annotated[int, Integer(2)] = 6
+    """Largest number of actions tried per state."""
+    states_a_world: Annotated[int, Integer(1)] = 400
+    """Number of states labelled in a world before the next one is drawn."""
+    worlds: Annotated[int, Integer(1)] = 16
+    """Largest number of worlds labelled in an iteration."""
+    lanes: Annotated[int, Integer(1)] = 32
+    """Number of lanes in each world that is labelled."""
+    spacing: Annotated[int, Integer(1)] = 40
+    """Approximate number of decisions between two labelled states of a lane."""
+    width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
+    """Units in each layer of the network; policy iteration may have more."""
+    passes: Annotated[int, Integer(1)] = 12
+    """Number of passes over the labels."""
+    batch: Annotated[int, Integer(1)] = 256
+    """Number of states per gradient step."""
+    learning_rate: Annotated[float, Number(above=0)] = 3e-3
+    """Peak learning rate of the regression (AdamW, one cycle)."""
+    caution: Annotated[float, Number(least=0)] = 1.0
+    """Gain, in mean services, that a deviation from `assignment` must promise; it rises with the load."""
+    then: Any = field(default_factory=PolicyIterationConfig)
+    """What improves the network that was learned, policy iteration or evolution, and its options but the start."""
+    workers: Annotated[int, Integer(1)] = 1
+    """Number of processes, then too; results do not depend on it."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "improvement")
+        kinds = {EvolutionConfig: "evolution", PolicyIterationConfig: "policy_iteration"}
+        rule = f"the config of one of {', '.join(kinds.values())}"
+        require("improvement", "then", type(self.then).__name__, "" if type(self.then) in kinds else rule)
+        rule = "none: it goes on from what was learned"
+        require("improvement", "then.weights", self.then.weights, "" if self.then.weights is None else rule)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -374,16 +363,18 @@ class Kind:
 
 # PPO plays a set of classes for seconds only, so that sets of 256 would take as long to make as to play.
 FEW_CLASSES = {"classes": 64}
+ITERATING = {"validate_every": 8}  # iterations of some ten seconds
+FRESH = {"mixes": "fresh", "sets": 12}  # a set takes seconds to make, and each world changes it
 
 KINDS = {
-    "improvement": Kind(config=ImprovementConfig, load=_improvement, suffix="", options={"validate_every": 15}),
+    "improvement": Kind(config=ImprovementConfig, load=_improvement, suffix="", options=ITERATING, workloads=FRESH),
     "ppo": Kind(config=PpoConfig, load=_ppo, suffix="_ppo", options={"validate_every": 100}, workloads=FEW_CLASSES),
     "policy_iteration": Kind(
         config=PolicyIterationConfig,
         load=_policy_iteration,
         suffix="_policy_iteration",
-        options={"validate_every": 4},
-        workloads={"mixes": "fresh"},
+        options=ITERATING,
+        workloads=FRESH,
     ),
     "evolution": Kind(config=EvolutionConfig, load=_evolution, suffix="_es"),
     "maskable_ppo": Kind(config=MaskablePpoConfig, load=_sb3, suffix="_maskable_ppo", options={"validate_every": 50}),

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from gnnsched_agents.methods.registry import (
     ITERATING,
     KINDS,
-    EvolutionConfig,
     PolicyIterationConfig,
     dispatch_evolution,
     kind_of,
@@ -29,12 +28,12 @@ ANY_FLEET = "queue"
 ANY_EVOLUTION: dict[str, Any] = {
     "worlds": 24, "lanes": 2, "pairs": 12, "sigma": 0.12, "learning_rate": 0.03, "level": 0.01
 }  # fmt: skip
+ANY_ITERATION: dict[str, Any] = {"worlds": 12, "short": 4, "states": 200}
 ANY_OPTIONS: dict[str, dict[str, Any]] = {
-    "improvement": {"states": 24_000, "rounds": 2, "worlds": 1, "then": EvolutionConfig(**ANY_EVOLUTION)},
-    "policy_iteration": {"worlds": 32, "states": 200},
+    "improvement": {"states": 24_000, "then": PolicyIterationConfig(**ANY_ITERATION)},
+    "policy_iteration": ANY_ITERATION,
     "evolution": ANY_EVOLUTION,
 }
-ANY_VALIDATE_EVERY = {"policy_iteration": ITERATING["validate_every"]}  # iterations; else 25
 ANY_NAMES = {f"{ANY_FLEET}{KINDS[kind].suffix}": kind for kind in ANY_OPTIONS}
 ANY_WORKLOADS = Workloads(scenario=RANDOM, loads=(0.3, 1.0), sets=1_000, classes=128, jobs=600)
 ANY_VALIDATION = ValidationConfig(
@@ -107,14 +106,13 @@ def named_config(name: str) -> TrainConfig:
     if name in ANY_NAMES:
         kind = ANY_NAMES[name]
         method = method_config(kind)(**ANY_OPTIONS[kind])
-        every = ANY_VALIDATE_EVERY.get(kind, 25)
         mixes = KINDS[kind].workloads.get("mixes", ANY_WORKLOADS.mixes)
         return TrainConfig(
             name=name,
             method=method,
             workloads=replace(ANY_WORKLOADS, mixes=mixes),
             validation=ANY_VALIDATION,
-            validate_every=every,
+            validate_every=KINDS[kind].options.get("validate_every", 25),
         )
     if name == OWN_NAME:
         return TrainConfig(

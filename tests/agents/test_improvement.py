@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="needs the extra `agents`")
 from gnnsched_agents.methods.improvement import Improvement
 from gnnsched_agents.methods.label_regression import PLANNED, fit
 from gnnsched_agents.methods.lookahead_labels import Labels, Lookahead, gather, joined, label
-from gnnsched_agents.methods.registry import EvolutionConfig, ImprovementConfig, PolicyIterationConfig, PpoConfig
+from gnnsched_agents.methods.registry import ImprovementConfig, PolicyIterationConfig
 from gnnsched_agents.worlds import Workloads, World, make_world
 from gnnsched_baselines.assignment_playing import play_out
 from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
@@ -32,7 +32,9 @@ TINY = ImprovementConfig(
     futures=2,
     passes=2,
     width=4,
-    then=EvolutionConfig(pairs=1, worlds=1, lanes=2),
+    then=PolicyIterationConfig(
+        worlds=1, short=1, states=12, lanes=6, futures=2, horizon=1e-9, memory=2, passes=1, batch=16, share=0.5
+    ),
 )
 
 
@@ -171,27 +173,20 @@ def test_joined_labels_keep_each_state():
     np.testing.assert_array_equal(whole.rows[whole.starts[3] : whole.starts[4]], parts[1].rows)
 
 
-TIES = PolicyIterationConfig(
-    worlds=1, short=1, states=12, lanes=6, futures=2, horizon=1e-9, memory=2, passes=1, batch=16, share=0.5
-)
-
-
 @pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.parametrize(("then", "told"), [(TINY.then, "ratio"), (TIES, "kl")], ids=["evolution", "ties"])
-def test_a_training_goes_on_exactly(then, told, tmp_path):
-    config = replace(TINY, then=then)
-    whole = Improvement(config, WORKLOADS, seed=3)
+def test_a_training_goes_on_exactly(tmp_path):
+    whole = Improvement(TINY, WORKLOADS, seed=3)
     figures = []
     for i in range(5):
         figures.append(whole.update())
         whole.save(tmp_path / str(i))
     assert ["gain" in figure for figure in figures[:3]] == [False, True, True]
-    assert [told in figure for figure in figures] == [False, False, False, True, True]
-    assert whole.rounds == 2 and whole.labelled >= config.states
+    assert ["kl" in figure for figure in figures] == [False, False, False, True, True]
+    assert whole.rounds == 2 and whole.labelled >= TINY.states
     assert all(figure["decisions"] > 0 for figure in figures)
     for i in range(4):
-        again = Improvement(replace(config, workers=2), WORKLOADS, seed=3)
+        again = Improvement(replace(TINY, workers=2), WORKLOADS, seed=3)
         again.load(tmp_path / str(i))
         for _ in range(4 - i):
             again.update()
@@ -201,7 +196,7 @@ def test_a_training_goes_on_exactly(then, told, tmp_path):
 
 
 def test_what_follows_begins_with_what_was_learned():
-    config = replace(TINY, states=0, then=replace(TIES, width=6))
+    config = replace(TINY, states=0, then=replace(TINY.then, width=6))
     training = Improvement(config, WORKLOADS, seed=2)
     first = training.network()
     training.update()
@@ -211,7 +206,7 @@ def test_what_follows_begins_with_what_was_learned():
 
 
 def test_an_iteration_labels_some_worlds_of_one_round():
-    training = Improvement(replace(TINY, worlds=2, then=TIES), WORKLOADS, seed=4)
+    training = Improvement(replace(TINY, worlds=2), WORKLOADS, seed=4)
     figures = [training.update(), training.update()]
     assert [training.worlds, training.rounds] == [3, 2] and all("explained" in figure for figure in figures)
     assert "kl" in training.update()
@@ -242,7 +237,6 @@ def test_other_checkpoints_are_refused(tmp_path):
         ({"caution": -0.5}, "caution must be"),
         ({"worlds": 0}, "worlds must be"),
         ({"width": 99_999_999}, "width must be"),
-        ({"then": PpoConfig()}, "then must be the config of one of evolution, policy_iteration, got 'PpoConfig'"),
         ({"then": PolicyIterationConfig(weights=Path("queue"))}, "then.weights must be none: it goes on"),
         ({"rounds": 200_000}, "rounds must be"),
         ({"passes": 0}, "passes must be"),

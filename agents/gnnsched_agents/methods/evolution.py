@@ -6,12 +6,11 @@ steps, each weighted by the rank of its result (Salimans et al. 2017; centred ra
 """
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,14 +58,12 @@ class Task:
 class Evolution:
     """A training by evolution strategies; each generation depends on the seed, its number and the weights only."""
 
-    def __init__(
-        self, config: EvolutionConfig, workloads: Workloads, seed: int = 0, *, start: Network | None = None
-    ) -> None:
-        """Begin with the network `start`, or with the one that the config describes."""
+    def __init__(self, config: EvolutionConfig, workloads: Workloads, seed: int = 0) -> None:
+        """Begin with the network that the config describes."""
         self.config = config
         self.workloads = workloads
         self.seed = seed
-        first = _first_network(config, workloads, seed) if start is None else start
+        first = _first_network(config, workloads, seed)
         workloads.inputs.check(first)
         self.size = len(first.b1), first.num_features
         self.scale = step_scale(*self.size, config.parts)
@@ -116,22 +113,8 @@ class Evolution:
         """Return the weights around which the members are drawn."""
         return unflatten(self.parameters, *self.size)
 
-    def state(self) -> dict[str, Any]:
-        """Return everything that the next generations depend on: arrays, and the number of generations so far."""
-        return {"generation": self.generation, **{name: getattr(self, name) for name in STATE}}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state` returned; raise ValueError if it belongs to another network."""
-        for name in STATE:
-            value = np.asarray(state[name])
-            if value.shape != self.parameters.shape or value.dtype != np.float64:
-                expected, got = list(self.parameters.shape), list(value.shape)
-                raise ValueError(f"{name} must be float64 of shape {expected}, got {value.dtype} {got}")
-            setattr(self, name, value)
-        self.generation = int(state["generation"])
-
     def save(self, path: Path) -> None:
-        """Write the state."""
+        """Write everything that the next generation depends on."""
         arrays = {name: np.asarray(getattr(self, name)) for name in STATE}
         about = {"seed": self.seed, "generation": self.generation, "features": list(self.workloads.inputs.features)}
         store.save(path, store.EVOLUTION, about, arrays)
@@ -144,7 +127,13 @@ class Evolution:
         if stored.manifest.get("features") != list(self.workloads.inputs.features):
             raise FileFormatError(f"{stored.source}: must be a checkpoint of this version's features, in their order")
         with reading(stored.source, "the checkpoint"):
-            self.restore({**stored.arrays, "generation": stored.manifest["generation"]})
+            for name in STATE:
+                value = np.asarray(stored.arrays[name])
+                if value.shape != self.parameters.shape or value.dtype != np.float64:
+                    expected, got = list(self.parameters.shape), list(value.shape)
+                    raise ValueError(f"{name} must be float64 of shape {expected}, got {value.dtype} {got}")
+                setattr(self, name, value)
+            self.generation = int(stored.manifest["generation"])
 
     def _play(self, members: Sequence[Network], rng: np.random.Generator) -> tuple[FloatArray, int]:
         """Return log(mean completion / the heuristic's), float64 [members, worlds], and the decisions taken."""

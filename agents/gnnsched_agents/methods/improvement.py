@@ -1,10 +1,9 @@
-"""Policy improvement by lookahead, then by another method: the training of the shipped agents.
+"""Policy improvement by lookahead, then by policy iteration in near ties: what named trainings begin with.
 
 First, many states are labelled with the cost of each action if `assignment` made all later decisions, on common
 sampled futures (`lookahead_labels.py`), and the network learns these costs (`label_regression.py`): one step of policy
 iteration, distilled. This ignores that futures are cut off, and that the improved policy meets other states and makes
-the later decisions itself. From there, policy iteration goes on in near ties (`policy_iteration.py`), or evolution
-strategies on whole episodes (`evolution.py`).
+the later decisions itself. From there, policy iteration goes on (`policy_iteration.py`).
 """
 
 import weakref
@@ -16,11 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from gnnsched_agents.methods.evolution import Evolution
 from gnnsched_agents.methods.label_regression import fit
 from gnnsched_agents.methods.lookahead_labels import Labels, Lookahead, gather, joined
 from gnnsched_agents.methods.policy_iteration import PolicyIteration
-from gnnsched_agents.methods.registry import EvolutionConfig, ImprovementConfig
+from gnnsched_agents.methods.registry import ImprovementConfig
 from gnnsched_agents.worlds import Workloads, fewer, make_world, training_scenario
 from gnnsched_baselines.learned.pair_features import FEATURES
 from gnnsched_baselines.learned.pair_network import Network, initial_network
@@ -37,7 +35,7 @@ SHORT = (8, 64)  # number of jobs in a short episode
 
 
 class Improvement:
-    """Trains a network; an iteration labels the states of some worlds, or is one of the method that follows."""
+    """Trains a network; an iteration labels the states of some worlds, or is one of the policy iteration."""
 
     def __init__(self, config: ImprovementConfig, workloads: Workloads, seed: int) -> None:
         """Begin with a network that decides as `assignment` does; `seed` determines all random draws."""
@@ -47,7 +45,7 @@ class Improvement:
         self.labels: list[Labels] = []
         self.labelled = self.worlds = self.rounds = 0
         self._network = initial_network(config.width, np.random.default_rng((seed, 0)))
-        self._then: Evolution | PolicyIteration | None = None
+        self._then: PolicyIteration | None = None
         self.run_on(None)
 
     def run_on(self, ray: str | None) -> None:
@@ -81,7 +79,7 @@ class Improvement:
         while self.rounds < self.config.rounds and self._left() <= 0:
             figures |= self._learn()
         if self.rounds == self.config.rounds:
-            self._then = self._next_method()
+            self._then = self._policy_iteration()
         return figures
 
     def _left(self) -> int:
@@ -140,12 +138,11 @@ class Improvement:
         self._network = fitted.network
         return {"explained": fitted.explained, "gain": fitted.gain}
 
-    def _next_method(self) -> Evolution | PolicyIteration:
+    def _policy_iteration(self) -> PolicyIteration:
         self.labels = []
         self._runner.close()
         config = replace(self.config.then, workers=self.config.workers)
-        method = Evolution if isinstance(config, EvolutionConfig) else PolicyIteration
-        then = method(config, self.workloads, self.seed, start=self._network)
+        then = PolicyIteration(config, self.workloads, self.seed, start=self._network)
         then.run_on(self._ray)
         return then
 
@@ -176,7 +173,7 @@ class Improvement:
             self._network = Network(**state["network"])
             self.labels = [Labels(**state["labels"])] if "labels" in state else []
             if state["went_on"]:
-                self._then = self._next_method()
+                self._then = self._policy_iteration()
                 self._then.restore(state["then"])
 
     def _key(self) -> str:

@@ -110,10 +110,10 @@ class PolicyIterationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ImprovementConfig:
-    """Options of training by distilled lookahead, followed by another method."""
+    """Options of training by distilled lookahead, followed by policy iteration."""
 
     states: Annotated[int, Integer(0)] = 12_000
-    """Number of states to label; 0: what follows starts from a network that decides as `assignment` does."""
+    """Number of states to label; 0: policy iteration starts from a network that decides as `assignment` does."""
     rounds: Annotated[int, Integer(1, MOST_ROUNDS)] = 1
     """Rounds of labelling: `assignment` visits the states of the first, the latest policy those of the others."""
     futures: Annotated[int, Integer(2)] = 4
@@ -131,25 +131,22 @@ class ImprovementConfig:
     spacing: Annotated[int, Integer(1)] = 40
     """Approximate number of decisions between two labelled states of a lane."""
     width: Annotated[int, Integer(1, MOST_WIDTH)] = 32
-    """Units in each layer of the network; policy iteration may have more."""
-    passes: Annotated[int, Integer(1)] = 12
+    """Units in each layer of the network; policy iteration may add some."""
+    passes: Annotated[int, Integer(1)] = 30
     """Number of passes over the labels."""
-    batch: Annotated[int, Integer(1)] = 256
+    batch: Annotated[int, Integer(1)] = 32
     """Number of states per gradient step."""
     learning_rate: Annotated[float, Number(above=0)] = 3e-3
     """Peak learning rate of the regression (AdamW, one cycle)."""
     caution: Annotated[float, Number(least=0)] = 1.0
     """Gain, in mean services, that a deviation from `assignment` must promise; it rises with the load."""
-    then: Any = field(default_factory=PolicyIterationConfig)
-    """What improves the network that was learned, policy iteration or evolution, and its options but the start."""
+    then: PolicyIterationConfig = field(default_factory=PolicyIterationConfig)
+    """Options of the policy iteration that follows; it goes on from what was learned."""
     workers: Annotated[int, Integer(1)] = 1
     """Number of processes, then too; results do not depend on it."""
 
     def __post_init__(self) -> None:
         check_fields(self, "improvement")
-        kinds = {EvolutionConfig: "evolution", PolicyIterationConfig: "policy_iteration"}
-        rule = f"the config of one of {', '.join(kinds.values())}"
-        require("improvement", "then", type(self.then).__name__, "" if type(self.then) in kinds else rule)
         rule = "none: it goes on from what was learned"
         require("improvement", "then.weights", self.then.weights, "" if self.then.weights is None else rule)
 

@@ -202,8 +202,11 @@ def evolution() -> Any:
 
 
 def read_evolution(path: Path) -> Any:
-    evolution().load(path)
-    return evolution().state()
+    from gnnsched_agents.methods.evolution import STATE
+
+    run = evolution()
+    run.load(path)
+    return {"generation": run.generation, **{name: getattr(run, name) for name in STATE}}
 
 
 @cache

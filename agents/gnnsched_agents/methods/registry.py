@@ -124,7 +124,7 @@ class ImprovementConfig:
     """Largest number of actions tried per state."""
     states_a_world: Annotated[int, Integer(1)] = 400
     """Number of states labelled in a world before the next one is drawn."""
-    worlds: Annotated[int, Integer(1)] = 16
+    worlds: Annotated[int, Integer(1)] = 4
     """Largest number of worlds labelled in an iteration."""
     lanes: Annotated[int, Integer(1)] = 32
     """Number of lanes in each world that is labelled."""

@@ -25,7 +25,8 @@ QUICK = ("cycles", "schedule", "doctor", "forecast", "score-predictor")
 def marks(command):
     """Return the marks of a command: which extra it needs, and whether it takes long."""
     name = command.split()[1]
-    long = [pytest.mark.long] if "bound --known" in command else []  # tests/commands/test_bound.py has fewer policies
+    elsewhere = "bound --known" in command or name == "live"  # test_bound.py, fewer policies; test_live.py, fewer jobs
+    long = [pytest.mark.long] if elsewhere else []
     return [needs(*EXTRAS.get(name, ())), *long, *([] if name in QUICK else [pytest.mark.slow])]
 
 

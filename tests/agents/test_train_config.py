@@ -87,6 +87,7 @@ def test_named_configs_are_of_the_way_of_training_that_they_name(name):
     kinds = {"": plain, "es": "evolution", "own": "policy_iteration"}
     assert kind_of(config.method) == kinds.get(ending, ending)
     assert json.loads(json.dumps(config.plain())) == config.plain()
+    assert type(config.method)(**vars(config.method)) == config.method
 
 
 def test_trainings_for_any_fleet_have_one_in_each_world():

@@ -1,4 +1,4 @@
-"""Policy improvement by lookahead, then by policy iteration in near ties: what named trainings begin with.
+"""Policy improvement by lookahead, then by policy iteration: how configs train whose names have no method.
 
 First, many states are labelled with the cost of each action if `assignment` made all later decisions, on common
 sampled futures (`lookahead_labels.py`), and the network learns these costs (`label_regression.py`): one step of policy
@@ -17,7 +17,7 @@ import torch
 
 from gnnsched_agents.methods.label_regression import fit
 from gnnsched_agents.methods.lookahead_labels import Labels, Lookahead, gather, joined
-from gnnsched_agents.methods.policy_iteration import PolicyIteration
+from gnnsched_agents.methods.policy_iteration import SHORT, PolicyIteration
 from gnnsched_agents.methods.registry import ImprovementConfig
 from gnnsched_agents.worlds import Workloads, fewer, make_world, training_scenario
 from gnnsched_baselines.learned.pair_features import FEATURES
@@ -31,7 +31,6 @@ from gnnsched_env.nn.checkpoint import arrays_of, read_checkpoint, write_checkpo
 
 KIND = "improvement 3"  # kind and format of checkpoints
 BUSY = 0.6  # loads above this share of the range count as high
-SHORT = (8, 64)  # number of jobs in a short episode
 
 
 class Improvement:

@@ -238,6 +238,7 @@ def test_other_checkpoints_are_refused(tmp_path):
         ({"worlds": 0}, "worlds must be"),
         ({"width": 99_999_999}, "width must be"),
         ({"then": PolicyIterationConfig(weights=Path("queue"))}, "then.weights must be none: it goes on"),
+        ({"then": PolicyIterationConfig(workers=2)}, "then.workers must be 1: `workers` is for both, got 2"),
         ({"rounds": 200_000}, "rounds must be"),
         ({"passes": 0}, "passes must be"),
     ],

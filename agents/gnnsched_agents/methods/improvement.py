@@ -177,7 +177,7 @@ class Improvement:
 
     def _key(self) -> str:
         """Return the settings in which a checkpoint and this training must agree."""
-        config = asdict(replace(self.config, workers=1, then=replace(self.config.then, workers=1)))
+        config = asdict(replace(self.config, workers=1))
         return content_key(config=config, workloads=asdict(self.workloads), seed=self.seed, features=list(FEATURES))
 
 

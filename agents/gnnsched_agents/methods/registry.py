@@ -149,6 +149,8 @@ class ImprovementConfig:
         check_fields(self, "improvement")
         rule = "none: it goes on from what was learned"
         require("improvement", "then.weights", self.then.weights, "" if self.then.weights is None else rule)
+        rule = "1: `workers` is for both"
+        require("improvement", "then.workers", self.then.workers, "" if self.then.workers == 1 else rule)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,7 +111,7 @@ def test_widened_networks_decide_as_before():
 
 @pytest.mark.slow
 def test_on_an_own_workload_they_start_from_the_member_that_plays_there():
-    own = replace(OWN, scenario="flexible4", window=32)
+    own = replace(OWN, scenario="big_little", window=32)
     chosen = first_weights("ppo", Path("queue"), own)
-    assert (chosen.w1 == load_agent("queue_flexible4")[0].w1).all()
+    assert (chosen.w1 == load_agent("queue_big_little")[0].w1).all()
     assert (first_weights("ppo", Path("queue"), replace(own, mixes="sets")).w1 == load_agent("queue")[0].w1).all()

@@ -37,10 +37,10 @@ ANY_OPTIONS: dict[str, dict[str, Any]] = {
 ANY_NAMES = {f"{ANY_FLEET}{KINDS[kind].suffix}": kind for kind in ANY_OPTIONS}
 ANY_WORKLOADS = Workloads(scenario=RANDOM, loads=(0.3, 1.0), sets=1_000, classes=128, jobs=600)
 ANY_VALIDATION = ValidationConfig(
-    workloads=tuple(range(1, 25)),
-    loads=(0.6, 0.9),
+    workloads=tuple(range(1, 61)),  # fewer cannot tell iterations apart
+    loads=(0.5, 0.75, 0.95),
     jobs=500,
-    episodes=6,
+    episodes=4,
     references=("assignment", "sjf", "min_min"),
 )
 OWN_NAME = "queue_own"  # the training that goes on from a shipped agent on a scenario's own workload

@@ -33,7 +33,7 @@ TINY = ImprovementConfig(
     passes=2,
     width=4,
     then=PolicyIterationConfig(
-        worlds=1, short=1, states=12, lanes=6, futures=2, horizon=1e-9, memory=2, passes=1, batch=16, share=0.5
+        worlds=1, short=1, states=12, lanes=6, futures=2, arrivals=3, memory=2, passes=1, batch=16, share=0.5
     ),
 )
 

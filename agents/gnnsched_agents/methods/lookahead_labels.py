@@ -88,9 +88,13 @@ class Lookahead:
         """Take the first actions [L], then play the futures to their end."""
         play_out(future, world.layout, actions)
 
-    def charges(self, future: Simulation, world: World, *, cut: BoolArray) -> NDArray[np.float64]:
+    def charges(self, future: Simulation, *, cut: BoolArray) -> NDArray[np.float64]:
         """Return what played futures cost, cycles, float64 [L]; where `cut` [L], more jobs would have come."""
-        return np.asarray(episode_charges(future.settings, future.jobs, future.lanes), np.float64)
+        return np.array(episode_charges(future.settings, future.jobs, future.lanes), np.float64)
+
+    def counted(self, in_system: IntArray, arrivals: IntArray, *, cut: BoolArray) -> NDArray[np.float64]:
+        """Return of how many jobs the charges are in futures with `in_system` jobs [L] at first, and `arrivals` [L]."""
+        return np.asarray(in_system + arrivals, np.float64)
 
 
 def gather(
@@ -136,9 +140,10 @@ def label(world: World, lookahead: Lookahead, rng: np.random.Generator) -> tuple
     lanes = np.repeat(np.arange(len(tried)), [len(own) for own in tried])
     chosen = np.concatenate(tried)
     belief = belief_of(world.simulation)
-    costs, decisions = _try(world, belief, lanes, actions[chosen], seeds, lookahead)
     known = belief.lanes
-    jobs = np.maximum(1, known["in_system"] + np.minimum(known["to_come"], lookahead.arrivals)) * world.unit
+    cut, arrivals = known["to_come"] > lookahead.arrivals, np.minimum(known["to_come"], lookahead.arrivals)
+    costs, decisions = _try(world, belief, lanes, actions[chosen], seeds, lookahead, cut)
+    jobs = np.maximum(1.0, lookahead.counted(known["in_system"], arrivals, cut=cut)) * world.unit
     mean, error = np.full((2, count), np.nan, np.float32)
     for lane, own in enumerate(tried):
         if len(own):
@@ -159,12 +164,17 @@ def label(world: World, lookahead: Lookahead, rng: np.random.Generator) -> tuple
 
 
 def _try(
-    world: World, belief: Belief, lanes: IntArray, actions: IntArray, seeds: NDArray[np.uint64], lookahead: Lookahead
+    world: World,
+    belief: Belief,
+    lanes: IntArray,
+    actions: IntArray,
+    seeds: NDArray[np.uint64],
+    lookahead: Lookahead,
+    cut: BoolArray,
 ) -> tuple[NDArray[np.float64], int]:
     """Return float64 [n, futures], the cost in cycles of each action in each future, and the number of decisions."""
     futures = lookahead.futures
     costs = np.empty((len(lanes), futures))
-    cut = belief.lanes["to_come"] > lookahead.arrivals
     decisions = 0
     together = max(1, MOST_LANES // futures)
     for first in range(0, len(lanes), together):
@@ -172,6 +182,6 @@ def _try(
         origins = np.repeat(lanes[part], futures)
         simulation = belief.futures(origins, seeds[lanes[part]].ravel(), lookahead.arrivals)
         lookahead.play(simulation, world, np.repeat(actions[part], futures))
-        costs[part] = lookahead.charges(simulation, world, cut=cut[origins]).reshape(-1, futures)
+        costs[part] = lookahead.charges(simulation, cut=cut[origins]).reshape(-1, futures)
         decisions += int(simulation.lanes["steps"].sum())
     return costs, decisions

@@ -19,16 +19,13 @@ from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray
 from gnnsched_env.sim import Simulation
 
 NEAR = 1.3  # an action is tried if its score is this close to the best one's, in gaps
-MOST_TAIL = 4.0  # more is true at high loads, and noisier than it is worth
-ARRIVALS = (15, 35)  # least and most arrivals of a future, times the number of accelerators
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnLookahead(Lookahead):
     """Labels near ties of a network's scores only: states whose two best scores are at most `gap` apart.
 
-    The network plays the futures. Their ends are charged for what they leave to those who would have come: see
-    `charges`.
+    The network plays the futures, and what they cost their later jobs counts less: see `charges`.
     """
 
     network: Network
@@ -46,23 +43,23 @@ class OwnLookahead(Lookahead):
         future.step(actions)
         future.play(world.player(future, self.network).act)
 
-    def charges(self, future: Simulation, world: World, *, cut: BoolArray) -> NDArray[np.float64]:
-        """Return what the objective charges; where the future is cut, what comes after its last arrival counts more.
+    def charges(self, future: Simulation, *, cut: BoolArray) -> NDArray[np.float64]:
+        """Return what the objective charges; where the future is cut, later arrivals' time in the system counts less.
 
-        Without arrivals what was postponed costs little. With them, each cycle of it also delays jobs to come: in
-        M/G/1, what a backlog costs all jobs is 1 / (1 - load) of what it costs those present (the mean busy period).
+        Those present count fully, the last arrival all but nothing, as costs are discounted to estimate the gradient of
+        an average cost (Baxter and Bartlett 2001). What an action costs later jobs is mostly noise. And no arrivals
+        need follow: jobs that were put off until none comes any more delay only those that do not count.
         """
-        total = super().charges(future, world, cut=cut)
-        last = future.jobs["arrival"].max(axis=1, keepdims=True)
-        after = np.maximum(0, future.jobs["finish"] - last).sum(axis=1)
-        more = (min(MOST_TAIL, 1.0 / max(1e-9, 1.0 - world.load)) - 1.0) * future.settings[0]["completion"]
-        return total + np.where(cut, more * after, 0.0)
+        total = super().charges(future, cut=cut)
+        arrivals = future.jobs[cut, -self.arrivals :]  # all that came after the beginning
+        shares = (np.arange(arrivals.shape[1]) + 0.5) / self.arrivals
+        ignored = ((arrivals["finish"] - arrivals["arrival"]) * shares).sum(axis=1)
+        total[cut] -= future.settings[0]["completion"] * ignored
+        return total
 
-
-def arrivals_of(world: World, horizon: float) -> int:
-    """Return how many jobs come in a future: `horizon` / (1 - load) for each accelerator, within ARRIVALS."""
-    fleet = world.simulation.accelerators.shape[1]
-    return int(fleet * np.clip(horizon / max(1e-9, 1.0 - world.load), *ARRIVALS))
+    def counted(self, in_system: IntArray, arrivals: IntArray, *, cut: BoolArray) -> NDArray[np.float64]:
+        """Return how many jobs count: where the future is cut, each arrival counts half on average."""
+        return in_system + np.where(cut, 0.5, 1.0) * arrivals
 
 
 def ranked(network: Network, rows: FloatArray, most: float = np.inf) -> tuple[IntArray, FloatArray]:

@@ -15,7 +15,7 @@ import torch
 
 from gnnsched_agents.first_weights import first_weights, widened
 from gnnsched_agents.methods.lookahead_labels import gather, joined
-from gnnsched_agents.methods.near_ties import OwnLookahead, arrivals_of, typical_gap
+from gnnsched_agents.methods.near_ties import OwnLookahead, typical_gap
 from gnnsched_agents.methods.registry import PolicyIterationConfig
 from gnnsched_agents.methods.trust_region import Ties, improve, ties_of
 from gnnsched_agents.worlds import Workloads, fewer, make_world, training_scenario
@@ -188,7 +188,7 @@ def label_world(shared: None, task: TiesToLabel, advance: Advance) -> Result:
     world = make_world(workloads, scenario, load, lanes, dataflow="predicted_best")
     lookahead = OwnLookahead(
         futures=config.futures,
-        arrivals=arrivals_of(world, config.horizon),
+        arrivals=config.arrivals * world.simulation.accelerators.shape[1],
         candidates=config.candidates,
         network=task.network,
         gap=1.0,

@@ -83,8 +83,8 @@ class PolicyIterationConfig:
     """Largest number of actions tried per state."""
     futures: Annotated[int, Integer(2)] = 4
     """Number of sampled futures per state."""
-    horizon: Annotated[float, Number(above=0)] = 7.5
-    """Arrivals of a future, times 1 - load and over the number of accelerators, within limits."""
+    arrivals: Annotated[int, Integer(1)] = 20
+    """Jobs that arrive in each future, for each accelerator; they count the less the later they arrive."""
     memory: Annotated[int, Integer(1)] = 12
     """Number of iterations whose labels are learned from."""
     passes: Annotated[int, Integer(1)] = 2

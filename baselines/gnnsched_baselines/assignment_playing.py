@@ -19,9 +19,7 @@ from gnnsched_env.sim.records import NEVER, RecordArray
 def play_out(simulation: Simulation, layout: Layout, first_actions: IntArray, *, c: float = DEFAULT_C) -> None:
     """Take `first_actions` int64 [L], then decide as `assignment` with `c` does, until every lane has ended."""
     simulation.step(first_actions)
-    player = AssignmentPlayer(simulation, layout, c=c)
-    while not simulation.lanes["ended"].all():
-        simulation.step(player.actions())
+    simulation.play(AssignmentPlayer(simulation, layout, c=c).actions)
 
 
 class AssignmentPlayer:

@@ -71,5 +71,4 @@ class Lookahead(Rollout):
         future.step(first_actions)
         known = (self._reader.machines, self._reader.unit, self._network.read)
         player = Player(future, self.layout, *known, groups=self._reader.groups, pools=self._network.pools)
-        while not future.lanes["ended"].all():
-            future.step(player.act())
+        future.play(player.act)

@@ -107,6 +107,7 @@ check: lint types imports test
 bench: setup-dev
 	$(BIN)/python -m benchmarks.cycles
 	$(BIN)/python -m benchmarks.envs
+	$(BIN)/python -m benchmarks.deciding
 
 learn: setup-dev
 	$(BIN)/python scripts/studies/learning.py --graphs $(LEARN_GRAPHS) --processes 2 --picture out/learning/learning.png

@@ -47,8 +47,8 @@ class OwnLookahead(Lookahead):
         """Return what the objective charges; where the future is cut, later arrivals' time in the system counts less.
 
         Those present count fully, the last arrival all but nothing, as costs are discounted to estimate the gradient of
-        an average cost (Baxter and Bartlett 2001). What an action costs later jobs is mostly noise. And no arrivals
-        need follow: jobs that were put off until none comes any more delay only those that do not count.
+        an average cost (Baxter and Bartlett 2001): what an action costs later jobs is mostly noise. Jobs that would
+        come after the last arrival would not count either, so that the future's end needs no charge.
         """
         total = super().charges(future, cut=cut)
         arrivals = future.jobs[cut, -self.arrivals :]  # all that came after the beginning

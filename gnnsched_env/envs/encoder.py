@@ -263,7 +263,9 @@ def _write_system(i, settings, lanes, times, worker, k, system):
     system[i, SYSTEM.behind_work] = times[worker, k]
     system[i, SYSTEM.waiting_work] = times[worker, k + 1]
     system[i, SYSTEM.recent_gap] = times[worker, k + 2]
-    system[i, SYSTEM.to_come] = np.float32(settings[0]["jobs"] - lane["arrived"]) / np.float32(settings[0]["jobs"])
+    to_come = np.float32(settings[0]["jobs"] - lane["arrived"])
+    system[i, SYSTEM.to_come] = to_come / np.float32(settings[0]["jobs"])
+    system[i, SYSTEM.count_to_come] = to_come / (to_come + window)
     system[i, SYSTEM.elapsed] = times[worker, k + 3]
 
 

@@ -46,6 +46,7 @@ class SystemFields(NamedTuple):
     waiting_work: int
     recent_gap: int
     to_come: int
+    count_to_come: int
     elapsed: int
 
 

@@ -157,7 +157,7 @@ def planned_job(latencies, remaining, idle, pools):
     most = jobs * fleet + 1
     rows, pairs = np.empty((most, NUM_FEATURES), np.float32), np.empty((most, 2), np.int64)
     told = (latencies[np.newaxis, :, np.newaxis], remaining[np.newaxis], idle[np.newaxis], np.array([jobs]))
-    flags = (np.array([0]), np.array([True]), np.array([True]), np.array([30.0]))
+    flags = (np.array([0]), np.array([True]), np.array([1]), np.array([30.0]))
     known = (context(pools, fleet), machines, 40.0, kinds, scratch(jobs, kinds))
     written = (rows, pairs, np.empty(most, np.int64), np.zeros(2, np.int64))
     count = kernels.describe_beliefs(*told, *flags, *known, *written)

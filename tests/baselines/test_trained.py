@@ -46,7 +46,7 @@ def situations(draw):
     for name in ("rate", "spread", "fleet_size", "unlike", "tail", "error"):
         machines[:, getattr(MACHINE, name)] = machines[0, getattr(MACHINE, name)]
     machines[:, MACHINE.rate] = 1 / 300.0
-    flags = draw(st.integers(0, 99)), draw(st.booleans()), draw(st.booleans())
+    flags = draw(st.integers(0, 99)), draw(st.booleans()), draw(st.integers(0, 20))
     return latencies, remaining, idle, *flags, float(np.exp(rng.normal(5.0, 1.0))), machines
 
 
@@ -294,7 +294,10 @@ def _spoil(path, about=None, **changes):
         ({"about": {"observation_version": 1}}, "observation_version 1"),
         ({"about": {"features": ["weight", *FEATURES[1:]]}}, "read the feature 'weight', which"),
         ({"about": {"features": ["to_com", *FEATURES[1:]]}}, r"did you mean 'to_come'\?"),
-        ({"about": {"features": list(FEATURES[1:])}}, "w1 must have a row for each of 47 features, got"),
+        (
+            {"about": {"features": list(FEATURES[1:])}},
+            f"w1 must have a row for each of {NUM_FEATURES - 1} features, got",
+        ),
         ({"about": {"features": [*FEATURES[1:], FEATURES[1]]}}, "features must be a list of names that differ"),
         ({"about": {"features": None}}, "features must be a list of names that differ, got None"),
         ({"about": {"version": 99}}, "version must be 1, got 99"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gnnsched_baselines.learned.pair_features import NUM_FEATURES
 from tests.contracts.recipes import ROOT, Copy, examples, patched, run
 
 pytestmark = pytest.mark.slow  # a copy compiles its kernels anew
@@ -111,7 +112,7 @@ for _ in range(60):
     assert (rows[~pairs, COLUMN.shortest_here] == 0).all()
 print(len(FEATURES), FEATURES[COLUMN.shortest_here])
 """
-    assert copy.run("-c", code) == "49 shortest_here\n"
+    assert copy.run("-c", code) == f"{NUM_FEATURES + 1} shortest_here\n"
 
 
 def test_a_diff_must_fit_at_one_place():

@@ -62,6 +62,7 @@ def system(fleet):
         "waiting_work": time(sum(fleet.shortest(job) for job in fleet.waiting)),
         "recent_gap": time(int(fleet.recent_gap)),
         "to_come": len(fleet.to_come) / len(fleet.jobs),
+        "count_to_come": share(len(fleet.to_come), fleet.window),
         "elapsed": time(fleet.elapsed),
     }
 

@@ -101,6 +101,7 @@ class PolicyIteration:
                 learning_rate=config.learning_rate * faded,
                 sharpness=config.sharpness,
                 trust=config.trust,
+                features=config.features,
             )
             figures |= learned
         self.iteration += 1

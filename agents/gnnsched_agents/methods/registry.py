@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from gnnsched_agents.methods.method import Method
+from gnnsched_baselines.learned.pair_features import FEATURES
 from gnnsched_baselines.learned.pair_network import MOST_WIDTH
 from gnnsched_env.common.checks import Integer, ListOf, Number, OneOf, check_fields, require
 from gnnsched_env.common.errors import ConfigError, did_you_mean, needs_extra
@@ -101,6 +102,8 @@ class PolicyIterationConfig:
     """Weight of the divergence from the policy before the iteration."""
     average: Annotated[float, Number(least=0, below=1)] = 0.9
     """What is left after an iteration of the weights' average, which is what is validated; 0: the latest weights."""
+    features: Annotated[tuple[str, ...], ListOf(OneOf(FEATURES))] = ()
+    """Features whose weights are learned, so that decisions stay where these are 0; none: all weights are learned."""
     workers: Annotated[int, Integer(1)] = 1
     """Number of processes that label; results do not depend on it."""
 

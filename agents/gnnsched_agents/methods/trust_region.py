@@ -5,8 +5,9 @@ all actions known (Sutton et al. 2000); the penalty on the divergence from the p
 are right, as in trust-region methods (Schulman et al. 2015). The softmax is sharp, since what plays takes the best row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from gnnsched_agents.methods.lookahead_labels import Labels, rows_of
 from gnnsched_agents.torch_network import Packing, PairNetwork
-from gnnsched_baselines.learned.pair_network import Network
+from gnnsched_baselines.learned.pair_features import FEATURES
+from gnnsched_baselines.learned.pair_network import BY_FEATURE, Network
 from gnnsched_env.common.policy import BoolArray, FloatArray, IntArray
 from gnnsched_env.nn.schedule import rate_share, set_rate
 
@@ -61,12 +63,16 @@ def improve(
     learning_rate: float,
     sharpness: float,
     trust: float,
+    features: Sequence[str] = (),
 ) -> tuple[Network, dict[str, float]]:
     """Return the network after some passes of Adam over the states, and figures of the last pass, before each step.
 
     Scores times `sharpness` are the softmax's logits; `trust` is the weight of the divergence from the network given.
+    Of the weights, those that read `features` are learned; with none, all are.
     """
     module = PairNetwork(network)
+    if features:
+        _learn_only(module, features)
     before = network.scores(ties.rows, ties.starts)[ties.tried] * np.float32(sharpness)
     optimizer = torch.optim.Adam(module.parameters(), lr=learning_rate)
     steps, step = passes * -(-len(ties) // batch), 0
@@ -88,6 +94,16 @@ def improve(
             figures["kl"] += float(divergence.detach().sum()) / len(ties)
             step += 1
     return module.network(), figures
+
+
+def _learn_only(module: PairNetwork, features: Sequence[str]) -> None:
+    """Let all weights but those that read the features have gradients of 0."""
+    columns = [FEATURES.index(name) for name in features]
+    for name, parameter in module.named_parameters():
+        mask, learned = torch.zeros_like(parameter), cast(Any, parameter)
+        if name in BY_FEATURE:
+            mask[columns] = 1.0
+        learned.register_hook(mask.mul)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

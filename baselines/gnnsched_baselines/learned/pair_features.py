@@ -73,6 +73,7 @@ class Columns(NamedTuple):
     cheaper_jobs: int  # share of the workload's jobs that cost less, by typical ones t: mean of c^2 / (c^2 + t^2)
     cheaper_work: int  # ... their share of the sum of these costs
     cheaper_waiting: int  # share of the waiting jobs that cost less
+    ending: int  # by how many fewer than 4 jobs are to come for each accelerator, over 4; 0 if no fewer are
 
 
 class MachineColumns(NamedTuple):

@@ -17,9 +17,9 @@ from gnnsched_baselines.learned.row_kernels import LOG_BLOCK, MOST_LOAD, MOST_LO
 from gnnsched_baselines.soonest import keep_soonest
 from gnnsched_env.common.compiled import bare_kernel, inlined
 from gnnsched_env.common.policy import IntArray
-from gnnsched_env.sim.records import NEVER
 
 PLAN_C = 0.5  # as `assignment`
+ENDING = 4.0  # jobs to come for each accelerator; fewer are an episode's end
 LEAST_REGRET = 1e-6  # logarithms below this are 0 but for rounding
 LESS = 1.0 - 1e-9  # times a cost: what is less than that is not equal to it but for rounding
 LINE = np.dtype([("first", "i8"), ("count", "i8"), ("work", "f8")], align=True)  # an accelerator's line in the plan
@@ -45,7 +45,8 @@ CONTEXT = np.dtype(
         ("waiting", "i8"),
         ("behind", "i8"),
         ("may_wait", "i8"),
-        ("to_come", "i8"),
+        ("to_come", "i8"),  # jobs
+        ("total", "i8"),  # jobs of an episode; where observations are read, nobody asks
         ("gap", "f8"),
         ("alone", "i8"),  # the one accelerator of the fleet never idles while jobs wait, and takes the shortest
         ("shortest_first", "i8"),  # of plans that cost the same, the one that starts short jobs sooner
@@ -567,13 +568,14 @@ def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
     load = min(MOST_LOAD, 1.0 / (gap * machines[0, MACHINE.rate]))
     backlog, work = min(MOST_LOG, logs[of_lane + LANE.backlog]), min(MOST_LOG, logs[of_lane + LANE.work])
     longest = min(MOST_LOG, logs[of_lane + LANE.longest])
+    ending = max(0.0, 1.0 - context["to_come"] / (ENDING * len(idle)))
     behind = context["behind"] / (context["behind"] + 32.0)
     for r in range(count):
         rows[r, AT.waiting] = crowd
         rows[r, AT.load] = load
         rows[r, AT.idle] = idle_share
         rows[r, AT.backlog] = backlog
-        rows[r, AT.to_come] = context["to_come"]
+        rows[r, AT.to_come] = context["to_come"] > 0
         rows[r, AT.spread] = machines[0, MACHINE.spread]
         rows[r, AT.waiting_work] = work
         rows[r, AT.waiting_longest] = longest
@@ -582,6 +584,7 @@ def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
         rows[r, AT.tail] = machines[0, MACHINE.tail]
         rows[r, AT.error] = machines[0, MACHINE.error]
         rows[r, AT.behind_window] = behind
+        rows[r, AT.ending] = ending
 
 
 @bare_kernel
@@ -624,8 +627,8 @@ def _read_state(i, lanes, accelerators, queue, shortest, repair, latencies, rema
             remaining[a] = max(0, accelerator["believed_finish"] - lane["time"])
     context[0]["waiting"] = waiting
     context[0]["behind"] = lane["waiting"] - waiting
-    context[0]["to_come"] = lane["next_ready"] < NEVER
-    context[0]["may_wait"] = context[0]["to_come"] or lane["running"] > 0
+    context[0]["to_come"] = context[0]["total"] - lane["arrived"]
+    context[0]["may_wait"] = context[0]["to_come"] > 0 or lane["running"] > 0
     context[0]["gap"] = math.floor(lane["recent_gap"])
 
 
@@ -646,8 +649,8 @@ def describe_beliefs(
 ):  # fmt: skip
     """Write the rows of all lanes from their observations, lane by lane; return their number.
 
-    `latencies` float64 [L, n, G], `remaining` float64 [L, A], `idle` bool [L, A], `waiting` and `behind` (the window)
-    int64 [L], `may_wait` and `to_come` bool [L], `gap` float64 [L] cycles; `context` CONTEXT [1] is scratch. No
+    `latencies` float64 [L, n, G], `remaining` float64 [L, A], `idle` bool [L, A], `waiting`, `behind` (the window) and
+    `to_come` int64 [L], `may_wait` bool [L], `gap` float64 [L] cycles; `context` CONTEXT [1] is scratch. No
     accelerators may be `alike`.
     """
     count = 0

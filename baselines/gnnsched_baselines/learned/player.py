@@ -39,8 +39,8 @@ def most_rows(window: int, kinds: kernels.FleetKinds) -> int:
     return window * min(len(kinds.of), window + int(kinds.alike.max()) + 1) + 1
 
 
-def context(pools: bool, fleet: int) -> NDArray[np.void]:
-    """Return the array into which the context of a lane of `fleet` accelerators is read.
+def context(pools: bool, fleet: int, total: int = 0) -> NDArray[np.void]:
+    """Return the array into which the context of a lane of `fleet` accelerators and `total` jobs is read.
 
     What weights that pool (`Network.pools`) read differs in two ways from what others do. Of plans that cost the same,
     it is the one that starts short jobs sooner. And a single accelerator takes the shortest job, whatever the weights,
@@ -49,17 +49,20 @@ def context(pools: bool, fleet: int) -> NDArray[np.void]:
     array = np.zeros(1, kernels.CONTEXT)
     array["alone"] = pools and fleet == 1
     array["shortest_first"] = pools
+    array["total"] = total
     return array
 
 
-def situation(window: int, kinds: kernels.FleetKinds, *, pools: bool = False) -> tuple[NDArray[np.generic], ...]:
-    """Return the arrays into which one lane's state is read; `pools` as of `context`."""
+def situation(
+    window: int, kinds: kernels.FleetKinds, total: int, *, pools: bool = False
+) -> tuple[NDArray[np.generic], ...]:
+    """Return the arrays into which one lane's state is read; `total` and `pools` as of `context`."""
     fleet = len(kinds.of)
     return (
         np.empty((window, len(kinds.firsts))),
         np.empty(fleet),
         np.empty(fleet, np.bool_),
-        context(pools, fleet),
+        context(pools, fleet, total),
     )
 
 
@@ -121,7 +124,8 @@ class Reader:
         kinds = fleet_kinds(machines, equal_columns(shortest), merged=merged)
         of_kinds = np.ascontiguousarray(shortest[:, kinds.firsts])
         known = (of_kinds, int(simulation.config.mean_down), machines, float(unit), kinds)
-        self.reading = (*known, situation(window, kinds, pools=pools), scratch(window, kinds))  # what kernels read by
+        state = situation(window, kinds, simulation.config.jobs, pools=pools)
+        self.reading = (*known, state, scratch(window, kinds))  # what kernels read by
         self.most_rows = most_rows(window, kinds)
         self.order = np.empty(window * fleet + 1, np.int64)
         self.rows: FloatArray = np.empty((0, NUM_FEATURES), np.float32)

@@ -123,10 +123,10 @@ def _told(
     """Return what kernels read of L lanes' observations: their first eight arguments."""
     of_kinds = beliefs.of_kinds if groups is None else pooled(beliefs.latencies, groups)[:, :, kinds.firsts]
     system = unflatten(observation, layout).system
-    behind, gap = decode_counts(system["behind"], layout.window), decode_cycles(system["recent_gap"])
+    behind, to_come = (decode_counts(system[name], layout.window) for name in ("behind", "count_to_come"))
     return (
         np.ascontiguousarray(of_kinds), beliefs.remaining, beliefs.open, beliefs.waiting, behind,
-        mask[:, layout.wait_action], system["to_come"] > 0, gap,
+        mask[:, layout.wait_action], to_come, decode_cycles(system["recent_gap"]),
     )  # fmt: skip
 
 

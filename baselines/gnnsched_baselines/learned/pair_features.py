@@ -74,6 +74,7 @@ class Columns(NamedTuple):
     cheaper_work: int  # ... their share of the sum of these costs
     cheaper_waiting: int  # share of the waiting jobs that cost less
     ending: int  # by how many fewer than 4 jobs are to come for each accelerator, over 4; 0 if no fewer are
+    almost_over: int  # ... fewer than 1
 
 
 class MachineColumns(NamedTuple):

@@ -568,7 +568,8 @@ def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
     load = min(MOST_LOAD, 1.0 / (gap * machines[0, MACHINE.rate]))
     backlog, work = min(MOST_LOG, logs[of_lane + LANE.backlog]), min(MOST_LOG, logs[of_lane + LANE.work])
     longest = min(MOST_LOG, logs[of_lane + LANE.longest])
-    ending = max(0.0, 1.0 - context["to_come"] / (ENDING * len(idle)))
+    left = context["to_come"] / len(idle)
+    ending, almost_over = max(0.0, 1.0 - left / ENDING), max(0.0, 1.0 - left)
     behind = context["behind"] / (context["behind"] + 32.0)
     for r in range(count):
         rows[r, AT.waiting] = crowd
@@ -585,6 +586,7 @@ def _write_situation(idle, context, gap, machines, logs, of_lane, rows, count):
         rows[r, AT.error] = machines[0, MACHINE.error]
         rows[r, AT.behind_window] = behind
         rows[r, AT.ending] = ending
+        rows[r, AT.almost_over] = almost_over
 
 
 @bare_kernel

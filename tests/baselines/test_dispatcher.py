@@ -12,7 +12,7 @@ from gnnsched_baselines import make_policy
 from gnnsched_baselines.learned import dispatch_kernels as kernels
 from gnnsched_baselines.learned.dispatch_features import DISPATCH_FEATURES, DispatchFleet, dispatch_fleet
 from gnnsched_baselines.learned.dispatcher import ArrivalReader, DispatchPlayer, TrainedDispatcher
-from gnnsched_baselines.learned.pair_features import MACHINE, TYPICAL
+from gnnsched_baselines.learned.pair_features import MACHINE, NUM_FEATURES, TYPICAL
 from gnnsched_baselines.learned.pair_network import (
     DISPATCH,
     Network,
@@ -174,7 +174,7 @@ def test_weights_are_for_one_environment(tmp_path):
         TrainedDispatcher(made.layout, table=None, network=network)
     with pytest.raises(ConfigError, match="made for dispatch, not for queue"):
         TrainedDispatcher(queue.layout, table=queue.table, network=network)
-    with pytest.raises(ConfigError, match="must read the 35 features of dispatch, got 48"):
+    with pytest.raises(ConfigError, match=f"must read the 35 features of dispatch, got {NUM_FEATURES}"):
         TrainedDispatcher(made.layout, table=made.table, network=initial_network(2, np.random.default_rng(0)))
-    with pytest.raises(ConfigError, match="must read the 48 features of queue, got 35"):
+    with pytest.raises(ConfigError, match=f"must read the {NUM_FEATURES} features of queue, got 35"):
         save_network(tmp_path / "own.npz", network, {})

@@ -14,8 +14,8 @@ from gnnsched_agents.methods.policy_iteration import PolicyIteration, scaled
 from gnnsched_agents.methods.registry import PolicyIterationConfig
 from gnnsched_agents.methods.trust_region import LEAST_NOISE, improve, ties_of
 from gnnsched_agents.worlds import Workloads, make_world
-from gnnsched_baselines.learned.pair_features import COLUMN, NUM_FEATURES
-from gnnsched_baselines.learned.pair_network import Network, initial_network, save_network
+from gnnsched_baselines.learned.pair_features import FEATURES, NUM_FEATURES
+from gnnsched_baselines.learned.pair_network import BY_FEATURE, Network, initial_network, save_network
 from gnnsched_baselines.learned.trained_policy import WEIGHTS, load_agent
 from gnnsched_env.common.errors import ConfigError
 from gnnsched_env.scenario import load_scenario
@@ -242,12 +242,12 @@ def test_weights_of_some_features_are_learned_alone():
     rng = np.random.default_rng(8)
     start, ties = replace(initial_network(4, rng), w3=np.ones(4)), ties_of(labels_of(50, rng))
     names = ("ending", "latency")
-    columns = sorted(COLUMN._asdict()[name] for name in names)
+    columns = sorted(FEATURES.index(name) for name in names)
     settings = {"passes": 2, "batch": 10, "learning_rate": 0.01, "sharpness": 5.0, "trust": 0.01}
     moved, _ = improve(start, ties, rng, features=names, **settings)
     for name, before, after in zip(Network.__dataclass_fields__, start.arrays, moved.arrays, strict=True):
         changed = np.unique(np.nonzero(before != after)[0]).tolist()
-        assert changed == (columns if name in ("w1", "skip") else []), name
+        assert changed == (columns if name in BY_FEATURE else []), name
 
 
 def test_an_iteration_labels_and_learns_and_remembers_the_latest():

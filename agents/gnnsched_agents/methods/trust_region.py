@@ -100,10 +100,10 @@ def _learn_only(module: PairNetwork, features: Sequence[str]) -> None:
     """Let all weights but those that read the features have gradients of 0."""
     columns = [FEATURES.index(name) for name in features]
     for name, parameter in module.named_parameters():
-        mask, learned = torch.zeros_like(parameter), cast(Any, parameter)
+        mask = torch.zeros_like(parameter)
         if name in BY_FEATURE:
             mask[columns] = 1.0
-        learned.register_hook(mask.mul)
+        cast(Any, parameter).register_hook(mask.mul)  # a method without types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -73,8 +73,8 @@ class Columns(NamedTuple):
     cheaper_jobs: int  # share of the workload's jobs that cost less, by typical ones t: mean of c^2 / (c^2 + t^2)
     cheaper_work: int  # ... their share of the sum of these costs
     cheaper_waiting: int  # share of the waiting jobs that cost less
-    ending: int  # by how many fewer than 4 jobs are to come for each accelerator, over 4; 0 if no fewer are
-    almost_over: int  # ... fewer than 1
+    ending: int  # max(0, 1 - n / 4), n the jobs still to come over the number of accelerators
+    almost_over: int  # max(0, 1 - n)
 
 
 class MachineColumns(NamedTuple):

@@ -19,7 +19,7 @@ from gnnsched_env.common.compiled import bare_kernel, inlined
 from gnnsched_env.common.policy import IntArray
 
 PLAN_C = 0.5  # as `assignment`
-ENDING = 4.0  # jobs to come for each accelerator; fewer are an episode's end
+ENDING = 4.0  # an episode ends where fewer jobs than this are to come for each accelerator
 LEAST_REGRET = 1e-6  # logarithms below this are 0 but for rounding
 LESS = 1.0 - 1e-9  # times a cost: what is less than that is not equal to it but for rounding
 LINE = np.dtype([("first", "i8"), ("count", "i8"), ("work", "f8")], align=True)  # an accelerator's line in the plan
@@ -45,8 +45,8 @@ CONTEXT = np.dtype(
         ("waiting", "i8"),
         ("behind", "i8"),
         ("may_wait", "i8"),
-        ("to_come", "i8"),  # jobs
-        ("total", "i8"),  # jobs of an episode; where observations are read, nobody asks
+        ("to_come", "i8"),  # number of jobs
+        ("total", "i8"),  # number of jobs of an episode, if a simulation is read; observations say how many are to come
         ("gap", "f8"),
         ("alone", "i8"),  # the one accelerator of the fleet never idles while jobs wait, and takes the shortest
         ("shortest_first", "i8"),  # of plans that cost the same, the one that starts short jobs sooner

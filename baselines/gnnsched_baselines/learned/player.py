@@ -40,8 +40,9 @@ def most_rows(window: int, kinds: kernels.FleetKinds) -> int:
 
 
 def context(pools: bool, fleet: int, total: int = 0) -> NDArray[np.void]:
-    """Return the array into which the context of a lane of `fleet` accelerators and `total` jobs is read.
+    """Return the array into which the context of a lane of `fleet` accelerators is read.
 
+    `total` is the number of jobs of an episode, which is asked for if the lane is a simulation's.
     What weights that pool (`Network.pools`) read differs in two ways from what others do. Of plans that cost the same,
     it is the one that starts short jobs sooner. And a single accelerator takes the shortest job, whatever the weights,
     and never idles while jobs wait: with arrivals that nobody foresees, nothing else gains anything there.
